@@ -1,0 +1,20 @@
+"""initlab: a laboratory for neural-network initialization in functional JAX."""
+
+from initlab import activations, initializers, networks, objectives, probes, symmetry, tasks
+from initlab.initializers import initialize
+from initlab.sweeps import sweep
+from initlab.training import make_loss, make_run
+
+__all__ = [
+    "activations",
+    "initialize",
+    "initializers",
+    "make_loss",
+    "make_run",
+    "networks",
+    "objectives",
+    "probes",
+    "sweep",
+    "symmetry",
+    "tasks",
+]

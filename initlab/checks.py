@@ -1,0 +1,116 @@
+"""Errors at the door: each check names what was given and what is wanted."""
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from initlab.types import ParamSpec
+
+__all__ = [
+    "check_array",
+    "check_callable",
+    "check_count",
+    "check_matrix",
+    "check_number",
+    "check_params",
+    "check_rank_at_least",
+    "check_scale",
+    "is_concrete",
+    "path_name",
+]
+
+
+def is_concrete(value: Any) -> bool:
+    """Whether a value can be looked at now, or is only known once compiled code runs."""
+    return not isinstance(value, jax.core.Tracer)
+
+
+def path_name(tree_path: Sequence[Any]) -> str:
+    """A pytree path as "layer_1/weight"."""
+    return jax.tree_util.keystr(tuple(tree_path), simple=True, separator="/")
+
+
+def check_callable(name: str, value: Any) -> None:
+    """Raises TypeError unless value can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {value!r}")
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """Raises unless value is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raises unless value is one finite real number; a traced one is taken on trust."""
+    if not is_concrete(value):
+        if value.shape != ():
+            raise TypeError(f"{name} must be a number, got an array of shape {value.shape}")
+        return
+    is_scalar = isinstance(value, numbers.Real) or (
+        isinstance(value, jax.Array | np.ndarray) and value.shape == () and value.dtype.kind in "fiu"
+    )
+    if isinstance(value, bool) or not is_scalar:
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not math.isfinite(float(value)):
+        raise ValueError(f"{name} must be finite, got {value}")
+
+
+def check_scale(name: str, value: Any) -> None:
+    """Raises unless value is one finite number of at least 0; a traced one is taken on trust."""
+    check_number(name, value)
+    if is_concrete(value) and float(value) < 0:
+        raise ValueError(f"{name} must be at least 0, got {value}")
+
+
+def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:
+    """Raises ValueError unless the spec has at least `rank` axes."""
+    if len(spec.shape) < rank:
+        raise ValueError(
+            f"{name} wants at least {rank} axes, got shape {spec.shape} for {spec.path!r}"
+        )
+
+
+def check_matrix(name: str, value: Any, columns: int) -> None:
+    """Raises unless value is a numeric array [B, columns] with B at least 1."""
+    shape = np.shape(value)
+    if len(shape) != 2 or shape[0] == 0:
+        raise ValueError(f"{name} must have shape [B, {columns}], got {shape}")
+    if shape[1] != columns:
+        raise ValueError(f"{name} must have {columns} columns, got shape {shape}")
+
+
+def check_array(path: str, value: Any, spec: ParamSpec) -> None:
+    """Raises unless value is an array of the spec's shape and dtype."""
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        raise TypeError(f"params[{path!r}] must be an array, got {type(value).__name__}")
+    if tuple(value.shape) != tuple(spec.shape):
+        raise ValueError(
+            f"params[{path!r}] must have shape {tuple(spec.shape)}, got {tuple(value.shape)}"
+        )
+    if value.dtype != spec.dtype:
+        raise ValueError(f"params[{path!r}] must be {np.dtype(spec.dtype)}, got {value.dtype}")
+
+
+def check_params(params: Any, specs: Any) -> None:
+    """Raises unless params has the specs' tree, shapes and dtypes; names the path that is off."""
+    given = dict(_leaves_by_path(params))
+    wanted = dict(_leaves_by_path(specs))
+    if missing := [path for path in wanted if path not in given]:
+        raise ValueError(f"params lack {missing}; they must hold {list(wanted)}")
+    if unknown := [path for path in given if path not in wanted]:
+        raise ValueError(f"params hold {unknown}, which the network lacks; it has {list(wanted)}")
+    for path, spec in wanted.items():
+        check_array(path, given[path], spec)
+
+
+def _leaves_by_path(tree: Any) -> list[tuple[str, Any]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(path_name(path), leaf) for path, leaf in leaves]

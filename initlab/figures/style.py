@@ -1,0 +1,42 @@
+"""What every picture shares: size, colours that a colour-blind reader can tell apart, files."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+__all__ = ["CLASS_COLORS", "SERIES_COLORS", "new_figure", "ordered_colors", "save"]
+
+SERIES_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe and Ito's palette for series without an order."""
+
+CLASS_COLORS = ("#0072B2", "#D55E00")
+"""The two classes of a binary task."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, width x height inches, laid out so that nothing overlaps."""
+    return Figure(figsize=(width, height), layout="constrained", dpi=120)
+
+
+def ordered_colors(count: int) -> Sequence[tuple[float, ...]]:
+    """Colours for `count` series in an order, dark to light (viridis, its palest end left out)."""
+    return [tuple(color) for color in matplotlib.colormaps["viridis"](np.linspace(0, 0.9, count))]
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Writes `stem.png` and `stem.svg`, each whole or not at all.
+
+    Args:
+      figure: the picture.
+      stem: the files' path without an ending.
+    """
+    # Without a date and with fixed ids, the same results give the same file.
+    with matplotlib.rc_context({"svg.hashsalt": "initlab"}):
+        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
+            unfinished = stem.with_suffix(f".{kind}.unfinished")
+            figure.savefig(unfinished, format=kind, metadata=metadata)
+            os.replace(unfinished, stem.with_suffix(f".{kind}"))

@@ -1,0 +1,145 @@
+"""Initializers built from others: by role, by path, scaled, or one of several by a traced index."""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from initlab import checks
+from initlab.initializers.schemes import constant, ones, zeros
+from initlab.types import Initializer, ParamSpec, Role
+
+__all__ = ["by_path", "by_role", "choice", "scaled"]
+
+
+def by_role(
+    weight: Initializer,
+    *,
+    bias: Initializer | None = None,
+    readout: Initializer | None = None,
+    embedding: Initializer | None = None,
+    norm_scale: Initializer | None = None,
+) -> Initializer:
+    """Each parameter by what it does in the network.
+
+    Args:
+      weight: for weights.
+      bias: for biases; zeros when absent: a bias has no symmetry problem.
+      readout: for the last layer's weights; as `weight` when absent.
+      embedding: for embeddings; as `weight` when absent.
+      norm_scale: for the scales of normalisation layers; ones when absent.
+
+    Returns:
+      The initializer.
+
+    Raises:
+      TypeError: if one of them is not callable.
+
+    >>> init = by_role(weight=constant(0.5))
+    >>> init(jax.random.key(0), ParamSpec((2,), 1, 2, Role.BIAS)).tolist()
+    [0.0, 0.0]
+    """
+    table = {
+        Role.WEIGHT: weight,
+        Role.BIAS: bias or zeros(),
+        Role.READOUT: readout or weight,
+        Role.EMBEDDING: embedding or weight,
+        Role.NORM_SCALE: norm_scale or ones(),
+    }
+    for role, initializer in table.items():
+        checks.check_callable(role.value, initializer)
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        return table[spec.role](key, spec)
+
+    return init
+
+
+def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
+    """Each parameter by the first pattern that its path matches; "*" as the last one is a default.
+
+    Args:
+      patterns: `{shell pattern: initializer}` against paths as "layer_1/weight"; "*" matches
+        across "/".
+
+    Returns:
+      The initializer; it raises ValueError for a parameter that no pattern matches.
+
+    Raises:
+      TypeError: if an initializer is not callable.
+      ValueError: if there are no patterns.
+
+    >>> init = by_path({"layer_1/*": constant(1.0), "*": constant(2.0)})
+    >>> init(jax.random.key(0), ParamSpec((1,), 1, 1, path="layer_2/weight")).tolist()
+    [2.0]
+    """
+    if not patterns:
+        raise ValueError("patterns must name at least one initializer, got none")
+    for pattern, initializer in patterns.items():
+        checks.check_callable(f"patterns[{pattern!r}]", initializer)
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        for pattern, initializer in patterns.items():
+            if fnmatch.fnmatchcase(spec.path, pattern):
+                return initializer(key, spec)
+        raise ValueError(f"no pattern matches {spec.path!r}; patterns are {list(patterns)}")
+
+    return init
+
+
+def scaled(initializer: Initializer, factor: float | jax.Array) -> Initializer:
+    """`w = factor * initializer(key, spec)`.
+
+    Args:
+      initializer: what is scaled.
+      factor: any finite number; may be traced.
+
+    Returns:
+      The initializer.
+
+    Raises:
+      TypeError: if initializer is not callable, or factor is not a number.
+      ValueError: if factor is NaN or infinite.
+
+    >>> scaled(ones(), 3.0)(jax.random.key(0), ParamSpec((2,), 1, 2)).tolist()
+    [3.0, 3.0]
+    """
+    checks.check_callable("initializer", initializer)
+    checks.check_number("factor", factor)
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        return initializer(key, spec) * jnp.asarray(factor, spec.dtype)
+
+    return init
+
+
+def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initializer:
+    """`initializers[index]`, with an index that may be traced: named starts as one axis of a sweep.
+
+    Args:
+      index: which one, clipped to the range when it is traced.
+      initializers: the candidates; all see the same key.
+
+    Returns:
+      The initializer.
+
+    Raises:
+      TypeError: if an initializer is not callable.
+      ValueError: if there is none, or a concrete index is out of range.
+
+    >>> choice(1, (zeros(), ones()))(jax.random.key(0), ParamSpec((2,), 1, 2)).tolist()
+    [1.0, 1.0]
+    """
+    if not initializers:
+        raise ValueError("initializers must hold at least one, got none")
+    for position, initializer in enumerate(initializers):
+        checks.check_callable(f"initializers[{position}]", initializer)
+    if checks.is_concrete(index) and not 0 <= int(index) < len(initializers):
+        raise ValueError(f"index must be 0 to {len(initializers) - 1}, got {index}")
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        branches = [lambda key, each=each: each(key, spec) for each in initializers]
+        return jax.lax.switch(jnp.asarray(index), branches, key)
+
+    return init

@@ -1,0 +1,43 @@
+"""Params from specs: every parameter drawn by an initializer under its own key."""
+
+import dataclasses
+
+import jax
+
+from initlab import checks
+from initlab.keys import path_key
+from initlab.types import Initializer, Params, ParamSpec
+
+__all__ = ["initialize"]
+
+
+def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Params:
+    """Draws every parameter: `params[path] = initializer(path_key(key, path), specs[path])`.
+
+    Args:
+      key: a JAX key.
+      specs: pytree of ParamSpec.
+      initializer: `(key, spec) -> array`.
+
+    Returns:
+      The params: arrays of the specs' shapes and dtypes, in the specs' tree.
+
+    Raises:
+      TypeError: if specs holds something else than ParamSpec, or initializer is not callable.
+      ValueError: if the initializer returns another shape or dtype than the spec's.
+
+    >>> from initlab.initializers import constant
+    >>> initialize(jax.random.key(0), {"w": ParamSpec((1, 2), 1, 2)}, constant(0.5))
+    {'w': Array([[0.5, 0.5]], dtype=float32)}
+    """
+    checks.check_callable("initializer", initializer)
+
+    def draw(tree_path: tuple, spec: ParamSpec) -> jax.Array:
+        if not isinstance(spec, ParamSpec):
+            raise TypeError(f"specs must hold ParamSpec, got {type(spec).__name__}")
+        path = checks.path_name(tree_path)
+        value = initializer(path_key(key, path), dataclasses.replace(spec, path=path))
+        checks.check_array(path, value, spec)
+        return value
+
+    return jax.tree_util.tree_map_with_path(draw, specs)

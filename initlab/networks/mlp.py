@@ -1,0 +1,88 @@
+"""The multilayer perceptron: the lecture's network at any width and depth."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab import checks
+from initlab.activations import identity
+from initlab.networks.dense import LANES, dense
+from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Role
+
+__all__ = ["mlp"]
+
+
+def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float32) -> Network:
+    """`z_l = a_(l-1) W_l + b_l`, `a_l = activation(z_l)`; the last layer is linear: `a_L = z_L`.
+
+    Units that start identical stay bit-identical under gradient descent, because every unit is
+    summed in the same order (see `initlab.networks.dense`).
+
+    Args:
+      sizes: `(n_0, n_1, ..., n_L)`, inputs first, logits last; `(2, 1)` is logistic regression.
+      activation: elementwise function of the hidden layers, as `jnp.tanh`.
+      dtype: floating dtype of params and activations.
+
+    Returns:
+      The network. Its params are `{"layer_1": {"weight": [n_0, n_1], "bias": [n_1]}, ...}`;
+      `apply(params, x [B, n_0])` gives logits [B, n_L]; `layers` gives z and a [B, n_l] of each.
+      Both raise ValueError for params or x that do not fit.
+
+    Raises:
+      TypeError: if a size is not an integer, activation not a function or dtype not floating.
+      ValueError: if there are fewer than two sizes, or a size is under 1.
+
+    >>> network = mlp((2, 4, 1), jnp.tanh)
+    >>> network.specs["layer_1"]["weight"].shape
+    (2, 4)
+    """
+    sizes = tuple(sizes)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes must hold at least inputs and outputs, got {sizes}")
+    for position, size in enumerate(sizes):
+        checks.check_count(f"sizes[{position}]", size, 1)
+    checks.check_callable("activation", activation)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype must be floating, got {dtype}")
+
+    names = [f"layer_{number}" for number in range(1, len(sizes))]
+    activations = {name: activation for name in names[:-1]} | {names[-1]: identity}
+    specs = {
+        name: _layer_specs(fan_in, fan_out, name == names[-1], np.dtype(dtype))
+        for name, fan_in, fan_out in zip(names, sizes, sizes[1:], strict=False)
+    }
+
+    def forward(params: Params, x: Array) -> dict[str, LayerState]:
+        """Every layer's state as [units, examples], examples padded to a multiple of LANES."""
+        checks.check_params(params, specs)
+        checks.check_matrix("x", x, sizes[0])
+        h = jnp.asarray(x, dtype).T
+        # Examples that are not there have zero cotangents, so that they add exactly nothing.
+        h = jnp.pad(h, ((0, 0), (0, -h.shape[1] % LANES)))
+        states = {}
+        for name in names:
+            z = dense(h, params[name]["weight"], params[name]["bias"])
+            h = activations[name](z)
+            states[name] = LayerState(z, h)
+        return states
+
+    @jax.jit
+    def apply(params: Params, x: Array) -> jax.Array:
+        return forward(params, x)[names[-1]].z[:, : x.shape[0]].T
+
+    @jax.jit
+    def layers(params: Params, x: Array) -> dict[str, LayerState]:
+        return jax.tree.map(lambda rows: rows[:, : x.shape[0]].T, forward(params, x))
+
+    return Network(specs, apply, layers, activations)
+
+
+def _layer_specs(fan_in: int, fan_out: int, last: bool, dtype: np.dtype) -> dict[str, ParamSpec]:
+    role = Role.READOUT if last else Role.WEIGHT
+    return {
+        "weight": ParamSpec((fan_in, fan_out), fan_in, fan_out, role, dtype),
+        "bias": ParamSpec((fan_out,), fan_in, fan_out, Role.BIAS, dtype),
+    }

@@ -1,0 +1,219 @@
+"""Probes `(network, params, batch) -> {name: array}`: what a run measures at its snapshots.
+
+An array is a scalar, or has one entry for each layer, first layer first. The key is the name of the
+variable in the results.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from initlab.activations import max_slope, slope
+from initlab.symmetry import class_spread, count_classes, mlp_groups, mlp_units, row_classes, unit_rows
+from initlab.types import Array, Batch, Network, Params
+
+__all__ = [
+    "LONG_NAMES",
+    "SATURATED_SLOPE",
+    "accuracy",
+    "dead_units",
+    "distinct_units",
+    "gradient_norm",
+    "loss",
+    "saturation",
+    "unit_spread",
+    "weight_norm",
+]
+
+SATURATED_SLOPE = 0.01
+"""A unit is saturated on an example where its slope is under this share of the largest slope."""
+
+LONG_NAMES = {
+    "loss": "training loss",
+    "test_loss": "test loss",
+    "accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+    "distinct_units": "distinct units",
+    "unit_spread": "largest difference between units that started identical",
+    "saturation": "share of units x examples with a slope under 1 % of the largest",
+    "dead_units": "units with zero slope on every example",
+    "gradient_norm": "norm of the gradient",
+    "weight_norm": "norm of the weights",
+}
+"""What each variable is called in results and figures."""
+
+
+def loss(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """The objective's mean loss on the training data, and on the test data where there are any.
+
+    Args:
+      network: the model.
+      params: its params of the moment.
+      batch: the run's data and objective.
+
+    Returns:
+      `loss` and perhaps `test_loss`, scalars (nats for cross-entropies).
+    """
+    return _on_both(batch.objective.loss, "loss", network, params, batch)
+
+
+def accuracy(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """The objective's metric: share of correct labels, or R^2 for regression.
+
+    Args:
+      network: the model.
+      params: its params of the moment.
+      batch: the run's data and objective.
+
+    Returns:
+      `accuracy` and perhaps `test_accuracy`, scalars.
+    """
+    return _on_both(batch.objective.metric, "accuracy", network, params, batch)
+
+
+def distinct_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """How many units of each layer differ in any bit of their incoming or outgoing parameters.
+
+    Args:
+      network: an mlp.
+      params: its params of the moment.
+      batch: not looked at.
+
+    Returns:
+      `distinct_units`, int32 [layers]; 1 is a layer all of whose units compute the same function.
+    """
+    del network, batch
+    groups = (*mlp_groups(params), mlp_units(params)[-1])
+    counts = [count_classes(row_classes(unit_rows(params, group))) for group in groups]
+    return {"distinct_units": jnp.stack(counts)}
+
+
+def unit_spread(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """The largest difference between the parameters of two units that started identical.
+
+    Args:
+      network: an mlp.
+      params: its params of the moment.
+      batch: its `start` says which units started identical.
+
+    Returns:
+      `unit_spread` [layers]; 0 as long as the symmetry holds to the last bit.
+    """
+    del network
+    groups = (*mlp_groups(params), mlp_units(params)[-1])
+    spreads = [
+        class_spread(unit_rows(params, group), row_classes(unit_rows(batch.start, group)))
+        for group in groups
+    ]
+    return {"unit_spread": jnp.stack(spreads)}
+
+
+def saturation(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """Share of units x examples whose slope is under SATURATED_SLOPE of the largest slope.
+
+    The last layer is read through the objective's link: a sigmoid output saturates too.
+
+    Args:
+      network: the model.
+      params: its params of the moment.
+      batch: the run's data and objective.
+
+    Returns:
+      `saturation` [layers], in [0, 1].
+    """
+    slopes = _relative_slopes(network, params, batch)
+    return {"saturation": jnp.stack([jnp.mean(each < SATURATED_SLOPE) for each in slopes])}
+
+
+def dead_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """How many units of each layer have a slope of exactly 0 on every example: none can learn.
+
+    Args:
+      network: the model.
+      params: its params of the moment.
+      batch: the run's data and objective.
+
+    Returns:
+      `dead_units`, int32 [layers].
+    """
+    slopes = _relative_slopes(network, params, batch)
+    counts = [jnp.sum(jnp.all(each == 0, axis=0), dtype=jnp.int32) for each in slopes]
+    return {"dead_units": jnp.stack(counts)}
+
+
+def gradient_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """`|dL/d(weight, bias)|_2` of each layer, over the whole training data.
+
+    Args:
+      network: the model.
+      params: its params of the moment.
+      batch: the run's data and objective.
+
+    Returns:
+      `gradient_norm` [layers].
+    """
+    gradient = jax.grad(
+        lambda params: batch.objective.loss(network.apply(params, batch.x), batch.y)
+    )(params)
+    return {"gradient_norm": jnp.stack([_norm(gradient[name]) for name in network.activations])}
+
+
+def weight_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """`|weight|_2` of each layer, biases left out.
+
+    Args:
+      network: the model.
+      params: its params of the moment.
+      batch: not looked at.
+
+    Returns:
+      `weight_norm` [layers].
+    """
+    del batch
+    norms = [_norm(params[name]["weight"]) for name in network.activations]
+    return {"weight_norm": jnp.stack(norms)}
+
+
+def _on_both(
+    score: Callable[[jax.Array, jax.Array], jax.Array],
+    name: str,
+    network: Network,
+    params: Params,
+    batch: Batch,
+) -> dict[str, jax.Array]:
+    scores = {name: score(network.apply(params, batch.x), batch.y)}
+    if batch.x_test is not None and batch.y_test is not None:
+        scores[f"test_{name}"] = score(network.apply(params, batch.x_test), batch.y_test)
+    return scores
+
+
+def _relative_slopes(network: Network, params: Params, batch: Batch) -> list[Array]:
+    """`|phi'(z)| / max |phi'|` [B, n_l] of each layer; the output's is its link's."""
+    states = network.layers(params, batch.x)
+    *hidden, last = network.activations
+    slopes = [
+        jnp.abs(slope(network.activations[name], states[name].z))
+        / max_slope(network.activations[name])
+        for name in hidden
+    ]
+    slopes.append(_link_slopes(batch.objective.link, states[last].z))
+    return slopes
+
+
+def _link_slopes(link: Callable[[jax.Array], jax.Array], logits: jax.Array) -> jax.Array:
+    """`|d link(z)_k / d z_k|` over its largest value: 1/4 for sigmoid and softmax."""
+
+    def diagonal(z: jax.Array) -> jax.Array:
+        def along(direction: jax.Array) -> jax.Array:
+            return jnp.sum(jax.jvp(link, (z,), (direction,))[1] * direction)
+
+        return jax.vmap(along)(jnp.eye(z.shape[0], dtype=z.dtype))
+
+    # A single logit at 0 against another at 0 is where softmax and sigmoid are steepest.
+    steepest = jnp.max(jnp.abs(diagonal(jnp.zeros((max(2, logits.shape[1]),), logits.dtype)[:2])))
+    return jnp.abs(jax.vmap(diagonal)(logits)) / steepest
+
+
+def _norm(tree: Params) -> jax.Array:
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))

@@ -1,0 +1,98 @@
+"""Which units are the same: classes of units whose exchange leaves the params alone."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from initlab.symmetry.groups import UnitGroup, unit_rows
+from initlab.types import Params
+
+__all__ = ["class_spread", "count_classes", "effective_width", "row_classes", "unit_classes"]
+
+
+def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.Array:
+    """A label for each unit: the number of the first unit that it equals.
+
+    Args:
+      params: the params that the group lies in.
+      group: the units.
+      atol: largest difference of two entries that still counts as equal; 0 means every bit.
+
+    Returns:
+      [size] int32; two units have one label when their exchange leaves params alone.
+
+    Raises:
+      ValueError: if params do not fit the group.
+
+    >>> from initlab.symmetry.groups import UnitAxis
+    >>> group = UnitGroup("hidden", 3, (UnitAxis("['w']", 0),))
+    >>> unit_classes({"w": jnp.asarray([[1.0], [2.0], [1.0]])}, group).tolist()
+    [0, 1, 0]
+    """
+    return row_classes(unit_rows(params, group), atol=atol)
+
+
+def row_classes(rows: jax.Array, *, atol: float = 0.0) -> jax.Array:
+    """For each row the number of the first row that equals it; NaN equals NaN.
+
+    Args:
+      rows: [size, entries].
+      atol: largest difference of two entries that still counts as equal.
+
+    Returns:
+      [size] int32.
+
+    >>> row_classes(jnp.asarray([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0]])).tolist()
+    [0, 0, 2]
+    """
+
+    def first_equal(row: jax.Array) -> jax.Array:
+        close = jnp.abs(rows - row[None, :]) <= atol
+        # inf - inf is NaN, so that equality is asked for by itself.
+        same = close | (rows == row[None, :]) | (jnp.isnan(rows) & jnp.isnan(row)[None, :])
+        return jnp.argmax(jnp.all(same, axis=1)).astype(jnp.int32)
+
+    # One row at a time: memory stays linear in the number of units.
+    return jax.lax.map(first_equal, rows)
+
+
+def effective_width(params: Params, groups: Sequence[UnitGroup]) -> dict[str, jax.Array]:
+    """How many distinct units each group has: 1 is a layer that computes one function.
+
+    Args:
+      params: the params that the groups lie in.
+      groups: the units.
+
+    Returns:
+      `{group name: int32 scalar}`.
+
+    Raises:
+      ValueError: if params do not fit a group.
+    """
+    return {group.name: count_classes(unit_classes(params, group)) for group in groups}
+
+
+def count_classes(labels: jax.Array) -> jax.Array:
+    """How many classes the labels of `row_classes` hold: a class is counted at its first member."""
+    return jnp.sum(labels == jnp.arange(labels.shape[0], dtype=labels.dtype), dtype=jnp.int32)
+
+
+def class_spread(rows: jax.Array, labels: jax.Array) -> jax.Array:
+    """`max over classes and entries of (largest - smallest)`: how far members have drifted apart.
+
+    Args:
+      rows: [size, entries], now.
+      labels: [size], the classes at the start, as `row_classes` gives them.
+
+    Returns:
+      A scalar in the rows' dtype; 0 when every class is still bit-identical.
+
+    >>> class_spread(jnp.asarray([[1.0], [1.5], [9.0]]), jnp.asarray([0, 0, 2])).item()
+    0.5
+    """
+    size = rows.shape[0]
+    largest = jax.ops.segment_max(rows, labels, size)
+    smallest = jax.ops.segment_min(rows, labels, size)
+    is_class = (labels == jnp.arange(size, dtype=labels.dtype))[:, None]
+    return jnp.max(jnp.where(is_class, largest - smallest, 0))

@@ -1,0 +1,128 @@
+"""Where the units of a network lie in its params: the axes that an exchange of two units permutes."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from initlab.types import Params
+
+__all__ = ["UnitAxis", "UnitGroup", "mlp_groups", "mlp_units", "unit_rows"]
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitAxis:
+    """One axis of one leaf, read as `[outer, size, inner]` with the units in the middle.
+
+    Attributes:
+      path: the leaf, as `jax.tree_util.keystr` prints it.
+      axis: which of its axes carries the units.
+      outer: how many blocks of units the axis holds, 1 for a plain axis.
+      inner: how many entries each unit has on it, 1 for a plain axis.
+    """
+
+    path: str
+    axis: int
+    outer: int = 1
+    inner: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitGroup:
+    """Units that may be exchanged, and every axis that such an exchange permutes.
+
+    Attributes:
+      name: what the units are, as "layer_1".
+      size: how many there are.
+      axes: where they lie.
+    """
+
+    name: str
+    size: int
+    axes: tuple[UnitAxis, ...]
+
+
+def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:
+    """The hidden units of an mlp: one group for each hidden layer, with its outgoing weights.
+
+    Exchanging two units of a group (columns of its weight, entries of its bias, rows of the next
+    weight) leaves the network's function alone (Hecht-Nielsen 1990).
+
+    Args:
+      params: `{"layer_1": {"weight", "bias"}, ...}`: arrays, specs or anything with a shape.
+
+    Returns:
+      The groups, first layer first.
+
+    Raises:
+      ValueError: if params are not shaped like an mlp's.
+
+    >>> import numpy as np
+    >>> layer = lambda i, j: {"weight": np.zeros((i, j)), "bias": np.zeros((j,))}
+    >>> [group.size for group in mlp_groups({"layer_1": layer(2, 4), "layer_2": layer(4, 1)})]
+    [4]
+    """
+    groups = mlp_units(params)
+    return tuple(
+        dataclasses.replace(
+            group, axes=(*group.axes, UnitAxis(f"['layer_{number + 1}']['weight']", 0))
+        )
+        for number, group in enumerate(groups[:-1], start=1)
+    )
+
+
+def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
+    """Each layer's units by what comes into them: columns of its weight, entries of its bias.
+
+    Args:
+      params: `{"layer_1": {"weight", "bias"}, ...}`: arrays, specs or anything with a shape.
+
+    Returns:
+      A group for each layer, the output's included, first layer first.
+
+    Raises:
+      ValueError: if params are not shaped like an mlp's.
+    """
+    names = [f"layer_{number}" for number in range(1, len(params) + 1)]
+    if set(names) != set(params):
+        raise ValueError(f"an mlp's params are named {names}, got {sorted(params)}")
+    groups = []
+    for name in names:
+        if set(params[name]) != {"weight", "bias"} or len(params[name]["weight"].shape) != 2:
+            raise ValueError(f"params[{name!r}] must hold a weight matrix and a bias")
+        axes = (UnitAxis(f"['{name}']['weight']", 1), UnitAxis(f"['{name}']['bias']", 0))
+        groups.append(UnitGroup(name, params[name]["weight"].shape[1], axes))
+    return tuple(groups)
+
+
+def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
+    """Every parameter of every unit: `[size, entries]`, one row for each unit.
+
+    Args:
+      params: the pytree that the group was made for.
+      group: the units.
+
+    Returns:
+      The rows; two equal rows are two units whose exchange leaves params alone.
+
+    Raises:
+      ValueError: if params lack a leaf of the group, or its axis has another length.
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    by_path = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    rows = []
+    for place in group.axes:
+        if place.path not in by_path:
+            raise ValueError(f"group {group.name!r} wants {place.path}; params hold {list(by_path)}")
+        leaf = jnp.asarray(by_path[place.path])
+        length = place.outer * group.size * place.inner
+        if leaf.shape[place.axis] != length:
+            raise ValueError(
+                f"group {group.name!r} wants length {length} on axis {place.axis} of {place.path}, "
+                f"got shape {leaf.shape}"
+            )
+        blocks = jnp.moveaxis(leaf, place.axis, 0)
+        blocks = blocks.reshape(place.outer, group.size, -1)
+        rows.append(jnp.moveaxis(blocks, 1, 0).reshape(group.size, -1))
+    return jnp.concatenate(rows, axis=1)

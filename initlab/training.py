@@ -1,0 +1,260 @@
+"""A whole training run as one pure function of a dict of scalars."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from initlab import checks
+from initlab.initializers import initialize
+from initlab.keys import path_key
+from initlab.types import Array, Batch, Network, Params, Probe, Task, Trace
+
+__all__ = ["Point", "Run", "make_loss", "make_run"]
+
+Point = Mapping[str, Any]
+"""The scalars of one run by name; "seed" is always one of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A training run: `run(point) -> Trace`, pure, and made to be jitted and vmapped.
+
+    Attributes:
+      trace: the run itself, compiled.
+      check: `point -> None`: raises for a point of concrete numbers that the run cannot take,
+        without running it.
+      layers: names of the network's layers, in the order of a per-layer measurement.
+    """
+
+    trace: Callable[[Point], Trace]
+    check: Callable[[Point], None]
+    layers: tuple[str, ...]
+    __name__ = "run"
+
+    def __call__(self, point: Point) -> Trace:
+        """Trains from the start that the point describes; see `make_run`."""
+        if all(checks.is_concrete(value) for value in point.values()):
+            self.check(point)
+        return self.trace(dict(point))
+
+
+def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
+    """`params -> mean loss on the task's training data`: what gradient descent descends.
+
+    Args:
+      network: the model.
+      task: data and loss.
+
+    Returns:
+      A pure function; `jax.jit(jax.value_and_grad(...))` of it is forward and backward in one.
+
+    Raises:
+      ValueError: if the network's inputs or outputs do not fit the task's.
+    """
+    x, y = _training_data(network, task)
+    return lambda params: task.loss(network.apply(params, x), y)
+
+
+def make_run(
+    network: Network,
+    init: Callable[[Point], Any],
+    task: Task,
+    *,
+    optimizer: Callable[[Point], optax.GradientTransformation],
+    steps: int,
+    every: int,
+    probes: Sequence[Probe] = (),
+    batch_size: int | None = None,
+    invariants: Sequence[Callable[[Params], None]] = (),
+) -> Run:
+    """Describes a training run; nothing is computed yet.
+
+    The run draws its params under `jax.random.key(point["seed"])`, takes `steps` optimizer steps on
+    the task's loss, and measures the probes at steps 0, every, 2 every, ..., steps. A run whose
+    params become NaN or infinite goes on to its end and records when that happened.
+
+    Args:
+      network: the model.
+      init: `point -> initializer`, or `point -> params` (any pytree of the specs' shapes).
+      task: data, loss, metric.
+      optimizer: `point -> optax.GradientTransformation`.
+      steps: how many optimizer steps, at least 1 and a multiple of `every`.
+      every: steps between two snapshots.
+      probes: what is measured at each snapshot.
+      batch_size: examples in a minibatch, drawn without replacement within an epoch under a key of
+        the seed; None is full batch.
+      invariants: chex assertions `params -> None`, made before the first step and after each; they
+        need `chex.chexify(jax.jit(run))` around the run.
+
+    Returns:
+      `run(point) -> Trace`. It raises ValueError for a point that lacks a name the run uses or has
+      one it does not use, and whatever `init` and `optimizer` raise for its numbers.
+
+    Raises:
+      TypeError: if a count is not an integer, or init, optimizer or a probe not a function.
+      ValueError: if a count is out of range, or the network does not fit the task.
+    """
+    _check_description(init, optimizer, probes, task, steps, every, batch_size)
+    x, y = _training_data(network, task)
+    dtype = _dtype(network)
+    x_test = None if task.x_test is None else jnp.asarray(task.x_test, dtype)
+    y_test = None if task.y_test is None else jnp.asarray(task.y_test)
+    examples = x.shape[0]
+
+    def loss(params: Params, x: Array, y: Array) -> jax.Array:
+        return task.loss(network.apply(params, x), y)
+
+    def start_params(point: Point, key: jax.Array) -> Params:
+        given = init(point)
+        if callable(given):
+            return initialize(key, network.specs, given)
+        cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), given)
+        checks.check_params(cast, network.specs)
+        return cast
+
+    def descend(point: Point) -> Trace:
+        used = _Recorded({name: _as_array(value, dtype) for name, value in point.items()})
+        key = jax.random.key(used["seed"])
+        start = start_params(used, key)
+        descent = optimizer(used)
+        batch = Batch(x, y, x_test, y_test, task.objective, start)
+        order_key = path_key(key, "batches")
+
+        def step(number: jax.Array, state: tuple) -> tuple:
+            params, memory, order, first_nonfinite = state
+            if batch_size is None:
+                gradient = jax.grad(loss)(params, x, y)
+            else:
+                order, rows = _next_rows(order_key, order, number, examples, batch_size)
+                gradient = jax.grad(loss)(params, x[rows], y[rows])
+            updates, memory = descent.update(gradient, memory, params)
+            params = optax.apply_updates(params, updates)
+            for invariant in invariants:
+                invariant(params)
+            broke = ~_all_finite(params) & (first_nonfinite < 0)
+            return params, memory, order, jnp.where(broke, number + 1, first_nonfinite)
+
+        def snapshot(state: tuple, span: tuple) -> tuple:
+            values: dict[str, jax.Array] = {}
+            for probe in probes:
+                values |= probe(network, state[0], batch)
+            first, count = span
+            state = jax.lax.fori_loop(
+                0, count, lambda i, state: step(first + i.astype(jnp.int32), state), state
+            )
+            return state, values
+
+        for invariant in invariants:
+            invariant(start)
+        finite_from_start = jnp.where(_all_finite(start), -1, 0).astype(jnp.int32)
+        order = jnp.arange(examples if batch_size else 0, dtype=jnp.int32)
+        state = (start, descent.init(start), order, finite_from_start)
+        first = jnp.arange(0, steps + 1, every, dtype=jnp.int32)
+        # The last snapshot is followed by no step, so that probes are compiled only once.
+        count = jnp.where(first < steps, every, 0).astype(jnp.int32)
+        state, values = jax.lax.scan(snapshot, state, (first, count))
+        used.check_all_used()
+        return Trace(first, values, state[3], state[0])
+
+    def check(point: Point) -> None:
+        for name, value in point.items():
+            checks.check_number(name, value)
+        _check_seed(point)
+        used = _Recorded(point)
+        init(used)
+        optimizer(used)
+
+    return Run(jax.jit(descend), check, tuple(network.activations))
+
+
+class _Recorded(dict):
+    """A point that knows which of its names were asked for."""
+
+    def __init__(self, point: Point) -> None:
+        super().__init__(point)
+        self.asked = {"seed"}
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked.add(name)
+        if name not in self:
+            raise ValueError(f"the run uses {name!r}, and its point has only {sorted(self)}")
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def check_all_used(self) -> None:
+        if unused := sorted(set(self) - self.asked):
+            raise ValueError(f"the run does not use {unused}; it uses {sorted(self.asked)}")
+
+
+def _check_description(init, optimizer, probes, task, steps, every, batch_size) -> None:
+    checks.check_callable("init", init)
+    checks.check_callable("optimizer", optimizer)
+    for position, probe in enumerate(probes):
+        checks.check_callable(f"probes[{position}]", probe)
+    if not isinstance(task, Task):
+        raise TypeError(f"task must be a Task, got {type(task).__name__}")
+    checks.check_count("every", every, 1)
+    checks.check_count("steps", steps, 1)
+    if steps % every:
+        raise ValueError(f"steps must be a multiple of every, got steps={steps}, every={every}")
+    if batch_size is not None:
+        checks.check_count("batch_size", batch_size, 1)
+        if batch_size > len(task.x):
+            raise ValueError(f"batch_size must be at most {len(task.x)}, got {batch_size}")
+
+
+def _check_seed(point: Point) -> None:
+    if "seed" not in point:
+        raise ValueError(f"a point must hold 'seed', got {sorted(point)}")
+    seed = np.asarray(point["seed"])
+    if seed.dtype.kind not in "iu" or not 0 <= seed < 2**31:
+        raise ValueError(f"seed must be an integer from 0 to 2^31 - 1, got {point['seed']!r}")
+
+
+def _dtype(network: Network) -> Any:
+    return jax.tree.leaves(network.specs)[0].dtype
+
+
+def _training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
+    """The task's x and y as arrays, after a check that logits for them have the wanted shape."""
+    x = jnp.asarray(task.x, _dtype(network))
+    abstract = jax.tree.map(lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs)
+    logits = jax.eval_shape(network.apply, abstract, x)
+    wanted = task.objective.outputs(task.y)
+    if logits.shape[1] < wanted or (wanted == 1 and logits.shape[1] != 1):
+        raise ValueError(
+            f"the task's labels want {wanted} logits, and the network gives {logits.shape[1]}"
+        )
+    return x, jnp.asarray(task.y)
+
+
+def _as_array(value: Any, dtype: Any) -> jax.Array:
+    """Real numbers in the network's dtype, whole ones as they are."""
+    array = jnp.asarray(value)
+    return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
+
+
+def _next_rows(
+    key: jax.Array, order: jax.Array, number: jax.Array, examples: int, batch_size: int
+) -> tuple[jax.Array, jax.Array]:
+    """This step's rows, and the epoch's order, drawn anew at the first step of each epoch."""
+    batches = examples // batch_size
+    order = jax.lax.cond(
+        number % batches == 0,
+        lambda: jax.random.permutation(jax.random.fold_in(key, number // batches), order),
+        lambda: order,
+    )
+    rows = jax.lax.dynamic_slice_in_dim(order, (number % batches) * batch_size, batch_size)
+    return order, rows
+
+
+def _all_finite(params: Params) -> jax.Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))

@@ -1,0 +1,179 @@
+"""The nouns: what the floors above hand to each other. Structure is static, numbers are arrays."""
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+__all__ = [
+    "Activation",
+    "Array",
+    "Batch",
+    "Initializer",
+    "LayerState",
+    "Network",
+    "Objective",
+    "ParamSpec",
+    "Params",
+    "Probe",
+    "Role",
+    "Task",
+    "Trace",
+]
+
+Array = jax.Array | np.ndarray
+Params = Any
+"""A pytree of arrays, shaped like the network's specs."""
+
+Activation = Callable[[jax.Array], jax.Array]
+"""An elementwise function of pre-activations: `jnp.tanh`, `jax.nn.relu`, ..."""
+
+
+class Role(enum.Enum):
+    """What a parameter does in its network; initializers choose by it."""
+
+    WEIGHT = "weight"
+    BIAS = "bias"
+    READOUT = "readout"
+    EMBEDDING = "embedding"
+    NORM_SCALE = "norm_scale"
+
+
+@dataclasses.dataclass(frozen=True)
+class ParamSpec:
+    """What one parameter is, without its value.
+
+    Attributes:
+      shape: its shape.
+      fan_in: how many inputs one unit sums over.
+      fan_out: how many units one input feeds.
+      role: what it does in the network.
+      dtype: its dtype.
+      path: where it stands in the params tree, as "layer_1/weight"; `initialize` fills it in.
+    """
+
+    shape: tuple[int, ...]
+    fan_in: int
+    fan_out: int
+    role: Role = Role.WEIGHT
+    dtype: Any = np.dtype("float32")
+    path: str = ""
+
+
+Initializer = Callable[[jax.Array, ParamSpec], jax.Array]
+"""`(key, spec) -> array` of the spec's shape and dtype."""
+
+
+class LayerState(NamedTuple):
+    """One layer on one batch: pre-activation `z` [B, n_l] and activation `a` [B, n_l]."""
+
+    z: jax.Array
+    a: jax.Array
+
+
+class Network(NamedTuple):
+    """A model as pure functions; it does not own its initializer.
+
+    Attributes:
+      specs: pytree of ParamSpec, the shape of the params it takes.
+      apply: `(params, x [B, n_0]) -> logits [B, n_L]`, jit-compiled.
+      layers: `(params, x) -> {layer name: LayerState}`, first layer first, jit-compiled.
+      activations: `{layer name: Activation}`; the identity for the linear last layer.
+    """
+
+    specs: Any
+    apply: Callable[[Params, Array], jax.Array]
+    layers: Callable[[Params, Array], dict[str, LayerState]]
+    activations: Mapping[str, Activation]
+
+
+class Objective(NamedTuple):
+    """What is asked of the logits: how they are read, scored and compared with knowing nothing.
+
+    Attributes:
+      loss: `(logits [B, K], y [B]) -> scalar`, mean over the batch, in nats for cross-entropies.
+      metric: `(logits, y) -> scalar`: accuracy in [0, 1], or R^2 for regression.
+      link: `logits [B, K] -> [B, K]`: the output unit: sigmoid, softmax or the identity.
+      predict: `logits [B, K] -> [B]`: labels, or values for regression.
+      constant_loss: `y -> float`: the loss of the best predictor that ignores x.
+      outputs: `y -> int`: how many logits the labels need; raises ValueError for labels that do not fit.
+    """
+
+    loss: Callable[[jax.Array, jax.Array], jax.Array]
+    metric: Callable[[jax.Array, jax.Array], jax.Array]
+    link: Callable[[jax.Array], jax.Array]
+    predict: Callable[[jax.Array], jax.Array]
+    constant_loss: Callable[[np.ndarray], float]
+    outputs: Callable[[np.ndarray], int]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """Data and what is asked of it.
+
+    Attributes:
+      x: training inputs [B, n_0], float64; a run casts them to its network's dtype.
+      y: training labels [B]: 0/1, class numbers, or real values.
+      objective: how logits are scored.
+      x_test: held-out inputs [T, n_0], or None.
+      y_test: held-out labels [T], or None.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    objective: Objective
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+
+    @property
+    def loss(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        """`(logits, y) -> scalar`."""
+        return self.objective.loss
+
+    @property
+    def metric(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+        """`(logits, y) -> scalar`."""
+        return self.objective.metric
+
+
+class Batch(NamedTuple):
+    """What a probe sees besides the network and the params of the moment.
+
+    Attributes:
+      x: training inputs [B, n_0], in the network's dtype.
+      y: training labels [B].
+      x_test: held-out inputs [T, n_0], or None.
+      y_test: held-out labels [T], or None.
+      objective: how logits are scored.
+      start: the params before the first step.
+    """
+
+    x: jax.Array
+    y: jax.Array
+    x_test: jax.Array | None
+    y_test: jax.Array | None
+    objective: Objective
+    start: Params
+
+
+Probe = Callable[[Network, Params, Batch], dict[str, jax.Array]]
+"""`(network, params, batch) -> {name: array}`; an array is a scalar or has one entry per layer."""
+
+
+class Trace(NamedTuple):
+    """One training run.
+
+    Attributes:
+      step: the steps at which a snapshot was taken [S], int32: 0, every, ..., steps.
+      values: what the probes measured, `{name: [S, ...]}`.
+      first_nonfinite_step: the first step after which a parameter was NaN or infinite, -1 if none was.
+      params: the params after the last step.
+    """
+
+    step: jax.Array
+    values: dict[str, jax.Array]
+    first_nonfinite_step: jax.Array
+    params: Params
