@@ -1,0 +1,1 @@
+"""Experiments: absl binaries, one question each; `python -m experiments.NAME`."""

@@ -11,8 +11,16 @@ from absl import flags
 
 from initlab import tasks
 
-__all__ = ["ACTIVATIONS", "TASKS", "define_count", "define_name", "define_names",
-    "define_numbers", "define_scale"]
+__all__ = [
+    "ACTIVATIONS",
+    "BINARY_TASKS",
+    "TASKS",
+    "define_count",
+    "define_name",
+    "define_names",
+    "define_numbers",
+    "define_scale",
+]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
 flags.disclaim_key_flags()
@@ -28,16 +36,16 @@ ACTIVATIONS = {
     "softplus": jax.nn.softplus,
 }
 
-TASKS = {
+BINARY_TASKS = {
     "flower": tasks.flower,
     "circles": tasks.circles,
     "moons": tasks.moons,
     "xor": tasks.xor,
     "blobs": tasks.blobs,
     "breast_cancer": tasks.breast_cancer,
-    "wine": tasks.wine,
-    "digits": tasks.digits,
 }
+
+TASKS = BINARY_TASKS | {"wine": tasks.wine, "digits": tasks.digits}
 
 
 def define_name(name: str, default: str, table: Mapping[str, Any], help: str) -> flags.FlagHolder:

@@ -62,7 +62,9 @@ def measure() -> xarray.Dataset:
         },
     ).squeeze("learning_rate")
     seed = _median_seed(results)
-    typical = jax.jit(jax.vmap(describe(), in_axes=({"start": 0, "seed": 0, "learning_rate": None},)))
+    typical = jax.jit(
+        jax.vmap(describe(), in_axes=({"start": 0, "seed": 0, "learning_rate": None},))
+    )
     params = typical(
         {"start": jnp.arange(len(starts)), "seed": seed, "learning_rate": LEARNING_RATE.value}
     ).params
@@ -91,7 +93,7 @@ def summarize(results: xarray.Dataset) -> dict:
     for index, start in enumerate(results["start"].values):
         of = results.isel(start=index)
         first, last = (of.isel(layer=0, step=step) for step in (0, -1))
-        gradient = np.sqrt((of["gradient_norm"].isel(step=0) ** 2).sum("layer"))
+        gradient = (of["gradient_norm"].isel(step=0) ** 2).sum("layer") ** 0.5
         loss = of["loss"].isel(step=-1)
         count = int(trained.isel(start=index).sum())
         rows.append(
@@ -134,10 +136,10 @@ def show(summary: dict) -> str:
         for row in summary["starts"]
     ]
     head = (
-        f"Flower data, {HIDDEN.value} {ACTIVATION.value} hidden units, {summary['seeds']} seeds each, "
-        f"{summary['steps']} steps. Distinct units, saturated share and gradient norm are of\n"
-        "the hidden layer, the hidden layer and the whole network; a run trained when its loss ended "
-        f"under {summary['trained_under']:.4f}.\n\n"
+        f"Flower data, {HIDDEN.value} {ACTIVATION.value} hidden units, {summary['seeds']} seeds, "
+        f"{summary['steps']} steps of gradient descent.\n"
+        "Distinct units and saturated share are the hidden layer's, the gradient norm is the whole\n"
+        f"network's; a run trained when its loss ended under {summary['trained_under']:.4f}.\n\n"
     )
     return head + report.format_table(rows)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from initlab.types import ParamSpec
 
@@ -26,7 +27,7 @@ __all__ = [
 
 def is_concrete(value: Any) -> bool:
     """Whether a value can be looked at now, or is only known once compiled code runs."""
-    return not isinstance(value, jax.core.Tracer)
+    return not isinstance(value, Tracer)
 
 
 def path_name(tree_path: Sequence[Any]) -> str:
@@ -55,7 +56,9 @@ def check_number(name: str, value: Any) -> None:
             raise TypeError(f"{name} must be a number, got an array of shape {value.shape}")
         return
     is_scalar = isinstance(value, numbers.Real) or (
-        isinstance(value, jax.Array | np.ndarray) and value.shape == () and value.dtype.kind in "fiu"
+        isinstance(value, jax.Array | np.ndarray)
+        and value.shape == ()
+        and value.dtype.kind in "fiu"
     )
     if isinstance(value, bool) or not is_scalar:
         raise TypeError(f"{name} must be a number, got {value!r}")

@@ -5,13 +5,21 @@ variable in the results.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from initlab.activations import max_slope, slope
-from initlab.symmetry import class_spread, count_classes, mlp_groups, mlp_units, row_classes, unit_rows
-from initlab.types import Array, Batch, Network, Params
+from initlab.symmetry import (
+    class_spread,
+    count_classes,
+    mlp_groups,
+    mlp_units,
+    row_classes,
+    unit_rows,
+)
+from initlab.types import Batch, Network, Params
 
 __all__ = [
     "LONG_NAMES",
@@ -176,7 +184,7 @@ def weight_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax
 
 
 def _on_both(
-    score: Callable[[jax.Array, jax.Array], jax.Array],
+    score: Callable[[Any, Any], jax.Array],
     name: str,
     network: Network,
     params: Params,
@@ -188,7 +196,7 @@ def _on_both(
     return scores
 
 
-def _relative_slopes(network: Network, params: Params, batch: Batch) -> list[Array]:
+def _relative_slopes(network: Network, params: Params, batch: Batch) -> list[jax.Array]:
     """`|phi'(z)| / max |phi'|` [B, n_l] of each layer; the output's is its link's."""
     states = network.layers(params, batch.x)
     *hidden, last = network.activations

@@ -33,7 +33,8 @@ def trained(results: xarray.Dataset, constant_loss: float, fraction: float) -> x
       Booleans over the sweep's axes.
     """
     final = results["loss"].isel(step=-1)
-    return np.isfinite(final) & (final < fraction * constant_loss)
+    # NaN and infinity are not less than anything finite.
+    return final < fraction * constant_loss
 
 
 def wilson_interval(successes: int, runs: int, z: float = 1.959963984540054) -> tuple[float, float]:

@@ -110,7 +110,7 @@ def make_run(
         return task.loss(network.apply(params, x), y)
 
     def start_params(point: Point, key: jax.Array) -> Params:
-        given = init(point)
+        given: Any = init(point)
         if callable(given):
             return initialize(key, network.specs, given)
         cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), given)
@@ -226,7 +226,9 @@ def _dtype(network: Network) -> Any:
 def _training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
     """The task's x and y as arrays, after a check that logits for them have the wanted shape."""
     x = jnp.asarray(task.x, _dtype(network))
-    abstract = jax.tree.map(lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs)
+    abstract = jax.tree.map(
+        lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs
+    )
     logits = jax.eval_shape(network.apply, abstract, x)
     wanted = task.objective.outputs(task.y)
     if logits.shape[1] < wanted or (wanted == 1 and logits.shape[1] != 1):

@@ -28,7 +28,7 @@ Array = jax.Array | np.ndarray
 Params = Any
 """A pytree of arrays, shaped like the network's specs."""
 
-Activation = Callable[[jax.Array], jax.Array]
+Activation = Callable[[Any], jax.Array]
 """An elementwise function of pre-activations: `jnp.tanh`, `jax.nn.relu`, ..."""
 
 
@@ -59,7 +59,7 @@ class ParamSpec:
     fan_in: int
     fan_out: int
     role: Role = Role.WEIGHT
-    dtype: Any = np.dtype("float32")
+    dtype: Any = np.float32
     path: str = ""
 
 
@@ -99,13 +99,13 @@ class Objective(NamedTuple):
       link: `logits [B, K] -> [B, K]`: the output unit: sigmoid, softmax or the identity.
       predict: `logits [B, K] -> [B]`: labels, or values for regression.
       constant_loss: `y -> float`: the loss of the best predictor that ignores x.
-      outputs: `y -> int`: how many logits the labels need; raises ValueError for labels that do not fit.
+      outputs: `y -> int`: how many logits the labels need; ValueError for labels that do not fit.
     """
 
-    loss: Callable[[jax.Array, jax.Array], jax.Array]
-    metric: Callable[[jax.Array, jax.Array], jax.Array]
-    link: Callable[[jax.Array], jax.Array]
-    predict: Callable[[jax.Array], jax.Array]
+    loss: Callable[[Array, Array], jax.Array]
+    metric: Callable[[Array, Array], jax.Array]
+    link: Callable[[Any], jax.Array]
+    predict: Callable[[Any], jax.Array]
     constant_loss: Callable[[np.ndarray], float]
     outputs: Callable[[np.ndarray], int]
 
@@ -129,12 +129,12 @@ class Task:
     y_test: np.ndarray | None = None
 
     @property
-    def loss(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    def loss(self) -> Callable[[Array, Array], jax.Array]:
         """`(logits, y) -> scalar`."""
         return self.objective.loss
 
     @property
-    def metric(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    def metric(self) -> Callable[[Array, Array], jax.Array]:
         """`(logits, y) -> scalar`."""
         return self.objective.metric
 
@@ -169,7 +169,7 @@ class Trace(NamedTuple):
     Attributes:
       step: the steps at which a snapshot was taken [S], int32: 0, every, ..., steps.
       values: what the probes measured, `{name: [S, ...]}`.
-      first_nonfinite_step: the first step after which a parameter was NaN or infinite, -1 if none was.
+      first_nonfinite_step: after which step a parameter was first NaN or infinite; -1 if none was.
       params: the params after the last step.
     """
 

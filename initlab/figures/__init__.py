@@ -1,6 +1,9 @@
 """Pictures from datasets; with `report`, the only place that knows how results look."""
 
+from initlab.figures.agreement import draw_agreement
+from initlab.figures.induction import draw_induction
+from initlab.figures.saturation import draw_saturation
 from initlab.figures.starts import draw_starts
 from initlab.figures.style import save
 
-__all__ = ["draw_starts", "save"]
+__all__ = ["draw_agreement", "draw_induction", "draw_saturation", "draw_starts", "save"]

@@ -16,7 +16,12 @@ NAMED_COLORS = ("#D55E00", "#CC79A7", "#E69F00")
 
 
 def draw_starts(
-    results: xarray.Dataset, *, named: int, trained_under: float, shares: Sequence[float], title: str
+    results: xarray.Dataset,
+    *,
+    named: int,
+    trained_under: float,
+    shares: Sequence[float],
+    title: str,
 ) -> Figure:
     """Left: loss against step, median and quartiles over seeds. Right: decision boundaries.
 
@@ -37,7 +42,7 @@ def draw_starts(
     columns = int(np.ceil(len(starts) ** 0.5))
     rows = -(-len(starts) // columns)
     figure = new_figure(15, 7)
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.05))
+    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(1, 1.05)))
     figure.suptitle(title, fontsize=14)
     _draw_curves(left.subplots(), results, starts, colors, scales, trained_under)
     panels = right.subplots(rows, columns, squeeze=False).ravel()

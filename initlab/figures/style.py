@@ -34,9 +34,7 @@ def save(figure: Figure, stem: Path) -> None:
       figure: the picture.
       stem: the files' path without an ending.
     """
-    # Without a date and with fixed ids, the same results give the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "initlab"}):
-        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
-            unfinished = stem.with_suffix(f".{kind}.unfinished")
-            figure.savefig(unfinished, format=kind, metadata=metadata)
-            os.replace(unfinished, stem.with_suffix(f".{kind}"))
+    for kind in ("png", "svg"):
+        unfinished = stem.with_suffix(f".{kind}.unfinished")
+        figure.savefig(unfinished, format=kind)
+        os.replace(unfinished, stem.with_suffix(f".{kind}"))

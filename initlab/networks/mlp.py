@@ -49,7 +49,7 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
         raise TypeError(f"dtype must be floating, got {dtype}")
 
     names = [f"layer_{number}" for number in range(1, len(sizes))]
-    activations = {name: activation for name in names[:-1]} | {names[-1]: identity}
+    activations = dict.fromkeys(names[:-1], activation) | {names[-1]: identity}
     specs = {
         name: _layer_specs(fan_in, fan_out, name == names[-1], np.dtype(dtype))
         for name, fan_in, fan_out in zip(names, sizes, sizes[1:], strict=False)

@@ -30,7 +30,7 @@ def sweep(
     axes: Mapping[str, Iterable[Any]],
     *,
     block: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
     progress: bool = True,
 ) -> xarray.Dataset:
     """`results[name][i_1, i_2, ...] = run({axis: value})`, for the product of the axes.
@@ -72,8 +72,7 @@ def sweep(
         rows = np.minimum(np.arange(first, first + chunk), total - 1)
         # int32 and the default float: what a bare call of the run would take.
         return {
-            name: jax.device_put(_narrow(column[rows]), sharding)
-            for name, column in points.items()
+            name: jax.device_put(_narrow(column[rows]), sharding) for name, column in points.items()
         }
 
     began = time.perf_counter()

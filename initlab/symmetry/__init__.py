@@ -1,6 +1,6 @@
 """The symmetry instrument: where exchangeable units lie, which are the same, and the invariant."""
 
-from initlab.symmetry.assertions import assert_units_identical
+from initlab.symmetry.assertions import assert_units_identical, units_identical
 from initlab.symmetry.classes import (
     class_spread,
     count_classes,
@@ -22,4 +22,5 @@ __all__ = [
     "row_classes",
     "unit_classes",
     "unit_rows",
+    "units_identical",
 ]

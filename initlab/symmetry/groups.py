@@ -1,4 +1,4 @@
-"""Where the units of a network lie in its params: the axes that an exchange of two units permutes."""
+"""Where the units of a network lie in its params: the axes that an exchange permutes."""
 
 import dataclasses
 from typing import Any
@@ -114,7 +114,9 @@ def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
     rows = []
     for place in group.axes:
         if place.path not in by_path:
-            raise ValueError(f"group {group.name!r} wants {place.path}; params hold {list(by_path)}")
+            raise ValueError(
+                f"group {group.name!r} wants {place.path}; params hold {list(by_path)}"
+            )
         leaf = jnp.asarray(by_path[place.path])
         length = place.outer * group.size * place.inner
         if leaf.shape[place.axis] != length:

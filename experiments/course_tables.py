@@ -1,0 +1,154 @@
+"""The course's published numbers, computed by the lab in float64: a row each, and a verdict.
+
+    python -m experiments.course_tables
+
+Exits 1 if a measured number is further from the published one than its tolerance.
+
+The times-10 start on the circles is chaotic: changing its weights by one part in 1e15 moves the
+cost at step 1000 by up to 0.002 and at step 7000 by up to 0.015, more than the tolerance of these
+two rows. On a processor that rounds sums in another way they may be out, and nothing else.
+"""
+
+import math
+
+import jax
+import xarray
+
+from experiments import harness, names
+from experiments.course_rows import compare, published_rows
+from experiments.course_runs import measure_first_cost, measure_training, trainings
+from experiments.course_vectors import Measured, measure_data, measure_vectors
+from initlab import figures, report
+
+__all__ = ["draw", "measure", "show", "summarize", "verdict"]
+
+SECTIONS = names.define_numbers(
+    "sections",
+    (1, 2, 3, 4),
+    "Sections of published numbers: 1 flower data, 2 one hidden layer on it, 3 unit vectors, "
+    "4 three starts on the circles.",
+    whole=True,
+)
+MAX_STEPS = names.define_count(
+    "max_steps", 15_000, "Rows that need more training steps are left out.", least=0
+)
+SMOKE = {"sections": ["1", "3"], "max_steps": 0}
+UNTRAINED = {1: measure_data, 3: measure_vectors, 4: measure_first_cost}
+
+
+def measure() -> xarray.Dataset:
+    """Measures what the chosen sections publish and sets it beside that."""
+    published = published_rows()
+    sections = {int(section) for section in SECTIONS.value}
+    if unknown := sorted(sections - {row.section for row in published}):
+        raise ValueError(f"--sections must be of 1, 2, 3, 4, got {unknown}")
+    chosen = [row for row in published if row.section in sections]
+    rows = [row for row in chosen if row.steps <= MAX_STEPS.value]
+    measured: Measured = {}
+    compile_seconds = run_seconds = 0.0
+    for section in sorted(sections):
+        if section in UNTRAINED:
+            measured |= UNTRAINED[section]()
+        for training in trainings(section):
+            values, compiling, running = measure_training(training, MAX_STEPS.value)
+            measured |= values
+            compile_seconds += compiling
+            run_seconds += running
+    return compare(rows, measured).assign_attrs(
+        compile_seconds=compile_seconds,
+        run_seconds=run_seconds,
+        left_out=len(chosen) - len(rows),
+        max_steps=MAX_STEPS.value,
+    )
+
+
+def summarize(results: xarray.Dataset) -> dict:
+    """The rows and how many of them are within their tolerance."""
+    columns = {name: results[name].values.tolist() for name in results.data_vars}
+    rows = [
+        {name: _plain(value) for name, value in zip(columns, line, strict=True)}
+        for line in zip(*columns.values(), strict=True)
+    ]
+    within = int(results["within"].sum())
+    return {
+        "numbers": int(results["numbers"].sum()),
+        "within": within,
+        "outside": len(rows) - within,
+        "left_out": results.attrs["left_out"],
+        "max_steps": results.attrs["max_steps"],
+        "rows": rows,
+    }
+
+
+def show(summary: dict) -> str:
+    """The table."""
+    rows = [
+        {
+            "section": str(row["section"]),
+            "number": row["name"],
+            "published": _digits(row["published"]),
+            "measured": _digits(row["measured"]),
+            "deviation": _digits(row["deviation"], 2),
+            "tolerance": _digits(row["tolerance"], 2),
+            "verdict": _say(row),
+        }
+        for row in summary["rows"]
+    ]
+    head = (
+        "Published numbers of the course and the lab's, in float64. A row of several numbers shows "
+        "the one that\ndeviates most.\n\n"
+    )
+    tail = (
+        f"\n\n{len(rows)} rows with {summary['numbers']} published numbers: {summary['within']} "
+        f"rows within tolerance, {summary['outside']} out."
+    )
+    if summary["left_out"]:
+        tail += (
+            f" {summary['left_out']} rows that need more than {summary['max_steps']} training "
+            "steps are left out."
+        )
+    return head + report.format_table(rows) + tail
+
+
+def draw(results: xarray.Dataset):
+    """Each row's share of its tolerance."""
+    summary = summarize(results)
+    return figures.draw_agreement(
+        results,
+        title=f"The course's numbers, computed again: {summary['within']} rows within tolerance, "
+        f"{summary['outside']} out",
+    )
+
+
+def verdict(summary: dict) -> int:
+    """0 if every row is within its tolerance, else 1."""
+    return int(summary["outside"] > 0)
+
+
+def _plain(value):
+    """JSON has neither: infinity in words, NaN as nothing."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _digits(value: float | str | None, digits: int = 10) -> str:
+    return "" if value is None else f"{float(value):.{digits}g}"
+
+
+def _say(row: dict) -> str:
+    if not row["within"]:
+        return "OUT"
+    return {
+        "published": "within",
+        "cut": "within: the course prints whole percents, cut",
+        "check": "converged, as it should be",
+        "finite": "finite, as it should be",
+    }[row["kind"]]
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    harness.launch(
+        harness.Experiment("course_tables", measure, summarize, show, draw, SMOKE, verdict)
+    )

@@ -1,0 +1,166 @@
+"""The lecture's induction as three facts that are checked on real numbers in float32.
+
+Base: the start is fixed by every exchange of hidden units. Step: a gradient step from any params
+that are fixed leads to params that are fixed. Conclusion: after any number of steps they still are,
+watched after each step of a whole training run.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import initlab
+from initlab.initializers import by_role, constant
+from initlab.symmetry import assert_units_identical, units_identical
+from initlab.training import Run
+from initlab.types import Array, Network, Params, ParamSpec, Role, Task
+
+__all__ = ["base_holds", "conclusion_holds", "step_holds", "symmetric_run", "tied_params"]
+
+
+def base_holds(network: Network, x: Array, constants: Sequence[float]) -> list[bool]:
+    """Whether a constant start ties all units of each hidden layer, and all their activations.
+
+    Args:
+      network: an mlp.
+      x: inputs [B, n_0].
+      constants: the weights of each start; biases are zero.
+
+    Returns:
+      For each: whether its params are fixed by every exchange, and every example excites all units
+      of a hidden layer alike (a_1 = a_2 = ..., to the last bit).
+    """
+    *hidden, _ = network.activations
+
+    def holds(value: jax.Array) -> jax.Array:
+        init = by_role(weight=constant(value))
+        params = initlab.initialize(jax.random.key(0), network.specs, init)
+        states = network.layers(params, x)
+        alike = [jnp.all(states[name].a == states[name].a[:, :1]) for name in hidden]
+        return jnp.all(jnp.stack([units_identical(params), *alike]))
+
+    return jax.jit(jax.vmap(holds))(np.float32(constants)).tolist()
+
+
+def step_holds(network: Network, task: Task, learning_rate: float, draws: int) -> bool:
+    """Whether gradient and step keep units tied, from random params whose units are tied.
+
+    Args:
+      network: an mlp.
+      task: data and loss.
+      learning_rate: of the step.
+      draws: how many random tied params, all under one vmap.
+
+    Returns:
+      True if dW has equal columns, db equal entries and the next dW equal rows, and params after
+      the step too, to the last bit, in every draw.
+    """
+    gradient_of = jax.grad(initlab.make_loss(network, task))
+
+    def holds(key: jax.Array) -> jax.Array:
+        params = tied_params(key, network)
+        gradient = gradient_of(params)
+        after = jax.tree.map(lambda p, g: p - p.dtype.type(learning_rate) * g, params, gradient)
+        return units_identical(gradient) & units_identical(after)
+
+    keys = jax.random.split(jax.random.key(0), draws)
+    return bool(jnp.all(jax.jit(jax.vmap(holds))(keys)))
+
+
+def symmetric_run(network: Network, task: Task, steps: int) -> Run:
+    """A run from constant weights that asserts the invariant before the first and after each step.
+
+    Args:
+      network: an mlp.
+      task: data and loss.
+      steps: of full-batch gradient descent.
+
+    Returns:
+      A run of points {"seed", "constant", "learning_rate"}, to be chexified.
+    """
+    return initlab.make_run(
+        network,
+        lambda p: by_role(weight=constant(p["constant"])),
+        task,
+        optimizer=lambda p: optax.sgd(p["learning_rate"]),
+        steps=steps,
+        every=steps,
+        probes=(initlab.probes.loss,),
+        invariants=(assert_units_identical,),
+    )
+
+
+def conclusion_holds(
+    network: Network,
+    task: Task,
+    few: Task,
+    steps: int,
+    constants: Sequence[float],
+    learning_rates: Sequence[float],
+) -> tuple[list[bool], bool]:
+    """Whether the units stay tied through training: each constant alone, and all under one vmap.
+
+    Args:
+      network: an mlp.
+      task: what each constant alone is trained on.
+      few: what the product under vmap is trained on: as task, or fewer of its examples.
+      steps: of full-batch gradient descent.
+      constants: the starts.
+      learning_rates: the first is the one of the runs alone; the vmap takes all, by constants.
+
+    Returns:
+      A fact for each constant alone, and one for the product under vmap.
+    """
+    alone = chex.chexify(jax.jit(symmetric_run(network, task, steps)), async_check=False)
+    facts = [
+        _holds(lambda value=value: alone(_point(value, learning_rates[0]))) for value in constants
+    ]
+    grid = np.meshgrid(np.float32(constants), np.float32(learning_rates), indexing="ij")
+    run = symmetric_run(network, few, steps)
+    together = chex.chexify(jax.jit(jax.vmap(run)), async_check=False)
+    values, rates = (each.ravel() for each in grid)
+    points = {"seed": np.zeros(values.size, int), "constant": values, "learning_rate": rates}
+    return facts, _holds(lambda: together(points))
+
+
+def tied_params(key: jax.Array, network: Network) -> Params:
+    """Random params in which the units of each hidden layer are tied.
+
+    The first layer's columns are one random column, the last layer's rows one random row, and all
+    entries between one random number: what exchanges of hidden units leave alone, and nothing else.
+
+    Args:
+      key: a JAX key.
+      network: an mlp.
+
+    Returns:
+      Its params.
+    """
+    first = next(iter(network.activations))
+
+    def tied(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        rows = spec.shape[0] if spec.path.startswith(f"{first}/") and len(spec.shape) > 1 else 1
+        columns = spec.shape[-1] if spec.role is Role.READOUT else 1
+        free = (rows, columns) if len(spec.shape) > 1 else (columns,)
+        drawn = jax.random.normal(key, free, spec.dtype) / np.sqrt(spec.fan_in).astype(spec.dtype)
+        return jnp.broadcast_to(drawn, spec.shape)
+
+    return initlab.initialize(key, network.specs, tied)
+
+
+def _point(value: float, learning_rate: float) -> dict[str, Any]:
+    return {"seed": 0, "constant": value, "learning_rate": learning_rate}
+
+
+def _holds(check: Any) -> bool:
+    """Whether a chex assertion holds: here a broken one is a finding, to be told with the others."""
+    try:
+        check()
+    except AssertionError:
+        return False
+    return True

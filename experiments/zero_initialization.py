@@ -1,0 +1,241 @@
+"""Why zero weights never leave symmetry: the lecture's induction, checked fact by fact.
+
+    python -m experiments.zero_initialization
+
+For every width, depth, activation and constant: base (the start is symmetric, and so are all
+activations), step (a gradient step keeps any symmetric params symmetric) and conclusion (asserted
+after each step of training, alone and under vmap). Beside it: logistic regression, which may start
+from zero, and a wide net of identical units, which is its one-unit net.
+"""
+
+import chex
+import numpy as np
+import xarray
+from absl import logging
+from tqdm import tqdm
+
+import initlab
+from experiments import collapse, harness, induction, names
+from initlab import figures, report
+
+WIDTHS = names.define_numbers(
+    "width", (2, 3, 5, 7, 16, 37, 64, 65, 129, 257), "Hidden widths.", whole=True
+)
+DEPTHS = names.define_numbers("depth", (1, 2, 3, 4), "Hidden layers.", whole=True)
+NAMES = names.define_names(
+    "activation", ("tanh", "sigmoid", "relu", "gelu"), names.ACTIVATIONS, "Hidden activations"
+)
+CONSTANTS = names.define_numbers("constant", (0, 0.01, 0.1, 0.5), "Weights at the start.")
+TASK_NAMES = names.define_names(
+    "task", ("flower", "breast_cancer"), names.BINARY_TASKS, "Data; the first one is trained on"
+)
+STEPS = names.define_count("steps", 20000, "Steps with one hidden layer of up to 65 units.")
+STEPS_BEYOND = names.define_count("steps_beyond", 2000, "Steps with more units or layers.")
+LEARNING_RATE = names.define_scale("learning_rate", 0.5, "Learning rate.")
+RUNS = names.define_count("runs", 64, "Runs under one vmap: constants x learning rates.")
+EXAMPLES_TOGETHER = names.define_count("examples_together", 48, "Examples of the runs under vmap.")
+DRAWS = names.define_count("draws", 16, "Random symmetric params that the step is tried on.")
+WIDE = names.define_count("wide", 64, "Hidden units of the wide net.")
+SEEDS = names.define_count("seeds", 64, "Seeds of logistic regression.")
+SMOKE = {
+    "width": ["2", "5"],
+    "depth": ["1", "2"],
+    "activation": ["tanh", "sigmoid"],
+    "constant": ["0", "0.5"],
+    "steps": 20,
+    "steps_beyond": 20,
+    "runs": 4,
+    "draws": 2,
+    "wide": 4,
+    "seeds": 2,
+}
+LONG_WIDTH = 65
+SNAPSHOTS = 20
+
+
+def measure() -> xarray.Dataset:
+    """Checks every fact, then trains logistic regression and the wide net."""
+    facts = _facts()
+    chex.block_until_chexify_assertions_complete()
+    task = names.TASKS[TASK_NAMES.value[0]]()
+    every = max(1, STEPS_BEYOND.value // SNAPSHOTS)
+    steps = every * SNAPSHOTS
+    logistic = collapse.logistic_runs(
+        initlab.tasks.moons(), SEEDS.value, steps, every, LEARNING_RATE.value
+    )
+    point = {"seed": 0, "constant": 0.0, "scale": 1.0, "learning_rate": LEARNING_RATE.value}
+    traces = collapse.wide_and_narrow_runs(
+        task, names.ACTIVATIONS["sigmoid"], WIDE.value, steps, every, point
+    )
+    runs = {name: np.asarray(trace.values["loss"]) for name, trace in traces.items()}
+    scores = {name: np.asarray(trace.values["accuracy"]) for name, trace in traces.items()}
+    return facts.assign_coords(
+        start=np.asarray(list(collapse.LOGISTIC_STARTS), dtype=object),
+        net=np.asarray(list(runs), dtype=object),
+        training_step=np.arange(0, steps + 1, every),
+    ).assign(
+        logistic_loss=(("start", "seed", "training_step"), logistic["loss"].values),
+        wide_loss=(("net", "training_step"), np.stack(list(runs.values()))),
+        wide_accuracy=(("net", "training_step"), np.stack(list(scores.values()))),
+    )
+
+
+def _facts() -> xarray.Dataset:
+    tasks = {name: names.TASKS[name]() for name in TASK_NAMES.value}
+    widths, depths = ([int(each) for each in flag.value] for flag in (WIDTHS, DEPTHS))
+    constants = [float(each) for each in CONSTANTS.value]
+    rate = LEARNING_RATE.value
+    rates = np.geomspace(rate, rate / 50, max(1, RUNS.value // len(constants)))
+    trained_on = tasks[TASK_NAMES.value[0]]
+    rows = np.linspace(0, len(trained_on.x) - 1, min(EXAMPLES_TOGETHER.value, len(trained_on.x)))
+    few = initlab.tasks.from_arrays(trained_on.x[rows.astype(int)], trained_on.y[rows.astype(int)])
+
+    shape = (len(NAMES.value), len(depths), len(widths))
+    base = np.zeros((*shape, len(tasks), len(constants)), bool)
+    step = np.zeros((*shape, len(tasks)), bool)
+    alone = np.zeros((*shape, len(constants)), bool)
+    together = np.zeros(shape, bool)
+    steps = np.zeros(shape, np.int32)
+    for place in tqdm(list(np.ndindex(shape)), unit="net", disable=None):
+        activation = NAMES.value[place[0]]
+        hidden = (widths[place[2]],) * depths[place[1]]
+        for number, task in enumerate(tasks.values()):
+            network = _network(task, hidden, activation)
+            base[place][number] = induction.base_holds(network, task.x, constants)
+            step[place][number] = induction.step_holds(
+                network, task, LEARNING_RATE.value, DRAWS.value
+            )
+        network = _network(trained_on, hidden, activation)
+        is_long = len(hidden) == 1 and hidden[0] <= LONG_WIDTH
+        steps[place] = STEPS.value if is_long else STEPS_BEYOND.value
+        alone[place], together[place] = induction.conclusion_holds(
+            network, trained_on, few, int(steps[place]), constants, rates.tolist()
+        )
+        logging.info(
+            "%s %s: base %s, step %s, %d steps alone %s, together %s",
+            activation,
+            hidden,
+            base[place].all(),
+            step[place].all(),
+            steps[place],
+            alone[place].all(),
+            together[place],
+        )
+    dims = ("activation", "depth", "width")
+    return xarray.Dataset(
+        {
+            "base": ((*dims, "task", "constant"), base),
+            "step_holds": ((*dims, "task"), step),
+            "alone": ((*dims, "constant"), alone),
+            "together": (dims, together),
+            "steps": (dims, steps),
+        },
+        coords={
+            "activation": np.asarray(NAMES.value, dtype=object),
+            "depth": depths,
+            "width": widths,
+            "task": np.asarray(TASK_NAMES.value, dtype=object),
+            "constant": constants,
+        },
+    )
+
+
+def _network(task, hidden, activation):
+    sizes = (task.x.shape[1], *hidden, 1)
+    return initlab.networks.mlp(sizes, names.ACTIVATIONS[activation])
+
+
+def summarize(results: xarray.Dataset) -> dict:
+    """How many facts held, by activation and depth; the losses of the nets beside them."""
+    facts = ("base", "step_holds", "alone", "together")
+    rows = []
+    for activation in results["activation"].values:
+        for depth in results["depth"].values:
+            part = results.sel(activation=activation, depth=depth)
+            counts = {name: [int(part[name].sum()), int(part[name].size)] for name in facts}
+            steps = [int(part["steps"].min()), int(part["steps"].max())]
+            rows.append(
+                {"activation": str(activation), "depth": int(depth), "steps": steps, **counts}
+            )
+    logistic = results["logistic_loss"].isel(training_step=-1)
+    wide = results["wide_loss"]
+    apart = np.abs(wide.sel(net="symmetric") - wide.sel(net="one unit")).max()
+    return {
+        "widths": results["width"].values.tolist(),
+        "constants": results["constant"].values.tolist(),
+        "inputs": [str(name) for name in results["task"].values],
+        "facts": rows,
+        "broken": sum(row[name][1] - row[name][0] for row in rows for name in facts),
+        "logistic_loss": {
+            str(name): report.quartiles(logistic.sel(start=name).values)
+            for name in results["start"].values
+        },
+        "wide_loss": {str(net): float(wide.sel(net=net)[-1]) for net in wide["net"].values},
+        "wide_accuracy": {
+            str(net): float(results["wide_accuracy"].sel(net=net)[-1]) for net in wide["net"].values
+        },
+        "wide_minus_one_unit": float(apart),
+    }
+
+
+def show(summary: dict) -> str:
+    """The facts by activation and depth, then what stands beside them."""
+    rows = [
+        {
+            "activation": row["activation"],
+            "hidden layers": str(row["depth"]),
+            "base": _of(row["base"]),
+            "step": _of(row["step_holds"]),
+            "steps trained": "-".join(str(steps) for steps in sorted(set(row["steps"]))),
+            "conclusion": _of(row["alone"]),
+            "under vmap": _of(row["together"]),
+        }
+        for row in summary["facts"]
+    ]
+    logistic = {name: report.format_quartiles(q) for name, q in summary["logistic_loss"].items()}
+    losses, scores = summary["wide_loss"], summary["wide_accuracy"]
+    return "\n".join(
+        [
+            f"Facts that held, over widths {summary['widths']}, constants {summary['constants']} "
+            f"and the inputs of {' and '.join(summary['inputs'])}.",
+            "Units are compared to the last bit; `conclusion` is asserted after every step.",
+            "",
+            report.format_table(rows),
+            "",
+            "Logistic regression (moons) ends at the same loss from every start:",
+            report.format_table([logistic]),
+            "",
+            f"{WIDE.value} sigmoid units started at zero are one unit: their losses are never "
+            f"further apart than {summary['wide_minus_one_unit']:.1g}.",
+            report.format_table(
+                [
+                    {
+                        "net": net,
+                        "final loss": f"{losses[net]:.4f}",
+                        "accuracy": f"{scores[net]:.1%}",
+                    }
+                    for net in losses
+                ]
+            ),
+        ]
+    )
+
+
+def draw(results: xarray.Dataset):
+    """The facts as a grid, and the curves of what stands beside them."""
+    return figures.draw_induction(results)
+
+
+def verdict(summary: dict) -> int:
+    """1 if any fact is broken: by rounding, since the theorem holds for real numbers."""
+    return int(summary["broken"] > 0)
+
+
+def _of(count: list[int]) -> str:
+    return f"{count[0]}/{count[1]}"
+
+
+if __name__ == "__main__":
+    harness.launch(
+        harness.Experiment("zero_initialization", measure, summarize, show, draw, SMOKE, verdict)
+    )

@@ -1,0 +1,49 @@
+"""What is asked of the logits: three `Objective`s and the pure functions they are made of.
+
+Labels are checked with their values by the `*_outputs` functions, on the host and once; the
+functions of logits run inside compiled programs and can check shapes and dtypes only.
+"""
+
+from initlab.objectives.many_classes import (
+    softmax,
+    softmax_accuracy,
+    softmax_cross_entropy,
+    softmax_labels,
+    softmax_outputs,
+)
+from initlab.objectives.real_values import (
+    label_variance,
+    mean_squared_error,
+    r_squared,
+    regression,
+    regression_outputs,
+    regression_values,
+)
+from initlab.objectives.two_classes import (
+    binary,
+    binary_accuracy,
+    binary_cross_entropy,
+    binary_labels,
+    binary_outputs,
+    label_entropy,
+)
+
+__all__ = [
+    "binary",
+    "binary_accuracy",
+    "binary_cross_entropy",
+    "binary_labels",
+    "binary_outputs",
+    "label_entropy",
+    "label_variance",
+    "mean_squared_error",
+    "r_squared",
+    "regression",
+    "regression_outputs",
+    "regression_values",
+    "softmax",
+    "softmax_accuracy",
+    "softmax_cross_entropy",
+    "softmax_labels",
+    "softmax_outputs",
+]

@@ -1,0 +1,123 @@
+"""Every binary, run small as a person runs it; what it writes, and what it refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray
+
+ROOT = Path(__file__).parent.parent
+FILES = {"figure.png", "figure.svg", "results.zarr", "run.json", "summary.json"}
+
+
+def run(name, *flags):
+    command = [sys.executable, "-m", f"experiments.{name}", *map(str, flags)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def main_job(tmp_path_factory):
+    out = tmp_path_factory.mktemp("main") / "results"
+    return out, run("random_initialization", "--smoke", "--out", out)
+
+
+def test_the_main_job_tells_the_lecture_s_story(main_job):
+    out, said = main_job
+    assert said.returncode == 0, said.stderr
+    assert {path.name for path in out.iterdir()} == FILES
+    rows = {row["start"]: row for row in json.loads((out / "summary.json").read_text())["starts"]}
+    assert list(rows) == ["zero", "0.01", "1000", "Glorot", "He"]
+    assert rows["zero"]["distinct_start"] == rows["zero"]["distinct_end"] == [1, 1]
+    for name in ("0.01", "1000", "Glorot", "He"):
+        assert rows[name]["distinct_start"] == rows[name]["distinct_end"] == [4, 4]
+    assert rows["0.01"]["saturation"] == 0
+    assert rows["1000"]["saturation"] > 0.9
+    assert rows["zero"]["gradient_norm"] < 1e-6
+    with xarray.open_zarr(out / "results.zarr", consolidated=False) as results:
+        assert results["loss"].dims == ("start", "seed", "step")
+        assert results["learning_rate"] == 1.2
+    assert "zero" in said.stdout
+    assert "P(train)" in said.stdout
+
+
+def test_a_run_is_written_down_so_that_it_can_be_run_again(main_job):
+    out, _ = main_job
+    record = json.loads((out / "run.json").read_text())
+    assert record["experiment"] == "random_initialization"
+    assert record["flags"]["seeds"] == 8
+    assert record["flags"]["learning_rate"] == 1.2
+    assert record["versions"]["jax"]
+    assert record["device"]["platform"] == "cpu"
+    assert record["compile_seconds"] > 0
+    assert record["run_seconds"] > 0
+
+
+def test_figures_are_drawn_again_without_running(main_job):
+    out, _ = main_job
+    before = (out / "run.json").read_text(), (out / "figure.png").read_bytes()
+    (out / "figure.png").unlink()
+    said = run("random_initialization", "--figures_only", "--out", out)
+    assert said.returncode == 0, said.stderr
+    assert (out / "run.json").read_text() == before[0]
+    assert (out / "figure.png").read_bytes() == before[1]
+
+
+def test_another_experiment_s_folder_is_refused_and_left_alone(main_job):
+    out, _ = main_job
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    said = run("saturation", "--smoke", "--out", out)
+    assert said.returncode == 2
+    assert "holds results of 'random_initialization', not of 'saturation'" in said.stderr
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_zero_initialization_finds_every_fact_to_hold(tmp_path):
+    said = run("zero_initialization", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["broken"] == 0
+    assert len(summary["facts"]) == 4
+    assert summary["wide_minus_one_unit"] < 1e-5
+
+
+def test_saturation_grows_with_the_scale(tmp_path):
+    said = run("saturation", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stderr
+    rows = json.loads((tmp_path / "results" / "summary.json").read_text())["rows"]
+    for activation in ("tanh", "sigmoid"):
+        shares = [row["saturation_hidden"] for row in rows if row["activation"] == activation]
+        assert shares == sorted(shares)
+        assert shares[-1] > 0.9
+    outputs = [row["saturation_output"] for row in rows if row["activation"] == "relu"]
+    assert outputs[0] < 0.01 < 0.9 < outputs[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("random_initialization", ["--activation=tahn"], "did you mean 'tanh'?"),
+        ("random_initialization", ["--steps=25", "--every=10"], "steps must be a multiple"),
+        ("random_initialization", ["--scale=0.1,-1"], "finite numbers of at least 0, got '-1'"),
+        ("random_initialization", ["--scale=nan"], "finite numbers of at least 0, got 'nan'"),
+        ("random_initialization", ["--scale=big"], "finite numbers of at least 0, got 'big'"),
+        ("random_initialization", ["--seeds=0"], "seeds"),
+        ("zero_initialization", ["--task=flowr"], "did you mean 'flower'?"),
+        ("saturation", ["extra"], "unknown arguments: extra"),
+    ],
+)
+def test_bad_flags_are_refused_and_nothing_is_written(name, flags, message, tmp_path):
+    said = run(name, *flags, "--out", tmp_path / "results")
+    assert said.returncode != 0
+    assert message in said.stderr + said.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    said = run("saturation", "--smoke", "--out", tmp_path)
+    assert said.returncode == 2
+    assert "holds other files" in said.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
