@@ -1,7 +1,6 @@
-"""What symmetry costs: a wide net from identical units is its one-unit net; a convex net pays nothing."""
+"""What symmetry costs: identical units are one unit, and a convex loss does not care."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import optax
@@ -10,7 +9,7 @@ import xarray
 import initlab
 from initlab import probes
 from initlab.initializers import by_role, choice, constant, normal
-from initlab.types import Activation, Task
+from initlab.types import Activation, Initializer, Network, Task, Trace
 
 __all__ = ["LOGISTIC_STARTS", "logistic_runs", "one_unit_rates", "wide_and_narrow_runs"]
 
@@ -51,54 +50,56 @@ def logistic_runs(
 
 
 def wide_and_narrow_runs(
-    task: Task, activation: Activation, width: int, steps: int, every: int, point: Mapping[str, Any]
-) -> dict[str, Any]:
-    """One hidden layer of `width` units, from constant weights; its one-unit net; a random start.
+    task: Task,
+    activation: Activation,
+    width: int,
+    constants: Sequence[float],
+    *,
+    steps: int,
+    every: int,
+    learning_rate: float,
+) -> dict[str, Trace]:
+    """One hidden layer of `width` identical units, its one-unit net, and a random start.
 
     Args:
       task: a binary task.
       activation: of the hidden layer.
       width: hidden units H.
+      constants: weights of the symmetric starts.
       steps: of full-batch gradient descent.
       every: steps between snapshots.
-      point: `constant` (the weights c of the symmetric start), `scale` (std of the random start),
-        `learning_rate` and `seed`.
+      learning_rate: of the steps.
 
     Returns:
-      Traces: "symmetric" (H units that start identical), "one unit" (started at c and H c, at the
-      rates of `one_unit_rates`), "random" (H units).
+      For each constant c a trace of "H units at c" and of "1 unit for H at c" (started at c and
+      H c, at the rates of `one_unit_rates`), and one of "H random units" (std 1).
     """
     inputs = task.x.shape[1]
     wide = initlab.networks.mlp((inputs, width, 1), activation)
     narrow = initlab.networks.mlp((inputs, 1, 1), activation)
-    shared = {"steps": steps, "every": every}
-    measured = (probes.loss, probes.accuracy, probes.distinct_units)
+    rates = one_unit_rates(width)
+    scale = optax.stateless(lambda updates, _: jax.tree.map(lambda u, r: u * r, updates, rates))
+    sgd = optax.sgd(learning_rate)
 
-    def sgd(p: Any) -> optax.GradientTransformation:
-        return optax.sgd(p["learning_rate"])
+    def run(network: Network, optimizer: optax.GradientTransformation, init: Initializer) -> Trace:
+        return initlab.make_run(
+            network,
+            lambda p: init,
+            task,
+            optimizer=lambda p: optimizer,
+            steps=steps,
+            every=every,
+            probes=(probes.loss, probes.accuracy),
+        )({"seed": 0})
 
-    def one_unit_sgd(p: Any) -> optax.GradientTransformation:
-        rates = one_unit_rates(width)
-        scale = optax.stateless(lambda updates, _: jax.tree.map(lambda u, r: u * r, updates, rates))
-        return optax.chain(sgd(p), scale)
-
-    starts = {
-        "symmetric": (wide, lambda p: by_role(weight=constant(p["constant"])), sgd),
-        "one unit": (
-            narrow,
-            lambda p: by_role(
-                weight=constant(p["constant"]), readout=constant(p["constant"] * width)
-            ),
-            one_unit_sgd,
-        ),
-        "random": (wide, lambda p: by_role(weight=normal(p["scale"])), sgd),
-    }
-    return {
-        name: initlab.make_run(network, init, task, optimizer=optimizer, probes=measured, **shared)(
-            {key: point[key] for key in ("seed", "learning_rate", _weight_name(name))}
-        )
-        for name, (network, init, optimizer) in starts.items()
-    }
+    traces = {}
+    for value in constants:
+        same = by_role(weight=constant(value))
+        summed = by_role(weight=constant(value), readout=constant(value * width))
+        traces[f"{width} units at {value:g}"] = run(wide, sgd, same)
+        traces[f"1 unit for {width} at {value:g}"] = run(narrow, optax.chain(sgd, scale), summed)
+    traces[f"{width} random units"] = run(wide, sgd, by_role(weight=normal(1.0)))
+    return traces
 
 
 def one_unit_rates(width: int) -> dict[str, dict[str, float]]:
@@ -117,7 +118,3 @@ def one_unit_rates(width: int) -> dict[str, dict[str, float]]:
         "layer_1": {"weight": 1.0 / width, "bias": 1.0 / width},
         "layer_2": {"weight": float(width), "bias": 1.0},
     }
-
-
-def _weight_name(start: str) -> str:
-    return "scale" if start == "random" else "constant"

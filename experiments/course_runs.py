@@ -1,6 +1,5 @@
 """The course's training runs, as the lab makes them."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -49,7 +48,7 @@ def trainings(section: int) -> list[Training]:
     return {1: list, 2: _flower, 3: _three_points, 4: _circles}[section]()
 
 
-def measure_training(training: Training, max_steps: int) -> tuple[Measured, float, float]:
+def measure_training(training: Training, max_steps: int) -> Measured:
     """Trains, for at most max_steps, and reads.
 
     The loss at step k is that of the params after k updates. The course prints its "cost after
@@ -60,11 +59,11 @@ def measure_training(training: Training, max_steps: int) -> tuple[Measured, floa
       max_steps: a longer run is cut to as many whole EVERY as fit in, and its end is not read.
 
     Returns:
-      What was measured, seconds of compilation and seconds of the run.
+      What was measured.
     """
     finished = training.steps <= max_steps
     if not finished and training.costs is None:
-        return {}, 0.0, 0.0
+        return {}
     # A run takes at least one step; the cost at step 0 comes before it.
     steps = training.steps if finished else max(1, max_steps // EVERY * EVERY)
     network = initlab.networks.mlp(training.sizes, training.activation, dtype=jnp.float64)
@@ -77,20 +76,14 @@ def measure_training(training: Training, max_steps: int) -> tuple[Measured, floa
         every=min(EVERY, steps),
         probes=(probes.loss, probes.accuracy),
     )
-    point = {"seed": jnp.asarray(0), "learning_rate": jnp.asarray(training.learning_rate)}
-    began = time.perf_counter()
-    compiled = jax.jit(run).lower(point).compile()
-    compile_seconds = time.perf_counter() - began
-    began = time.perf_counter()
-    trace = jax.device_get(compiled(point))
-    run_seconds = time.perf_counter() - began
+    trace = jax.device_get(run({"seed": 0, "learning_rate": training.learning_rate}))
     measured: Measured = {}
     if training.costs is not None:
         for step, loss in zip(trace.step, trace.values["loss"], strict=True):
             measured[training.costs, str(step)] = loss
     if finished:
         measured |= training.end(trace)
-    return measured, compile_seconds, run_seconds
+    return measured
 
 
 def measure_first_cost() -> Measured:

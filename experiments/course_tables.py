@@ -45,18 +45,12 @@ def measure() -> xarray.Dataset:
     chosen = [row for row in published if row.section in sections]
     rows = [row for row in chosen if row.steps <= MAX_STEPS.value]
     measured: Measured = {}
-    compile_seconds = run_seconds = 0.0
     for section in sorted(sections):
         if section in UNTRAINED:
             measured |= UNTRAINED[section]()
         for training in trainings(section):
-            values, compiling, running = measure_training(training, MAX_STEPS.value)
-            measured |= values
-            compile_seconds += compiling
-            run_seconds += running
+            measured |= measure_training(training, MAX_STEPS.value)
     return compare(rows, measured).assign_attrs(
-        compile_seconds=compile_seconds,
-        run_seconds=run_seconds,
         left_out=len(chosen) - len(rows),
         max_steps=MAX_STEPS.value,
     )

@@ -91,10 +91,10 @@ def _main(experiment: Experiment, argv: list[str]) -> int:
 def _measure(experiment: Experiment, out: Path) -> xarray.Dataset:
     compiling: list[float] = []
 
-    def listen(event: str, seconds: float, **_: Any) -> None:
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
         # Tracing, lowering and the backend's own work, each reported as JAX finishes it.
         if event.startswith("/jax/core/compile/"):
-            compiling.append(seconds)
+            compiling.append(duration_secs)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     began = time.time()

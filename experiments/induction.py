@@ -44,7 +44,7 @@ def base_holds(network: Network, x: Array, constants: Sequence[float]) -> list[b
         alike = [jnp.all(states[name].a == states[name].a[:, :1]) for name in hidden]
         return jnp.all(jnp.stack([units_identical(params), *alike]))
 
-    return jax.jit(jax.vmap(holds))(np.float32(constants)).tolist()
+    return jax.jit(jax.vmap(holds))(np.asarray(constants, np.float32)).tolist()
 
 
 def step_holds(network: Network, task: Task, learning_rate: float, draws: int) -> bool:
@@ -120,7 +120,7 @@ def conclusion_holds(
     facts = [
         _holds(lambda value=value: alone(_point(value, learning_rates[0]))) for value in constants
     ]
-    grid = np.meshgrid(np.float32(constants), np.float32(learning_rates), indexing="ij")
+    grid = np.meshgrid(np.asarray(constants, np.float32), np.asarray(learning_rates, np.float32), indexing="ij")
     run = symmetric_run(network, few, steps)
     together = chex.chexify(jax.jit(jax.vmap(run)), async_check=False)
     values, rates = (each.ravel() for each in grid)
@@ -144,9 +144,12 @@ def tied_params(key: jax.Array, network: Network) -> Params:
     first = next(iter(network.activations))
 
     def tied(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        rows = spec.shape[0] if spec.path.startswith(f"{first}/") and len(spec.shape) > 1 else 1
-        columns = spec.shape[-1] if spec.role is Role.READOUT else 1
-        free = (rows, columns) if len(spec.shape) > 1 else (columns,)
+        if spec.role is Role.BIAS:
+            free = (1,)
+        else:
+            rows, columns = spec.shape
+            is_first, is_last = spec.path.startswith(f"{first}/"), spec.role is Role.READOUT
+            free = (rows if is_first else 1, columns if is_last else 1)
         drawn = jax.random.normal(key, free, spec.dtype) / np.sqrt(spec.fan_in).astype(spec.dtype)
         return jnp.broadcast_to(drawn, spec.shape)
 
@@ -158,7 +161,7 @@ def _point(value: float, learning_rate: float) -> dict[str, Any]:
 
 
 def _holds(check: Any) -> bool:
-    """Whether a chex assertion holds: here a broken one is a finding, to be told with the others."""
+    """Whether a chex assertion holds: a broken one is a finding, to be told with the others."""
     try:
         check()
     except AssertionError:

@@ -138,8 +138,8 @@ def show(summary: dict) -> str:
     head = (
         f"Flower data, {HIDDEN.value} {ACTIVATION.value} hidden units, {summary['seeds']} seeds, "
         f"{summary['steps']} steps of gradient descent.\n"
-        "Distinct units and saturated share are the hidden layer's, the gradient norm is the whole\n"
-        f"network's; a run trained when its loss ended under {summary['trained_under']:.4f}.\n\n"
+        "Distinct units and saturated share are the hidden layer's, the gradient norm is that of\n"
+        f"all params; a run trained when its loss ended under {summary['trained_under']:.4f}.\n\n"
     )
     return head + report.format_table(rows)
 

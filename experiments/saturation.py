@@ -40,7 +40,7 @@ def measure() -> xarray.Dataset:
         "seed": range(SEEDS.value),
         "learning_rate": [LEARNING_RATE.value],
     }
-    parts = []
+    parts: list[xarray.Dataset] = []
     for activation in NAMES.value:
         network = initlab.networks.mlp((2, HIDDEN.value, 1), names.ACTIVATIONS[activation])
         run = initlab.make_run(
@@ -71,9 +71,7 @@ def summarize(results: xarray.Dataset) -> dict:
                     "saturation_hidden": float(start["saturation"].isel(layer=0).mean()),
                     "saturation_output": float(start["saturation"].isel(layer=1).mean()),
                     "dead_units": float(start["dead_units"].isel(layer=0).mean()),
-                    "gradient_norm_hidden": float(
-                        start["gradient_norm"].isel(layer=0).median()
-                    ),
+                    "gradient_norm_hidden": float(start["gradient_norm"].isel(layer=0).median()),
                     "loss_start": report.quartiles(start["loss"].values),
                     "loss_early": report.quartiles(of["loss"].isel(step=1).values),
                     "loss_late": report.quartiles(of["loss"].isel(step=-1).values),
@@ -106,8 +104,8 @@ def show(summary: dict) -> str:
     ]
     return (
         f"Flower data, {HIDDEN.value} hidden units, sigmoid output, {summary['seeds']} seeds for "
-        "each scale.\nSaturated: share of units x examples whose slope is under 1 % of the largest, "
-        "at the start; gradient: of the hidden layer, median.\n\n"
+        "each scale.\nSaturated: share of units x examples whose slope is under 1 % of the "
+        "largest, at the start; gradient: of the hidden layer, median.\n\n"
     ) + report.format_table(rows)
 
 

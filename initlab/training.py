@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import optax
 from initlab import checks
 from initlab.initializers import initialize
 from initlab.keys import path_key
-from initlab.types import Array, Batch, Network, Params, Probe, Task, Trace
+from initlab.types import Array, Batch, Initializer, Network, Params, Probe, Task, Trace
 
 __all__ = ["Point", "Run", "make_loss", "make_run"]
 
@@ -112,10 +112,10 @@ def make_run(
     def start_params(point: Point, key: jax.Array) -> Params:
         given: Any = init(point)
         if callable(given):
-            return initialize(key, network.specs, given)
-        cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), given)
-        checks.check_params(cast, network.specs)
-        return cast
+            return initialize(key, network.specs, cast(Initializer, given))
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), given)
+        checks.check_params(params, network.specs)
+        return params
 
     def descend(point: Point) -> Trace:
         used = _Recorded({name: _as_array(value, dtype) for name, value in point.items()})

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SOURCES = sorted(path for home in ("initlab", "experiments") for path in (ROOT / home).rglob("*.py"))
+SOURCES = sorted(
+    path for home in ("initlab", "experiments") for path in (ROOT / home).rglob("*.py")
+)
 
 
 def test_a_file_imports_only_from_the_floors_below_it():

@@ -127,7 +127,7 @@ def test_data_and_vectors_are_the_published_ones(rows, vectors):
 
 def test_cost_at_step_k_is_that_after_k_updates():
     with jax.enable_x64(True):
-        measured, compile_seconds, run_seconds = measure_training(trainings(3)[0], 1999)
+        measured = measure_training(trainings(3)[0], 1999)
     task = three_points()
     arrays, x, y = course_layout(course_params(2, (2, 4, 1))), task.x.T, task.y[None]
     costs = [_cost(_forward(arrays, x)[3], y)]
@@ -138,7 +138,6 @@ def test_cost_at_step_k_is_that_after_k_updates():
     # Neither a cost at a later step nor the end of a run that did not get there.
     assert list(measured) == [("three points, 10,000 steps: cost", step) for step in ("0", "1000")]
     np.testing.assert_allclose(np.asarray(list(measured.values())), costs, rtol=1e-9)
-    assert compile_seconds > 0 < run_seconds
 
 
 def test_course_cost_is_infinite_and_leaves_out_what_is_not_a_number():

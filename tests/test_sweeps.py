@@ -123,7 +123,7 @@ def test_a_missing_axis_and_no_axes_are_refused():
     with pytest.raises(ValueError, match="at least one axis"):
         initlab.sweep(small_run(), {}, progress=False)
     with pytest.raises(TypeError, match="named by text"):
-        axes.axis_values({0: [1]})
+        axes.axis_values({0: [1]})  # pyright: ignore[reportArgumentType]
 
 
 def test_grid_points_is_the_product():

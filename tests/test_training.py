@@ -39,7 +39,7 @@ def make(network=None, **changes):
 
 
 def numpy_descent(params, x, y, learning_rate, steps):
-    """Gradient descent on the cross-entropy of a tanh layer, as the course writes it, in float64."""
+    """Gradient descent on the cross-entropy of a tanh layer, as the course does, in float64."""
     (w1, b1), (w2, b2) = [
         [np.asarray(params[name][leaf], np.float64) for leaf in ("weight", "bias")]
         for name in ("layer_1", "layer_2")

@@ -36,25 +36,24 @@ def draw_induction(results: xarray.Dataset) -> Figure:
         logistic.plot(step, middle, style, color=color, label=str(name), linewidth=2)
         logistic.fill_between(step, low, high, color=color, alpha=0.15, linewidth=0)
     logistic.set_title("Logistic regression may start from zero (moons)", fontsize=11)
-    labels = {
-        "symmetric": "all units zero",
-        "one unit": "its one-unit net",
-        "random": "random weights",
-    }
     for index, name in enumerate(results["net"].values):
+        # A wide net and its one-unit net lie on each other: a pale line under a dashed dark one.
+        is_wide = "for" not in str(name)
         wide.plot(
             step,
             results["wide_loss"].sel(net=name).values,
-            STYLES[index],
-            color=SERIES_COLORS[index],
-            label=labels[str(name)],
-            linewidth=4 if index == 0 else 2,
+            "-" if is_wide else "--",
+            color=SERIES_COLORS[index // 2] if is_wide else "black",
+            alpha=0.6 if is_wide else 1,
+            label=str(name),
+            linewidth=5 if is_wide else 1.5,
         )
-    wide.set_title("A wide net from zero is its one-unit net (flower)", fontsize=11)
+    wide.set_title("Identical units are one unit (flower, sigmoid)", fontsize=11)
     for axes in (logistic, wide):
         axes.set_xlabel("step of full-batch gradient descent")
         axes.set_ylabel("training loss (nats)")
-        axes.legend(title="start", fontsize=9)
+    logistic.legend(title="start", fontsize=9)
+    wide.legend(fontsize=9)
     return figure
 
 
@@ -69,6 +68,7 @@ def _draw_facts(axes: Any, results: xarray.Dataset) -> None:
 
     held = sum(count(name, "held") for name in names)
     checked = sum(count(name, "checked") for name in names)
+    held_shape = np.shape(held)
     axes.imshow(
         np.asarray(held == checked, float),
         cmap=ListedColormap(["#D55E00", "#B7DDEF"]),
@@ -76,7 +76,11 @@ def _draw_facts(axes: Any, results: xarray.Dataset) -> None:
         vmax=1,
         aspect="auto",
     )
-    for row, column in np.ndindex(np.shape(held)):
+    axes.set_xticks(np.arange(0.5, held_shape[1] - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, held_shape[0] - 1), minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
+    axes.tick_params(which="minor", length=0)
+    for row, column in np.ndindex(held_shape):
         text = f"{np.asarray(held)[row, column]}\nof {np.asarray(checked)[row, column]}"
         axes.text(column, row, text, ha="center", va="center", fontsize=9)
     axes.set_xticks(range(results.sizes["width"]), results["width"].values)

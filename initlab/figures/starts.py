@@ -42,7 +42,7 @@ def draw_starts(
     columns = int(np.ceil(len(starts) ** 0.5))
     rows = -(-len(starts) // columns)
     figure = new_figure(15, 7)
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(1, 1.05)))
+    left, right = np.asarray(figure.subfigures(1, 2, width_ratios=(1, 1.05)), dtype=object)
     figure.suptitle(title, fontsize=14)
     _draw_curves(left.subplots(), results, starts, colors, scales, trained_under)
     panels = right.subplots(rows, columns, squeeze=False).ravel()
