@@ -120,7 +120,9 @@ def conclusion_holds(
     facts = [
         _holds(lambda value=value: alone(_point(value, learning_rates[0]))) for value in constants
     ]
-    grid = np.meshgrid(np.asarray(constants, np.float32), np.asarray(learning_rates, np.float32), indexing="ij")
+    grid = np.meshgrid(
+        np.asarray(constants, np.float32), np.asarray(learning_rates, np.float32), indexing="ij"
+    )
     run = symmetric_run(network, few, steps)
     together = chex.chexify(jax.jit(jax.vmap(run)), async_check=False)
     values, rates = (each.ravel() for each in grid)

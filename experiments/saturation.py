@@ -50,7 +50,13 @@ def measure() -> xarray.Dataset:
             optimizer=lambda p: optax.sgd(p["learning_rate"]),
             steps=STEPS.value,
             every=EARLY.value,
-            probes=(probes.loss, probes.saturation, probes.dead_units, probes.gradient_norm),
+            probes=(
+                probes.loss,
+                probes.saturation,
+                probes.dead_units,
+                probes.gradient_norm,
+                probes.weight_norm,
+            ),
         )
         parts.append(initlab.sweep(run, axes).squeeze("learning_rate"))
     coordinate = xarray.DataArray(np.asarray(NAMES.value, dtype=object), dims="activation")
@@ -64,14 +70,18 @@ def summarize(results: xarray.Dataset) -> dict:
         for scale in results["scale"].values:
             of = results.sel(activation=activation, scale=scale)
             start = of.isel(step=0)
+            hidden = start.isel(layer=0)
             rows.append(
                 {
                     "activation": str(activation),
                     "scale": float(scale),
-                    "saturation_hidden": float(start["saturation"].isel(layer=0).mean()),
+                    "saturation_hidden": float(hidden["saturation"].mean()),
                     "saturation_output": float(start["saturation"].isel(layer=1).mean()),
-                    "dead_units": float(start["dead_units"].isel(layer=0).mean()),
-                    "gradient_norm_hidden": float(start["gradient_norm"].isel(layer=0).median()),
+                    "dead_units": float(hidden["dead_units"].mean()),
+                    "gradient_norm_hidden": float(hidden["gradient_norm"].median()),
+                    "gradient_over_weight": float(
+                        (hidden["gradient_norm"] / hidden["weight_norm"]).median()
+                    ),
                     "loss_start": report.quartiles(start["loss"].values),
                     "loss_early": report.quartiles(of["loss"].isel(step=1).values),
                     "loss_late": report.quartiles(of["loss"].isel(step=-1).values),
@@ -95,7 +105,8 @@ def show(summary: dict) -> str:
             "saturated hidden": f"{row['saturation_hidden']:.1%}",
             "output": f"{row['saturation_output']:.1%}",
             "dead units": f"{row['dead_units']:.2f}",
-            "gradient hidden": f"{row['gradient_norm_hidden']:.2g}",
+            "gradient": f"{row['gradient_norm_hidden']:.2g}",
+            "gradient/weight": f"{row['gradient_over_weight']:.2g}",
             f"loss at {summary['early']} [quartiles]": report.format_quartiles(row["loss_early"]),
             f"at {summary['late']}": report.format_quartiles(row["loss_late"]),
             "diverged": str(row["diverged"]),
@@ -105,7 +116,8 @@ def show(summary: dict) -> str:
     return (
         f"Flower data, {HIDDEN.value} hidden units, sigmoid output, {summary['seeds']} seeds for "
         "each scale.\nSaturated: share of units x examples whose slope is under 1 % of the "
-        "largest, at the start; gradient: of the hidden layer, median.\n\n"
+        "largest, at the start.\nGradient and gradient/weight: norms of the hidden layer at the "
+        "start, median over seeds.\n\n"
     ) + report.format_table(rows)
 
 

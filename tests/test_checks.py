@@ -52,7 +52,9 @@ def test_callables_pass(value):
 
 @pytest.mark.parametrize("value", [None, "tanh", 1.0, [len]])
 def test_other_things_are_no_callables(value):
-    with pytest.raises(TypeError, match="^activation must be a function, got " + re.escape(repr(value))):
+    with pytest.raises(
+        TypeError, match="^activation must be a function, got " + re.escape(repr(value))
+    ):
         checks.check_callable("activation", value)
 
 

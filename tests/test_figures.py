@@ -61,6 +61,7 @@ def test_saturation_is_drawn_against_the_scale():
         {
             "saturation": (dims, share),
             "gradient_norm": (dims, share),
+            "weight_norm": (dims, 2 * np.ones_like(share)),
             "loss": (dims[:-1], np.where(share[..., 0] < 0.1, np.nan, share[..., 0])),
         },
         coords={
@@ -73,6 +74,9 @@ def test_saturation_is_drawn_against_the_scale():
     assert len(panels) == 6
     np.testing.assert_allclose(
         np.asarray(panels[0].lines[1].get_ydata()), np.median(share[1, :, :, 0, 0], axis=1)
+    )
+    np.testing.assert_allclose(
+        np.asarray(panels[2].lines[0].get_ydata()), np.median(share[0, :, :, 0, 0], axis=1) / 2
     )
     assert panels[5].get_title() == "loss after 1000 steps (nats)"
 

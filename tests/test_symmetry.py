@@ -258,7 +258,7 @@ def test_the_effective_width_is_the_number_of_unique_rows(seed, values):
 def test_effective_width_under_vmap():
     runs = [_random(seed, values=2) for seed in range(3)] + [_constant(), _random()]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
-    widths = jax.vmap(lambda params: sy.effective_width(params, GROUPS))(stacked)
+    widths = jax.jit(jax.vmap(lambda params: sy.effective_width(params, GROUPS)))(stacked)
     for n, params in enumerate(runs):
         alone = _widths(params, GROUPS)
         assert {name: int(width[n]) for name, width in widths.items()} == {

@@ -17,18 +17,21 @@ def draw_saturation(results: xarray.Dataset) -> Figure:
     """Six panels against the scale, one line for each activation, quartiles over seeds as bands.
 
     Args:
-      results: `saturation` and `gradient_norm` over (activation, scale, seed, step, layer), `loss`
-        over (activation, scale, seed, step); layer 0 is hidden, layer 1 the output.
+      results: `saturation`, `gradient_norm` and `weight_norm` over (activation, scale, seed, step,
+        layer), `loss` over (activation, scale, seed, step); layer 0 is hidden, layer 1 the output.
 
     Returns:
       The figure.
     """
     start = results.isel(step=0)
     early, late = int(results["step"][1]), int(results["step"][-1])
+    # The outgoing weights grow with the scale as the slopes vanish; what makes learning slow is how
+    # far a step moves a weight in proportion to its size.
+    relative = (start["gradient_norm"] / start["weight_norm"]).isel(layer=0)
     panels = (
         ("saturated share of hidden units", start["saturation"].isel(layer=0), False),
         ("saturated share of the sigmoid output", start["saturation"].isel(layer=1), False),
-        ("gradient norm of the hidden layer", start["gradient_norm"].isel(layer=0), True),
+        ("gradient norm / weight norm of the hidden layer", relative, True),
         ("loss at the start (nats)", start["loss"], True),
         (f"loss after {early} steps (nats)", results["loss"].isel(step=1), True),
         (f"loss after {late} steps (nats)", results["loss"].isel(step=-1), True),
@@ -36,8 +39,8 @@ def draw_saturation(results: xarray.Dataset) -> Figure:
     figure = new_figure(15, 8)
     seeds = results.sizes["seed"]
     figure.suptitle(
-        "One hidden layer on the flower data: large weights saturate, small gradients follow\n"
-        f"median and quartiles over {seeds} seeds; top left three at the start of training",
+        "One hidden layer on the flower data: large weights saturate their units and learn slowly\n"
+        f"median and quartiles over {seeds} seeds; the first four panels are before the first step",
         fontsize=13,
     )
     for axes, (title, values, is_log) in zip(figure.subplots(2, 3).ravel(), panels, strict=True):

@@ -49,7 +49,7 @@ def dense(h: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
     >>> dense(h, weight, bias)[:, 0].tolist()
     [2.0, 2.0, 2.0]
     """
-    return _product(weight, h) + bias[:, None]
+    return _product(weight, h, over=0) + bias[:, None]
 
 
 def _forward(h: jax.Array, weight: jax.Array, bias: jax.Array):
@@ -58,20 +58,23 @@ def _forward(h: jax.Array, weight: jax.Array, bias: jax.Array):
 
 def _backward(residuals: tuple[jax.Array, jax.Array], dz: jax.Array):
     h, weight = residuals
-    return _product(weight.T, dz), _outer(h, dz), _sum_examples(dz)
+    return _product(weight, dz, over=1), _outer(h, dz), _sum_examples(dz)
 
 
 dense.defvjp(_forward, _backward)
 
 
-def _product(weight: jax.Array, h: jax.Array) -> jax.Array:
-    """`out[j, b] = sum_i weight[i, j] h[i, b]`."""
-    fan_in, fan_out = weight.shape
-    if fan_in <= NARROW:
-        return _fold([weight[i][:, None] * h[i][None, :] for i in range(fan_in)])
-    if fan_out <= NARROW:
-        return jnp.stack([jnp.sum(weight[:, j][:, None] * h, axis=0) for j in range(fan_out)])
-    return _dot(_pad_units(_pad_units(weight).T), _pad_units(h))[:fan_out]
+def _product(weight: jax.Array, h: jax.Array, over: int) -> jax.Array:
+    """`sum_i weight[i, j] h[i, b]` over axis 0, `sum_j weight[i, j] h[j, b]` over axis 1."""
+    terms, units = weight.shape[over], weight.shape[1 - over]
+    if min(terms, units) > NARROW:
+        # Padded on both axes alike, so that forward and backward share one padded copy.
+        padded = jnp.pad(weight, [(0, -size % LANES) for size in weight.shape])
+        return _dot(padded, _pad_units(h), over, 0)[:units]
+    rows = jnp.moveaxis(weight, over, 0)
+    if terms <= NARROW:
+        return _fold([rows[i][:, None] * h[i][None, :] for i in range(terms)])
+    return jnp.stack([jnp.sum(rows[:, j][:, None] * h, axis=0) for j in range(units)])
 
 
 def _outer(h: jax.Array, dz: jax.Array) -> jax.Array:
@@ -79,7 +82,7 @@ def _outer(h: jax.Array, dz: jax.Array) -> jax.Array:
     fan_in, fan_out = h.shape[0], dz.shape[0]
     if min(fan_in, fan_out) <= NARROW_GRADIENT:
         return _sum_examples(h[:, None, :] * dz[None, :, :])
-    return _dot(_pad_units(h), _pad_units(dz).T)[:fan_in, :fan_out]
+    return _dot(_pad_units(h), _pad_units(dz), 1, 1)[:fan_in, :fan_out]
 
 
 def _sum_examples(terms: jax.Array) -> jax.Array:
@@ -99,6 +102,11 @@ def _pad_units(rows: jax.Array) -> jax.Array:
     return jnp.pad(rows, ((0, -rows.shape[0] % LANES), (0, 0)))
 
 
-def _dot(left: jax.Array, right: jax.Array) -> jax.Array:
+def _dot(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int) -> jax.Array:
     # HIGHEST: float32 means float32 also where an accelerator would round the factors.
-    return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
+    return jax.lax.dot_general(
+        left,
+        right,
+        (((left_axis,), (right_axis,)), ((), ())),
+        precision=jax.lax.Precision.HIGHEST,
+    )

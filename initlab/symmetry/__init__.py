@@ -1,6 +1,10 @@
 """The symmetry instrument: where exchangeable units lie, which are the same, and the invariant."""
 
-from initlab.symmetry.assertions import assert_units_identical, units_identical
+from initlab.symmetry.assertions import (
+    assert_units_identical,
+    groups_differing,
+    units_identical,
+)
 from initlab.symmetry.classes import (
     class_spread,
     count_classes,
@@ -8,7 +12,14 @@ from initlab.symmetry.classes import (
     row_classes,
     unit_classes,
 )
-from initlab.symmetry.groups import UnitAxis, UnitGroup, mlp_groups, mlp_units, unit_rows
+from initlab.symmetry.groups import (
+    UnitAxis,
+    UnitGroup,
+    mlp_groups,
+    mlp_units,
+    unit_blocks,
+    unit_rows,
+)
 
 __all__ = [
     "UnitAxis",
@@ -17,9 +28,11 @@ __all__ = [
     "class_spread",
     "count_classes",
     "effective_width",
+    "groups_differing",
     "mlp_groups",
     "mlp_units",
     "row_classes",
+    "unit_blocks",
     "unit_classes",
     "unit_rows",
     "units_identical",

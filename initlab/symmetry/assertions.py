@@ -6,10 +6,10 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from initlab.symmetry.groups import UnitGroup, mlp_groups, unit_rows
+from initlab.symmetry.groups import UnitGroup, mlp_groups, unit_blocks
 from initlab.types import Params
 
-__all__ = ["assert_units_identical", "units_identical"]
+__all__ = ["assert_units_identical", "groups_differing", "units_identical"]
 
 
 def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -> None:
@@ -23,17 +23,15 @@ def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = 
       groups: the units; the hidden layers of an mlp when absent.
 
     Raises:
-      AssertionError: if two units of a group differ, with the group's name and the values.
+      AssertionError: if two units of a group differ, with the group's name.
       ValueError: if params do not fit the groups.
 
     >>> import jax
     >>> same = {"weight": jnp.ones((2, 2)), "bias": jnp.zeros((2,))}
     >>> assert_units_identical({"layer_1": same, "layer_2": same})
     """
-    for group in mlp_groups(params) if groups is None else groups:
-        rows = unit_rows(params, group)
-        first = jnp.broadcast_to(rows[:1], rows.shape)
-        chex.assert_trees_all_equal({group.name: rows}, {group.name: first})
+    differing = groups_differing(params, groups)
+    chex.assert_trees_all_equal(differing, jax.tree.map(jnp.zeros_like, differing))
 
 
 def units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -> jax.Array:
@@ -49,6 +47,33 @@ def units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -
     Raises:
       ValueError: if params do not fit the groups.
     """
-    groups = mlp_groups(params) if groups is None else groups
-    rows = [unit_rows(params, group) for group in groups]
-    return jnp.all(jnp.stack([jnp.all(each == each[:1]) for each in rows]))
+    return ~jnp.any(jnp.stack(jax.tree.leaves(groups_differing(params, groups))))
+
+
+def groups_differing(
+    params: Params, groups: Sequence[UnitGroup] | None = None
+) -> dict[str, jax.Array]:
+    """Which groups have a unit that differs from their first one; NaN does not differ from NaN.
+
+    A bit for each group, rather than the entries themselves: inside a compiled loop an assertion
+    carries along what it compares.
+
+    Args:
+      params: a params pytree.
+      groups: the units; the hidden layers of an mlp when absent.
+
+    Returns:
+      `{group name: boolean scalar}`.
+
+    Raises:
+      ValueError: if params do not fit the groups.
+    """
+
+    def differs(blocks: jax.Array, axis: int) -> jax.Array:
+        first = jax.lax.slice_in_dim(blocks, 0, 1, axis=axis)
+        return jnp.any((blocks != first) & ~(jnp.isnan(blocks) & jnp.isnan(first)))
+
+    return {
+        group.name: jnp.any(jnp.stack([differs(*each) for each in unit_blocks(params, group)]))
+        for group in (mlp_groups(params) if groups is None else groups)
+    }

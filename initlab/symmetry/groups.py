@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from initlab.types import Params
 
-__all__ = ["UnitAxis", "UnitGroup", "mlp_groups", "mlp_units", "unit_rows"]
+__all__ = ["UnitAxis", "UnitGroup", "mlp_groups", "mlp_units", "unit_blocks", "unit_rows"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,9 +109,29 @@ def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
     Raises:
       ValueError: if params lack a leaf of the group, or its axis has another length.
     """
+    rows = [
+        jnp.moveaxis(blocks, axis, 0).reshape(group.size, -1)
+        for blocks, axis in unit_blocks(params, group)
+    ]
+    return jnp.concatenate(rows, axis=1)
+
+
+def unit_blocks(params: Params, group: UnitGroup) -> list[tuple[jax.Array, int]]:
+    """The group's leaves, reshaped so that one axis of each runs over the units alone.
+
+    Args:
+      params: the pytree that the group was made for.
+      group: the units.
+
+    Returns:
+      `(leaf, axis of the units)` for each of the group's axes.
+
+    Raises:
+      ValueError: if params lack a leaf of the group, or its axis has another length.
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     by_path = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
-    rows = []
+    blocks = []
     for place in group.axes:
         if place.path not in by_path:
             raise ValueError(
@@ -124,7 +144,7 @@ def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
                 f"group {group.name!r} wants length {length} on axis {place.axis} of {place.path}, "
                 f"got shape {leaf.shape}"
             )
-        blocks = jnp.moveaxis(leaf, place.axis, 0)
-        blocks = blocks.reshape(place.outer, group.size, -1)
-        rows.append(jnp.moveaxis(blocks, 1, 0).reshape(group.size, -1))
-    return jnp.concatenate(rows, axis=1)
+        before, after = leaf.shape[: place.axis], leaf.shape[place.axis + 1 :]
+        split = (*before, place.outer, group.size, place.inner, *after)
+        blocks.append((leaf.reshape(split), place.axis + 1))
+    return blocks

@@ -1,0 +1,361 @@
+"""The multilayer perceptron against NumPy in float64: values, gradients, curvature, its door."""
+
+import functools
+import itertools
+import math
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from initlab import networks
+from initlab.networks.dense import LANES, dense
+from initlab.types import ParamSpec, Role
+
+
+def _np_gelu(z):
+    return z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+
+
+def _np_gelu_slope(z):
+    inner = np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))
+    return (1 + inner) / 2 + z / 2 * (1 - inner**2) * math.sqrt(2 / math.pi) * (
+        1 + 3 * 0.044715 * z**2
+    )
+
+
+# function, function and slope in NumPy
+ACTIVATIONS = {
+    "tanh": (jnp.tanh, np.tanh, lambda z: 1 / np.cosh(z) ** 2),
+    "relu": (jax.nn.relu, lambda z: np.maximum(z, 0), lambda z: (z > 0) * 1.0),
+    "gelu": (jax.nn.gelu, _np_gelu, _np_gelu_slope),
+}
+# Sizes on both sides of each threshold of the arithmetic, and numbers of examples around its lanes.
+CASES = [
+    ((2, 1), "tanh", 1),
+    ((2, 1), "tanh", 401),
+    ((1, 1, 1), "tanh", 15),
+    ((3, 129, 5), "relu", 16),
+    ((2, 17, 40, 3), "gelu", 17),
+    ((2, 17, 40, 3), "tanh", 401),
+    ((20, 33), "tanh", 17),
+    ((33, 8, 17, 1), "tanh", 15),
+]
+EACH = pytest.mark.parametrize(("sizes", "name", "examples"), CASES)
+
+
+def _data(sizes, examples, dtype, seed=0):
+    """Params with biases, inputs, and a cotangent for each logit."""
+    rng = np.random.default_rng(seed)
+    params = {
+        f"layer_{n}": {
+            "weight": (rng.standard_normal((i, j)) / math.sqrt(i)).astype(dtype),
+            "bias": rng.standard_normal(j).astype(dtype) / 2,
+        }
+        for n, (i, j) in enumerate(itertools.pairwise(sizes), start=1)
+    }
+    x = rng.standard_normal((examples, sizes[0])).astype(dtype)
+    return params, x, rng.standard_normal((examples, sizes[-1])).astype(dtype)
+
+
+def _np_states(params, x, phi):
+    states, a = {}, x.astype(np.float64)
+    for name, layer in params.items():
+        z = a @ layer["weight"].astype(np.float64) + layer["bias"].astype(np.float64)
+        a = z if name == list(params)[-1] else phi(z)
+        states[name] = (z, a)
+    return states
+
+
+def _np_gradient(params, x, cotangent, phi, slope):
+    """Of sum(logits * cotangent), by each parameter and by x."""
+    states = _np_states(params, x, phi)
+    gradient, dz = {}, cotangent.astype(np.float64)
+    names = list(params)
+    for below, name in reversed(list(zip([None, *names], names, strict=False))):
+        a = x.astype(np.float64) if below is None else states[below][1]
+        gradient[name] = {"weight": a.T @ dz, "bias": dz.sum(axis=0)}
+        da = dz @ params[name]["weight"].astype(np.float64).T
+        if below is not None:
+            dz = da * slope(states[below][0])
+    return gradient, da
+
+
+@functools.cache
+def _programs(sizes, name, dtype):
+    network = networks.mlp(sizes, ACTIVATIONS[name][0], dtype=dtype)
+
+    def score(params, x, cotangent):
+        return jnp.sum(network.apply(params, x) * cotangent)
+
+    return network, jax.jit(jax.grad(score, argnums=(0, 1)))
+
+
+def _check(sizes, name, examples, dtype, tolerance):
+    network, gradient = _programs(sizes, name, dtype)
+    params, x, cotangent = _data(sizes, examples, dtype)
+    _, phi, slope = ACTIVATIONS[name]
+
+    want = _np_states(params, x, phi)
+    states = network.layers(params, x)
+    assert list(states) == list(params) == list(network.activations) == list(network.specs)
+    for layer, state in states.items():
+        for got, expected in zip(state, want[layer], strict=True):
+            assert got.dtype == dtype
+            np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
+    logits = network.apply(params, x)
+    assert logits.shape == (examples, sizes[-1])
+    assert logits.dtype == dtype
+    last = states[f"layer_{len(sizes) - 1}"]
+    np.testing.assert_array_equal(last.a, last.z)
+    np.testing.assert_allclose(logits, last.z, rtol=tolerance, atol=tolerance)
+
+    got = gradient(params, x, cotangent)
+    want = _np_gradient(params, x, cotangent, phi, slope)
+    # Sums over the examples: errors grow with their number.
+    scale = tolerance * math.sqrt(examples)
+    assert jax.tree.structure(got[0]) == jax.tree.structure(params)
+    jax.tree.map(
+        lambda ours, oracle: np.testing.assert_allclose(ours, oracle, rtol=scale, atol=scale),
+        tuple(got),
+        want,
+    )
+
+
+@EACH
+def test_values_and_gradients_are_those_of_numpy(sizes, name, examples):
+    _check(sizes, name, examples, np.float32, 1e-5)
+
+
+@pytest.mark.parametrize(("sizes", "name", "examples"), CASES[3:5])
+def test_values_and_gradients_in_float64(sizes, name, examples):
+    with jax.enable_x64(True):
+        _check(sizes, name, examples, np.float64, 1e-12)
+
+
+def test_bfloat16_computes_in_bfloat16():
+    network = networks.mlp((2, 5, 1), jnp.tanh, dtype=jnp.bfloat16)
+    params, x, _ = _data((2, 5, 1), 15, np.float32)
+    halves = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    logits = network.apply(halves, x)
+    assert logits.dtype == jnp.bfloat16
+    want = _np_states(halves, x, np.tanh)["layer_2"][0]
+    np.testing.assert_allclose(np.asarray(logits, np.float64), want, atol=0.05)
+
+
+@pytest.mark.parametrize("fan_in", [3, 20])
+@pytest.mark.parametrize("fan_out", [3, 20])
+def test_a_dense_layer_takes_units_by_examples(fan_in, fan_out):
+    rng = np.random.default_rng(0)
+    h = rng.standard_normal((fan_in, LANES)).astype(np.float32)
+    weight = rng.standard_normal((fan_in, fan_out)).astype(np.float32)
+    bias = rng.standard_normal(fan_out).astype(np.float32)
+    want = weight.astype(np.float64).T @ h + bias[:, None]
+    np.testing.assert_allclose(dense(*map(jnp.asarray, (h, weight, bias))), want, atol=2e-5)
+
+
+def test_examples_do_not_see_each_other():
+    network, _ = _programs((2, 17, 40, 3), "tanh", np.float32)
+    params, x, _ = _data((2, 17, 40, 3), 401, np.float32)
+    order = np.random.default_rng(1).permutation(401)
+    logits = np.asarray(network.apply(params, x))
+    np.testing.assert_allclose(network.apply(params, x[order]), logits[order], atol=1e-6)
+    # Of a larger batch the first rows are what they are alone.
+    np.testing.assert_allclose(network.apply(params, x[:17]), logits[:17], atol=1e-6)
+
+
+def test_the_specs_tell_shapes_fans_and_roles():
+    with jax.enable_x64(True):
+        specs = networks.mlp([3, 129, 5], jnp.tanh, dtype=jnp.float64).specs
+    dtype = np.dtype(np.float64)
+    assert specs == {
+        "layer_1": {
+            "weight": ParamSpec((3, 129), 3, 129, Role.WEIGHT, dtype),
+            "bias": ParamSpec((129,), 3, 129, Role.BIAS, dtype),
+        },
+        "layer_2": {
+            "weight": ParamSpec((129, 5), 129, 5, Role.READOUT, dtype),
+            "bias": ParamSpec((5,), 129, 5, Role.BIAS, dtype),
+        },
+    }
+    logistic = networks.mlp((2, 1), jnp.tanh)
+    assert logistic.specs["layer_1"]["weight"].role is Role.READOUT
+    assert logistic.specs["layer_1"]["weight"].dtype == np.float32
+
+
+def test_the_activations_are_the_layers_own():
+    network = networks.mlp((2, 3, 4, 1), jnp.tanh)
+    assert list(network.activations) == ["layer_1", "layer_2", "layer_3"]
+    assert network.activations["layer_1"] is network.activations["layer_2"] is jnp.tanh
+    z = jnp.linspace(-3, 3, 5)
+    np.testing.assert_array_equal(network.activations["layer_3"](z), z)
+
+
+def test_vmap_over_params_is_a_loop():
+    sizes = (2, 17, 40, 3)
+    network, gradient = _programs(sizes, "tanh", np.float32)
+    runs = [_data(sizes, 17, np.float32, seed)[0] for seed in range(3)]
+    _, x, cotangent = _data(sizes, 17, np.float32)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
+    logits = jax.vmap(network.apply, in_axes=(0, None))(stacked, x)
+    slopes, _ = jax.vmap(gradient, in_axes=(0, None, None))(stacked, x, cotangent)
+    for n, params in enumerate(runs):
+        np.testing.assert_allclose(logits[n], network.apply(params, x), atol=1e-5)
+        alone, _ = gradient(params, x, cotangent)
+        jax.tree.map(
+            lambda many, one, n=n: np.testing.assert_allclose(many[n], one, rtol=1e-4, atol=1e-4),
+            slopes,
+            alone,
+        )
+
+
+def _reverse_over_reverse(loss, params, direction):
+    def along(params):
+        return sum(jax.tree.leaves(jax.tree.map(jnp.vdot, jax.grad(loss)(params), direction)))
+
+    return jax.grad(along)(params)
+
+
+def test_the_curvature_is_that_of_finite_differences():
+    sizes, step = (2, 3, 20, 1), 1e-5
+    with jax.enable_x64(True):
+        network = networks.mlp(sizes, jnp.tanh, dtype=np.float64)
+        params, x, cotangent = _data(sizes, 17, np.float64)
+        direction, _, _ = _data(sizes, 17, np.float64, seed=1)
+
+        def loss(params):
+            return jnp.sum(jnp.square(network.apply(params, x) - cotangent))
+
+        gradient = jax.jit(jax.grad(loss))
+        ahead, behind = (
+            gradient(jax.tree.map(lambda p, d, s=sign: p + s * step * d, params, direction))
+            for sign in (1, -1)
+        )
+        got = jax.jit(functools.partial(_reverse_over_reverse, loss))(params, direction)
+        for ours, after, before in zip(*map(jax.tree.leaves, (got, ahead, behind)), strict=True):
+            want = (np.asarray(after) - np.asarray(before)) / (2 * step)
+            assert np.abs(want).max() > 0.1
+            np.testing.assert_allclose(ours, want, rtol=1e-6, atol=1e-6)
+
+
+def test_the_second_call_traces_nothing():
+    traces = []
+
+    def activation(z):
+        traces.append(z.shape)
+        return jnp.tanh(z)
+
+    network = networks.mlp((2, 3, 1), activation)
+    params, x, _ = _data((2, 3, 1), 17, np.float32)
+    for function in (network.apply, network.layers):
+        function(params, x)
+        count = len(traces)
+        assert count
+        function(params, x)
+        function(jax.tree.map(lambda leaf: leaf + 1, params), x * 2)
+        assert len(traces) == count
+        function(params, x[:5])
+        assert len(traces) > count
+
+
+@pytest.mark.parametrize(
+    ("sizes", "activation", "dtype", "error", "message"),
+    [
+        ((), jnp.tanh, np.float32, ValueError, "sizes must hold at least inputs and outputs, got"),
+        ((2,), jnp.tanh, np.float32, ValueError, "sizes must hold at least .* got (2,)"),
+        ((2, 0, 1), jnp.tanh, np.float32, ValueError, "sizes[1] must be at least 1, got 0"),
+        ((-2, 1), jnp.tanh, np.float32, ValueError, "sizes[0] must be at least 1, got -2"),
+        ((2, 4.0, 1), jnp.tanh, np.float32, TypeError, "sizes[1] must be an integer, got 4.0"),
+        ((2, 4, True), jnp.tanh, np.float32, TypeError, "sizes[2] must be an integer, got True"),
+        ((2, None, 1), jnp.tanh, np.float32, TypeError, "sizes[1] must be an integer, got None"),
+        ((2, 1), "tanh", np.float32, TypeError, "activation must be a function, got 'tanh'"),
+        ((2, 1), None, np.float32, TypeError, "activation must be a function, got None"),
+        (
+            (2, 1),
+            jnp.tanh,
+            np.int32,
+            TypeError,
+            "dtype must be floating, got <class 'numpy.int32'>",
+        ),
+        ((2, 1), jnp.tanh, np.complex64, TypeError, "dtype must be floating, got"),
+        ((2, 1), jnp.tanh, bool, TypeError, "dtype must be floating, got <class 'bool'>"),
+    ],
+)
+def test_descriptions_that_do_not_fit(sizes, activation, dtype, error, message):
+    with pytest.raises(error, match="^" + re.escape(message).replace(r"\.\*", ".*")):
+        networks.mlp(sizes, activation, dtype=dtype)
+
+
+@pytest.mark.parametrize("function", ["apply", "layers"])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2,), "x must have shape [B, 2], got (2,)"),
+        ((0, 2), "x must have shape [B, 2], got (0, 2)"),
+        ((4, 2, 1), "x must have shape [B, 2], got (4, 2, 1)"),
+        ((4, 3), "x must have 2 columns, got shape (4, 3)"),
+    ],
+)
+def test_inputs_that_do_not_fit(function, shape, message):
+    network = networks.mlp((2, 3, 1), jnp.tanh)
+    params, _, _ = _data((2, 3, 1), 4, np.float32)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        getattr(network, function)(params, np.zeros(shape, np.float32))
+
+
+def _changed(layer, **leaves):
+    params, _, _ = _data((2, 3, 1), 4, np.float32)
+    changed = {name: leaf for name, leaf in (params[layer] | leaves).items() if leaf is not None}
+    return params | {layer: changed}
+
+
+@pytest.mark.parametrize("function", ["apply", "layers"])
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            _changed("layer_1", weight=np.zeros((3, 2), np.float32)),
+            "params['layer_1/weight'] must have shape (2, 3), got (3, 2)",
+        ),
+        (
+            _changed("layer_2", bias=np.zeros(2, np.float32)),
+            "params['layer_2/bias'] must have shape (1,), got (2,)",
+        ),
+        (
+            _changed("layer_2", bias=np.zeros(1, np.int32)),
+            "params['layer_2/bias'] must be float32, got int32",
+        ),
+        (
+            _changed("layer_1", bias=np.zeros(3, jnp.bfloat16)),
+            "params['layer_1/bias'] must be float32, got bfloat16",
+        ),
+        (_changed("layer_1", bias=None), "params lack ['layer_1/bias']; they must hold ["),
+        (
+            _changed("layer_1", gain=np.ones(3, np.float32)),
+            "params hold ['layer_1/gain'], which the network lacks; it has [",
+        ),
+        (
+            {"layer_1": _changed("layer_1")["layer_1"]},
+            "params lack ['layer_2/bias', 'layer_2/weight']; they must hold [",
+        ),
+        (
+            _changed("layer_1") | {"layer_3": _changed("layer_2")["layer_2"]},
+            "params hold ['layer_3/bias', 'layer_3/weight'], which the network lacks",
+        ),
+    ],
+)
+def test_params_that_do_not_fit(function, params, message):
+    network = networks.mlp((2, 3, 1), jnp.tanh)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        getattr(network, function)(params, np.zeros((4, 2), np.float32))
+
+
+def test_inputs_are_cast_to_the_networks_dtype():
+    network = networks.mlp((2, 3, 1), jnp.tanh)
+    params, _, _ = _data((2, 3, 1), 4, np.float32)
+    x = np.array([[1, -2], [0, 3]])
+    want = network.apply(params, x.astype(np.float32))
+    for given_x in (x, x.astype(np.float64), jnp.asarray(x, jnp.bfloat16)):
+        np.testing.assert_array_equal(network.apply(params, given_x), want)
