@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -46,7 +47,9 @@ def draw_starts(
     figure.suptitle(title, fontsize=14)
     _draw_curves(left.subplots(), results, starts, colors, scales, trained_under)
     panels = right.subplots(rows, columns, squeeze=False).ravel()
-    right.suptitle("decision boundary of a typical run: its final loss is the median", fontsize=11)
+    right.suptitle(
+        "a typical run (its final loss is the median): predicted class behind the data", fontsize=11
+    )
     for index, panel in enumerate(panels):
         panel.set_axis_off()
         if index < len(starts):
@@ -95,6 +98,8 @@ def _draw_curves(
 
 
 def _draw_boundary(panel: Any, start: xarray.Dataset) -> None:
+    """The data as dots in their class's colour, over the predicted class in the same colours."""
+    first, second = CLASS_COLORS
     extent = (
         float(start["grid_x"][0]),
         float(start["grid_x"][-1]),
@@ -105,10 +110,10 @@ def _draw_boundary(panel: Any, start: xarray.Dataset) -> None:
         start["boundary"].values,
         extent=extent,
         origin="lower",
-        cmap="RdBu_r",
+        cmap=LinearSegmentedColormap.from_list("classes", (first, "white", second)),
         vmin=0,
         vmax=1,
-        alpha=0.6,
+        alpha=0.5,
         aspect="auto",
     )
     labels = start["labels"].values
