@@ -73,6 +73,7 @@ def _main(experiment: Experiment, argv: list[str]) -> int:
     try:
         _check_folder(out, experiment.name, FLAGS.figures_only)
         if FLAGS.figures_only:
+            _restore_flags(out)
             results = store.load(out / "results.zarr")
         else:
             results = _measure(experiment, out)
@@ -86,6 +87,13 @@ def _main(experiment: Experiment, argv: list[str]) -> int:
     print(experiment.show(summary))
     print(f"\nresults, summary and figure are in {out}")
     return experiment.verdict(summary)
+
+
+def _restore_flags(out: Path) -> None:
+    """Gives every flag that was not given the value that the stored results were made with."""
+    for name, value in json.loads((out / "run.json").read_text())["flags"].items():
+        if name in FLAGS and not FLAGS[name].present:
+            FLAGS[name].value = value
 
 
 def _measure(experiment: Experiment, out: Path) -> xarray.Dataset:

@@ -90,7 +90,7 @@ def symmetric_run(network: Network, task: Task, steps: int) -> Run:
         optimizer=lambda p: optax.sgd(p["learning_rate"]),
         steps=steps,
         every=steps,
-        probes=(initlab.probes.loss,),
+        probes=(initlab.probes.gradient_norm,),
         invariants=(assert_units_identical,),
     )
 
@@ -102,8 +102,10 @@ def conclusion_holds(
     steps: int,
     constants: Sequence[float],
     learning_rates: Sequence[float],
-) -> tuple[list[bool], bool]:
+) -> tuple[list[bool], list[bool], bool]:
     """Whether the units stay tied through training: each constant alone, and all under one vmap.
+
+    A net that stands still keeps any symmetry, so it is said of each whether it still moves.
 
     Args:
       network: an mlp.
@@ -114,12 +116,17 @@ def conclusion_holds(
       learning_rates: the first is the one of the runs alone; the vmap takes all, by constants.
 
     Returns:
-      A fact for each constant alone, and one for the product under vmap.
+      A fact for each constant alone; whether a hidden layer of it still has a gradient at the end;
+      and a fact for the product under vmap.
     """
     alone = chex.chexify(jax.jit(symmetric_run(network, task, steps)), async_check=False)
-    facts = [
-        _holds(lambda value=value: alone(_point(value, learning_rates[0]))) for value in constants
-    ]
+    held, moving = [], []
+    for value in constants:
+        trace = _unless_broken(alone, _point(value, learning_rates[0]))
+        held.append(trace is not None)
+        moving.append(
+            trace is not None and bool(np.any(trace.values["gradient_norm"][-1, :-1] > 0))
+        )
     grid = np.meshgrid(
         np.asarray(constants, np.float32), np.asarray(learning_rates, np.float32), indexing="ij"
     )
@@ -127,7 +134,7 @@ def conclusion_holds(
     together = chex.chexify(jax.jit(jax.vmap(run)), async_check=False)
     values, rates = (each.ravel() for each in grid)
     points = {"seed": np.zeros(values.size, int), "constant": values, "learning_rate": rates}
-    return facts, _holds(lambda: together(points))
+    return held, moving, _unless_broken(together, points) is not None
 
 
 def tied_params(key: jax.Array, network: Network) -> Params:
@@ -162,10 +169,9 @@ def _point(value: float, learning_rate: float) -> dict[str, Any]:
     return {"seed": 0, "constant": value, "learning_rate": learning_rate}
 
 
-def _holds(check: Any) -> bool:
-    """Whether a chex assertion holds: a broken one is a finding, to be told with the others."""
+def _unless_broken(run: Any, point: dict[str, Any]) -> Any:
+    """The run's trace, or None where its chex assertion broke: a finding, told with the others."""
     try:
-        check()
+        return run(point)
     except AssertionError:
-        return False
-    return True
+        return None

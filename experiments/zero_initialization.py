@@ -8,7 +8,6 @@ after each step of training, alone and under vmap). Beside it: logistic regressi
 from zero, and a wide net of identical units, which is its one-unit net.
 """
 
-import chex
 import numpy as np
 import xarray
 from absl import logging
@@ -33,7 +32,7 @@ STEPS = names.define_count("steps", 20000, "Steps with one hidden layer of up to
 STEPS_BEYOND = names.define_count("steps_beyond", 2000, "Steps with more units or layers.")
 LEARNING_RATE = names.define_scale("learning_rate", 0.5, "Learning rate.")
 RUNS = names.define_count("runs", 64, "Runs under one vmap: constants x learning rates.")
-EXAMPLES_TOGETHER = names.define_count("examples_together", 16, "Examples of the runs under vmap.")
+EXAMPLES_TOGETHER = names.define_count("examples_together", 48, "Examples of the runs under vmap.")
 DRAWS = names.define_count("draws", 16, "Random symmetric params that the step is tried on.")
 WIDE = names.define_count("wide", 64, "Hidden units of the wide net.")
 SEEDS = names.define_count("seeds", 64, "Seeds of logistic regression.")
@@ -52,15 +51,16 @@ SMOKE = {
 LONG_WIDTH = 65
 WIDE_CONSTANTS = (0.0, 0.5)
 SNAPSHOTS = 20
+SAME_LOSS = 1e-3
+"""Rounding in float32, grown over a few thousand steps, stays far below it."""
 
 
 def measure() -> xarray.Dataset:
     """Checks every fact, then trains logistic regression and the wide net."""
     facts = _facts()
-    chex.block_until_chexify_assertions_complete()
     task = names.TASKS[TASK_NAMES.value[0]]()
-    every = max(1, STEPS_BEYOND.value // SNAPSHOTS)
-    steps = every * SNAPSHOTS
+    steps = STEPS_BEYOND.value
+    every = max(count for count in range(1, steps // SNAPSHOTS + 2) if steps % count == 0)
     logistic = collapse.logistic_runs(
         initlab.tasks.moons(), SEEDS.value, steps, every, LEARNING_RATE.value
     )
@@ -100,6 +100,7 @@ def _facts() -> xarray.Dataset:
     base = np.zeros((*shape, len(tasks), len(constants)), bool)
     step = np.zeros((*shape, len(tasks)), bool)
     alone = np.zeros((*shape, len(constants)), bool)
+    moving = np.zeros_like(alone)
     together = np.zeros(shape, bool)
     steps = np.zeros(shape, np.int32)
     for place in tqdm(list(np.ndindex(shape)), unit="net", disable=None):
@@ -114,7 +115,7 @@ def _facts() -> xarray.Dataset:
         network = _network(trained_on, hidden, activation)
         is_long = len(hidden) == 1 and hidden[0] <= LONG_WIDTH
         steps[place] = STEPS.value if is_long else STEPS_BEYOND.value
-        alone[place], together[place] = induction.conclusion_holds(
+        alone[place], moving[place], together[place] = induction.conclusion_holds(
             network, trained_on, few, int(steps[place]), constants, rates.tolist()
         )
         logging.info(
@@ -133,6 +134,7 @@ def _facts() -> xarray.Dataset:
             "base": ((*dims, "task", "constant"), base),
             "step_holds": ((*dims, "task"), step),
             "alone": ((*dims, "constant"), alone),
+            "moving": ((*dims, "constant"), moving),
             "together": (dims, together),
             "steps": (dims, steps),
         },
@@ -161,7 +163,13 @@ def summarize(results: xarray.Dataset) -> dict:
             counts = {name: [int(part[name].sum()), int(part[name].size)] for name in facts}
             steps = [int(part["steps"].min()), int(part["steps"].max())]
             rows.append(
-                {"activation": str(activation), "depth": int(depth), "steps": steps, **counts}
+                {
+                    "activation": str(activation),
+                    "depth": int(depth),
+                    "steps": steps,
+                    "moving": int(part["moving"].sum()),
+                    **counts,
+                }
             )
     logistic = results["logistic_loss"].isel(training_step=-1)
     wide = results["wide_loss"]
@@ -173,6 +181,7 @@ def summarize(results: xarray.Dataset) -> dict:
         "inputs": [str(name) for name in results["task"].values],
         "facts": rows,
         "broken": sum(row[name][1] - row[name][0] for row in rows for name in facts),
+        "logistic_gap": float(logistic.max() - logistic.min()),
         "logistic_loss": {
             str(name): report.quartiles(logistic.sel(start=name).values)
             for name in results["start"].values
@@ -195,6 +204,7 @@ def show(summary: dict) -> str:
             "step": _of(row["step_holds"]),
             "steps trained": "-".join(str(steps) for steps in sorted(set(row["steps"]))),
             "conclusion": _of(row["alone"]),
+            "still moving": str(row["moving"]),
             "under vmap": _of(row["together"]),
         }
         for row in summary["facts"]
@@ -205,15 +215,19 @@ def show(summary: dict) -> str:
         [
             f"Facts that held, over widths {summary['widths']}, constants {summary['constants']} "
             f"and the inputs of {' and '.join(summary['inputs'])}.",
-            "Units are compared to the last bit; `conclusion` is asserted after every step.",
+            "Units are compared to the last bit; `conclusion` is asserted after every step, on all",
+            f"points for each constant alone, on {EXAMPLES_TOGETHER.value} of them for {RUNS.value} "
+            "runs under vmap. `still moving`: how many of",
+            "the runs alone had a gradient in a hidden layer at their end; the others stood still.",
             "",
             report.format_table(rows),
             "",
-            "Logistic regression (moons) ends at the same loss from every start:",
+            f"Logistic regression (moons): losses of all starts and seeds end within "
+            f"{summary['logistic_gap']:.1g} of each other:",
             report.format_table([logistic]),
             "",
-            f"{WIDE.value} sigmoid units that start identical are one unit: its loss is never "
-            f"further from theirs than {summary['wide_minus_one_unit']:.1g} (flower).",
+            f"{WIDE.value} sigmoid units that start identical, and their one unit (flower): the "
+            f"losses are never further apart than {summary['wide_minus_one_unit']:.1g}.",
             report.format_table(
                 [
                     {
@@ -234,8 +248,8 @@ def draw(results: xarray.Dataset):
 
 
 def verdict(summary: dict) -> int:
-    """1 if any fact is broken: by rounding, since the theorem holds for real numbers."""
-    return int(summary["broken"] > 0)
+    """1 if any fact is broken (by rounding, since the theorem is one of real numbers)."""
+    return int(summary["broken"] > 0 or not summary["wide_minus_one_unit"] < SAME_LOSS)
 
 
 def _of(count: list[int]) -> str:

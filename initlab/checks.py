@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -56,14 +57,18 @@ def check_number(name: str, value: Any) -> None:
             raise TypeError(f"{name} must be a number, got an array of shape {value.shape}")
         return
     is_scalar = isinstance(value, numbers.Real) or (
-        isinstance(value, jax.Array | np.ndarray)
+        isinstance(value, jax.Array | np.ndarray | np.generic)
         and value.shape == ()
-        and value.dtype.kind in "fiu"
+        and (jnp.issubdtype(value.dtype, jnp.integer) or jnp.issubdtype(value.dtype, jnp.floating))
     )
     if isinstance(value, bool) or not is_scalar:
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(float(value)):
-        raise ValueError(f"{name} must be finite, got {value}")
+    try:
+        is_finite = math.isfinite(float(value))
+    except OverflowError:
+        is_finite = False
+    if not is_finite:
+        raise ValueError(f"{name} must be finite, got {str(value)[:40]}")
 
 
 def check_scale(name: str, value: Any) -> None:
@@ -81,13 +86,19 @@ def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:
         )
 
 
-def check_matrix(name: str, value: Any, columns: int) -> None:
-    """Raises unless value is a numeric array [B, columns] with B at least 1."""
+def check_matrix(name: str, value: Any, columns: int) -> Any:
+    """Value as an array; raises unless it is [B, columns] of real numbers, B at least 1."""
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    is_real = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
+    if not is_real and value.dtype != bool:
+        raise TypeError(f"{name} must hold real numbers, got {value.dtype}")
     shape = np.shape(value)
     if len(shape) != 2 or shape[0] == 0:
         raise ValueError(f"{name} must have shape [B, {columns}], got {shape}")
     if shape[1] != columns:
         raise ValueError(f"{name} must have {columns} columns, got shape {shape}")
+    return value
 
 
 def check_array(path: str, value: Any, spec: ParamSpec) -> None:

@@ -75,9 +75,14 @@ def accuracy(network: Network, params: Params, batch: Batch) -> dict[str, jax.Ar
       batch: the run's data and objective.
 
     Returns:
-      `accuracy` and perhaps `test_accuracy`, scalars.
+      `accuracy` and perhaps `test_accuracy`, scalars; NaN where a logit is NaN.
     """
-    return _on_both(batch.objective.metric, "accuracy", network, params, batch)
+
+    def score(logits: jax.Array, y: jax.Array) -> jax.Array:
+        # A diverged run predicts nothing.
+        return jnp.where(jnp.any(jnp.isnan(logits)), jnp.nan, batch.objective.metric(logits, y))
+
+    return _on_both(score, "accuracy", network, params, batch)
 
 
 def distinct_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
@@ -128,14 +133,21 @@ def saturation(network: Network, params: Params, batch: Batch) -> dict[str, jax.
       batch: the run's data and objective.
 
     Returns:
-      `saturation` [layers], in [0, 1].
+      `saturation` [layers], in [0, 1]; NaN where a slope is NaN.
     """
     slopes = _relative_slopes(network, params, batch)
-    return {"saturation": jnp.stack([jnp.mean(each < SATURATED_SLOPE) for each in slopes])}
+    # NaN is not under anything; a diverged run must not count as unsaturated.
+    shares = [
+        jnp.mean(jnp.where(jnp.isnan(s), s, (s < SATURATED_SLOPE).astype(s.dtype))) for s in slopes
+    ]
+    return {"saturation": jnp.stack(shares)}
 
 
 def dead_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
-    """How many units of each layer have a slope of exactly 0 on every example: none can learn.
+    """How many units of each layer have a slope of exactly 0 on every example.
+
+    Nothing reaches the weights into such a hidden unit. For the output it is its link's slope; the
+    gradient of a cross-entropy does not vanish with it.
 
     Args:
       network: the model.
@@ -224,4 +236,8 @@ def _link_slopes(link: Callable[[jax.Array], jax.Array], logits: jax.Array) -> j
 
 
 def _norm(tree: Params) -> jax.Array:
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))
+    """The Euclidean norm over all leaves, scaled so that no square under- or overflows."""
+    leaves = jax.tree.leaves(tree)
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in leaves]))
+    unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
+    return unit * jnp.sqrt(sum(jnp.sum(jnp.square(leaf / unit)) for leaf in leaves))

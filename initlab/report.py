@@ -33,8 +33,7 @@ def trained(results: xarray.Dataset, constant_loss: float, fraction: float) -> x
       Booleans over the sweep's axes.
     """
     final = results["loss"].isel(step=-1)
-    # NaN and infinity are not less than anything finite.
-    return final < fraction * constant_loss
+    return (final > -np.inf) & (final < fraction * constant_loss)
 
 
 def wilson_interval(successes: int, runs: int, z: float = 1.959963984540054) -> tuple[float, float]:
@@ -64,7 +63,10 @@ def wilson_interval(successes: int, runs: int, z: float = 1.959963984540054) -> 
     center = share + z * z / (2 * runs)
     half = z * math.sqrt(share * (1 - share) / runs + z * z / (4 * runs * runs))
     scale = 1 + z * z / runs
-    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
+    # The ends at 0 and 1 are exact, where rounding would put the share outside of its interval.
+    low = 0.0 if successes == 0 else (center - half) / scale
+    high = 1.0 if successes == runs else (center + half) / scale
+    return low, high
 
 
 def quartiles(losses: np.ndarray) -> list[float]:
@@ -76,9 +78,14 @@ def quartiles(losses: np.ndarray) -> list[float]:
     Returns:
       Three of the values (no interpolation, so that one infinite run does not spoil a median).
 
+    Raises:
+      ValueError: if there is no value.
+
     >>> quartiles(np.array([3.0, 1.0, np.nan, 2.0]))
     [1.0, 2.0, 3.0]
     """
+    if np.size(losses) == 0:
+        raise ValueError("quartiles want at least one value, got none")
     ranked = np.where(np.isfinite(losses), losses, np.inf)
     return np.quantile(ranked, [0.25, 0.5, 0.75], method="inverted_cdf").tolist()
 
@@ -142,7 +149,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, np.generic):
         return _plain(value.item())

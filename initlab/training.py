@@ -1,7 +1,7 @@
 """A whole training run as one pure function of a dict of scalars."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import jax
@@ -87,7 +87,8 @@ def make_run(
       every: steps between two snapshots.
       probes: what is measured at each snapshot.
       batch_size: examples in a minibatch, drawn without replacement within an epoch under a key of
-        the seed; None is full batch.
+        the seed; the last `B mod batch_size` of each epoch's order are left out. None is full
+        batch.
       invariants: chex assertions `params -> None`, made before the first step and after each; they
         need `chex.chexify(jax.jit(run))` around the run.
 
@@ -142,7 +143,10 @@ def make_run(
         def snapshot(state: tuple, span: tuple) -> tuple:
             values: dict[str, jax.Array] = {}
             for probe in probes:
-                values |= probe(network, state[0], batch)
+                measured = probe(network, state[0], batch)
+                if twice := sorted(set(values) & (set(measured))):
+                    raise ValueError(f"two probes measure {twice}")
+                values |= measured
             first, count = span
             state = jax.lax.fori_loop(
                 0, count, lambda i, state: step(first + i.astype(jnp.int32), state), state
@@ -169,28 +173,30 @@ def make_run(
         init(used)
         optimizer(used)
 
-    return Run(jax.jit(descend), check, tuple(network.activations))
+    return Run(jax.jit(descend), check, tuple(network.activations or network.specs))
 
 
-class _Recorded(dict):
+class _Recorded(Mapping):
     """A point that knows which of its names were asked for."""
 
     def __init__(self, point: Point) -> None:
-        super().__init__(point)
+        self.point = dict(point)
         self.asked = {"seed"}
 
     def __getitem__(self, name: str) -> Any:
         self.asked.add(name)
-        if name not in self:
-            raise ValueError(f"the run uses {name!r}, and its point has only {sorted(self)}")
-        return super().__getitem__(name)
+        if name not in self.point:
+            raise ValueError(f"the run uses {name!r}, and its point has only {sorted(self.point)}")
+        return self.point[name]
 
-    def get(self, name: str, default: Any = None) -> Any:
-        self.asked.add(name)
-        return super().get(name, default)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.point)
+
+    def __len__(self) -> int:
+        return len(self.point)
 
     def check_all_used(self) -> None:
-        if unused := sorted(set(self) - self.asked):
+        if unused := sorted(set(self.point) - self.asked):
             raise ValueError(f"the run does not use {unused}; it uses {sorted(self.asked)}")
 
 

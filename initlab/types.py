@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -80,14 +81,16 @@ class Network(NamedTuple):
     Attributes:
       specs: pytree of ParamSpec, the shape of the params it takes.
       apply: `(params, x [B, n_0]) -> logits [B, n_L]`, jit-compiled.
-      layers: `(params, x) -> {layer name: LayerState}`, first layer first, jit-compiled.
-      activations: `{layer name: Activation}`; the identity for the linear last layer.
+      layers: `(params, x) -> {layer name: LayerState}`, jit-compiled; first layer first, except
+        inside a `jit` of your own, which sorts dicts by name.
+      activations: `{layer name: Activation}`, first layer first; the identity for the last one.
+        Probes that measure layers need it.
     """
 
     specs: Any
     apply: Callable[[Params, Array], jax.Array]
     layers: Callable[[Params, Array], dict[str, LayerState]]
-    activations: Mapping[str, Activation]
+    activations: Mapping[str, Activation] = MappingProxyType({})
 
 
 class Objective(NamedTuple):

@@ -46,9 +46,13 @@ CLOSED = [name for name in TABLE if TABLE[name][1] is not None]
 JITTED = {name: jax.jit(lambda z, phi=TABLE[name][0]: activations.slope(phi, z)) for name in CLOSED}
 
 
+# Compiled code may take a subnormal number for 0.
+normal_floats = st.floats(-20, 20, width=32, allow_subnormal=False)
+
+
 @pytest.mark.parametrize("name", CLOSED)
 @settings(max_examples=20, deadline=None)
-@given(z=hnp.arrays(np.float32, (3, 4), elements=st.floats(-20, 20, width=32)))
+@given(z=hnp.arrays(np.float32, (3, 4), elements=normal_floats))
 def test_the_slope_is_the_closed_form(name, z):
     z = np.where(z == 0, np.float32(0.5), z)  # relu has no slope at 0
     got = JITTED[name](z)

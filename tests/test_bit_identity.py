@@ -68,17 +68,21 @@ def test_units_stay_identical_through_training(name, hidden, steps):
     network = initlab.networks.mlp((2, *hidden, 1), ACTIVATIONS[name])
     few = task_of(32)
     rates = np.geomspace(0.5, 0.01, 4).tolist()
-    alone, together = induction.conclusion_holds(network, few, few, steps, CONSTANTS, rates)
+    alone, _, together = induction.conclusion_holds(network, few, few, steps, CONSTANTS, rates)
     assert alone == [True] * len(CONSTANTS)
     assert together
 
 
-def test_64_runs_under_vmap_stay_identical_on_all_points():
-    network = initlab.networks.mlp((2, 5, 1), jnp.tanh)
+@pytest.mark.parametrize(("hidden", "steps"), [((5,), 2000), ((65,), 100), ((37, 37), 100)])
+def test_64_runs_under_vmap_stay_identical_on_all_points(hidden, steps):
+    network = initlab.networks.mlp((2, *hidden, 1), jnp.tanh)
     task = initlab.tasks.flower()
     rates = np.geomspace(1.2, 0.01, 16).tolist()
-    _, together = induction.conclusion_holds(network, task, task, 2000, (0, *CONSTANTS), rates)
+    _, moving, together = induction.conclusion_holds(
+        network, task, task, steps, (0, *CONSTANTS), rates
+    )
     assert together
+    assert moving == [False, True, True, True]
 
 
 def test_the_units_that_stay_identical_do_move():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import xarray
 
@@ -20,7 +21,7 @@ def run(name, *flags):
 @pytest.fixture(scope="module")
 def main_job(tmp_path_factory):
     out = tmp_path_factory.mktemp("main") / "results"
-    return out, run("random_initialization", "--smoke", "--out", out)
+    return out, run("random_initialization", "--smoke", "--trained_fraction=0.4", "--out", out)
 
 
 def test_the_main_job_tells_the_lecture_s_story(main_job):
@@ -57,10 +58,13 @@ def test_a_run_is_written_down_so_that_it_can_be_run_again(main_job):
 def test_figures_are_drawn_again_without_running(main_job):
     out, _ = main_job
     before = (out / "run.json").read_text(), (out / "figure.png").read_bytes()
+    summary = (out / "summary.json").read_text()
     (out / "figure.png").unlink()
     said = run("random_initialization", "--figures_only", "--out", out)
     assert said.returncode == 0, said.stderr
     assert (out / "run.json").read_text() == before[0]
+    assert (out / "summary.json").read_text() == summary
+    assert f"under {0.4 * np.log(2):.4f}" in said.stdout
     assert (out / "figure.png").read_bytes() == before[1]
 
 

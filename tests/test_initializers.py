@@ -563,3 +563,29 @@ def test_one_seed_at_many_scales_is_proportional_under_vmap():
         assert not np.asarray(stacked[layer]["bias"]).any()
         want = scales[:, None, None] * np.asarray(unit[layer]["weight"])[None]
         np.testing.assert_allclose(stacked[layer]["weight"], want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_orthogonal_is_drawn_in_short_dtypes(dtype):
+    spec = ParamSpec((4, 4), 4, 4, dtype=dtype)
+    drawn = I.orthogonal()(jax.random.key(0), spec)
+    assert drawn.dtype == dtype
+    w = np.asarray(drawn, np.float64)
+    np.testing.assert_allclose(w @ w.T, np.eye(4), atol=0.03)
+
+
+@pytest.mark.parametrize("index", [0.5, True, None, "0"])
+def test_an_index_that_is_no_integer_is_refused(index):
+    with pytest.raises(TypeError, match="index must be"):
+        I.choice(index, (I.zeros(), I.ones()))
+
+
+def test_a_bias_that_is_no_initializer_is_refused():
+    with pytest.raises(TypeError, match="bias must be a function, got 0"):
+        I.by_role(I.zeros(), bias=0)  # pyright: ignore[reportArgumentType]
+
+
+def test_numbers_of_any_float_dtype_are_taken_and_huge_ones_refused():
+    assert I.normal(jnp.asarray(0.5, jnp.bfloat16))
+    with pytest.raises(ValueError, match="must be finite"):
+        I.normal(10**400)

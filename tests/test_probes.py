@@ -307,3 +307,20 @@ def test_logistic_regression_has_one_layer(name):
 def test_long_names_say_something_else_for_each():
     assert len(set(probes.LONG_NAMES.values())) == len(probes.LONG_NAMES)
     assert math.isclose(probes.SATURATED_SLOPE, 0.01)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_a_norm_neither_underflows_nor_overflows(size):
+    network = networks.mlp((2, 2, 1), jnp.tanh)
+    params = jax.tree.map(lambda spec: jnp.full(spec.shape, size), network.specs)
+    batch = Batch(jnp.ones((4, 2)), jnp.ones(4), None, None, objectives.binary, params)
+    norms = probes.weight_norm(network, params, batch)["weight_norm"]
+    np.testing.assert_allclose(norms, [2 * size, 2**0.5 * size], rtol=1e-5)
+
+
+def test_a_diverged_run_is_neither_unsaturated_nor_half_right():
+    network = networks.mlp((2, 2, 1), jnp.tanh)
+    params = jax.tree.map(lambda spec: jnp.full(spec.shape, jnp.nan), network.specs)
+    batch = Batch(jnp.ones((4, 2)), jnp.ones(4), None, None, objectives.binary, params)
+    assert np.isnan(probes.saturation(network, params, batch)["saturation"]).all()
+    assert np.isnan(probes.accuracy(network, params, batch)["accuracy"])

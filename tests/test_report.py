@@ -219,3 +219,24 @@ def test_a_run_is_trained_by_its_last_loss():
     )
     np.testing.assert_array_equal(trained.scale, [0.1, 1.0])
     assert report.trained(results, constant_loss=0.7, fraction=1.0).sum() == 5
+
+
+def test_a_share_of_none_or_all_lies_in_its_interval():
+    for runs in range(1, 200):
+        assert report.wilson_interval(0, runs)[0] == 0
+        assert report.wilson_interval(runs, runs)[1] == 1
+
+
+def test_quartiles_of_nothing_are_refused():
+    with pytest.raises(ValueError, match="at least one value"):
+        report.quartiles(np.array([]))
+
+
+def test_an_array_without_axes_is_a_number(tmp_path):
+    report.write_json(tmp_path / "x.json", {"x": np.array(1.5), "y": np.array([np.nan, 2])})
+    assert json.loads((tmp_path / "x.json").read_text()) == {"x": 1.5, "y": [None, 2.0]}
+
+
+def test_a_loss_of_minus_infinity_is_not_trained():
+    results = xarray.Dataset({"loss": (("seed", "step"), [[1.0, -np.inf], [1.0, 0.1]])})
+    assert report.trained(results, 1.0, 0.5).values.tolist() == [False, True]

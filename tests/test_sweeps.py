@@ -58,12 +58,12 @@ def test_every_number_lies_where_its_labels_say():
     assert results.attrs["compile_seconds"] > 0
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_the_bits_do_not_depend_on_the_number_of_devices(count):
-    devices = jax.local_devices()[:count]
-    results = initlab.sweep(small_run(), AXES, block=2, devices=devices, progress=False)
-    reference = initlab.sweep(
-        small_run(), AXES, block=2, devices=jax.local_devices()[:1], progress=False
+@pytest.mark.parametrize(("count", "block"), [(2, 2), (3, 5), (4, None)])
+def test_the_bits_do_not_depend_on_the_number_of_devices(count, block):
+    devices = jax.local_devices()
+    results, reference = (
+        initlab.sweep(small_run(), AXES, block=block, devices=chosen, progress=False)
+        for chosen in (devices[:count], devices[:1])
     )
     xarray.testing.assert_identical(results.drop_attrs(), reference.drop_attrs())
 
@@ -109,6 +109,8 @@ def test_a_run_is_traced_once_however_many_blocks_there_are():
         ({"scale": [[0.1]]}, ValueError, "one-dimensional"),
         ({"scale": [0.1, -1.0]}, ValueError, "'scale', value -1.0: std must be at least 0"),
         ({"seed": [0.5]}, ValueError, "seed must be an integer"),
+        ({"layer": [1]}, ValueError, "cannot be named 'layer'"),
+        ({"scale": [10**10]}, ValueError, r"integers under 2\^31"),
         ({"depth": [1]}, ValueError, r"does not use \['depth'\]"),
     ],
 )

@@ -42,10 +42,10 @@ def by_role(
     """
     table = {
         Role.WEIGHT: weight,
-        Role.BIAS: bias or zeros(),
-        Role.READOUT: readout or weight,
-        Role.EMBEDDING: embedding or weight,
-        Role.NORM_SCALE: norm_scale or ones(),
+        Role.BIAS: zeros() if bias is None else bias,
+        Role.READOUT: weight if readout is None else readout,
+        Role.EMBEDDING: weight if embedding is None else embedding,
+        Role.NORM_SCALE: ones() if norm_scale is None else norm_scale,
     }
     for role, initializer in table.items():
         checks.check_callable(role.value, initializer)
@@ -125,7 +125,7 @@ def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initi
       The initializer.
 
     Raises:
-      TypeError: if an initializer is not callable.
+      TypeError: if an initializer is not callable, or index not an integer.
       ValueError: if there is none, or a concrete index is out of range.
 
     >>> choice(1, (zeros(), ones()))(jax.random.key(0), ParamSpec((2,), 1, 2)).tolist()
@@ -135,11 +135,15 @@ def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initi
         raise ValueError("initializers must hold at least one, got none")
     for position, initializer in enumerate(initializers):
         checks.check_callable(f"initializers[{position}]", initializer)
-    if checks.is_concrete(index) and not 0 <= int(index) < len(initializers):
-        raise ValueError(f"index must be 0 to {len(initializers) - 1}, got {index}")
+    checks.check_number("index", index)
+    if checks.is_concrete(index):
+        if int(index) != index:
+            raise TypeError(f"index must be an integer, got {index!r}")
+        if not 0 <= index < len(initializers):
+            raise ValueError(f"index must be 0 to {len(initializers) - 1}, got {index}")
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         branches = [lambda key, each=each: each(key, spec) for each in initializers]
-        return jax.lax.switch(jnp.asarray(index), branches, key)
+        return jax.lax.switch(jnp.asarray(index, jnp.int32), branches, key)
 
     return init

@@ -277,9 +277,10 @@ def orthogonal(gain: Number = 1.0) -> Initializer:
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         checks.check_rank_at_least("orthogonal", spec, 2)
-        return jax_initializers.orthogonal(jnp.asarray(gain, spec.dtype))(
-            key, spec.shape, spec.dtype
-        )
+        # QR is not to be had below float32.
+        dtype = spec.dtype if jnp.finfo(spec.dtype).bits >= 32 else jnp.float32
+        draw = jax_initializers.orthogonal(jnp.asarray(gain, dtype))
+        return draw(key, spec.shape, dtype).astype(spec.dtype)
 
     return init
 

@@ -33,7 +33,8 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
 
     Raises:
       TypeError: if a size is not an integer, activation not a function or dtype not floating.
-      ValueError: if there are fewer than two sizes, or a size is under 1.
+      ValueError: if there are fewer than two sizes, a size is under 1, or dtype is float64 while
+        `jax_enable_x64` is off.
 
     >>> network = mlp((2, 4, 1), jnp.tanh)
     >>> network.specs["layer_1"]["weight"].shape
@@ -45,8 +46,10 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
     for position, size in enumerate(sizes):
         checks.check_count(f"sizes[{position}]", size, 1)
     checks.check_callable("activation", activation)
-    if not jnp.issubdtype(dtype, jnp.floating):
+    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"dtype must be floating, got {dtype}")
+    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        raise ValueError(f"dtype {np.dtype(dtype)} wants jax_enable_x64, which is off")
 
     names = [f"layer_{number}" for number in range(1, len(sizes))]
     activations = dict.fromkeys(names[:-1], activation) | {names[-1]: identity}
@@ -58,10 +61,10 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
     def forward(params: Params, x: Array) -> dict[str, LayerState]:
         """Every layer's state as [units, examples], examples padded to a multiple of LANES."""
         checks.check_params(params, specs)
-        checks.check_matrix("x", x, sizes[0])
         h = jnp.asarray(x, dtype).T
-        # Examples that are not there have zero cotangents, so that they add exactly nothing.
-        h = jnp.pad(h, ((0, 0), (0, -h.shape[1] % LANES)))
+        # Copies of the last example fill up the lanes: finite where it is, with zero cotangents, so
+        # that they add exactly nothing.
+        h = jnp.pad(h, ((0, 0), (0, -h.shape[1] % LANES)), mode="edge")
         states = {}
         for name in names:
             z = dense(h, params[name]["weight"], params[name]["bias"])
@@ -70,12 +73,20 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
         return states
 
     @jax.jit
-    def apply(params: Params, x: Array) -> jax.Array:
+    def logits_of(params: Params, x: Array) -> jax.Array:
         return forward(params, x)[names[-1]].z[:, : x.shape[0]].T
 
+    def apply(params: Params, x: Array) -> jax.Array:
+        return logits_of(params, checks.check_matrix("x", x, sizes[0]))
+
     @jax.jit
-    def layers(params: Params, x: Array) -> dict[str, LayerState]:
+    def states_of(params: Params, x: Array) -> dict[str, LayerState]:
         return jax.tree.map(lambda rows: rows[:, : x.shape[0]].T, forward(params, x))
+
+    def layers(params: Params, x: Array) -> dict[str, LayerState]:
+        # Compiled functions return dicts sorted by name, layer_10 before layer_2.
+        states = states_of(params, checks.check_matrix("x", x, sizes[0]))
+        return {name: states[name] for name in names}
 
     return Network(specs, apply, layers, activations)
 

@@ -7,6 +7,9 @@ import numpy as np
 
 __all__ = ["axis_values", "grid_points"]
 
+RESERVED = ("step", "layer")
+"""Dimensions that every result has of its own."""
+
 
 def axis_values(axes: Mapping[str, Iterable[Any]]) -> dict[str, np.ndarray]:
     """Checks the axes and makes arrays of them.
@@ -19,8 +22,8 @@ def axis_values(axes: Mapping[str, Iterable[Any]]) -> dict[str, np.ndarray]:
 
     Raises:
       TypeError: if a name is not text or a value is not a number.
-      ValueError: if there is no axis, or one is empty, not one-dimensional, has a value twice, or
-        has one that is NaN or infinite.
+      ValueError: if there is no axis, or one has a reserved name, is empty or not one-dimensional,
+        has a value twice, or has one that is NaN, infinite or an integer that int32 cannot hold.
 
     >>> axis_values({"seed": range(2), "scale": [0.5]})
     {'seed': array([0, 1]), 'scale': array([0.5])}
@@ -33,6 +36,8 @@ def axis_values(axes: Mapping[str, Iterable[Any]]) -> dict[str, np.ndarray]:
 def _one_axis(name: Any, given: Iterable[Any]) -> np.ndarray:
     if not isinstance(name, str):
         raise TypeError(f"an axis is named by text, got {name!r}")
+    if name in RESERVED:
+        raise ValueError(f"an axis cannot be named {name!r}: results have a dimension of that name")
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
         raise TypeError(f"axis {name!r} must be a sequence of numbers, got {given!r}")
     values = np.asarray(list(given))
@@ -43,6 +48,8 @@ def _one_axis(name: Any, given: Iterable[Any]) -> np.ndarray:
     if values.ndim != 1:
         raise ValueError(f"axis {name!r} must be one-dimensional, got shape {values.shape}")
     values = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
+    if values.dtype.kind == "i" and np.abs(values).max() >= 2**31:
+        raise ValueError(f"axis {name!r} must hold integers under 2^31 (or floats), got {given!r}")
     if not np.all(np.isfinite(values)):
         raise ValueError(f"axis {name!r} must hold finite numbers, got {values.tolist()}")
     if np.unique(values).size != values.size:

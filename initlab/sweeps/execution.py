@@ -51,26 +51,30 @@ def sweep(
 
     Raises:
       TypeError: if an axis is not named by text or does not hold numbers.
-      ValueError: if an axis is empty or holds a value twice, NaN or infinity; if the run does not
-        use an axis or lacks one; and whatever the run's initializer says of a value.
+      ValueError: if an axis is empty, has a reserved name or holds a value twice, NaN or infinity;
+        if the run does not use an axis or lacks one; if there are no devices; and whatever the
+        run's initializer says of a value.
     """
     values = axis_values(axes)
     _check_every_value(run, values)
-    devices = list(devices) if devices is not None else jax.local_devices()
+    devices = list(jax.local_devices() if devices is None else devices)
+    if not devices:
+        raise ValueError("devices must hold at least one device, got none")
     if block is None:
         block = CPU_BLOCK if devices[0].platform == "cpu" else ACCELERATOR_BLOCK
     checks.check_count("block", block, 1)
 
     points = grid_points(values)
     total = next(iter(points.values())).size
-    block = min(block, -(-total // len(devices)))
+    # Never by the number of devices: the block decides the bits.
+    block = min(block, total)
+    devices = devices[: -(-total // block)]
     chunk = block * len(devices)
     sharding = NamedSharding(Mesh(np.asarray(devices), ("runs",)), PartitionSpec("runs"))
 
     def inputs(first: int) -> dict[str, jax.Array]:
         # The last chunk is filled up with its last point, so that every chunk has one shape.
         rows = np.minimum(np.arange(first, first + chunk), total - 1)
-        # int32 and the default float: what a bare call of the run would take.
         return {
             name: jax.device_put(_narrow(column[rows]), sharding) for name, column in points.items()
         }

@@ -47,13 +47,17 @@ def units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -
     Raises:
       ValueError: if params do not fit the groups.
     """
-    return ~jnp.any(jnp.stack(jax.tree.leaves(groups_differing(params, groups))))
+    differing = groups_differing(params, groups)
+    return ~jnp.any(jnp.asarray(list(differing.values()), dtype=bool))
 
 
 def groups_differing(
     params: Params, groups: Sequence[UnitGroup] | None = None
 ) -> dict[str, jax.Array]:
     """Which groups have a unit that differs from their first one; NaN does not differ from NaN.
+
+    Entries are compared as numbers: 0.0 equals -0.0, and compiled code may flush subnormal numbers
+    to zero, so that two of them are not told apart.
 
     A bit for each group, rather than the entries themselves: inside a compiled loop an assertion
     carries along what it compares.

@@ -48,9 +48,9 @@ def row_classes(rows: jax.Array, *, atol: float = 0.0) -> jax.Array:
     """
 
     def first_equal(row: jax.Array) -> jax.Array:
-        close = jnp.abs(rows - row[None, :]) <= atol
-        # inf - inf is NaN, so that equality is asked for by itself.
-        same = close | (rows == row[None, :]) | (jnp.isnan(rows) & jnp.isnan(row)[None, :])
+        same = (rows == row[None, :]) | (jnp.isnan(rows) & jnp.isnan(row)[None, :])
+        # Equality has decided by itself: inf - inf is NaN, and tiny differences are flushed to 0.
+        same |= (jnp.abs(rows - row[None, :]) <= atol) & (atol > 0)
         return jnp.argmax(jnp.all(same, axis=1)).astype(jnp.int32)
 
     # One row at a time: memory stays linear in the number of units.
@@ -95,4 +95,6 @@ def class_spread(rows: jax.Array, labels: jax.Array) -> jax.Array:
     largest = jax.ops.segment_max(rows, labels, size)
     smallest = jax.ops.segment_min(rows, labels, size)
     is_class = (labels == jnp.arange(size, dtype=labels.dtype))[:, None]
-    return jnp.max(jnp.where(is_class, largest - smallest, 0))
+    # inf - inf is NaN, where nothing has drifted apart.
+    drift = jnp.where(largest == smallest, 0, largest - smallest)
+    return jnp.max(jnp.where(is_class, drift, 0))

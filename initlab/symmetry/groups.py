@@ -1,6 +1,7 @@
 """Where the units of a network lie in its params: the axes that an exchange permutes."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -84,15 +85,27 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
     Raises:
       ValueError: if params are not shaped like an mlp's.
     """
+    wanted = "an mlp's params are a dict of layer_1, layer_2, ..."
+    if not isinstance(params, Mapping) or not params:
+        raise ValueError(f"{wanted}, got {type(params).__name__}")
     names = [f"layer_{number}" for number in range(1, len(params) + 1)]
     if set(names) != set(params):
-        raise ValueError(f"an mlp's params are named {names}, got {sorted(params)}")
+        raise ValueError(f"{wanted}, got {sorted(params)}")
     groups = []
     for name in names:
-        if set(params[name]) != {"weight", "bias"} or len(params[name]["weight"].shape) != 2:
-            raise ValueError(f"params[{name!r}] must hold a weight matrix and a bias")
+        layer = params[name]
+        shapes = (
+            {leaf: getattr(value, "shape", None) for leaf, value in layer.items()}
+            if isinstance(layer, Mapping)
+            else {}
+        )
+        weight, bias = shapes.get("weight"), shapes.get("bias")
+        if len(shapes) != 2 or not weight or len(weight) != 2 or bias != weight[1:]:
+            raise ValueError(
+                f"params[{name!r}] must hold a weight [i, j] and a bias [j], got shapes {shapes}"
+            )
         axes = (UnitAxis(f"['{name}']['weight']", 1), UnitAxis(f"['{name}']['bias']", 0))
-        groups.append(UnitGroup(name, params[name]["weight"].shape[1], axes))
+        groups.append(UnitGroup(name, weight[1], axes))
     return tuple(groups)
 
 
@@ -139,7 +152,7 @@ def unit_blocks(params: Params, group: UnitGroup) -> list[tuple[jax.Array, int]]
             )
         leaf = jnp.asarray(by_path[place.path])
         length = place.outer * group.size * place.inner
-        if leaf.shape[place.axis] != length:
+        if not 0 <= place.axis < leaf.ndim or leaf.shape[place.axis] != length:
             raise ValueError(
                 f"group {group.name!r} wants length {length} on axis {place.axis} of {place.path}, "
                 f"got shape {leaf.shape}"
