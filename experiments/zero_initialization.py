@@ -216,8 +216,8 @@ def show(summary: dict) -> str:
             f"Facts that held, over widths {summary['widths']}, constants {summary['constants']} "
             f"and the inputs of {' and '.join(summary['inputs'])}.",
             "Units are compared to the last bit; `conclusion` is asserted after every step, on all",
-            f"points for each constant alone, on {EXAMPLES_TOGETHER.value} of them for {RUNS.value} "
-            "runs under vmap. `still moving`: how many of",
+            f"points for each constant alone, on {EXAMPLES_TOGETHER.value} of them for "
+            f"{RUNS.value} runs under vmap. `still moving`: how many of",
             "the runs alone had a gradient in a hidden layer at their end; the others stood still.",
             "",
             report.format_table(rows),
