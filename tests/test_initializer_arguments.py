@@ -1,0 +1,175 @@
+"""What the initializers' door refuses: numbers, functions, indices and specs that do not fit."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from initializer_tables import KEY, weight_spec
+
+from initlab import initializers as I  # noqa: N812
+from initlab.types import ParamSpec
+
+BAD_NUMBERS = [
+    (math.nan, ValueError, "must be finite, got nan"),
+    (math.inf, ValueError, "must be finite, got inf"),
+    (np.float32("-inf"), ValueError, "must be finite, got -inf"),
+    (jnp.asarray(np.nan), ValueError, "must be finite, got nan"),
+    ("0.1", TypeError, "must be a number, got '0.1'"),
+    (None, TypeError, "must be a number, got None"),
+    (True, TypeError, "must be a number, got True"),
+    (np.True_, TypeError, "must be a number, got np.True_"),
+    (1j, TypeError, "must be a number, got 1j"),
+    ([0.1], TypeError, r"must be a number, got \[0.1\]"),
+    (np.ones(2), TypeError, r"must be a number, got array\(\[1., 1.\]\)"),
+]
+# scheme, the name of its number, whether it may be negative
+NUMBERS = {
+    "constant": (I.constant, "value", True),
+    "identity": (I.identity, "gain", True),
+    "scaled": (lambda factor: I.scaled(I.zeros(), factor), "factor", True),
+    "normal": (I.normal, "std", False),
+    "truncated_normal": (I.truncated_normal, "std", False),
+    "uniform": (I.uniform, "limit", False),
+    "orthogonal": (I.orthogonal, "gain", False),
+    "variance_scaling": (I.variance_scaling, "scale", False),
+    "sparse": (lambda std: I.sparse(3, std), "std", False),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(("value", "error", "message"), BAD_NUMBERS)
+def test_numbers_that_do_not_fit(name, value, error, message):
+    make, number, _ = NUMBERS[name]
+    with pytest.raises(error, match=f"^{number} {message}"):
+        make(value)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_scale_is_not_negative(name):
+    make, number, signed = NUMBERS[name]
+    for value in (-0.1, np.float32(-1e-30), jnp.asarray(-2)):
+        if signed:
+            make(value)
+        else:
+            with pytest.raises(ValueError, match=f"^{number} must be at least 0, got -"):
+                make(value)
+
+
+def test_traced_arrays_are_no_numbers():
+    with pytest.raises(TypeError, match=r"std must be a number, got an array of shape \(2,\)"):
+        jax.jit(lambda std: I.normal(std)(KEY, weight_spec(2, 2)))(jnp.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: I.sparse(0), ValueError, "nonzero must be at least 1, got 0"),
+        (lambda: I.sparse(2.0), TypeError, "nonzero must be an integer, got 2.0"),  # pyright: ignore
+        (lambda: I.sparse(True), TypeError, "nonzero must be an integer, got True"),
+        (lambda: I.variance_scaling(1.0, 3), TypeError, "fan must be a function, got 3"),  # pyright: ignore
+        (
+            lambda: I.variance_scaling(1.0, I.fan_in, "normal"),  # pyright: ignore
+            TypeError,
+            "distribution must be a function, got 'normal'",
+        ),
+        (lambda: I.scaled(2.0, 2.0), TypeError, "initializer must be a function, got 2.0"),  # pyright: ignore
+        (lambda: I.by_role(None), TypeError, "weight must be a function, got None"),  # pyright: ignore
+        (
+            lambda: I.by_role(I.zeros(), readout=0.5),  # pyright: ignore
+            TypeError,
+            "readout must be a function, got 0.5",
+        ),
+        (lambda: I.by_path({}), ValueError, "patterns must name at least one initializer"),
+        (
+            lambda: I.by_path({"*/bias": 0}),  # pyright: ignore
+            TypeError,
+            r"patterns\['\*/bias'\] must be a function, got 0",
+        ),
+        (lambda: I.choice(0, ()), ValueError, "initializers must hold at least one, got none"),
+        (
+            lambda: I.choice(0, (I.zeros(), 1.0)),  # pyright: ignore
+            TypeError,
+            r"initializers\[1\] must be a function, got 1.0",
+        ),
+        (lambda: I.choice(2, (I.zeros(), I.ones())), ValueError, "index must be 0 to 1, got 2"),
+        (lambda: I.choice(-1, (I.zeros(),)), ValueError, "index must be 0 to 0, got -1"),
+        (
+            lambda: I.choice(jnp.asarray(5), (I.zeros(), I.ones())),
+            ValueError,
+            "index must be 0 to 1, got 5",
+        ),
+        (
+            lambda: I.orthogonal()(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
+            ValueError,
+            r"orthogonal wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
+        ),
+        (
+            lambda: I.sparse()(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
+            ValueError,
+            r"sparse wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
+        ),
+        (
+            lambda: I.identity()(KEY, ParamSpec((3, 2, 2), 6, 2, path="conv/weight")),
+            ValueError,
+            r"identity wants a matrix, got shape \(3, 2, 2\) for 'conv/weight'",
+        ),
+        (
+            lambda: I.by_path({"layer_1/*": I.zeros()})(
+                KEY, weight_spec(2, 2, path="layer_2/weight")
+            ),
+            ValueError,
+            r"no pattern matches 'layer_2/weight'; patterns are \['layer_1/\*'\]",
+        ),
+        (
+            lambda: I.initialize(KEY, {"w": weight_spec(2, 2)}, 0.5),  # pyright: ignore
+            TypeError,
+            "initializer must be a function, got 0.5",
+        ),
+        (
+            lambda: I.initialize(KEY, {"w": (2, 2)}, I.zeros()),
+            TypeError,
+            "specs must hold ParamSpec, got int",
+        ),
+        (
+            lambda: I.initialize(
+                KEY, {"a": {"w": weight_spec(2, 3)}}, lambda key, spec: jnp.zeros(spec.shape[::-1])
+            ),
+            ValueError,
+            r"params\['a/w'\] must have shape \(2, 3\), got \(3, 2\)",
+        ),
+        (
+            lambda: I.initialize(
+                KEY, {"w": weight_spec(2, 3)}, lambda key, spec: jnp.zeros(spec.shape, jnp.bfloat16)
+            ),
+            ValueError,
+            r"params\['w'\] must be float32, got bfloat16",
+        ),
+        (
+            lambda: I.initialize(KEY, {"w": weight_spec(2, 3)}, lambda key, spec: 0.0),  # pyright: ignore
+            TypeError,
+            r"params\['w'\] must be an array, got float",
+        ),
+    ],
+)
+def test_arguments_that_do_not_fit(make, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        make()
+
+
+@pytest.mark.parametrize("index", [0.5, True, None, "0"])
+def test_an_index_that_is_no_integer_is_refused(index):
+    with pytest.raises(TypeError, match="index must be"):
+        I.choice(index, (I.zeros(), I.ones()))
+
+
+def test_a_bias_that_is_no_initializer_is_refused():
+    with pytest.raises(TypeError, match="bias must be a function, got 0"):
+        I.by_role(I.zeros(), bias=0)  # pyright: ignore[reportArgumentType]
+
+
+def test_numbers_of_any_float_dtype_are_taken_and_huge_ones_refused():
+    assert I.normal(jnp.asarray(0.5, jnp.bfloat16))
+    with pytest.raises(ValueError, match="must be finite"):
+        I.normal(10**400)

@@ -1,0 +1,116 @@
+"""The multilayer perceptron's door: descriptions, inputs and params that do not fit."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from network_data import draw_data
+
+from initlab import networks
+
+
+@pytest.mark.parametrize(
+    ("sizes", "activation", "dtype", "error", "message"),
+    [
+        ((), jnp.tanh, np.float32, ValueError, "sizes must hold at least inputs and outputs, got"),
+        ((2,), jnp.tanh, np.float32, ValueError, "sizes must hold at least .* got (2,)"),
+        ((2, 0, 1), jnp.tanh, np.float32, ValueError, "sizes[1] must be at least 1, got 0"),
+        ((-2, 1), jnp.tanh, np.float32, ValueError, "sizes[0] must be at least 1, got -2"),
+        ((2, 4.0, 1), jnp.tanh, np.float32, TypeError, "sizes[1] must be an integer, got 4.0"),
+        ((2, 4, True), jnp.tanh, np.float32, TypeError, "sizes[2] must be an integer, got True"),
+        ((2, None, 1), jnp.tanh, np.float32, TypeError, "sizes[1] must be an integer, got None"),
+        ((2, 1), "tanh", np.float32, TypeError, "activation must be a function, got 'tanh'"),
+        ((2, 1), None, np.float32, TypeError, "activation must be a function, got None"),
+        (
+            (2, 1),
+            jnp.tanh,
+            np.int32,
+            TypeError,
+            "dtype must be floating, got <class 'numpy.int32'>",
+        ),
+        ((2, 1), jnp.tanh, np.complex64, TypeError, "dtype must be floating, got"),
+        ((2, 1), jnp.tanh, bool, TypeError, "dtype must be floating, got <class 'bool'>"),
+    ],
+)
+def test_descriptions_that_do_not_fit(sizes, activation, dtype, error, message):
+    with pytest.raises(error, match="^" + re.escape(message).replace(r"\.\*", ".*")):
+        networks.mlp(sizes, activation, dtype=dtype)
+
+
+@pytest.mark.parametrize("function", ["apply", "layers"])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2,), "x must have shape [B, 2], got (2,)"),
+        ((0, 2), "x must have shape [B, 2], got (0, 2)"),
+        ((4, 2, 1), "x must have shape [B, 2], got (4, 2, 1)"),
+        ((4, 3), "x must have 2 columns, got shape (4, 3)"),
+    ],
+)
+def test_inputs_that_do_not_fit(function, shape, message):
+    network = networks.mlp((2, 3, 1), jnp.tanh)
+    params, _, _ = draw_data((2, 3, 1), 4, np.float32)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        getattr(network, function)(params, np.zeros(shape, np.float32))
+
+
+def _changed(layer, **leaves):
+    params, _, _ = draw_data((2, 3, 1), 4, np.float32)
+    changed = {name: leaf for name, leaf in (params[layer] | leaves).items() if leaf is not None}
+    return params | {layer: changed}
+
+
+@pytest.mark.parametrize("function", ["apply", "layers"])
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            _changed("layer_1", weight=np.zeros((3, 2), np.float32)),
+            "params['layer_1/weight'] must have shape (2, 3), got (3, 2)",
+        ),
+        (
+            _changed("layer_2", bias=np.zeros(2, np.float32)),
+            "params['layer_2/bias'] must have shape (1,), got (2,)",
+        ),
+        (
+            _changed("layer_2", bias=np.zeros(1, np.int32)),
+            "params['layer_2/bias'] must be float32, got int32",
+        ),
+        (
+            _changed("layer_1", bias=np.zeros(3, jnp.bfloat16)),
+            "params['layer_1/bias'] must be float32, got bfloat16",
+        ),
+        (_changed("layer_1", bias=None), "params lack ['layer_1/bias']; they must hold ["),
+        (
+            _changed("layer_1", gain=np.ones(3, np.float32)),
+            "params hold ['layer_1/gain'], which the network lacks; it has [",
+        ),
+        (
+            {"layer_1": _changed("layer_1")["layer_1"]},
+            "params lack ['layer_2/bias', 'layer_2/weight']; they must hold [",
+        ),
+        (
+            _changed("layer_1") | {"layer_3": _changed("layer_2")["layer_2"]},
+            "params hold ['layer_3/bias', 'layer_3/weight'], which the network lacks",
+        ),
+    ],
+)
+def test_params_that_do_not_fit(function, params, message):
+    network = networks.mlp((2, 3, 1), jnp.tanh)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        getattr(network, function)(params, np.zeros((4, 2), np.float32))
+
+
+def test_inputs_are_cast_to_the_networks_dtype():
+    network = networks.mlp((2, 3, 1), jnp.tanh)
+    params, _, _ = draw_data((2, 3, 1), 4, np.float32)
+    x = np.array([[1, -2], [0, 3]])
+    want = network.apply(params, x.astype(np.float32))
+    for given_x in (x, x.astype(np.float64), jnp.asarray(x, jnp.bfloat16)):
+        np.testing.assert_array_equal(network.apply(params, given_x), want)
+
+
+def test_a_dtype_must_be_named():
+    with pytest.raises(TypeError, match="dtype must be floating, got None"):
+        networks.mlp((2, 1), jnp.tanh, dtype=None)

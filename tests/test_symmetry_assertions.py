@@ -1,0 +1,127 @@
+"""The invariant as a verdict and as an assertion: plain, under jit, under vmap and scan."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from symmetry_oracles import GROUPS, constant_params, numpy_classes, numpy_rows, random_params
+
+from initlab import symmetry as sy
+
+quick = settings(max_examples=60, deadline=None)
+
+
+def _plain(params):
+    sy.assert_units_identical(params)
+
+
+def _asserted(params, _=None):
+    sy.assert_units_identical(params)
+    return params, None
+
+
+STEP = chex.chexify(jax.jit(_asserted), async_check=False)
+RUNS = chex.chexify(
+    jax.jit(jax.vmap(lambda params: jax.lax.scan(_asserted, params, length=3)[0])),
+    async_check=False,
+)
+
+
+def _under_jit(params):
+    STEP(params)
+
+
+def _under_vmap_and_scan(params):
+    """Two runs of three steps; only the second run holds the given params."""
+    RUNS(jax.tree.map(lambda leaf: np.stack([np.full_like(leaf, 0.5), leaf]), params))
+
+
+FORMS = pytest.mark.parametrize("form", [_plain, _under_jit, _under_vmap_and_scan])
+
+
+@FORMS
+@pytest.mark.parametrize("value", [0.0, 0.1, np.nan, np.inf])
+def test_constant_params_are_identical(form, value):
+    form(constant_params(value))
+
+
+@FORMS
+@pytest.mark.parametrize(
+    ("layer", "leaf", "place", "group"),
+    [
+        ("layer_1", "weight", (1, 4), "layer_1"),
+        ("layer_1", "bias", (0,), "layer_1"),
+        ("layer_2", "weight", (3, 2), "layer_1"),
+        ("layer_2", "bias", (3,), "layer_2"),
+        ("layer_3", "weight", (0, 1), "layer_2"),
+    ],
+)
+def test_one_bit_in_one_place_is_found(form, layer, leaf, place, group):
+    params = constant_params(0.1)
+    params[layer][leaf][place] = np.nextafter(params[layer][leaf][place], np.float32(1))
+    with pytest.raises(AssertionError, match=group):
+        form(params)
+
+
+DIFFERING = jax.jit(sy.groups_differing)
+
+
+@quick
+@given(st.integers(0, 2**31), st.integers(1, 2), st.sampled_from([0.0, np.nan, np.inf]))
+def test_groups_differ_that_have_more_than_one_class(seed, values, value):
+    params = random_params(seed, values=values)
+    params["layer_2"]["weight"][seed % 5, seed % 4] = value
+    differing = DIFFERING(params)
+    classes = {group.name: len(set(numpy_classes(numpy_rows(params, group)))) for group in GROUPS}
+    assert {name: bool(each) for name, each in differing.items()} == {
+        name: count > 1 for name, count in classes.items()
+    }
+    assert bool(sy.units_identical(params)) == (max(classes.values()) == 1)
+
+
+def test_which_runs_are_identical_under_vmap():
+    runs = [constant_params(0.1), random_params(), constant_params(np.nan), constant_params(0.1)]
+    runs[3]["layer_2"]["bias"][1] = np.nextafter(np.float32(0.1), np.float32(1))
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
+
+    def told(params):
+        return sy.units_identical(params), sy.units_identical(params, GROUPS[:1])
+
+    both, first = jax.jit(jax.vmap(told))(stacked)
+    np.testing.assert_array_equal(both, [True, False, True, False])
+    np.testing.assert_array_equal(first, [True, False, True, True])
+
+
+@FORMS
+def test_the_output_units_may_differ(form):
+    params = constant_params(0.1)
+    params["layer_3"]["bias"][:] = [1, 2, 3]
+    params["layer_3"]["weight"][:] = [1, 2, 3]
+    params["layer_1"]["weight"][0] = 7
+    form(params)
+
+
+def test_groups_may_be_given():
+    params = constant_params(0.1)
+    params["layer_1"]["bias"][2] = 0.2
+    sy.assert_units_identical(params, GROUPS[1:])
+    with pytest.raises(AssertionError, match="layer_1"):
+        sy.assert_units_identical(params, GROUPS[:1])
+    sy.assert_units_identical(params, ())
+
+
+def test_layers_that_do_not_fit_each_other():
+    params = constant_params()
+    params["layer_2"]["weight"] = params["layer_2"]["weight"][:3]
+    message = r"group 'layer_1' wants length 5 on axis 0 of \['layer_2'\]\['weight'\]"
+    with pytest.raises(ValueError, match=message):
+        sy.assert_units_identical(params)
+
+
+def test_a_network_without_hidden_units_has_none_that_differ():
+    params = {"layer_1": {"weight": jnp.ones((2, 1)), "bias": jnp.zeros(1)}}
+    assert sy.units_identical(params)
+    sy.assert_units_identical(params)
