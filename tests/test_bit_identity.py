@@ -145,3 +145,24 @@ def test_dense_and_its_gradients_match_numpy(fan_in, fan_out):
     wanted = (weight @ cotangent, h @ cotangent.T, cotangent.sum(axis=1))
     for found, each in zip(gradients, wanted, strict=True):
         np.testing.assert_allclose(found, each, atol=1e-12)
+
+
+@pytest.mark.parametrize("runs", [3, 16, 64])
+@pytest.mark.parametrize("width", [5, 9, 13, 24, 37])
+def test_units_are_summed_alike_where_runs_share_their_inputs(width, runs):
+    # A product of all runs at once would be cut in blocks without regard for whose unit is where.
+    rng = np.random.default_rng(0)
+
+    @jax.jit
+    @jax.vmap
+    def of_each_run(column, row):
+        weight = jnp.repeat(column[:, None], width, axis=1)
+        z, backward = jax.vjp(lambda *both: dense.dense(x, *both), weight, weight[0])
+        return z, *backward(jnp.repeat(row[None], width, axis=0))
+
+    for fan_in in (2, 30):
+        x = jnp.asarray(rng.normal(size=(fan_in, 400)), jnp.float32)
+        columns, rows = (rng.normal(size=(runs, size)) for size in (fan_in, 400))
+        z, weight, bias = of_each_run(jnp.float32(columns), jnp.float32(rows))
+        for alike in (jnp.swapaxes(z, 1, 2), weight, bias):
+            np.testing.assert_array_equal(alike, jnp.broadcast_to(alike[..., :1], alike.shape))

@@ -3,11 +3,12 @@
 Arrays lie [units, examples]: examples fill the vector lanes, and each unit is a row of its own.
 Three products make a layer: its output, the gradient of its input, the gradient of its weight. In
 each, every unit's sum must run in the same order, whatever the unit's number. A library's matrix
-product does not promise that: columns left over from a full vector are summed another way. Two
-formulations do:
+product does not promise that: units left over from a full vector, or cut off by a block, are summed
+another way. Three formulations do:
 
-- fold: `sum_k` written out as multiplications and additions of whole rows, for up to NARROW terms;
-- padded: the matrix product with the unit axes padded by zeros to a multiple of LANES.
+- fold: `sum_k` written out as multiplications and additions of whole rows, for up to TERMS terms;
+- row by row: products of a matrix in full tiles and one row, for up to FEW rows;
+- padded: the matrix product, unit axes padded by zeros to a multiple of LANES beyond NARROW units.
 
 The choice depends on shapes alone, so the arithmetic of a network never depends on its params.
 """
@@ -19,23 +20,30 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from initlab.jaxprs import define_bilinear
+
 __all__ = ["LANES", "dense"]
 
 LANES = 16
 """Floats in the widest vector register; unit axes and examples are padded to a multiple of it."""
 
-NARROW = 16
+TERMS = 8
 """Up to so many terms a sum over units is written out."""
 
-NARROW_GRADIENT = 8
-"""Up to so many units on one side a weight's gradient is a sum of elementwise products."""
+NARROW = 16
+"""Up to so many units need no padding."""
+
+FEW = 4
+"""Up to so many units on one side a weight's gradient is made row by row."""
+
+TILE = 8
+"""Rows that the product of a matrix and a row takes together; more rows are padded to full ones."""
 
 
-@jax.custom_vjp
 def dense(h: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
     """`z[j, b] = sum_i weight[i, j] h[i, b] + bias[j]`, each unit summed in the same order.
 
-    Differentiable in reverse mode, and in forward mode over reverse mode.
+    Differentiable in every mode, to any order.
 
     Args:
       h: inputs [fan_in, B], B a multiple of LANES.
@@ -49,64 +57,90 @@ def dense(h: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
     >>> dense(h, weight, bias)[:, 0].tolist()
     [2.0, 2.0, 2.0]
     """
-    return _product(weight, h, over=0) + bias[:, None]
+    # The bias is the weight of an input that is always 1, so that its gradient is summed as theirs.
+    return _over_inputs(weight, h) + _over_inputs(bias[None], jnp.ones_like(h[:1]))
 
 
-def _forward(h: jax.Array, weight: jax.Array, bias: jax.Array):
-    return _product(weight, h, over=0) + bias[:, None], (h, weight)
+def _sum_inputs(weight: jax.Array, h: jax.Array) -> jax.Array:
+    """`out[j, b] = sum_i weight[i, j] h[i, b]`."""
+    return _rows_of(jnp.swapaxes(weight, -2, -1), h)
 
 
-def _backward(residuals: tuple[jax.Array, jax.Array], dz: jax.Array):
-    h, weight = residuals
-    return _product(weight, dz, over=1), _outer(h, dz), _sum_examples(dz)
+def _sum_outputs(weight: jax.Array, dz: jax.Array) -> jax.Array:
+    """`out[i, b] = sum_j weight[i, j] dz[j, b]`."""
+    return _rows_of(weight, dz)
 
 
-dense.defvjp(_forward, _backward)
-
-
-def _product(weight: jax.Array, h: jax.Array, over: int) -> jax.Array:
-    """`sum_i weight[i, j] h[i, b]` over axis 0, `sum_j weight[i, j] h[j, b]` over axis 1."""
-    terms, units = weight.shape[over], weight.shape[1 - over]
-    if min(terms, units) > NARROW:
+def _rows_of(weight: jax.Array, h: jax.Array) -> jax.Array:
+    """`out[u, b] = sum_k weight[u, k] h[k, b]`."""
+    units, terms = weight.shape[-2:]
+    if terms <= TERMS or (terms <= NARROW and units <= FEW):
+        return _fold([weight[..., k, None] * h[..., k, None, :] for k in range(terms)])
+    if max(terms, units) > NARROW:
         # Padded on both axes alike, so that forward and backward share one padded copy.
-        padded = jnp.pad(weight, [(0, -size % LANES) for size in weight.shape])
-        return _dot(padded, _pad_units(h), over, 0)[:units]
-    rows = jnp.moveaxis(weight, over, 0)
-    if terms <= NARROW:
-        return _fold([rows[i][:, None] * h[i][None, :] for i in range(terms)])
-    return jnp.stack([jnp.sum(rows[:, j][:, None] * h, axis=0) for j in range(units)])
+        weight = _pad_units(jnp.swapaxes(_pad_units(weight, LANES), -2, -1), LANES)
+        weight, h = jnp.swapaxes(weight, -2, -1), _pad_units(h, LANES)
+    # The barrier keeps a transposed weight a small copy: the product reads its rows faster.
+    return _dot(jax.lax.optimization_barrier(weight), h, -1, -2)[..., :units, :]
 
 
-def _outer(h: jax.Array, dz: jax.Array) -> jax.Array:
+def _sum_examples(h: jax.Array, dz: jax.Array) -> jax.Array:
     """`out[i, j] = sum_b h[i, b] dz[j, b]`."""
-    fan_in, fan_out = h.shape[0], dz.shape[0]
-    if min(fan_in, fan_out) <= NARROW_GRADIENT:
-        return _sum_examples(h[:, None, :] * dz[None, :, :])
-    return _dot(_pad_units(h), _pad_units(dz), 1, 1)[:fan_in, :fan_out]
+    fan_in, fan_out = h.shape[-2], dz.shape[-2]
+    if fan_out <= min(fan_in, FEW):
+        return jnp.stack([_times_row(h, dz[..., j, :]) for j in range(fan_out)], axis=-1)
+    if fan_in <= FEW:
+        return jnp.stack([_times_row(dz, h[..., i, :]) for i in range(fan_in)], axis=-2)
+    if max(fan_in, fan_out) > NARROW:
+        h, dz = _pad_units(h, LANES), _pad_units(dz, LANES)
+    return _dot(h, dz, -1, -1)[..., :fan_in, :fan_out]
 
 
-def _sum_examples(terms: jax.Array) -> jax.Array:
-    """Sum over the last axis: LANES partial sums, then their sum.
+# Each product's gradients are the other two products. Under vmap each run has a product of its own:
+# a library would make one long product of runs that share the inputs, and its blocks cut the units
+# of a run in unequal parts.
+_over_inputs = define_bilinear(
+    "sum_over_inputs",
+    _sum_inputs,
+    lambda dz, h: _over_examples(h, dz),
+    lambda dz, weight: _over_outputs(weight, dz),
+)
+_over_outputs = define_bilinear(
+    "sum_over_outputs",
+    _sum_outputs,
+    lambda dh, dz: _over_examples(dh, dz),
+    lambda dh, weight: _over_inputs(weight, dh),
+)
+_over_examples = define_bilinear(
+    "sum_over_examples",
+    _sum_examples,
+    lambda weight, dz: _over_outputs(weight, dz),
+    lambda weight, h: _over_inputs(weight, h),
+)
 
-    The barrier keeps the compiler from joining the two stages into one scalar loop.
-    """
-    lanes = terms.reshape(*terms.shape[:-1], -1, LANES).sum(axis=-2)
-    return jax.lax.optimization_barrier(lanes).sum(axis=-1)
+
+def _times_row(rows: jax.Array, row: jax.Array) -> jax.Array:
+    """`out[j] = sum_b rows[j, b] row[b]`."""
+    units = rows.shape[-2]
+    return _dot(_pad_units(rows, TILE) if units > TILE else rows, row, -1, -1)[..., :units]
 
 
 def _fold(terms: Sequence[jax.Array]) -> jax.Array:
     return functools.reduce(operator.add, terms)
 
 
-def _pad_units(rows: jax.Array) -> jax.Array:
-    return jnp.pad(rows, ((0, -rows.shape[0] % LANES), (0, 0)))
+def _pad_units(rows: jax.Array, multiple: int) -> jax.Array:
+    leading = [(0, 0)] * (rows.ndim - 2)
+    return jnp.pad(rows, [*leading, (0, -rows.shape[-2] % multiple), (0, 0)])
 
 
 def _dot(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int) -> jax.Array:
+    """The product over one axis of each; axes before the last two are those of runs."""
+    runs = tuple(range(left.ndim - 2))
     # HIGHEST: float32 means float32 also where an accelerator would round the factors.
     return jax.lax.dot_general(
         left,
         right,
-        (((left_axis,), (right_axis,)), ((), ())),
+        (((left.ndim + left_axis,), (right.ndim + right_axis,)), (runs, runs)),
         precision=jax.lax.Precision.HIGHEST,
     )

@@ -1,0 +1,72 @@
+"""Bilinear operations: each derivative and batch is that of the product written plainly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from initlab.jaxprs import define_bilinear
+
+
+def _plain(left, right):
+    return jnp.einsum("...ij,...jk->...ik", left, right)
+
+
+# Each operation's gradients are operations themselves, so that any order exists.
+_taught = define_bilinear(
+    "matrix_product",
+    _plain,
+    lambda cotangent, right: _taught(cotangent, jnp.swapaxes(right, -2, -1)),
+    lambda cotangent, left: _taught(jnp.swapaxes(left, -2, -1), cotangent),
+)
+
+
+def _function(product):
+    return lambda left, right: jnp.sum(jnp.sin(product(jnp.tanh(left), right)) ** 2)
+
+
+def _second(function):
+    def size(left, right):
+        return sum(jnp.sum(each**2) for each in jax.grad(function, (0, 1))(left, right))
+
+    return jax.grad(size, (0, 1))
+
+
+TRANSFORMS = {
+    "value": lambda function: function,
+    "reverse": lambda function: jax.grad(function, (0, 1)),
+    "forward": lambda function: jax.jacfwd(function, (0, 1)),
+    "forward over reverse": lambda function: jax.jacfwd(jax.grad(function), 1),
+    "reverse over forward": lambda function: jax.grad(
+        lambda *at: sum(jnp.sum(each**2) for each in jax.jacfwd(function, (0, 1))(*at)), 1
+    ),
+    "reverse over reverse": _second,
+    "under jit": lambda function: jax.jit(jax.grad(function)),
+}
+BATCHES = {
+    "alone": (None, ((3, 2), (2, 4))),
+    "both": ((0, 0), ((5, 3, 2), (5, 2, 4))),
+    "shared": ((0, None), ((5, 3, 2), (2, 4))),
+    "elsewhere": ((2, 1), ((3, 2, 5), (2, 5, 4))),
+}
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_every_transform_is_that_of_the_plain_product(transform, batch):
+    axes, shapes = BATCHES[batch]
+    generator = np.random.default_rng(0)
+    at = [generator.standard_normal(shape).astype(np.float32) for shape in shapes]
+    got, wanted = (TRANSFORMS[transform](_function(product)) for product in (_taught, _plain))
+    if axes is not None:
+        got, wanted = jax.vmap(got, axes), jax.vmap(wanted, axes)
+    for ours, theirs in zip(jax.tree.leaves(got(*at)), jax.tree.leaves(wanted(*at)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_runs_that_share_a_factor_have_a_product_each():
+    left = jax.ShapeDtypeStruct((5, 3, 2), np.float32)
+    right = jax.ShapeDtypeStruct((2, 4), np.float32)
+    program = jax.make_jaxpr(jax.vmap(_taught, (0, None)))(left, right)
+    product = next(line for line in program.eqns if line.primitive.name == "matrix_product")
+    assert [factor.aval.shape for factor in product.invars] == [(5, 3, 2), (5, 2, 4)]
