@@ -7,6 +7,7 @@ import optax
 import xarray
 
 import initlab
+from experiments import harness
 from initlab import probes
 from initlab.initializers import by_role, choice, constant, normal
 from initlab.types import Activation, Initializer, Network, Task, Trace
@@ -46,7 +47,7 @@ def logistic_runs(
         "seed": range(seeds),
         "learning_rate": [learning_rate],
     }
-    return initlab.sweep(run, axes).squeeze("learning_rate", drop=True)
+    return harness.sweep(run, axes, name="logistic").squeeze("learning_rate", drop=True)
 
 
 def wide_and_narrow_runs(

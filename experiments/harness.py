@@ -1,14 +1,11 @@
 """What every experiment does alike: flags, the output folder, the files in it, the table."""
 
-import importlib.metadata
+import contextlib
 import json
 import os
-import platform
-import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,16 +13,21 @@ import jax
 import xarray
 from absl import app, flags, logging
 
+import initlab
+from experiments import machines
 from initlab import figures, report
-from initlab.sweeps import store
+from initlab.sweeps import folder, provenance, store
+from initlab.training import Run
 
-__all__ = ["Experiment", "launch"]
+__all__ = ["Experiment", "launch", "sweep"]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
 flags.disclaim_key_flags()
 
 FLAGS = flags.FLAGS
-PACKAGES = ("jax", "jaxlib", "numpy", "optax", "chex", "xarray", "zarr", "scikit-learn")
+
+INTERRUPTED = 130
+"""What a shell reports for a program that Ctrl-C ended."""
 
 
 class Experiment(NamedTuple):
@@ -55,11 +57,37 @@ def launch(experiment: Experiment) -> None:
     flags.DEFINE_string("out", f"out/{experiment.name}", "Folder for the results.")
     flags.DEFINE_bool("smoke", False, f"Small sizes: {dict(experiment.smoke)}.")
     flags.DEFINE_bool("figures_only", False, "Draw again from the results in --out.")
-    # What backends JAX looked for in vain is no news.
-    logging.get_absl_logger().manager.getLogger("jax").setLevel("WARNING")
-    # One device for each core, set before JAX starts: small networks run 2 to 7 times faster so.
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    flags.DEFINE_integer(
+        "block", None, "Runs that a device computes together: divides 16, or is a multiple of it."
+    )
+    machines.define_flags()
     app.run(lambda argv: _main(experiment, argv))
+
+
+def sweep(
+    run: Run | Callable[..., Run],
+    axes: Mapping[Any, Iterable[Any]],
+    *,
+    name: str = "runs",
+    structure: Mapping[str, Any] | None = None,
+) -> xarray.Dataset:
+    """`initlab.sweep`, kept in the experiment's folder: the same command goes on where it stopped.
+
+    Args:
+      run: a run, or with a structure a factory of runs.
+      axes: as for `initlab.sweep`.
+      name: of this sweep among the experiment's.
+      structure: as for `initlab.sweep`.
+
+    Returns:
+      The results, opened lazily; their attrs hold the flags too.
+    """
+    path = Path(FLAGS.out) / "sweeps" / f"{name}.zarr"
+    results = initlab.sweep(run, axes, out=path, structure=structure, block=FLAGS.block)
+    given = {"flags": _own_flags()}
+    if machines.is_first() and "flags" not in results.attrs:
+        folder.add_attributes(path, given)
+    return results.assign_attrs(given)
 
 
 def _main(experiment: Experiment, argv: list[str]) -> int:
@@ -69,6 +97,7 @@ def _main(experiment: Experiment, argv: list[str]) -> int:
         for name, value in experiment.smoke.items():
             if not FLAGS[name].present:
                 FLAGS[name].value = value
+    machines.start()
     out = Path(FLAGS.out)
     try:
         _check_folder(out, experiment.name, FLAGS.figures_only)
@@ -77,11 +106,16 @@ def _main(experiment: Experiment, argv: list[str]) -> int:
             results = store.load(out / "results.zarr")
         else:
             results = _measure(experiment, out)
+        if not machines.is_first():
+            return 0
         summary = experiment.summarize(results)
     except (ValueError, TypeError, OSError) as error:
         logging.debug("refused", exc_info=True)
         print(f"{experiment.name}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt as interrupt:
+        print(f"\n{experiment.name}: {interrupt or 'interrupted'}", file=sys.stderr)
+        return INTERRUPTED
     report.write_json(out / "summary.json", summary)
     figures.save(experiment.draw(results), out / "figure")
     print(experiment.show(summary))
@@ -107,12 +141,41 @@ def _measure(experiment: Experiment, out: Path) -> xarray.Dataset:
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     began = time.time()
-    results = experiment.measure()
-    # Only now is anything written: bad input and an interrupted run leave the folder as it was.
-    out.mkdir(parents=True, exist_ok=True)
-    report.write_json(out / "run.json", _provenance(experiment.name, began, sum(compiling)))
+    if not machines.is_first():
+        return experiment.measure()
+    record = {"experiment": experiment.name, "flags": _own_flags(), **_circumstances()}
+    with _claimed(out, record):
+        results = experiment.measure()
     store.save(results, out / "results.zarr")
+    seconds = {
+        "compile_seconds": sum(compiling),
+        "run_seconds": time.time() - began - sum(compiling),
+    }
+    report.write_json(out / "run.json", record | {"finished": True} | seconds)
     return results
+
+
+@contextlib.contextmanager
+def _claimed(out: Path, record: Mapping[str, Any]) -> Iterator[None]:
+    """Says in run.json whose folder it is, while sweeps are written; unsays it if none was begun.
+
+    What is refused before anything is computed leaves the folder as it was.
+    """
+    path = out / "run.json"
+    before = path.read_bytes() if path.exists() else None
+    made = [folder for folder in (out, *out.absolute().parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    report.write_json(path, {**record, "finished": False})
+    try:
+        yield
+    except (ValueError, TypeError, OSError):
+        if before is not None:
+            path.write_bytes(before)
+        elif [file.name for file in out.iterdir()] == ["run.json"]:
+            path.unlink()
+            for empty in made:
+                empty.rmdir()
+        raise
 
 
 def _check_folder(out: Path, name: str, figures_only: bool) -> None:
@@ -133,39 +196,9 @@ def _check_folder(out: Path, name: str, figures_only: bool) -> None:
         raise ValueError(f"--out {out} holds results of {owner!r}, not of {name!r}")
 
 
-def _provenance(name: str, began: float, compiling: float) -> dict[str, Any]:
-    device = jax.devices()[0]
-    own = FLAGS.get_flags_for_module(sys.argv[0])
-    return {
-        "experiment": name,
-        "flags": {flag.name: flag.value for flag in own},
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
-        "revision": _revision(),
-        "versions": {
-            "initlab": importlib.metadata.version("initlab"),
-            "python": platform.python_version(),
-            **{package: importlib.metadata.version(package) for package in PACKAGES},
-        },
-        "device": {
-            "platform": device.platform,
-            "kind": device.device_kind,
-            "count": jax.device_count(),
-        },
-        "compile_seconds": compiling,
-        "run_seconds": time.time() - began - compiling,
-    }
+def _own_flags() -> dict[str, Any]:
+    return {flag.name: flag.value for flag in FLAGS.get_flags_for_module(sys.argv[0])}
 
 
-def _revision() -> str | None:
-    """The commit of the code that runs, with "-dirty" for a changed tree; None outside git."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    home = Path(__file__).parent
-    said = subprocess.run(
-        [git, "-C", str(home), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return said.stdout.strip() if said.returncode == 0 else None
+def _circumstances() -> dict[str, Any]:
+    return {**provenance.provenance(), "revision": provenance.revision(Path(__file__))}

@@ -53,7 +53,7 @@ def measure() -> xarray.Dataset:
     run = describe(
         probes.loss, probes.accuracy, probes.distinct_units, probes.saturation, probes.gradient_norm
     )
-    results = initlab.sweep(
+    results = harness.sweep(
         run,
         {
             "start": range(len(starts)),

@@ -7,7 +7,6 @@ seeds: the saturated share of hidden units and of the sigmoid output, the size o
 loss early and late.
 """
 
-import numpy as np
 import optax
 import xarray
 
@@ -33,18 +32,17 @@ SMOKE = {"seeds": 4, "steps": 20, "early": 10, "scale": ["0.01", "1", "1000"]}
 
 
 def measure() -> xarray.Dataset:
-    """A sweep over scales and seeds for each activation."""
+    """A sweep over activations, scales and seeds."""
     task = initlab.tasks.flower()
     axes = {
         "scale": [float(scale) for scale in SCALES.value],
         "seed": range(SEEDS.value),
         "learning_rate": [LEARNING_RATE.value],
     }
-    parts: list[xarray.Dataset] = []
-    for activation in NAMES.value:
-        network = initlab.networks.mlp((2, HIDDEN.value, 1), names.ACTIVATIONS[activation])
-        run = initlab.make_run(
-            network,
+
+    def describe(activation):
+        return initlab.make_run(
+            initlab.networks.mlp((2, HIDDEN.value, 1), activation),
             lambda p: by_role(weight=normal(p["scale"])),
             task,
             optimizer=lambda p: optax.sgd(p["learning_rate"]),
@@ -58,9 +56,10 @@ def measure() -> xarray.Dataset:
                 probes.weight_norm,
             ),
         )
-        parts.append(initlab.sweep(run, axes).squeeze("learning_rate"))
-    coordinate = xarray.DataArray(np.asarray(NAMES.value, dtype=object), dims="activation")
-    return xarray.concat(parts, coordinate, combine_attrs="drop")
+
+    activations = {name: names.ACTIVATIONS[name] for name in NAMES.value}
+    results = harness.sweep(describe, axes, structure={"activation": activations})
+    return results.squeeze("learning_rate")
 
 
 def summarize(results: xarray.Dataset) -> dict:

@@ -1,6 +1,7 @@
 """A whole training run as one pure function of a dict of scalars."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -29,11 +30,14 @@ class Run:
       check: `point -> None`: raises for a point of concrete numbers that the run cannot take,
         without running it.
       layers: names of the network's layers, in the order of a per-layer measurement.
+      description: what the run is, in plain values: steps, every, batch_size, probes, parameters
+        (shapes by path), dtype, examples, task_sha256 (of the task's arrays).
     """
 
     trace: Callable[[Point], Trace]
     check: Callable[[Point], None]
     layers: tuple[str, ...]
+    description: Mapping[str, Any] = dataclasses.field(hash=False, compare=False)
     __name__ = "run"
 
     def __call__(self, point: Point) -> Trace:
@@ -173,7 +177,18 @@ def make_run(
         init(used)
         optimizer(used)
 
-    return Run(jax.jit(descend), check, tuple(network.activations or network.specs))
+    description = {
+        "steps": int(steps),
+        "every": int(every),
+        "batch_size": None if batch_size is None else int(batch_size),
+        "probes": [getattr(probe, "__name__", type(probe).__name__) for probe in probes],
+        "parameters": _shapes(network),
+        "dtype": np.dtype(dtype).name,
+        "examples": examples,
+        "task_sha256": _digest(task),
+    }
+    layers = tuple(network.activations or network.specs)
+    return Run(jax.jit(descend), check, layers, description)
 
 
 class _Recorded(Mapping):
@@ -227,6 +242,23 @@ def _check_seed(point: Point) -> None:
 
 def _dtype(network: Network) -> Any:
     return jax.tree.leaves(network.specs)[0].dtype
+
+
+def _shapes(network: Network) -> dict[str, list[int]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(network.specs)
+    return {checks.path_name(path): list(spec.shape) for path, spec in leaves}
+
+
+def _digest(task: Task) -> str:
+    digest = hashlib.sha256()
+    for array in (task.x, task.y, task.x_test, task.y_test):
+        if array is None:
+            digest.update(b"none")
+        else:
+            array = np.ascontiguousarray(array)
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:

@@ -10,11 +10,13 @@ import pytest
 import xarray
 
 ROOT = Path(__file__).parent.parent
-FILES = {"figure.png", "figure.svg", "results.zarr", "run.json", "summary.json"}
+FILES = {"figure.png", "figure.svg", "results.zarr", "run.json", "summary.json", "sweeps"}
 
 
 def run(name, *flags):
-    command = [sys.executable, "-m", f"experiments.{name}", *map(str, flags)]
+    # Tests leave nothing in the user's cache.
+    common = "--compilation_cache_dir="
+    command = [sys.executable, "-m", f"experiments.{name}", common, *map(str, flags)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -50,7 +52,8 @@ def test_a_run_is_written_down_so_that_it_can_be_run_again(main_job):
     assert record["flags"]["seeds"] == 8
     assert record["flags"]["learning_rate"] == 1.2
     assert record["versions"]["jax"]
-    assert record["device"]["platform"] == "cpu"
+    assert record["devices"]["platform"] == "cpu"
+    assert record["finished"] is True
     assert record["compile_seconds"] > 0
     assert record["run_seconds"] > 0
 

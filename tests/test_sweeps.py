@@ -1,38 +1,19 @@
 """Sweeps: labelled, equal to bare runs, and the same bits however they were computed."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 import xarray
+from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep
 
 import initlab
-from initlab import probes
 from initlab.initializers import by_role, normal
-from initlab.sweeps import axes, labels, store
+from initlab.sweeps import axes, execution, labels, program, store, structure
+from initlab.types import Trace
 
-AXES = {"seed": range(3), "scale": [0.0, 0.5], "learning_rate": [0.1, 1.0]}
-
-
-@functools.cache
-def small_run():
-    return initlab.make_run(
-        initlab.networks.mlp((2, 3, 1), jnp.tanh),
-        lambda p: by_role(weight=normal(p["scale"])),
-        initlab.tasks.flower(points=32),
-        optimizer=lambda p: optax.sgd(p["learning_rate"]),
-        steps=4,
-        every=2,
-        probes=(probes.loss, probes.distinct_units),
-    )
-
-
-@functools.cache
-def small_sweep():
-    return initlab.sweep(small_run(), AXES, progress=False)
+pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 
 def test_every_number_lies_where_its_labels_say():
@@ -41,7 +22,7 @@ def test_every_number_lies_where_its_labels_say():
     assert results["distinct_units"].dims == (*results["loss"].dims, "layer")
     assert results["step"].values.tolist() == [0, 2, 4]
     assert results["layer"].values.tolist() == ["layer_1", "layer_2"]
-    for seed in AXES["seed"]:
+    for seed in (0, 17, 59):
         for scale in AXES["scale"]:
             for rate in AXES["learning_rate"]:
                 at = {"seed": seed, "scale": scale, "learning_rate": rate}
@@ -51,6 +32,7 @@ def test_every_number_lies_where_its_labels_say():
                 np.testing.assert_array_equal(
                     found["distinct_units"], bare.values["distinct_units"]
                 )
+    assert np.unique(results["loss"].sel(scale=0.5, step=0, learning_rate=1.0)).size == 60
     zero = results.sel(scale=0.0)
     assert (zero["distinct_units"] == 1).all()
     assert results["loss"].attrs["long_name"] == "training loss"
@@ -58,23 +40,44 @@ def test_every_number_lies_where_its_labels_say():
     assert results.attrs["compile_seconds"] > 0
 
 
-@pytest.mark.parametrize(("count", "block"), [(2, 2), (3, 5), (4, None)])
-def test_the_bits_do_not_depend_on_the_number_of_devices(count, block):
-    devices = jax.local_devices()
-    results, reference = (
-        initlab.sweep(small_run(), AXES, block=block, devices=chosen, progress=False)
-        for chosen in (devices[:count], devices[:1])
-    )
-    xarray.testing.assert_identical(results.drop_attrs(), reference.drop_attrs())
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_bits_do_not_depend_on_the_number_of_devices(count):
+    devices = jax.local_devices()[:count]
+    results = initlab.sweep(small_run(), AXES, block=16, devices=devices, progress=False)
+    assert_same_bits(results, small_sweep())
 
 
-def test_the_order_of_axes_is_the_order_of_dims_and_changes_no_number():
-    turned = initlab.sweep(small_run(), dict(reversed(AXES.items())), progress=False)
-    assert turned["loss"].dims == ("learning_rate", "scale", "seed", "step")
-    reference = small_sweep()
-    np.testing.assert_array_equal(
-        turned["loss"].transpose(*reference["loss"].dims), reference["loss"]
-    )
+@pytest.mark.parametrize(("blocks", "count"), [(1, 1), (3, 1), (5, 4)])
+def test_the_bits_do_not_depend_on_the_chunks(blocks, count, monkeypatch):
+    monkeypatch.setattr(execution, "CHUNK_BLOCKS", blocks)
+    devices = jax.local_devices()[:count]
+    results = initlab.sweep(small_run(), AXES, block=16, devices=devices, progress=False)
+    assert_same_bits(results, small_sweep())
+
+
+@pytest.mark.parametrize("block", [4, 16])
+def test_the_bits_of_a_run_depend_neither_on_its_place_in_the_block_nor_on_its_neighbours(block):
+    reference = initlab.sweep(small_run(), AXES, block=block, progress=False)
+    shuffled = {
+        "scale": [0.5, 0.0],
+        "seed": np.random.default_rng(0).permutation(60),
+        "learning_rate": [1.0, 0.1],
+    }
+    results = initlab.sweep(small_run(), shuffled, block=block, progress=False)
+    assert results["loss"].dims == ("scale", "seed", "learning_rate", "step")
+    assert_same_bits(results.sortby(list(AXES)).transpose(*reference.dims), reference)
+    few = initlab.sweep(small_run(), AXES | {"seed": [41, 7, 58]}, block=block, progress=False)
+    assert_same_bits(few, reference.sel(seed=[41, 7, 58]))
+
+
+def test_a_diverged_run_says_when_and_leaves_its_neighbours_alone():
+    rates = {"learning_rate": [0.1, 1e30, 1.0]}
+    results = initlab.sweep(make_small_run(jax.nn.relu), AXES | rates, block=16, progress=False)
+    diverged = results["first_nonfinite_step"].sel(learning_rate=1e30, scale=0.5)
+    assert (diverged > 0).all()
+    calm = initlab.sweep(make_small_run(jax.nn.relu), AXES, block=16, progress=False)
+    assert_same_bits(results.sel(learning_rate=[0.1, 1.0]), calm)
+    assert (calm["first_nonfinite_step"] == -1).all()
 
 
 def test_a_run_is_traced_once_however_many_blocks_there_are():
@@ -93,54 +96,56 @@ def test_a_run_is_traced_once_however_many_blocks_there_are():
         every=1,
         probes=(counting,),
     )
-    initlab.sweep(run, {"seed": range(50)}, block=2, progress=False)
+    initlab.sweep(run, {"seed": range(50)}, block=16, progress=False)
     assert len(traces) == 1
 
 
+def test_blocks_fill_vectors_and_no_larger_than_the_sweep_needs():
+    runs = [small_run()]
+    assert program.choose_block(None, runs, "cpu", 10**6) == 64
+    assert program.choose_block(None, runs, "gpu", 10**6) == 4096
+    assert program.choose_block(None, runs, "gpu", 100) == 112
+    assert program.choose_block(64, runs, "cpu", 3) == 4
+    assert program.choose_block(8, runs, "cpu", 100) == 8
+    with pytest.raises(ValueError, match="must divide 16 or be a multiple of it, got 5"):
+        initlab.sweep(small_run(), AXES, block=5, progress=False)
+    with pytest.raises(ValueError, match="block must be at least 1"):
+        initlab.sweep(small_run(), AXES, block=0, progress=False)
+
+
+def test_devices_are_checked():
+    first = jax.local_devices()[0]
+    with pytest.raises(ValueError, match="at least one device"):
+        initlab.sweep(small_run(), AXES, devices=[], progress=False)
+    with pytest.raises(ValueError, match="each once"):
+        initlab.sweep(small_run(), AXES, devices=[first, first], progress=False)
+
+
 @pytest.mark.parametrize(
-    ("changes", "error", "message"),
+    ("shape", "name", "message"),
     [
-        ({"scale": []}, ValueError, "axis 'scale' is empty"),
-        ({"scale": ["a"]}, TypeError, "axis 'scale' must hold numbers"),
-        ({"scale": "0.1"}, TypeError, "must be a sequence of numbers"),
-        ({"scale": 0.1}, TypeError, "must be a sequence of numbers"),
-        ({"scale": [0.1, float("nan")]}, ValueError, "must hold finite numbers"),
-        ({"scale": [0.1, 0.1]}, ValueError, "holds a value twice"),
-        ({"scale": [[0.1]]}, ValueError, "one-dimensional"),
-        ({"scale": [0.1, -1.0]}, ValueError, "'scale', value -1.0: std must be at least 0"),
-        ({"seed": [0.5]}, ValueError, "seed must be an integer"),
-        ({"layer": [1]}, ValueError, "cannot be named 'layer'"),
-        ({"scale": [10**10]}, ValueError, r"integers under 2\^31"),
-        ({"depth": [1]}, ValueError, r"does not use \['depth'\]"),
+        ((3, 7), "odd", "'odd' must be a scalar or have 2 entries"),
+        ((3,), "seed", "a probe value cannot be named 'seed'"),
+        ((3,), "layer", "a probe value cannot be named 'layer'"),
+        ((3,), "a/b", "a probe value cannot be named 'a/b'"),
     ],
 )
-def test_a_bad_axis_is_refused_by_name(changes, error, message):
-    with pytest.raises(error, match=message):
-        initlab.sweep(small_run(), AXES | changes, progress=False)
+def test_a_measurement_of_another_shape_or_with_a_taken_name_is_refused(shape, name, message):
+    numbers = axes.read_axes(AXES)
+    read = structure.read_structure(small_run(), None, numbers)
+    steps = jnp.zeros(3, jnp.int32)
+    trace = Trace(steps, {name: jnp.zeros(shape)}, steps[0], ())
+    with pytest.raises(ValueError, match=message):
+        labels.lay_out(read, numbers, [trace])
 
 
-def test_a_missing_axis_and_no_axes_are_refused():
-    with pytest.raises(ValueError, match="the run uses 'scale'"):
-        initlab.sweep(small_run(), {"seed": [0], "learning_rate": [0.1]}, progress=False)
-    with pytest.raises(ValueError, match="at least one axis"):
-        initlab.sweep(small_run(), {}, progress=False)
-    with pytest.raises(TypeError, match="named by text"):
-        axes.axis_values({0: [1]})  # pyright: ignore[reportArgumentType]
+def test_a_probe_may_measure_in_short_floats_and_booleans():
+    def odd(network, params, batch):
+        return {"short": jnp.zeros((), jnp.bfloat16), "flag": jnp.zeros((2,), bool)}
 
-
-def test_grid_points_is_the_product():
-    points = axes.grid_points(axes.axis_values({"a": [1, 2, 3], "b": [0.5, 1.5]}))
-    assert list(zip(points["a"].tolist(), points["b"].tolist(), strict=True)) == [
-        (a, b) for a in (1, 2, 3) for b in (0.5, 1.5)
-    ]
-
-
-def test_a_measurement_of_another_shape_is_refused():
-    trace = small_run()({"seed": 0, "scale": 0.1, "learning_rate": 0.1})
-    stacked = jax.tree.map(lambda leaf: np.asarray(leaf)[None], trace)
-    stacked.values["odd"] = np.zeros((1, 3, 7))
-    with pytest.raises(ValueError, match="'odd' must be a scalar or have 2 entries"):
-        labels.label(stacked, {"seed": np.zeros(1)}, ("layer_1", "layer_2"))
+    results = initlab.sweep(make_small_run(measured=(odd,)), AXES | {"seed": [0]}, progress=False)
+    assert results["short"].dtype == np.float32
+    assert results["flag"].dtype == bool
 
 
 def test_a_store_gives_back_what_it_was_given(tmp_path):

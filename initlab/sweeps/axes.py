@@ -1,73 +1,163 @@
-"""The axes of a sweep: named numbers, their product, and the points in it."""
+"""The axes of a sweep: named numbers, alone or zipped."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["axis_values", "grid_points"]
+from initlab.training import Run
 
-RESERVED = ("step", "layer")
-"""Dimensions that every result has of its own."""
+__all__ = ["Axis", "check_axis_values", "check_names", "read_axes"]
+
+RESERVED = ("step", "layer", "progress", "first_nonfinite_step")
+"""Names that every result has of its own."""
+
+CHECKED_VALUES = 1000
+"""How many values of an axis the run looks at before anything is computed."""
 
 
-def axis_values(axes: Mapping[str, Iterable[Any]]) -> dict[str, np.ndarray]:
+class Axis(NamedTuple):
+    """One dimension of a sweep, along which one number of the point changes, or several together.
+
+    Attributes:
+      dimension: its name: the number's, or for zipped numbers their names joined by "_".
+      columns: `{name of a scalar of the point: its values [n], int64 or float64}`.
+    """
+
+    dimension: str
+    columns: Mapping[str, np.ndarray]
+
+    @property
+    def length(self) -> int:
+        """How many points lie along it."""
+        return next(iter(self.columns.values())).size
+
+
+def read_axes(axes: Mapping[Any, Iterable[Any]]) -> tuple[Axis, ...]:
     """Checks the axes and makes arrays of them.
 
     Args:
-      axes: `{name: numbers}`.
+      axes: `{name: numbers}` or `{(name, name): tuples of numbers}`.
 
     Returns:
-      `{name: [n] int64 or float64}`, in the order given.
+      The axes, in the order given.
 
     Raises:
       TypeError: if a name is not text or a value is not a number.
-      ValueError: if there is no axis, or one has a reserved name, is empty or not one-dimensional,
-        has a value twice, or has one that is NaN, infinite or an integer that int32 cannot hold.
+      ValueError: if there is no axis, or one is empty or not one-dimensional, has a value twice,
+        has one that is NaN, infinite or an integer that int32 cannot hold, or zips tuples of
+        another length than its names; if a name is reserved, no identifier or taken twice.
 
-    >>> axis_values({"seed": range(2), "scale": [0.5]})
-    {'seed': array([0, 1]), 'scale': array([0.5])}
+    >>> seeds, zipped = read_axes({"seed": range(2), ("scale", "rate"): [(0.1, 1), (0.2, 2)]})
+    >>> seeds
+    Axis(dimension='seed', columns={'seed': array([0, 1])})
+    >>> zipped.dimension, zipped.columns["rate"].tolist()
+    ('scale_rate', [1, 2])
     """
+    if not isinstance(axes, Mapping):
+        raise TypeError(f"axes must be a dict of names and numbers, got {axes!r}")
     if not axes:
         raise ValueError("axes must name at least one axis, got none")
-    return {name: _one_axis(name, values) for name, values in axes.items()}
+    read = tuple(
+        _zipped_axis(key, given)
+        if isinstance(key, tuple)
+        else Axis(key, {key: _numbers(key, _array(key, given))})
+        for key, given in axes.items()
+    )
+    for axis in read:
+        rows = np.stack([column.astype(np.float64) for column in axis.columns.values()], axis=1)
+        if np.unique(rows, axis=0).shape[0] != axis.length:
+            raise ValueError(f"axis {axis.dimension!r} holds a value twice: {_shown(rows)}")
+    check_names([name for axis in read for name in {axis.dimension: 0, **axis.columns}])
+    return read
 
 
-def _one_axis(name: Any, given: Iterable[Any]) -> np.ndarray:
-    if not isinstance(name, str):
-        raise TypeError(f"an axis is named by text, got {name!r}")
-    if name in RESERVED:
-        raise ValueError(f"an axis cannot be named {name!r}: results have a dimension of that name")
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+def check_names(names: Sequence[Any]) -> None:
+    """Raises unless every name is an identifier, is not reserved and comes once."""
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"an axis is named by text, got {name!r}")
+        if name in RESERVED:
+            raise ValueError(f"an axis cannot be named {name!r}: results have one of that name")
+        if not name.isidentifier():
+            raise ValueError(
+                f"an axis is named like a flag, in letters, digits and _, got {name!r}"
+            )
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two axes are named {twice}")
+
+
+def check_axis_values(run: Run, axes: Sequence[Axis]) -> None:
+    """Lets the run look at values of each axis, beside the first values of the others.
+
+    It looks at no more than `CHECKED_VALUES` of an axis, the least and the largest among them.
+
+    Args:
+      run: what will be swept.
+      axes: as `read_axes` gives them.
+
+    Raises:
+      TypeError, ValueError: what the run says of a value, with the axis and the value.
+    """
+    first = {name: column[0].item() for axis in axes for name, column in axis.columns.items()}
+    for axis in axes:
+        for row in _rows_to_check(axis):
+            values = {name: column[row].item() for name, column in axis.columns.items()}
+            try:
+                run.check(first | values)
+            except (TypeError, ValueError) as error:
+                given = next(iter(values.values())) if len(values) == 1 else values
+                message = f"axis {axis.dimension!r}, value {given!r}: {error}"
+                raise type(error)(message) from error
+
+
+def _rows_to_check(axis: Axis) -> list[int]:
+    ends = {int(end(column)) for column in axis.columns.values() for end in (np.argmin, np.argmax)}
+    spread = np.linspace(0, axis.length - 1, min(axis.length, CHECKED_VALUES - len(ends)))
+    return sorted(ends | set(spread.astype(int).tolist()))
+
+
+def _zipped_axis(names: tuple, given: Iterable[Any]) -> Axis:
+    check_names(names)
+    rows = list(_array(names, given))
+    for row in rows:
+        if np.ndim(row) != 1 or len(row) != len(names):
+            raise ValueError(f"axis {names} wants tuples of {len(names)} numbers, got {row!r}")
+    columns = zip(*rows, strict=True) if rows else [() for _ in names]
+    return Axis(
+        "_".join(names),
+        {
+            name: _numbers(name, np.asarray(column))
+            for name, column in zip(names, columns, strict=True)
+        },
+    )
+
+
+def _array(name: Any, given: Iterable[Any]) -> Any:
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
         raise TypeError(f"axis {name!r} must be a sequence of numbers, got {given!r}")
-    values = np.asarray(list(given))
+    if isinstance(name, tuple):
+        return given
+    # A range or an array of a million seeds is not made a list first.
+    return np.asarray(given if isinstance(given, range) or hasattr(given, "dtype") else list(given))
+
+
+def _numbers(name: Any, values: np.ndarray) -> np.ndarray:
     if values.size == 0:
         raise ValueError(f"axis {name!r} is empty")
     if values.dtype.kind not in "iuf":
-        raise TypeError(f"axis {name!r} must hold numbers, got {values.tolist()}")
+        raise TypeError(f"axis {name!r} must hold numbers, got {_shown(values)}")
     if values.ndim != 1:
         raise ValueError(f"axis {name!r} must be one-dimensional, got shape {values.shape}")
+    if values.dtype.kind != "f" and (values.min() <= -(2**31) or values.max() >= 2**31):
+        raise ValueError(
+            f"axis {name!r} must hold integers under 2^31 (or floats), got {_shown(values)}"
+        )
     values = values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
-    if values.dtype.kind == "i" and np.abs(values).max() >= 2**31:
-        raise ValueError(f"axis {name!r} must hold integers under 2^31 (or floats), got {given!r}")
     if not np.all(np.isfinite(values)):
-        raise ValueError(f"axis {name!r} must hold finite numbers, got {values.tolist()}")
-    if np.unique(values).size != values.size:
-        raise ValueError(f"axis {name!r} holds a value twice: {values.tolist()}")
+        raise ValueError(f"axis {name!r} must hold finite numbers, got {_shown(values)}")
     return values
 
 
-def grid_points(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every point of the product, first axis slowest.
-
-    Args:
-      values: `{name: [n_k]}`.
-
-    Returns:
-      `{name: [n_1 * n_2 * ...]}`.
-
-    >>> grid_points({"a": np.array([1, 2]), "b": np.array([3, 4])})
-    {'a': array([1, 1, 2, 2]), 'b': array([3, 4, 3, 4])}
-    """
-    grids = np.meshgrid(*values.values(), indexing="ij")
-    return {name: grid.ravel() for name, grid in zip(values, grids, strict=True)}
+def _shown(values: np.ndarray) -> str:
+    return np.array2string(values, separator=", ", threshold=10)

@@ -1,47 +1,199 @@
-"""From arrays to a labelled dataset: dimensions, coordinates, long names and units."""
+"""What the results hold: variables and coordinates, their dimensions, long names and units."""
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 import xarray
 
 from initlab.probes import LONG_NAMES
+from initlab.sweeps.axes import RESERVED, Axis
+from initlab.sweeps.plan import Chunk
+from initlab.sweeps.structure import Structure
 from initlab.types import Trace
 
-__all__ = ["label"]
+__all__ = ["Layout", "Variable", "arrange", "fill_value", "lay_out"]
+
+DIVERGED = "first step after which a parameter was not finite, -1 if none"
 
 
-def label(trace: Trace, values: Mapping[str, np.ndarray], layers: Sequence[str]) -> xarray.Dataset:
-    """Names every dimension of a stack of traces.
+class Variable(NamedTuple):
+    """An array over runs: its dims, shape, dtype and attributes."""
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    attrs: Mapping[str, str]
+
+    @property
+    def is_by_layer(self) -> bool:
+        """Whether it has an entry for each layer."""
+        return self.dims[-1] == "layer"
+
+
+class Layout(NamedTuple):
+    """All that is known of the results before anything is computed.
+
+    Attributes:
+      variables: `{name: Variable}`, over (structure..., axes..., step, layer).
+      coordinates: those of every dimension.
+      layers: the layers of each of the structure's runs.
+    """
+
+    variables: Mapping[str, Variable]
+    coordinates: xarray.Dataset
+    layers: tuple[tuple[str, ...], ...]
+
+    @property
+    def bytes_for_each_run(self) -> int:
+        """Size of one run's results."""
+        sizes = {"step": 1, "layer": 1, **self.coordinates.sizes}
+        return sum(
+            variable.dtype.itemsize
+            * math.prod(sizes[dim] for dim in variable.dims if dim in ("step", "layer"))
+            for variable in self.variables.values()
+        )
+
+
+def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[Trace]) -> Layout:
+    """Names every dimension of the results.
 
     Args:
-      trace: arrays whose first axis runs over the product of the axes, first axis slowest.
-      values: `{axis: its values}`.
-      layers: names of the layers, for measurements with one entry for each.
+      structure: dimensions and runs.
+      axes: the numeric axes.
+      traces: one run's results for each of the structure's runs, as shapes and dtypes.
 
     Returns:
-      A dataset: `dims = (axes..., step)` and perhaps `layer`.
+      Variables over (structure..., axes..., step) and perhaps layer. The layers are those of all
+      runs together; where a run lacks one, real numbers are NaN, integers the least of their dtype
+      and booleans False.
 
     Raises:
-      ValueError: if a measurement is neither a scalar nor has one entry for each layer.
+      ValueError: if a measurement is neither a scalar nor has one entry for each layer, or is named
+        like a dimension, or if two runs differ in their steps or in what they measure.
     """
-    axes = tuple(values)
-    lengths = tuple(column.size for column in values.values())
+    measured = [
+        _measurements(trace, run.layers) for trace, run in zip(traces, structure.runs, strict=True)
+    ]
+    _check_alike(structure, measured)
+    dims = (*(each.name for each in structure.dimensions), *(axis.dimension for axis in axes))
+    shape = (*structure.lengths, *(axis.length for axis in axes))
+    layers = tuple(dict.fromkeys(layer for run in structure.runs for layer in run.layers))
+    steps = _steps(structure.runs[0].description)
+    taken = {*dims, *(name for axis in axes for name in axis.columns), *RESERVED}
     variables = {}
-    for name, column in trace.values.items():
-        extra = column.shape[2:]
+    for name, (dtype, is_by_layer) in measured[0].items():
+        if name in taken or "/" in name:
+            raise ValueError(f"a probe value cannot be named {name!r}; taken are {sorted(taken)}")
+        more = {"step": len(steps)} | ({"layer": len(layers)} if is_by_layer else {})
+        attrs = {"long_name": LONG_NAMES.get(name, name), "units": "1"}
+        variables[name] = Variable((*dims, *more), (*shape, *more.values()), dtype, attrs)
+    diverged = {"long_name": DIVERGED, "units": "1"}
+    variables["first_nonfinite_step"] = Variable(dims, shape, np.dtype(np.int32), diverged)
+    coordinates = _coordinates(structure, axes, steps, layers)
+    return Layout(variables, coordinates, tuple(run.layers for run in structure.runs))
+
+
+def fill_value(dtype: np.dtype) -> Any:
+    """What stands where there is no number: NaN, the least integer, or False."""
+    if dtype.kind in "fc":
+        return dtype.type("nan")
+    return np.iinfo(dtype).min if dtype.kind in "iu" else False
+
+
+def arrange(layout: Layout, chunk: Chunk, trace: Trace) -> dict[str, np.ndarray]:
+    """A chunk's results in the shape of the chunk's region.
+
+    Args:
+      layout: of all results.
+      chunk: the chunk.
+      trace: its results, the first axis running over its runs.
+
+    Returns:
+      `{name: array}`, to be assigned to `chunk.region` of each variable.
+    """
+    own = layout.layers[chunk.combination]
+    layers = layout.coordinates["layer"].values.tolist()
+    arranged = {}
+    columns = {**trace.values, "first_nonfinite_step": trace.first_nonfinite_step}
+    for name, variable in layout.variables.items():
+        column = columns[name].astype(variable.dtype, copy=False)
+        if variable.is_by_layer and list(own) != layers:
+            whole = np.full(
+                (*column.shape[:-1], len(layers)), fill_value(variable.dtype), variable.dtype
+            )
+            whole[..., [layers.index(layer) for layer in own]] = column
+            column = whole
+        single = (1,) * len(chunk.place)
+        arranged[name] = column.reshape(*single, *chunk.shape, *column.shape[1:])
+    return arranged
+
+
+def _measurements(trace: Trace, layers: Sequence[str]) -> dict[str, tuple[np.dtype, bool]]:
+    measured = {}
+    for name, value in trace.values.items():
+        extra = value.shape[1:]
         if extra not in ((), (len(layers),)):
             raise ValueError(
                 f"probe value {name!r} must be a scalar or have {len(layers)} entries (a layer "
                 f"each), got shape {extra}"
             )
-        dims = (*axes, "step") + (("layer",) if extra else ())
-        attrs = {"long_name": LONG_NAMES.get(name, name)}
-        variables[name] = (dims, column.reshape(*lengths, *column.shape[1:]), attrs)
-    variables["first_nonfinite_step"] = (
-        axes,
-        trace.first_nonfinite_step.reshape(lengths),
-        {"long_name": "first step after which a parameter was not finite, -1 if none"},
-    )
-    coordinates = {**values, "step": trace.step[0], "layer": np.asarray(layers, dtype=object)}
-    return xarray.Dataset(variables, coords=coordinates)
+        # A store knows NumPy's own dtypes only; float32 holds every number of the short ones.
+        short = jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.itemsize <= 2
+        measured[name] = (np.dtype(np.float32 if short else value.dtype), bool(extra))
+    return measured
+
+
+def _check_alike(structure: Structure, measured: Sequence[Mapping[str, Any]]) -> None:
+    runs = zip(structure.names, structure.runs, measured, strict=True)
+    first_name, first_run, first_measured = next(runs)
+    for name, run, values in runs:
+        if _steps(run.description) != _steps(first_run.description):
+            raise ValueError(
+                f"all runs of a structure must have the same steps and every; ({first_name}) has "
+                f"{_span(first_run.description)} and ({name}) {_span(run.description)}"
+            )
+        if values != first_measured:
+            differ = sorted(
+                key
+                for key in {*values, *first_measured}
+                if values.get(key) != first_measured.get(key)
+            )
+            raise ValueError(
+                f"all runs of a structure must measure the same; ({first_name}) and ({name}) "
+                f"differ in {differ}"
+            )
+
+
+def _steps(description: Mapping[str, Any]) -> range:
+    return range(0, description["steps"] + 1, description["every"])
+
+
+def _span(description: Mapping[str, Any]) -> str:
+    return f"steps={description['steps']}, every={description['every']}"
+
+
+def _coordinates(
+    structure: Structure, axes: Sequence[Axis], steps: Sequence[int], layers: Sequence[str]
+) -> xarray.Dataset:
+    coordinates: dict[str, Any] = {}
+    for dimension in structure.dimensions:
+        coordinates[dimension.name] = (
+            dimension.name,
+            dimension.labels,
+            _attrs(dimension.name, dimension.labels),
+        )
+    for axis in axes:
+        for name, column in axis.columns.items():
+            coordinates[name] = (axis.dimension, column, _attrs(name, column))
+    numbers = np.asarray(steps, dtype=np.int32)
+    coordinates["step"] = ("step", numbers, {"long_name": "optimizer steps taken", "units": "1"})
+    coordinates["layer"] = ("layer", np.asarray(layers, dtype=object), {"long_name": "layer"})
+    return xarray.Dataset(coords=coordinates)
+
+
+def _attrs(name: str, values: np.ndarray) -> dict[str, str]:
+    is_text = values.dtype == object
+    return {"long_name": name.replace("_", " ")} | ({} if is_text else {"units": "1"})

@@ -17,7 +17,8 @@ def save(results: xarray.Dataset, path: Path) -> None:
     """
     unfinished = path.with_name(path.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    results.to_zarr(unfinished, mode="w", consolidated=False, zarr_format=3)
+    # Chunks that a sweep was written in may no longer fit what was made of it.
+    results.drop_encoding().to_zarr(unfinished, mode="w", consolidated=False, zarr_format=3)
     if path.exists():
         shutil.rmtree(path)
     unfinished.rename(path)

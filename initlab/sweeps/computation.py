@@ -1,0 +1,100 @@
+"""Chunks of runs computed one after the other: compiled, dispatched ahead, fetched."""
+
+import collections
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from initlab.sweeps.axes import Axis
+from initlab.sweeps.plan import Chunk
+from initlab.sweeps.program import Program, Traced, compile_program, dispatch
+from initlab.types import Trace
+
+__all__ = ["Computed", "Job", "compute_chunks"]
+
+
+class Job(NamedTuple):
+    """What is computed and where: a structure's runs, axes, a block on each of the devices."""
+
+    runs: Sequence[Traced]
+    axes: Sequence[Axis]
+    block: int
+    devices: Sequence[Any]
+
+
+class Computed(NamedTuple):
+    """A chunk's results: arrays whose first axis runs over its runs; and what they cost."""
+
+    chunk: Chunk
+    trace: Trace
+    compile_seconds: float
+    run_seconds: float
+
+
+class _Call(NamedTuple):
+    chunk: Chunk
+    runs: int
+    is_last: bool
+    trace: Trace
+    compile_seconds: float
+
+
+def compute_chunks(
+    job: Job, chunks: Iterable[Chunk], advance: Callable[[int], object]
+) -> Iterator[Computed]:
+    """Computes chunks in the order given.
+
+    While a chunk is being written by the caller, the devices compute the next call.
+
+    Args:
+      job: what is computed, and where.
+      chunks: those of one combination follow each other, so that each program is compiled once and
+        only one is held.
+      advance: told how many runs have just been computed.
+
+    Yields:
+      Each chunk with its results.
+    """
+    waiting: collections.deque[_Call] = collections.deque()
+    parts: list[Trace] = []
+    compile_seconds = 0.0
+    began = time.perf_counter()
+
+    def collect(call: _Call) -> Iterator[Computed]:
+        nonlocal parts, compile_seconds, began
+        parts.append(jax.device_get(call.trace))
+        compile_seconds += call.compile_seconds
+        advance(call.runs)
+        if call.is_last:
+            now = time.perf_counter()
+            trace = jax.tree.map(lambda *pieces: np.concatenate(pieces)[: call.chunk.runs], *parts)
+            yield Computed(call.chunk, trace, compile_seconds, now - began - compile_seconds)
+            parts, compile_seconds, began = [], 0.0, now
+
+    for call in _calls(job, chunks):
+        waiting.append(call)
+        if len(waiting) > 1:
+            yield from collect(waiting.popleft())
+    while waiting:
+        yield from collect(waiting.popleft())
+
+
+def _calls(job: Job, chunks: Iterable[Chunk]) -> Iterator[_Call]:
+    program: Program | None = None
+    combination = -1
+    for chunk in chunks:
+        compile_seconds = 0.0
+        if program is None or chunk.combination != combination:
+            began = time.perf_counter()
+            combination = chunk.combination
+            program = compile_program(job.runs[combination], job.axes, job.block, job.devices)
+            compile_seconds = time.perf_counter() - began
+        for first in range(0, chunk.runs, program.width):
+            runs = min(program.width, chunk.runs - first)
+            is_last = first + runs == chunk.runs
+            trace = dispatch(program, job.axes, chunk, first)
+            yield _Call(chunk, runs, is_last, trace, compile_seconds)
+            compile_seconds = 0.0

@@ -1,0 +1,182 @@
+"""The program that computes a block of runs on each device."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from initlab import checks
+from initlab.sweeps.axes import Axis
+from initlab.sweeps.plan import Chunk, chunk_points
+from initlab.training import Run
+from initlab.types import Trace
+
+__all__ = [
+    "LANES",
+    "Program",
+    "Traced",
+    "choose_block",
+    "compile_program",
+    "default_block",
+    "dispatch",
+    "program_digest",
+    "trace_run",
+]
+
+LANES = 16
+"""A block divides it or is a multiple of it. Runs may lie in vector lanes, and those left over from
+a full vector are computed by other instructions: a run's bits would depend on its place."""
+
+CPU_BLOCK = 64
+"""Most runs that one CPU device computes together."""
+
+CPU_BYTES = 2**20
+"""Activations of all those runs: few enough to stay near the core, at one run in any case."""
+
+ACCELERATOR_BLOCK = 4096
+"""Runs that one accelerator computes together: enough to fill it."""
+
+
+class Traced(NamedTuple):
+    """A run whose Python has been run, once and for all.
+
+    Attributes:
+      measured: `point -> Trace` without params; it replays what was traced.
+      shapes: the same Trace, as shapes and dtypes.
+    """
+
+    measured: Callable[[dict[str, jax.Array]], Trace]
+    shapes: Trace
+
+
+class Program(NamedTuple):
+    """A compiled program for `width` runs, a block on each device."""
+
+    compiled: Any
+    sharding: NamedSharding
+    width: int
+
+
+def default_block(run: Run, platform: str) -> int:
+    """How many runs one device computes together where nobody says.
+
+    Args:
+      run: what is swept.
+      platform: of the device: "cpu", "gpu", "tpu".
+
+    Returns:
+      On a CPU the largest power of two, up to 64, whose activations take up to a mebibyte; on an
+      accelerator 4096.
+    """
+    if platform != "cpu":
+        return ACCELERATOR_BLOCK
+    shapes = run.description["parameters"].values()
+    units = sum(shape[-1] for shape in shapes if len(shape) > 1)
+    size = units * run.description["examples"] * np.dtype(run.description["dtype"]).itemsize
+    return _power_of_two(min(CPU_BLOCK, CPU_BYTES // size))
+
+
+def choose_block(given: int | None, runs: Sequence[Run], platform: str, count: int) -> int:
+    """The block of a sweep: as given or the runs' default, and no larger than a small sweep needs.
+
+    Never by the number of devices: the block decides the bits.
+
+    Args:
+      given: what the caller asked for, or None.
+      runs: all that are swept.
+      platform: of the devices.
+      count: how many points each run is computed at.
+
+    Returns:
+      A divisor or a multiple of `LANES`.
+
+    Raises:
+      TypeError, ValueError: if what is given is neither.
+    """
+    if given is None:
+        given = min(default_block(run, platform) for run in runs)
+    checks.check_count("block", given, 1)
+    if given % LANES and LANES % given:
+        raise ValueError(f"block must divide {LANES} or be a multiple of it, got {given}")
+    enough = -(-count // LANES) * LANES if count > LANES else _power_of_two(2 * count - 1)
+    return min(int(given), enough)
+
+
+def _power_of_two(most: int) -> int:
+    """The largest one up to `most`, at least 1."""
+    return 1 << max(0, most.bit_length() - 1)
+
+
+def trace_run(run: Run, axes: Sequence[Axis]) -> Traced:
+    """Traces a run at one point with the axes' names; nothing is computed."""
+
+    def measured(point: dict[str, jax.Array]) -> Trace:
+        return run(point)._replace(params=())
+
+    point = _abstract_points(axes, ())
+    # A mesh around it would make jit trace it again: jit keeps traces by their surroundings.
+    replay, constants = jax.closure_convert(measured, point)
+    return Traced(
+        lambda point: replay(point, *constants), jax.eval_shape(replay, point, *constants)
+    )
+
+
+def program_digest(traced: Traced, axes: Sequence[Axis], block: int) -> str:
+    """SHA-256 of the StableHLO text of a block of runs, the numbers it closes over included."""
+    lowered = jax.jit(jax.vmap(traced.measured)).lower(_abstract_points(axes, (block,)))
+    return hashlib.sha256(lowered.as_text().encode()).hexdigest()
+
+
+def compile_program(
+    traced: Traced, axes: Sequence[Axis], block: int, devices: Sequence[Any]
+) -> Program:
+    """Compiles one block on each device; nothing is exchanged between them.
+
+    Args:
+      traced: the run.
+      axes: whose names its points have.
+      block: runs on each device.
+      devices: of this process.
+
+    Returns:
+      The program.
+    """
+    mesh = Mesh(np.asarray(devices), ("runs",))
+    spec = PartitionSpec("runs")
+    sharding = NamedSharding(mesh, spec)
+    width = block * len(devices)
+    across = jax.shard_map(
+        jax.vmap(traced.measured), mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False
+    )
+    points = _abstract_points(axes, (width,), sharding)
+    return Program(jax.jit(across).lower(points).compile(), sharding, width)
+
+
+def dispatch(program: Program, axes: Sequence[Axis], chunk: Chunk, first: int) -> Trace:
+    """Starts computing `width` runs of a chunk, from its run `first` on, without waiting for them.
+
+    Past the chunk's end the last run is computed again, so that every call has one shape.
+    """
+    rows = np.minimum(np.arange(first, first + program.width), chunk.runs - 1)
+    points = {
+        name: column.astype(_dtype(column))
+        for name, column in chunk_points(axes, chunk, rows).items()
+    }
+    return program.compiled(jax.device_put(points, program.sharding))
+
+
+def _abstract_points(
+    axes: Sequence[Axis], shape: tuple[int, ...], sharding: NamedSharding | None = None
+) -> dict[str, jax.ShapeDtypeStruct]:
+    return {
+        name: jax.ShapeDtypeStruct(shape, _dtype(column), sharding=sharding)
+        for axis in axes
+        for name, column in axis.columns.items()
+    }
+
+
+def _dtype(column: np.ndarray) -> Any:
+    return np.int32 if column.dtype.kind == "i" else jax.dtypes.canonicalize_dtype(np.float64)

@@ -1,0 +1,111 @@
+"""What a sweep's bits depend on, as plain JSON; and how two sweeps differ."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from initlab.sweeps import provenance
+from initlab.sweeps.computation import Job
+from initlab.sweeps.program import program_digest
+from initlab.sweeps.structure import Structure
+
+__all__ = ["check_same", "specify"]
+
+LONG = 100
+"""Axes with more values are written down by a digest."""
+
+DECIDING = ("jax", "jaxlib", "numpy", "optax")
+"""Packages whose version may change the bits."""
+
+
+def specify(job: Job, structure: Structure) -> dict[str, Any]:
+    """Everything that decides the bits, and nothing else: not devices, chunks, times, revision.
+
+    Args:
+      job: what is computed.
+      structure: whose runs they are.
+
+    Returns:
+      A dict of plain JSON values. The runs' programs stand in it by the digest of their StableHLO.
+    """
+    axes = {}
+    for axis in job.axes:
+        columns = {name: _column(column) for name, column in axis.columns.items()}
+        axes[axis.dimension] = columns.get(axis.dimension, columns)
+    runs = {
+        name: {**run.description, "program_sha256": program_digest(traced, job.axes, job.block)}
+        for name, run, traced in zip(structure.names, structure.runs, job.runs, strict=True)
+    }
+    versions = provenance.versions()
+    first = job.devices[0]
+    device = {"platform": first.platform, "kind": first.device_kind, "machine": platform.machine()}
+    specification = {
+        "axes": axes,
+        "structure": {each.name: each.labels.tolist() for each in structure.dimensions},
+        "block": job.block,
+        "runs": runs if structure.dimensions else runs[""],
+        "device": device,
+        "versions": {name: versions[name] for name in DECIDING},
+    }
+    return json.loads(json.dumps(specification))
+
+
+def check_same(path: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Raises unless a store's specification is the one that is wanted now.
+
+    Args:
+      path: the store's folder.
+      there: the specification in it.
+      here: the one that is wanted.
+
+    Raises:
+      ValueError: with every field that differs.
+    """
+    theirs, ours = dict(_fields("", there)), dict(_fields("", here))
+    names = list(dict.fromkeys((*theirs, *ours)))
+    # The axes' order is the order of the dimensions.
+    if list(there.get("axes", ())) != list(here["axes"]):
+        theirs["axes"], ours["axes"] = list(there.get("axes", ())), list(here["axes"])
+        names.insert(0, "axes")
+    differing = [
+        f"  {name}: there {_shown(theirs, name)}, here {_shown(ours, name)}"
+        for name in names
+        if name not in theirs or name not in ours or theirs[name] != ours[name]
+    ]
+    if differing:
+        lines = "\n".join(differing)
+        raise ValueError(
+            f"{path} holds another sweep; they differ in\n{lines}\n"
+            "Choose another folder, or remove that one."
+        )
+
+
+def _fields(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, each in value.items():
+            yield from _fields(f"{prefix}.{name}" if prefix else name, each)
+    else:
+        yield prefix, value
+
+
+def _shown(fields: Mapping[str, Any], name: str) -> str:
+    if name not in fields:
+        return "nothing"
+    text = json.dumps(fields[name])
+    return text if len(text) <= 80 else f"{text[:50]} ... {text[-25:]}"
+
+
+def _column(column: np.ndarray) -> Any:
+    if column.size <= LONG:
+        return column.tolist()
+    little = column.astype(column.dtype.newbyteorder("<"))
+    return {
+        "length": column.size,
+        "first": column[0].item(),
+        "last": column[-1].item(),
+        "sha256": hashlib.sha256(little.tobytes()).hexdigest(),
+    }

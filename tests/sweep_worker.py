@@ -1,0 +1,127 @@
+"""A sweep in processes of its own, for tests that kill them.
+
+    python sweep_worker.py OUT CACHE [--seeds S] [--devices D]
+        [--processes N] [--kills K] [--kill_one]
+
+Computes the small sweep into OUT in chunks of as few blocks as there are devices. All processes are
+forked after the imports, which take seconds, and before JAX starts.
+"""
+
+import argparse
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import jax
+from sweep_runs import AXES, small_run
+
+import initlab
+from initlab.sweeps import execution
+
+
+def start(given, process=0, processes=1, port=0):
+    """The pid of a child that computes the sweep."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        jax.config.update("jax_num_cpu_devices", given.devices)
+        jax.config.update("jax_compilation_cache_dir", given.cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        if processes > 1:
+            jax.distributed.initialize(
+                f"127.0.0.1:{port}", num_processes=processes, process_id=process
+            )
+        execution.CHUNK_BLOCKS = 1
+        axes = AXES | {"seed": range(given.seeds)}
+        results = initlab.sweep(small_run(), axes, block=16, out=given.out, progress=False)
+        # Opened by every process, and whole for every process.
+        print("complete:", results.attrs["complete"], results.attrs["devices"], flush=True)
+        if processes > 1:
+            jax.distributed.shutdown()
+        status = 0
+    except (OSError, ValueError) as error:
+        print(f"process {process} refuses: {error}", file=sys.stderr, flush=True)
+        status = 2
+    finally:
+        os._exit(status)
+
+
+def marked(given):
+    """Numbers of the chunks that are finished."""
+    stems = (file.stem for file in (Path(given.out) / "progress").glob("*.json"))
+    return {int(stem) for stem in stems if stem.isdecimal()}
+
+
+def wait(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def kill(child):
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def kill_and_resume(given):
+    """Kills K children at random moments; one more goes on to the end."""
+    draw = random.Random(0)
+    for number in range(given.kills):
+        before = len(marked(given))
+        child = start(given)
+        # Every fourth is killed before its first chunk if it is slow, the others around a chunk's
+        # writing.
+        until = time.monotonic() + (draw.uniform(0, 2) if number % 4 == 0 else 600)
+        while time.monotonic() < until and len(marked(given)) == before:
+            if os.waitpid(child, os.WNOHANG) != (0, 0):
+                sys.exit(f"the sweep was finished after {number} kills")
+            time.sleep(0.001)
+        time.sleep(draw.uniform(0, 0.02))
+        kill(child)
+    print("kills:", given.kills, flush=True)
+    return wait(start(given))
+
+
+def start_together(given):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return [start(given, number, given.processes, port) for number in range(given.processes)]
+
+
+def kill_one_and_resume(given):
+    """Kills the last of N processes; the first computes its share, and one alone the rest."""
+    *others, last = start_together(given)
+    while len(marked(given)) < 4:
+        time.sleep(0.01)
+    kill(last)
+    lost = -1
+    while len(marked(given)) != lost:
+        lost = len(marked(given))
+        time.sleep(3)
+    # They wait for the dead one; JAX would end them after a while.
+    for other in others:
+        kill(other)
+    print("finished before the resume:", sorted(marked(given)), flush=True)
+    return wait(start(given))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out")
+    parser.add_argument("cache")
+    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--kill_one", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.kills:
+        sys.exit(kill_and_resume(arguments))
+    if arguments.kill_one:
+        sys.exit(kill_one_and_resume(arguments))
+    sys.exit(max(map(wait, start_together(arguments))))

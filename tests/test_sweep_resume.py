@@ -1,0 +1,213 @@
+"""An interrupted sweep goes on: killed, damaged, out of disk, locked; the bits stay the same."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import jax
+import pytest
+from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep
+
+import initlab
+from initlab import probes
+from initlab.sweeps import computation, execution, lock, markers, writing
+
+pytestmark = pytest.mark.usefixtures("compilation_cache")
+
+WORKER = Path(__file__).parent / "sweep_worker.py"
+
+
+def write(out, run=None, axes=AXES, **changes):
+    return initlab.sweep(
+        run or small_run(), axes, **{"block": 16, "out": out, "progress": False, **changes}
+    )
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Fifteen chunks of a block."""
+    monkeypatch.setattr(execution, "CHUNK_BLOCKS", 1)
+    devices = jax.local_devices()[:1]
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Numbers of the chunks that are computed."""
+    numbers = []
+
+    def recording(path, arrays, layout, chunk):
+        numbers.append(chunk.chunk.number)
+        return markers.write_chunk(path, arrays, layout, chunk)
+
+    monkeypatch.setattr(writing, "write_chunk", recording)
+    return numbers
+
+
+def interrupt_after(monkeypatch, count, error=KeyboardInterrupt):
+    """Raises once that many chunks are written."""
+    real = computation.compute_chunks
+
+    def interrupted(*arguments):
+        for number, each in enumerate(real(*arguments)):
+            if number == count:
+                raise error
+            yield each
+
+    monkeypatch.setattr(writing, "compute_chunks", interrupted)
+    return lambda: monkeypatch.setattr(writing, "compute_chunks", real)
+
+
+def test_twenty_kills_at_random_moments_change_no_bit(tmp_path):
+    command = [sys.executable, str(WORKER), str(tmp_path / "runs"), str(tmp_path / "cache")]
+    said = subprocess.run(
+        [*command, "--kills=20", "--seeds=1600"], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    assert "kills: 20" in said.stdout
+    assert list((tmp_path / "runs").rglob("*.partial")) == []
+    axes = AXES | {"seed": range(1600)}
+    reference = initlab.sweep(small_run(), axes, block=16, progress=False)
+    assert_same_bits(write(tmp_path / "runs", axes=axes), reference)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_ctrl_c_says_what_is_kept_and_the_same_call_goes_on(tmp_path, monkeypatch, computed):
+    restore = interrupt_after(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt, match=r"64 of 240 runs are kept in .*/runs, and the"):
+        write(tmp_path / "runs")
+    restore()
+    assert computed == [0, 1, 2, 3]
+    # With other devices and another size of chunks: those of the store are kept.
+    monkeypatch.setattr(execution, "CHUNK_BLOCKS", 7)
+    assert_same_bits(write(tmp_path / "runs"), small_sweep())
+    assert computed == list(range(15))
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_chunk_without_its_marker_or_with_a_missing_file_is_computed_again(tmp_path, computed):
+    out = tmp_path / "runs"
+    write(out)
+    computed.clear()
+    (out / "progress" / "3.json").unlink()
+    (out / "loss" / "c" / "3" / "0" / "0" / "0").write_bytes(b"half")
+    (out / "distinct_units" / "c" / "7" / "0" / "0" / "0" / "0").unlink()
+    (out / "loss" / "c" / "9" / "0" / "0" / "0.0123.partial").write_bytes(b"half")
+    assert_same_bits(write(out), small_sweep())
+    assert computed == [3, 7]
+    assert list(out.rglob("*.partial")) == []
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(
+    "file",
+    ["loss/c/3/0/0/0", "progress/3.json", "loss/zarr.json", "zarr.json", "seed/c/0",
+     "progress/zarr.json"],
+)  # fmt: skip
+def test_a_damaged_file_is_named_and_removing_it_mends_the_store(tmp_path, file):
+    out = tmp_path / "runs"
+    write(out)
+    damaged = out / file
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    damaged.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{damaged} is damaged.*; remove it, and the same call"):
+        write(out)
+    damaged.unlink()
+    results = write(out)
+    assert_same_bits(results, small_sweep())
+    assert results.attrs["complete"]
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    write(tmp_path / "runs")
+    record = tmp_path / "runs" / "progress" / "sweep.json"
+    record.write_text(record.read_text()[:100])
+    with pytest.raises(ValueError, match=r"sweep.json is damaged .*put it back from a copy, or"):
+        write(tmp_path / "runs")
+    record.write_text(json.dumps({"chunk": [1]}))
+    with pytest.raises(ValueError, match=r"sweep.json is damaged \(it lacks \['checksums',"):
+        write(tmp_path / "runs")
+
+
+def test_a_store_whose_making_was_interrupted_is_made_again(tmp_path, computed):
+    write(tmp_path / "runs", axes=AXES | {"scale": [0.1, 0.2]})
+    computed.clear()
+    # As if killed before the record was written: another sweep may take the folder.
+    (tmp_path / "runs" / "progress" / "sweep.json").unlink()
+    assert_same_bits(write(tmp_path / "runs"), small_sweep())
+    assert computed == [0]
+
+
+def test_a_file_that_cannot_be_written_is_named_and_the_sweep_goes_on_once_it_can(tmp_path):
+    run = make_small_run(steps=20, every=1, measured=(probes.weight_norm,))
+    axes = AXES | {"seed": range(256)}
+    reference = initlab.sweep(run, axes, block=64, progress=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(
+            OSError, match=r"too large; finished chunks are kept.*weight_norm/c/0/0"
+        ):
+            write(tmp_path / "runs", run, axes, block=64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert markers.marked_numbers(tmp_path / "runs") == set()
+    results = write(tmp_path / "runs", run, axes, block=64)
+    assert_same_bits(results, reference)
+
+
+def test_a_full_disk_while_the_store_is_made_is_named_too(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600, hard))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*/runs/"):
+            write(tmp_path / "runs")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_same_bits(write(tmp_path / "runs"), small_sweep())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file/runs"):
+        write(tmp_path / "file" / "runs")
+    # Permissions do not bind root, so root becomes somebody else for a moment.
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(PermissionError, match=folder):
+                write(Path(folder) / "runs")
+        finally:
+            os.seteuid(user)
+            os.chmod(folder, 0o700)
+
+
+def test_a_second_writer_is_refused_while_the_first_lives(tmp_path):
+    out = tmp_path / "runs"
+    write(out)
+    with (
+        lock.take_lock(out / "progress" / "lock"),
+        pytest.raises(OSError, match=rf"another sweep is writing here \(process {os.getpid()} on "),
+    ):
+        write(out)
+    assert_same_bits(write(out), small_sweep())
+
+
+def test_the_processes_of_one_sweep_hold_its_lock_together(tmp_path):
+    path = tmp_path / "runs" / "progress" / "lock"
+    path.parent.mkdir(parents=True)
+    with lock.take_lock(path) as first:
+        with pytest.raises(BlockingIOError, match=f"{tmp_path}/runs"):
+            lock.take_lock(path, shared=True)
+        lock.share_lock(first, path)
+        with lock.take_lock(path, shared=True), pytest.raises(BlockingIOError):
+            lock.take_lock(path)
+    lock.take_lock(path).close()
