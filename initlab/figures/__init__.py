@@ -5,5 +5,13 @@ from initlab.figures.induction import draw_induction
 from initlab.figures.saturation import draw_saturation
 from initlab.figures.starts import draw_starts
 from initlab.figures.style import save
+from initlab.figures.throughput import draw_throughput
 
-__all__ = ["draw_agreement", "draw_induction", "draw_saturation", "draw_starts", "save"]
+__all__ = [
+    "draw_agreement",
+    "draw_induction",
+    "draw_saturation",
+    "draw_starts",
+    "draw_throughput",
+    "save",
+]

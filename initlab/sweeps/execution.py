@@ -53,7 +53,7 @@ def sweep(
         again, computes only what is missing. Results are held in memory when absent.
       structure: `{name: [number or text, ...]}` or `{name: {label: value}}`: what the factory is
         given, one run for each combination, the first dimensions of the results.
-      block: runs on one device at a time, a divisor or a multiple of 16; when absent up to 64 on a
+      block: runs on one device at a time, a divisor or a multiple of 16; when absent up to 128 on a
         CPU, fewer for large networks, and 4096 on an accelerator; no larger than the sweep needs.
       devices: where to run; all devices of this process when absent.
       progress: whether to show a bar where stderr is a terminal.

@@ -30,7 +30,7 @@ LANES = 16
 """A block divides it or is a multiple of it. Runs may lie in vector lanes, and those left over from
 a full vector are computed by other instructions: a run's bits would depend on its place."""
 
-CPU_BLOCK = 64
+CPU_BLOCK = 128
 """Most runs that one CPU device computes together."""
 
 CPU_BYTES = 2**20
@@ -68,7 +68,7 @@ def default_block(run: Run, platform: str) -> int:
       platform: of the device: "cpu", "gpu", "tpu".
 
     Returns:
-      On a CPU the largest power of two, up to 64, whose activations take up to a mebibyte; on an
+      On a CPU the largest power of two, up to 128, whose activations take up to a mebibyte; on an
       accelerator 4096.
     """
     if platform != "cpu":

@@ -1,0 +1,162 @@
+"""What is said of the throughput: medians, ratios, shares of the peak, the cost of many runs."""
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import xarray
+
+from initlab import report
+
+__all__ = ["WANTED", "WANTED_OVER_NUMPY", "show", "summarize"]
+
+WANTED = {
+    "2-2-1": 5,
+    "2-4-1": 5,
+    "2-10-5-1": 4,
+    "2-16-16-1": 2.5,
+    "2-64-64-1": 1.3,
+    "64-128-10": 1,
+}
+"""How many times as fast as plain_vmap the lab is to be on two CPU cores."""
+
+WANTED_OVER_NUMPY = dict.fromkeys(WANTED, 1) | {"2-4-1": 15}
+"""The same for NumPy."""
+
+
+def summarize(results: xarray.Dataset) -> dict:
+    """Medians over the rounds; a ratio is the median of the rounds' ratios.
+
+    Args:
+      results: what `throughput.measure` gives.
+
+    Returns:
+      What summary.json holds.
+    """
+    pace = results["runs"] * results["steps"] / results["run_seconds"]
+    peak = float(results["peak"].max())
+    share = pace * results["flops"] / peak
+    sizes = [str(size) for size in results["size"].values]
+    ratios = {
+        str(side): {
+            size: float((pace.sel(size=size, side="lab") / pace.sel(size=size, side=side)).median())
+            for size in sizes
+        }
+        for side in results["side"].values
+        if np.isfinite(pace.sel(side=side)).all()
+    }
+    medians = {
+        name: {
+            size: {side: float(values.sel(size=size, side=side).median()) for side in ratios}
+            for size in sizes
+        }
+        for name, values in (
+            ("run_steps_per_second", pace),
+            ("share_of_peak", share),
+            ("compile_seconds", results["compile_seconds"]),
+            ("runs", results["runs"]),
+            ("steps", results["steps"]),
+        )
+    }
+    on_cpu = results.attrs["platform"] == "cpu"
+    return {
+        "platform": results.attrs["platform"],
+        "rounds": results.sizes["round"],
+        "cost_size": results.attrs["cost_size"],
+        "ratio_to_plain_vmap": ratios["plain_vmap"],
+        "ratio_to_numpy": ratios["numpy"],
+        "ratios": ratios,
+        **medians,
+        "peak_flops_per_second": peak,
+        "not_installed": [str(side) for side in results["side"].values if side not in ratios],
+        "below_wanted": _below(ratios) if on_cpu else [],
+        "cost": _cost_rows(results),
+    }
+
+
+def _below(ratios: Mapping[str, Mapping[str, float]]) -> list[dict]:
+    return [
+        {"size": size, "over": over, "ratio": ratio, "wanted": wanted[size]}
+        for over, wanted in (("plain_vmap", WANTED), ("numpy", WANTED_OVER_NUMPY))
+        for size, ratio in ratios[over].items()
+        if ratio < wanted[size]
+    ]
+
+
+def _cost_rows(results: xarray.Dataset) -> list[dict]:
+    rows = []
+    for runs, side in itertools.product(results["cost_runs"].values, results["cost_side"].values):
+        at = results.sel(cost_runs=runs, cost_side=side)
+        rows.append(
+            {
+                "side": str(side),
+                "runs": int(runs),
+                "steps": int(at["cost_steps"]),
+                "seconds": float(at["cost_seconds"]),
+                "compile_seconds": float(at["cost_compile_seconds"]),
+                "run_seconds": float(at["cost_run_seconds"]),
+                "run_steps_per_second": float(runs * at["cost_steps"] / at["cost_run_seconds"]),
+                "needs_gib": float(at["cost_gib"]),
+            }
+        )
+    return rows
+
+
+def show(summary: dict) -> str:
+    """Two tables: all sides, and the cost against the number of runs.
+
+    Args:
+      summary: from `summarize`.
+
+    Returns:
+      The text.
+    """
+    text = (
+        f"Full-batch gradient descent on {summary['platform']}, median of {summary['rounds']} "
+        "rounds. lab/side: how many times as fast the lab is.\nPeak: "
+        f"{summary['peak_flops_per_second'] / 1e9:.0f} GFLOP/s in a large float32 product.\n\n"
+    )
+    text += report.format_table(_side_rows(summary))
+    if summary["below_wanted"]:
+        text += "\n\nBelow what is wanted on two cores: " + ", ".join(
+            f"{row['size']} {row['ratio']:.2f} times {row['over']} (wanted {row['wanted']})"
+            for row in summary["below_wanted"]
+        )
+    if summary["cost"]:
+        text += f"\n\nCost of {summary['cost_size']} against the number of runs:\n\n"
+        text += report.format_table([_cost_cells(row) for row in summary["cost"]])
+    return text
+
+
+def _side_rows(summary: dict) -> list[dict[str, str]]:
+    rows = []
+    for size, paces in summary["run_steps_per_second"].items():
+        for side, pace in paces.items():
+            rows.append(
+                {
+                    "network": size,
+                    "side": side,
+                    "runs": f"{summary['runs'][size][side]:.0f}",
+                    "steps": f"{summary['steps'][size][side]:.0f}",
+                    "run-steps/s": f"{pace:.3g}",
+                    "lab/side": f"{summary['ratios'][side][size]:.2f}",
+                    "share of peak": f"{summary['share_of_peak'][size][side]:.1%}",
+                    "compile s": f"{summary['compile_seconds'][size][side]:.2f}",
+                }
+            )
+        absent = dict.fromkeys(rows[0], "") | {"network": size, "run-steps/s": "not installed"}
+        rows += [absent | {"side": side} for side in summary["not_installed"]]
+    return rows
+
+
+def _cost_cells(row: dict) -> dict[str, str]:
+    is_run = np.isfinite(row["seconds"])
+    return {
+        "runs": str(row["runs"]),
+        "steps": str(row["steps"]),
+        "side": row["side"],
+        "seconds": f"{row['seconds']:.2f}" if is_run else f"needs {row['needs_gib']:.0f} GiB",
+        "of them compiling": f"{row['compile_seconds']:.2f}" if is_run else "",
+        "running": f"{row['run_seconds']:.2f}" if is_run else "",
+        "run-steps/s": f"{row['run_steps_per_second']:.3g}" if is_run else "",
+    }
