@@ -39,7 +39,7 @@ SEEDS = names.define_count("seeds", 64, "Seeds of logistic regression.")
 SMOKE = {
     "width": ["2", "5"],
     "depth": ["1", "2"],
-    "activation": ["tanh", "sigmoid"],
+    "activation": ["tanh"],
     "constant": ["0", "0.5"],
     "steps": 20,
     "steps_beyond": 20,

@@ -102,7 +102,7 @@ def test_a_run_is_traced_once_however_many_blocks_there_are():
 
 def test_blocks_fill_vectors_and_no_larger_than_the_sweep_needs():
     runs = [small_run()]
-    assert program.choose_block(None, runs, "cpu", 10**6) == 64
+    assert program.choose_block(None, runs, "cpu", 10**6) == 128
     assert program.choose_block(None, runs, "gpu", 10**6) == 4096
     assert program.choose_block(None, runs, "gpu", 100) == 112
     assert program.choose_block(64, runs, "cpu", 3) == 4
