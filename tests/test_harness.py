@@ -17,7 +17,7 @@ from experiments import harness
 from initlab.sweeps import progress
 
 ROOT = Path(__file__).parent.parent
-SIZES = ("--activation=tanh", "--scale=1", "--seeds=4096", "--steps=200", "--early=100")
+SIZES = ("--activation=tanh", "--scale=1", "--seeds=8192", "--steps=400", "--early=100")
 
 
 def start(*flags):
@@ -51,18 +51,18 @@ def interrupted(tmp_path_factory):
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupted):
     out, flags, (status, _, err), record = interrupted
     assert status == harness.INTERRUPTED == 130
-    assert "of 4096 runs are kept in" in err
+    assert "of 8192 runs are kept in" in err
     assert "the same call goes on from there" in err
     assert "Traceback" not in err
     assert record["experiment"] == "saturation"
     assert record["finished"] is False
-    assert record["flags"]["seeds"] == 4096
+    assert record["flags"]["seeds"] == 8192
     assert {path.name for path in out.iterdir()} == {"run.json", "sweeps"}
     assert any((out.parent / "cache").iterdir())
     kept = {
         path: path.stat().st_mtime_ns for path in out.glob("sweeps/runs.zarr/progress/[0-9]*.json")
     }
-    assert 0 < len(kept) < 16
+    assert 0 < len(kept) < 32
     # The same folder with other flags is refused, and left as it was.
     status, _, err = finish(start(*flags, "--learning_rate=0.5"))
     assert status == 2
@@ -75,7 +75,7 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupte
     record = json.loads((out / "run.json").read_text())
     assert record["finished"] is True
     with xarray.open_zarr(out / "sweeps" / "runs.zarr", chunks=None) as results:
-        assert results.attrs["flags"]["seeds"] == 4096
+        assert results.attrs["flags"]["seeds"] == 8192
         assert results.attrs["complete"]
 
 
