@@ -22,9 +22,14 @@ SIZES = ("--activation=tanh", "--scale=1", "--seeds=8192", "--steps=400", "--ear
 
 def start(*flags):
     command = [sys.executable, "-m", "experiments.saturation", *map(str, flags)]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # A shell starts background jobs with SIGINT ignored, and they hand that on.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def finish(process):
