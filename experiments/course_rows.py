@@ -16,12 +16,10 @@ PUBLISHED = Path(__file__).with_name("course_numbers.json")
 """The published numbers. An entry with labels ("at") is a row for each, another is one row; "steps"
 are the training steps that a row needs, those of its labels where the entry does not say."""
 
-KINDS = ("published", "among", "cut", "check", "finite")
-"""What a row claims: "published": measured and published agree; "among": published agrees with one
-of several measured whose starts differ by rounding, where a run is too chaotic to have one number;
-"cut": they do once measured is cut to the whole number below, as the course prints it with %d;
-"check": the same as "published" of a number that follows from a definition; "finite": measured is
-finite, whatever the course says."""
+KINDS = ("published", "cut", "check", "finite")
+"""What a row claims: "published": measured and published agree; "cut": they do once measured is cut
+to the whole number below, as the course prints it with %d; "check": the same as "published" of a
+number that follows from a definition; "finite": measured is finite, whatever the course says."""
 
 
 class Row(NamedTuple):
@@ -71,7 +69,7 @@ def published_rows(path: Path = PUBLISHED) -> list[Row]:
 
 def count_published(rows: Sequence[Row]) -> int:
     """How many published numbers the rows hold, every entry of a matrix counted."""
-    return sum(row.published.size for row in rows if row.kind in ("published", "among", "cut"))
+    return sum(row.published.size for row in rows if row.kind in ("published", "cut"))
 
 
 def compare(
@@ -81,8 +79,7 @@ def compare(
 
     Args:
       rows: published numbers.
-      measured: a value for each row, of its shape, under `(name, label)`; several for a row of
-        kind "among", of which the nearest is shown.
+      measured: a value for each row, of its shape, under `(name, label)`.
 
     Returns:
       A dataset over "row": section, quantity, name, kind, numbers (how many a row holds),
@@ -105,8 +102,6 @@ def compare(
 
 
 def _compare(row: Row, measured: np.ndarray) -> dict[str, Any]:
-    if row.kind in ("among", "finite") and measured.ndim > row.published.ndim:
-        measured = measured[np.argmin(np.abs(measured - row.published))]
     if measured.shape != row.published.shape:
         raise ValueError(
             f"{row.title} is published with shape {row.published.shape}, "

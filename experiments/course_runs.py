@@ -5,25 +5,18 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 import initlab
 from experiments.course import course_cost, course_layout, course_params, he_scale
 from experiments.course_vectors import Measured, three_points
 from initlab import probes
-from initlab.checks import path_name
-from initlab.keys import path_key
-from initlab.types import Activation, Array, Params, Task, Trace
+from initlab.types import Activation, Params, Task, Trace
 
 __all__ = ["Training", "measure_first_cost", "measure_training", "trainings"]
 
 EVERY = 1000
 """Steps between two costs that the course prints."""
-
-STARTS = {"times 10": 32}
-"""Starts that differ by rounding, where they lead to costs that differ by more than the tolerance:
-from weights times 10, a part in 1e15 moves the cost at step 1000 by 7e-4 (a standard deviation)."""
 
 
 class Training(NamedTuple):
@@ -38,7 +31,6 @@ class Training(NamedTuple):
       steps: how many.
       costs: under which name the cost at every EVERY steps goes, or None.
       end: `trace -> Measured`: what is read off the finished run.
-      starts: how many starts that differ by rounding are run, where the costs are chaotic.
     """
 
     sizes: Sequence[int]
@@ -49,7 +41,6 @@ class Training(NamedTuple):
     steps: int
     costs: str | None
     end: Callable[[Trace], Measured]
-    starts: int = 1
 
 
 def trainings(section: int) -> list[Training]:
@@ -78,39 +69,21 @@ def measure_training(training: Training, max_steps: int) -> Measured:
     network = initlab.networks.mlp(training.sizes, training.activation, dtype=jnp.float64)
     run = initlab.make_run(
         network,
-        lambda p: _rounded_otherwise(training.params, p["start"]),
+        lambda p: training.params,
         training.task,
         optimizer=lambda p: optax.sgd(p["learning_rate"]),
         steps=steps,
         every=min(EVERY, steps),
         probes=(probes.loss, probes.accuracy),
     )
-
-    def train(start: Array | int) -> Trace:
-        return run({"seed": 0, "learning_rate": training.learning_rate, "start": start})
-
-    many = training.starts > 1
-    traces = jax.device_get(
-        jax.jit(jax.vmap(train))(np.arange(training.starts)) if many else train(0)
-    )
-    trace = jax.tree.map(lambda leaf: leaf[0], traces) if many else traces
+    trace = jax.device_get(run({"seed": 0, "learning_rate": training.learning_rate}))
     measured: Measured = {}
     if training.costs is not None:
-        for place, step in enumerate(trace.step):
-            measured[training.costs, str(step)] = traces.values["loss"][..., place]
+        for step, loss in zip(trace.step, trace.values["loss"], strict=True):
+            measured[training.costs, str(step)] = loss
     if finished:
         measured |= training.end(trace)
     return measured
-
-
-def _rounded_otherwise(params: Params, start: Array) -> Params:
-    """The params themselves for start 0; for others, each number off by a part in 1e15 or so."""
-
-    def perturb(path: tuple, leaf: Array) -> jax.Array:
-        noise = jax.random.normal(path_key(jax.random.key(start), path_name(path)), np.shape(leaf))
-        return jnp.where(start == 0, leaf, leaf * (1 + 1e-15 * noise.astype(np.float64)))
-
-    return jax.tree_util.tree_map_with_path(perturb, params)
 
 
 def measure_first_cost() -> Measured:
@@ -194,5 +167,4 @@ def _circles_start(start: str, scale: float | Callable[[int], float]) -> Trainin
         }
 
     params, task = course_params(3, sizes, scale), initlab.tasks.circles()
-    starts = STARTS.get(start, 1)
-    return Training(sizes, jax.nn.relu, params, task, 0.01, 15_000, name + "cost", end, starts)
+    return Training(sizes, jax.nn.relu, params, task, 0.01, 15_000, name + "cost", end)

@@ -40,16 +40,7 @@ def loop(work: Workload, starts: Params, steps: int) -> np.ndarray:
 
 
 def vmap(work: Workload, starts: Params, steps: int) -> np.ndarray:
-    """`torch.func.vmap` of `torch.func.grad`: all runs at once, a Python loop over the steps.
-
-    Args:
-      work: what is to be learnt.
-      starts: initial params, runs along the first axis.
-      steps: of gradient descent.
-
-    Returns:
-      The runs' final losses [runs].
-    """
+    """As `loop`, all runs at once: `torch.func.vmap` of `torch.func.grad`, looped over the steps."""
     loss, params = _loss(work), _tensors(work, starts)
     gradient = torch.func.vmap(torch.func.grad(loss))
     for _ in range(steps):
