@@ -40,7 +40,7 @@ def loop(work: Workload, starts: Params, steps: int) -> np.ndarray:
 
 
 def vmap(work: Workload, starts: Params, steps: int) -> np.ndarray:
-    """As `loop`, all runs at once: `torch.func.vmap` of `torch.func.grad`, looped over the steps."""
+    """As `loop`, all runs at once: a loop of `torch.func.vmap` of `torch.func.grad`."""
     loss, params = _loss(work), _tensors(work, starts)
     gradient = torch.func.vmap(torch.func.grad(loss))
     for _ in range(steps):
