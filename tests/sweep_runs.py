@@ -35,6 +35,13 @@ def small_sweep():
     return initlab.sweep(small_run(), AXES, block=16, progress=False)
 
 
+def write(out, run=None, axes=AXES, **changes):
+    """The small sweep, or one that differs from it, in a folder."""
+    return initlab.sweep(
+        run or small_run(), axes, **{"block": 16, "out": out, "progress": False, **changes}
+    )
+
+
 def assert_same_bits(results, reference):
     assert set(results.variables) == set(reference.variables)
     for name, column in reference.variables.items():

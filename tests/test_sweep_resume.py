@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep
+from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep, write
 
 import initlab
 from initlab import probes
@@ -18,12 +18,6 @@ from initlab.sweeps import computation, execution, lock, markers, writing
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 WORKER = Path(__file__).parent / "sweep_worker.py"
-
-
-def write(out, run=None, axes=AXES, **changes):
-    return initlab.sweep(
-        run or small_run(), axes, **{"block": 16, "out": out, "progress": False, **changes}
-    )
 
 
 @pytest.fixture

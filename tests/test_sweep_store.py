@@ -10,19 +10,13 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep
+from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep, write
 
 import initlab
 from initlab import probes
 from initlab.sweeps import computation, execution
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
-
-
-def write(out, run=None, axes=AXES, **changes):
-    return initlab.sweep(
-        run or small_run(), axes, **{"block": 16, "out": out, "progress": False, **changes}
-    )
 
 
 @pytest.fixture(scope="module")

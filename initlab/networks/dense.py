@@ -78,8 +78,7 @@ def _rows_of(weight: jax.Array, h: jax.Array) -> jax.Array:
         return _fold([weight[..., k, None] * h[..., k, None, :] for k in range(terms)])
     if max(terms, units) > NARROW:
         # Padded on both axes alike, so that forward and backward share one padded copy.
-        weight = _pad_units(jnp.swapaxes(_pad_units(weight, LANES), -2, -1), LANES)
-        weight, h = jnp.swapaxes(weight, -2, -1), _pad_units(h, LANES)
+        weight, h = _pad(weight, LANES, axes=(-2, -1)), _pad(h, LANES)
     # The barrier keeps a transposed weight a small copy: the product reads its rows faster.
     return _dot(jax.lax.optimization_barrier(weight), h, -1, -2)[..., :units, :]
 
@@ -92,7 +91,7 @@ def _sum_examples(h: jax.Array, dz: jax.Array) -> jax.Array:
     if fan_in <= FEW:
         return jnp.stack([_times_row(dz, h[..., i, :]) for i in range(fan_in)], axis=-2)
     if max(fan_in, fan_out) > NARROW:
-        h, dz = _pad_units(h, LANES), _pad_units(dz, LANES)
+        h, dz = _pad(h, LANES), _pad(dz, LANES)
     return _dot(h, dz, -1, -1)[..., :fan_in, :fan_out]
 
 
@@ -122,16 +121,19 @@ _over_examples = define_bilinear(
 def _times_row(rows: jax.Array, row: jax.Array) -> jax.Array:
     """`out[j] = sum_b rows[j, b] row[b]`."""
     units = rows.shape[-2]
-    return _dot(_pad_units(rows, TILE) if units > TILE else rows, row, -1, -1)[..., :units]
+    return _dot(_pad(rows, TILE) if units > TILE else rows, row, -1, -1)[..., :units]
 
 
 def _fold(terms: Sequence[jax.Array]) -> jax.Array:
     return functools.reduce(operator.add, terms)
 
 
-def _pad_units(rows: jax.Array, multiple: int) -> jax.Array:
-    leading = [(0, 0)] * (rows.ndim - 2)
-    return jnp.pad(rows, [*leading, (0, -rows.shape[-2] % multiple), (0, 0)])
+def _pad(array: jax.Array, multiple: int, axes: Sequence[int] = (-2,)) -> jax.Array:
+    """Zeros up to a multiple along the axes; along that of units when none is named."""
+    widths = [(0, 0)] * array.ndim
+    for axis in axes:
+        widths[axis] = (0, -array.shape[axis] % multiple)
+    return jnp.pad(array, widths)
 
 
 def _dot(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int) -> jax.Array:
