@@ -1,14 +1,14 @@
-"""Operations that JAX is taught: the only file that touches jax.extend.core."""
+"""Operations that JAX is taught, and programs that are read: the only user of jax.extend.core."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Primitive
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive
 from jax.interpreters import ad, batching, mlir
 
-__all__ = ["define_bilinear"]
+__all__ = ["define_bilinear", "inner_program", "is_literal"]
 
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -63,3 +63,30 @@ def define_bilinear(name: str, product: Product, left: Product, right: Product) 
         lambda cotangent, l, _: right(cotangent, l),  # noqa: E741
     )
     return primitive.bind
+
+
+def is_literal(variable: Any) -> bool:
+    """Whether an operand of an equation is a number written into the program."""
+    return isinstance(variable, Literal)
+
+
+def inner_program(params: Mapping[str, Any]) -> ClosedJaxpr | None:
+    """The program that an equation calls once (jit, remat, custom derivatives), or None.
+
+    Args:
+      params: the parameters of an equation.
+
+    Returns:
+      The program, closed. Loops and branches hold theirs under names of their own.
+
+    >>> program = jax.make_jaxpr(jax.jit(jnp.sin))(1.0)
+    >>> inner_program(program.eqns[0].params).eqns[0].primitive.name
+    'sin'
+    """
+    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+        program = params.get(name)
+        if isinstance(program, ClosedJaxpr):
+            return program
+        if isinstance(program, Jaxpr):
+            return ClosedJaxpr(program, ())
+    return None

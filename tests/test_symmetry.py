@@ -113,15 +113,16 @@ def test_blocks_of_an_axis(axis, outer, inner):
     np.testing.assert_array_equal(rows[0], got[0])
 
 
-def test_blocks_have_the_units_on_the_axis_that_they_name():
+def test_tensors_have_the_units_on_their_first_axis():
     leaf = np.arange(2 * 24 * 3).reshape(2, 24, 3)
     group = sy.UnitGroup("units", 4, (sy.UnitAxis("['w']", 1, 2, 3), sy.UnitAxis("['b']", 0)))
     bias = np.arange(4)
-    (blocks, axis), (biases, bias_axis) = sy.unit_blocks({"w": leaf, "b": bias}, group)
-    second = np.take(np.asarray(blocks), 1, axis)
-    np.testing.assert_array_equal(second.ravel(), leaf[:, [3, 4, 5, 15, 16, 17]].ravel())
-    assert blocks.shape[axis] == biases.shape[bias_axis] == 4
-    np.testing.assert_array_equal(np.ravel(biases), bias)
+    weights, biases = sy.unit_tensors({"w": leaf, "b": bias}, group)
+    np.testing.assert_array_equal(
+        weights[1].reshape(2, 2, 3, 3), leaf[:, [3, 4, 5, 15, 16, 17]].reshape(2, 2, 3, 3)
+    )
+    assert weights.shape == (4, 2 * 2 * 3 * 3)
+    np.testing.assert_array_equal(biases, bias[:, None])
 
 
 @pytest.mark.parametrize(

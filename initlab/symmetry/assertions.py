@@ -6,7 +6,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from initlab.symmetry.groups import UnitGroup, mlp_groups, unit_blocks
+from initlab.symmetry.arrays import unit_tensors
+from initlab.symmetry.classes import exchange_keeps
+from initlab.symmetry.groups import UnitGroup, mlp_groups
 from initlab.types import Params
 
 __all__ = ["assert_units_identical", "groups_differing", "units_identical"]
@@ -73,11 +75,10 @@ def groups_differing(
       ValueError: if params do not fit the groups.
     """
 
-    def differs(blocks: jax.Array, axis: int) -> jax.Array:
-        first = jax.lax.slice_in_dim(blocks, 0, 1, axis=axis)
-        return jnp.any((blocks != first) & ~(jnp.isnan(blocks) & jnp.isnan(first)))
+    def differ(group: UnitGroup) -> jax.Array:
+        # The exchanges of the first unit with each other one make up all permutations.
+        kept = [exchange_keeps(each, 0) for each in unit_tensors(params, group)]
+        return ~jnp.all(jnp.stack(kept))
 
-    return {
-        group.name: jnp.any(jnp.stack([differs(*each) for each in unit_blocks(params, group)]))
-        for group in (mlp_groups(params) if groups is None else groups)
-    }
+    given = mlp_groups(params) if groups is None else groups
+    return {group.name: differ(group) for group in given}

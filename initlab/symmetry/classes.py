@@ -5,10 +5,18 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from initlab.symmetry.groups import UnitGroup, unit_rows
+from initlab.symmetry.arrays import unit_tensors
+from initlab.symmetry.groups import UnitGroup
 from initlab.types import Params
 
-__all__ = ["class_spread", "count_classes", "effective_width", "row_classes", "unit_classes"]
+__all__ = [
+    "class_spread",
+    "count_classes",
+    "effective_width",
+    "exchange_keeps",
+    "row_classes",
+    "unit_classes",
+]
 
 
 def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.Array:
@@ -30,7 +38,14 @@ def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.
     >>> unit_classes({"w": jnp.asarray([[1.0], [2.0], [1.0]])}, group).tolist()
     [0, 1, 0]
     """
-    return row_classes(unit_rows(params, group), atol=atol)
+    tensors = unit_tensors(params, group)
+
+    def first_equal(unit: jax.Array) -> jax.Array:
+        same = [exchange_keeps(tensor, unit, atol) for tensor in tensors]
+        return jnp.argmax(jnp.all(jnp.stack(same), axis=0)).astype(jnp.int32)
+
+    # One unit at a time: memory stays linear in the number of units.
+    return jax.lax.map(first_equal, jnp.arange(group.size))
 
 
 def row_classes(rows: jax.Array, *, atol: float = 0.0) -> jax.Array:
@@ -48,13 +63,52 @@ def row_classes(rows: jax.Array, *, atol: float = 0.0) -> jax.Array:
     """
 
     def first_equal(row: jax.Array) -> jax.Array:
-        same = (rows == row[None, :]) | (jnp.isnan(rows) & jnp.isnan(row)[None, :])
-        # Equality has decided by itself: inf - inf is NaN, and tiny differences are flushed to 0.
-        same |= (jnp.abs(rows - row[None, :]) <= atol) & (atol > 0)
-        return jnp.argmax(jnp.all(same, axis=1)).astype(jnp.int32)
+        same = jnp.all(_close(rows, row[None, :], atol), axis=1)
+        return jnp.argmax(same).astype(jnp.int32)
 
-    # One row at a time: memory stays linear in the number of units.
     return jax.lax.map(first_equal, rows)
+
+
+def _close(one: jax.Array, other: jax.Array, atol: float) -> jax.Array:
+    same = (one == other) | (jnp.isnan(one) & jnp.isnan(other))
+    # Equality has decided by itself: inf - inf is NaN, and tiny differences are flushed to 0.
+    return same | ((jnp.abs(one - other) <= atol) & (atol > 0))
+
+
+def exchange_keeps(tensor: jax.Array, unit: jax.Array | int, atol: float = 0.0) -> jax.Array:
+    """For each other unit: whether exchanging it with `unit` leaves a tensor of entries alone.
+
+    Args:
+      tensor: [size, ..., size, entries], as `unit_tensors` gives them.
+      unit: which one.
+      atol: largest difference of two entries that still counts as equal.
+
+    Returns:
+      [size] booleans.
+    """
+    size, names = tensor.shape[0], tensor.ndim - 1
+    if names == 1:
+        return jnp.all(_close(tensor, tensor[unit][None], atol), axis=1)
+
+    def keeps(other: jax.Array) -> jax.Array:
+        order = jnp.arange(size).at[unit].set(other).at[other].set(unit)
+        moved = tensor
+        for axis in range(names):
+            moved = jnp.take(moved, order, axis=axis)
+        return jnp.all(_close(moved, tensor, atol))
+
+    if names > 2:
+        return jax.lax.map(keeps, jnp.arange(size))
+    # The exchange moves two rows and two columns; entries where they cross change places.
+    units = jnp.arange(size)
+    outside = (units[:, None] != units[None, :]) & (units != unit)[None, :]
+    rows = jnp.all(_close(tensor, tensor[unit][None], atol), axis=2)
+    columns = jnp.all(_close(tensor, tensor[:, unit][:, None], atol), axis=2).T
+    diagonal = tensor[units, units]
+    crossed = _close(diagonal, diagonal[unit][None], atol) & _close(
+        tensor[:, unit], tensor[unit], atol
+    )
+    return jnp.all((rows & columns) | ~outside, axis=1) & jnp.all(crossed, axis=1)
 
 
 def effective_width(params: Params, groups: Sequence[UnitGroup]) -> dict[str, jax.Array]:

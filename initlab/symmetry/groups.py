@@ -4,29 +4,31 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from initlab.types import Params
-
-__all__ = ["UnitAxis", "UnitGroup", "mlp_groups", "mlp_units", "unit_blocks", "unit_rows"]
+__all__ = ["UnitAxis", "UnitGroup", "mlp_groups", "mlp_units"]
 
 
 @dataclasses.dataclass(frozen=True)
 class UnitAxis:
     """One axis of one leaf, read as `[outer, size, inner]` with the units in the middle.
 
+    Where units share an axis with other things (the rows of a weight that takes inputs and a
+    hidden state laid end to end), the entries between the first `start` and the last `rest` are.
+
     Attributes:
       path: the leaf, as `jax.tree_util.keystr` prints it.
       axis: which of its axes carries the units.
       outer: how many blocks of units the axis holds, 1 for a plain axis.
       inner: how many entries each unit has on it, 1 for a plain axis.
+      start: how many entries of the axis come before the units.
+      rest: how many come after them.
     """
 
     path: str
     axis: int
     outer: int = 1
     inner: int = 1
+    start: int = 0
+    rest: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,57 +109,3 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
         axes = (UnitAxis(f"['{name}']['weight']", 1), UnitAxis(f"['{name}']['bias']", 0))
         groups.append(UnitGroup(name, weight[1], axes))
     return tuple(groups)
-
-
-def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
-    """Every parameter of every unit: `[size, entries]`, one row for each unit.
-
-    Args:
-      params: the pytree that the group was made for.
-      group: the units.
-
-    Returns:
-      The rows; two equal rows are two units whose exchange leaves params alone.
-
-    Raises:
-      ValueError: if params lack a leaf of the group, or its axis has another length.
-    """
-    rows = [
-        jnp.moveaxis(blocks, axis, 0).reshape(group.size, -1)
-        for blocks, axis in unit_blocks(params, group)
-    ]
-    return jnp.concatenate(rows, axis=1)
-
-
-def unit_blocks(params: Params, group: UnitGroup) -> list[tuple[jax.Array, int]]:
-    """The group's leaves, reshaped so that one axis of each runs over the units alone.
-
-    Args:
-      params: the pytree that the group was made for.
-      group: the units.
-
-    Returns:
-      `(leaf, axis of the units)` for each of the group's axes.
-
-    Raises:
-      ValueError: if params lack a leaf of the group, or its axis has another length.
-    """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    by_path = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
-    blocks = []
-    for place in group.axes:
-        if place.path not in by_path:
-            raise ValueError(
-                f"group {group.name!r} wants {place.path}; params hold {list(by_path)}"
-            )
-        leaf = jnp.asarray(by_path[place.path])
-        length = place.outer * group.size * place.inner
-        if not 0 <= place.axis < leaf.ndim or leaf.shape[place.axis] != length:
-            raise ValueError(
-                f"group {group.name!r} wants length {length} on axis {place.axis} of {place.path}, "
-                f"got shape {leaf.shape}"
-            )
-        before, after = leaf.shape[: place.axis], leaf.shape[place.axis + 1 :]
-        split = (*before, place.outer, group.size, place.inner, *after)
-        blocks.append((leaf.reshape(split), place.axis + 1))
-    return blocks

@@ -1,0 +1,175 @@
+"""The units of a group as arrays: exchanged, or set out one by one."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab import checks
+from initlab.symmetry.groups import UnitAxis, UnitGroup
+from initlab.types import Array, Params
+
+__all__ = ["leaves_of", "permute", "unit_rows", "unit_tensors"]
+
+
+def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]) -> Params:
+    """`params` with unit k replaced by unit `permutation[k]`, on all axes of the group at once.
+
+    A network that the group was found in computes the same function of both.
+
+    Args:
+      params: the pytree that the group was made for.
+      group: the units.
+      permutation: [size] integers, each of 0 ... size - 1 once.
+
+    Returns:
+      Params of the same tree, shapes and dtypes.
+
+    Raises:
+      TypeError: if the permutation does not hold integers.
+      ValueError: if it is no permutation of the units, or params do not fit the group.
+
+    >>> group = UnitGroup("hidden", 3, (UnitAxis("['w']", 1),))
+    >>> permute({"w": jnp.asarray([[1.0, 2.0, 3.0]])}, group, [2, 0, 1])["w"].tolist()
+    [[3.0, 1.0, 2.0]]
+    """
+    order = _check_permutation(group, permutation)
+    found = leaves_of(params, group)
+    for unit in group.axes:
+        leaf = found[unit.path]
+        # Where each entry of the axis comes from.
+        source = np.arange(leaf.shape[unit.axis])
+        first, last = _span(group.size, unit)
+        blocks = source[first:last].reshape(unit.outer, group.size, unit.inner)
+        moved = jnp.take(jnp.asarray(blocks), order, axis=1).ravel()
+        source = jnp.concatenate([source[:first], moved, source[last:]])
+        found[unit.path] = jnp.take(leaf, source, axis=unit.axis)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
+    return tree.unflatten([found.get(jax.tree_util.keystr(path), leaf) for path, leaf in leaves])
+
+
+def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
+    """Every parameter of every unit: `[size, entries]`, one row for each unit.
+
+    Args:
+      params: the pytree that the group was made for.
+      group: the units, on one axis of each leaf.
+
+    Returns:
+      The rows; two equal rows are two units whose exchange leaves params alone.
+
+    Raises:
+      ValueError: if params lack a leaf of the group, its axis has another length, or a leaf has
+        the units on more than one axis: no row is then a unit's alone.
+    """
+    tensors = unit_tensors(params, group)
+    if any(tensor.ndim != 2 for tensor in tensors):
+        raise ValueError(
+            f"units of {group.name!r} have no rows of their own: a leaf has them on several axes"
+        )
+    return jnp.concatenate(tensors, axis=1)
+
+
+def unit_tensors(params: Params, group: UnitGroup) -> list[jax.Array]:
+    """Every entry that an exchange of units moves, by the number of times it names a unit.
+
+    Args:
+      params: the pytree that the group was made for.
+      group: the units.
+
+    Returns:
+      Arrays [size, entries], and of leaves that have the units on two axes, as a recurrent weight,
+      [size, size, entries]; and so on. An exchange permutes all axes but the last.
+
+    Raises:
+      ValueError: if params do not fit the group.
+    """
+    found = leaves_of(params, group)
+    by_path: dict[str, list[UnitAxis]] = {}
+    for unit in group.axes:
+        by_path.setdefault(unit.path, []).append(unit)
+    tensors = []
+    for path, units in by_path.items():
+        tensors += _leaf_tensors(found[path], group.size, units)
+    return tensors
+
+
+def leaves_of(params: Params, group: UnitGroup) -> dict[str, jax.Array]:
+    """The group's leaves by path; ValueError unless they fit it."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    by_path = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    found = {}
+    for unit in group.axes:
+        if unit.path not in by_path:
+            raise ValueError(f"group {group.name!r} wants {unit.path}; params hold {list(by_path)}")
+        leaf = jnp.asarray(by_path[unit.path])
+        length = unit.start + unit.outer * group.size * unit.inner + unit.rest
+        if not 0 <= unit.axis < leaf.ndim or leaf.shape[unit.axis] != length:
+            raise ValueError(
+                f"group {group.name!r} wants length {length} on axis {unit.axis} of {unit.path}, "
+                f"got shape {leaf.shape}"
+            )
+        found[unit.path] = leaf
+    return found
+
+
+def _span(size: int, unit: UnitAxis) -> tuple[int, int]:
+    """Where the units of an axis begin and end."""
+    return unit.start, unit.start + unit.outer * size * unit.inner
+
+
+def _leaf_tensors(leaf: jax.Array, size: int, units: Sequence[UnitAxis]) -> list[jax.Array]:
+    """A leaf cut into blocks that hold units on the same axes; those that hold none left out."""
+    spans = [_spans(leaf.shape[axis], axis, size, units) for axis in range(leaf.ndim)]
+    tensors = []
+    for block in itertools.product(*spans):
+        piece = leaf[tuple(slice(*span) for span, _ in block)]
+        shape: list[int] = []
+        carrying = []
+        for length, (_, here) in zip(piece.shape, block, strict=True):
+            for unit in here:
+                before, after = length // (size * unit.inner), unit.inner
+                carrying.append(len(shape) + 1)
+                shape += [before, size]
+                length = after
+            shape.append(length)
+        if carrying:
+            tensor = jnp.moveaxis(piece.reshape(shape), carrying, range(len(carrying)))
+            tensors.append(tensor.reshape(*[size] * len(carrying), -1))
+    return tensors
+
+
+def _spans(
+    length: int, axis: int, size: int, units: Sequence[UnitAxis]
+) -> list[tuple[tuple[int, int], list[UnitAxis]]]:
+    """An axis as stretches, each with the units on it, the outermost first."""
+    here = [unit for unit in units if unit.axis == axis]
+    borders = sorted({0, length, *itertools.chain(*(_span(size, unit) for unit in here))})
+    stretches = []
+    for first, last in itertools.pairwise(borders):
+        inside = [unit for unit in here if _span(size, unit) == (first, last)]
+        crossing = [
+            unit for unit in here if _span(size, unit)[0] < last and first < _span(size, unit)[1]
+        ]
+        if len(crossing) > len(inside):
+            raise ValueError(f"units overlap on axis {axis} of {here[0].path}: {here}")
+        stretches.append(((first, last), sorted(inside, key=lambda unit: -unit.inner)))
+    return stretches
+
+
+def _check_permutation(group: UnitGroup, permutation: Any) -> jax.Array:
+    order = jnp.asarray(permutation)
+    if not jnp.issubdtype(order.dtype, jnp.integer):
+        raise TypeError(f"permutation must hold integers, got {order.dtype}")
+    is_one = order.shape == (group.size,)
+    if is_one and checks.is_concrete(order):
+        is_one = sorted(order.tolist()) == list(range(group.size))
+    if not is_one:
+        raise ValueError(
+            f"permutation must hold each of 0 ... {group.size - 1} once for group {group.name!r}, "
+            f"got {permutation if checks.is_concrete(order) else order.shape}"
+        )
+    return order

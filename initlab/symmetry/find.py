@@ -1,0 +1,225 @@
+"""Finds the groups of exchangeable units of any model, from its program alone."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, overload
+
+import jax
+import jax.numpy as jnp
+
+from initlab import checks
+from initlab.symmetry.dimensions import Dimension, atoms, pin, resolve
+from initlab.symmetry.follow import follow
+from initlab.symmetry.groups import UnitAxis, UnitGroup
+from initlab.symmetry.rule import fresh
+from initlab.types import Params
+
+__all__ = ["Coverage", "find_groups"]
+
+Apply = Callable[[Params, Any], Any]
+
+
+class Coverage(NamedTuple):
+    """What `find_groups` could not follow.
+
+    Attributes:
+      primitives: the operations without a rule, by name.
+      share: the share of the axes of parameters, in [0, 1], that these operations touched and
+        that are therefore taken as fixed.
+      strided: axes that hold units in a layout that a UnitAxis cannot tell, as "path axis".
+    """
+
+    primitives: tuple[str, ...]
+    share: float
+    strided: tuple[str, ...]
+
+
+@overload
+def find_groups(
+    apply: Apply, params: Params, x: Any, *, report: Literal[False] = False
+) -> tuple[UnitGroup, ...]: ...
+@overload
+def find_groups(
+    apply: Apply, params: Params, x: Any, *, report: Literal[True]
+) -> tuple[tuple[UnitGroup, ...], Coverage]: ...
+def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -> Any:
+    """`apply(permute(params, group, pi), x) = apply(params, x)`, for each group, every pi and x.
+
+    The program of `apply` is traced and its axes are followed from the parameters on; nothing is
+    computed. What inputs, outputs or arrays that vary fix, and what cannot be followed, is no unit:
+    a symmetry may be missed, none is made up. Exchanging units that a network does not tell apart
+    goes back to Hecht-Nielsen (1990).
+
+    Args:
+      apply: a pure function `(params, x) -> outputs`.
+      params: a pytree of floating arrays, or of `jax.ShapeDtypeStruct`.
+      x: a pytree of inputs, or of `jax.ShapeDtypeStruct`.
+      report: whether to tell what could not be followed.
+
+    Returns:
+      The groups, in the order of the parameters that they lie in; with `report`, those and a
+      `Coverage`.
+
+    Raises:
+      TypeError: if apply is not a function of `(params, x)`, or a leaf of params is not floating.
+      ValueError: if apply cannot be traced, has side effects, or does not use its params.
+
+    >>> layers = {"in": jnp.zeros((3, 8)), "out": jnp.zeros((8, 2))}
+    >>> mlp = lambda params, x: jnp.tanh(x @ params["in"]) @ params["out"]
+    >>> (group,) = find_groups(mlp, layers, jnp.ones((5, 3)))
+    >>> group.name, group.size, [unit.path for unit in group.axes]
+    ('in', 8, ["['in']", "['out']"])
+    """
+    leaves = _floating_leaves(params)
+    program = _trace(apply, params, x)
+    inputs = [fresh(variable.aval.shape) for variable in program.jaxpr.invars]
+    untold: set[str] = set()
+    for axes in inputs[len(leaves) :]:
+        _pin_all(axes)
+    for axes in follow(program, inputs, untold):
+        _pin_all(axes)
+    by_leaf = dict(zip(leaves, inputs[: len(leaves)], strict=True))
+    found = [atom for axes in by_leaf.values() for axis in axes for atom in atoms(axis)]
+    if found and not any(atom.read for atom in found):
+        raise ValueError(
+            "apply does not use its params: it must take them first, as apply(params, x)"
+        )
+    groups, strided = _groups(by_leaf)
+    if not report:
+        return groups
+    axes = [axis for each in by_leaf.values() for axis in each if axis.size > 1]
+    touched = sum(any(atom.untold for atom in atoms(axis)) for axis in axes)
+    return groups, Coverage(tuple(sorted(untold)), touched / max(1, len(axes)), strided)
+
+
+def _floating_leaves(params: Params) -> list[tuple[Any, ...]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    for path, leaf in leaves:
+        name = jax.tree_util.keystr(path)
+        if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
+            raise TypeError(f"params{name} must be an array, got {type(leaf).__name__}")
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+            raise TypeError(f"params{name} must be floating, got {leaf.dtype}")
+    if not leaves:
+        raise ValueError("params must hold at least one array, got none")
+    return [path for path, _ in leaves]
+
+
+def _trace(apply: Apply, params: Params, x: Any) -> Any:
+    checks.check_callable("apply", apply)
+    try:
+        program = jax.make_jaxpr(apply)(params, x)
+    except (
+        jax.errors.ConcretizationTypeError,
+        jax.errors.TracerArrayConversionError,
+        jax.errors.TracerIntegerConversionError,
+    ) as error:
+        raise ValueError(
+            f"apply must not look at values in Python (branches, loops, NumPy): {error}"
+        ) from error
+    except Exception as error:
+        raise TypeError(
+            f"apply must be a function of (params, x), params first; calling it on their shapes "
+            f"raised {type(error).__name__}: {error}"
+        ) from error
+    if program.effects:
+        effects = ", ".join(sorted(map(str, program.effects)))
+        raise ValueError(f"apply must be pure, got a function with side effects: {effects}")
+    return program
+
+
+def _pin_all(axes: Sequence[Dimension]) -> None:
+    for axis in axes:
+        pin(axis)
+
+
+class _Place(NamedTuple):
+    """Where an atom lies on an axis: `[outer, size, inner]` from `start` on."""
+
+    start: int
+    outer: int
+    inner: int
+
+
+def _groups(by_leaf: dict[tuple[Any, ...], Any]) -> tuple[tuple[UnitGroup, ...], tuple[str, ...]]:
+    found: dict[Dimension, list[tuple[tuple[Any, ...], UnitAxis]]] = {}
+    strided: dict[Dimension, list[str]] = {}
+    for path, axes in by_leaf.items():
+        for number, axis in enumerate(axes):
+            places: dict[Dimension, list[_Place]] = {}
+            lost = _locate(axis, _Place(0, 1, 1), places)
+            for atom in lost:
+                strided.setdefault(atom, []).append(f"{jax.tree_util.keystr(path)} {number}")
+            for atom, where in places.items():
+                for start, outer, inner in _merge(atom.size, where):
+                    rest = axis.size - start - outer * atom.size * inner
+                    name = jax.tree_util.keystr(path)
+                    unit = UnitAxis(name, number, outer, inner, start, rest)
+                    found.setdefault(atom, []).append((path, unit))
+    free = {atom: where for atom, where in found.items() if _is_free(atom) and atom not in strided}
+    untold = sorted({each for atom, names in strided.items() if _is_free(atom) for each in names})
+    return _named(free), tuple(untold)
+
+
+def _is_free(atom: Dimension) -> bool:
+    return atom.size > 1 and atom.read and not atom.pinned
+
+
+def _locate(axis: Dimension, at: _Place, places: dict[Dimension, list[_Place]]) -> list[Dimension]:
+    """Fills in where each atom of an axis lies; returns those whose layout cannot be told."""
+    axis = resolve(axis)
+    lost = []
+    if axis.product:
+        sizes = [each.size for each in axis.product]
+        for number, each in enumerate(axis.product):
+            outer, inner = math.prod(sizes[:number]), math.prod(sizes[number + 1 :])
+            lost += _locate(each, _Place(at.start, at.outer * outer, at.inner * inner), places)
+    elif axis.total:
+        if at.outer > 1:
+            return atoms(axis)
+        start = at.start
+        for each in axis.total:
+            lost += _locate(each, _Place(start, 1, at.inner), places)
+            start += each.size * at.inner
+    else:
+        places.setdefault(axis, []).append(at)
+    return lost
+
+
+def _merge(size: int, places: Sequence[_Place]) -> list[_Place]:
+    """Alike pieces that lie end to end are one."""
+    merged: list[_Place] = []
+    for place in sorted(places):
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and last.inner == place.inner
+            and last.start + last.outer * size * last.inner == place.start
+        ):
+            merged[-1] = last._replace(outer=last.outer + place.outer)
+        else:
+            merged.append(place)
+    return merged
+
+
+def _named(
+    found: dict[Dimension, list[tuple[tuple[Any, ...], UnitAxis]]],
+) -> tuple[UnitGroup, ...]:
+    """Groups named after where they first lie: the module, or what tells two in it apart."""
+    firsts = [where[0] for where in found.values()]
+    modules = [checks.path_name(path[:-1]) for path, _ in firsts]
+    names = []
+    for (path, unit), module, atom in zip(firsts, modules, found, strict=True):
+        name = module
+        if not module or modules.count(module) > 1:
+            name = checks.path_name(path)
+            rivals = [other.axis for _, other in firsts if other.path == unit.path]
+            if len(rivals) > 1:
+                name += f":{unit.axis}"
+            if rivals.count(unit.axis) > 1:
+                name += f"[{unit.outer},{atom.size},{unit.inner}]"
+        names.append(name)
+    return tuple(
+        UnitGroup(name, atom.size, tuple(dict.fromkeys(unit for _, unit in where)))
+        for name, (atom, where) in zip(names, found.items(), strict=True)
+    )
