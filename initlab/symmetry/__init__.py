@@ -1,7 +1,8 @@
 """The symmetry instrument: where exchangeable units lie, which are the same, and the invariant."""
 
-from initlab.symmetry.arrays import permute, unit_rows, unit_tensors
+from initlab.symmetry.arrays import permute, symmetric_part, unit_rows, unit_tensors
 from initlab.symmetry.assertions import (
+    assert_symmetry_broken,
     assert_units_identical,
     groups_differing,
     units_identical,
@@ -15,22 +16,43 @@ from initlab.symmetry.classes import (
 )
 from initlab.symmetry.find import Coverage, find_groups
 from initlab.symmetry.groups import UnitAxis, UnitGroup, mlp_groups, mlp_units
+from initlab.symmetry.growth import (
+    TransverseGrowth,
+    escape_step,
+    transverse_growth,
+    transverse_part,
+)
+from initlab.symmetry.induction import Induction, Step, check_induction
+from initlab.symmetry.kinds import UnitKinds, unit_kinds
+from initlab.symmetry.states import state_groups
 
 __all__ = [
     "Coverage",
+    "Induction",
+    "Step",
+    "TransverseGrowth",
     "UnitAxis",
     "UnitGroup",
+    "UnitKinds",
+    "assert_symmetry_broken",
     "assert_units_identical",
+    "check_induction",
     "class_spread",
     "count_classes",
     "effective_width",
+    "escape_step",
     "find_groups",
     "groups_differing",
     "mlp_groups",
     "mlp_units",
     "permute",
     "row_classes",
+    "state_groups",
+    "symmetric_part",
+    "transverse_growth",
+    "transverse_part",
     "unit_classes",
+    "unit_kinds",
     "unit_rows",
     "unit_tensors",
     "units_identical",

@@ -1,8 +1,8 @@
-"""The units of a group as arrays: exchanged, or set out one by one."""
+"""The units of a group as arrays: exchanged, averaged, or set out one by one."""
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from initlab import checks
 from initlab.symmetry.groups import UnitAxis, UnitGroup
 from initlab.types import Array, Params
 
-__all__ = ["leaves_of", "permute", "unit_rows", "unit_tensors"]
+__all__ = ["leaves_of", "permute", "symmetric_part", "unit_rows", "unit_tensors"]
 
 
 def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]) -> Params:
@@ -47,8 +47,7 @@ def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]
         moved = jnp.take(jnp.asarray(blocks), order, axis=1).ravel()
         source = jnp.concatenate([source[:first], moved, source[last:]])
         found[unit.path] = jnp.take(leaf, source, axis=unit.axis)
-    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
-    return tree.unflatten([found.get(jax.tree_util.keystr(path), leaf) for path, leaf in leaves])
+    return _with_leaves(params, found)
 
 
 def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
@@ -88,13 +87,64 @@ def unit_tensors(params: Params, group: UnitGroup) -> list[jax.Array]:
       ValueError: if params do not fit the group.
     """
     found = leaves_of(params, group)
+    return [
+        block.take(found[path])
+        for path, units in _by_path(group).items()
+        for block in _blocks(found[path].shape, group.size, units)
+    ]
+
+
+def symmetric_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
+    """The mean of params over all permutations of units: the nearest params whose units are alike.
+
+    Args:
+      params: the pytree that the groups were made for, or a tangent of it.
+      groups: units whose permutations are independent, each on at most two axes of a leaf.
+
+    Returns:
+      Params that every exchange leaves alone.
+
+    Raises:
+      ValueError: if params do not fit a group, or a leaf has its units on three axes.
+
+    >>> group = UnitGroup("hidden", 2, (UnitAxis("['w']", 1),))
+    >>> symmetric_part({"w": jnp.asarray([[1.0, 3.0]])}, [group])["w"].tolist()
+    [[2.0, 2.0]]
+    """
+    for group in groups:
+        found = leaves_of(params, group)
+        for path, units in _by_path(group).items():
+            for block in _blocks(found[path].shape, group.size, units):
+                tensor = block.take(found[path])
+                found[path] = block.put(found[path], _mean_over_exchanges(tensor))
+        params = _with_leaves(params, found)
+    return params
+
+
+def _mean_over_exchanges(tensor: jax.Array) -> jax.Array:
+    size, names = tensor.shape[0], tensor.ndim - 1
+    if names == 1:
+        return jnp.broadcast_to(jnp.mean(tensor, axis=0, keepdims=True), tensor.shape)
+    if names > 2:
+        raise ValueError(f"a leaf has its units on {names} axes; at most 2 can be averaged over")
+    # Pairs of one unit with itself go to such pairs, pairs of two to pairs of two.
+    units = jnp.arange(size)
+    own = jnp.mean(tensor[units, units], axis=0)
+    total = jnp.sum(tensor, axis=(0, 1)) - size * own
+    others = jnp.broadcast_to(total / (size * (size - 1)), tensor.shape)
+    return others.at[units, units].set(jnp.broadcast_to(own, (size, *own.shape)))
+
+
+def _by_path(group: UnitGroup) -> dict[str, list[UnitAxis]]:
     by_path: dict[str, list[UnitAxis]] = {}
     for unit in group.axes:
         by_path.setdefault(unit.path, []).append(unit)
-    tensors = []
-    for path, units in by_path.items():
-        tensors += _leaf_tensors(found[path], group.size, units)
-    return tensors
+    return by_path
+
+
+def _with_leaves(params: Params, found: Mapping[str, jax.Array]) -> Params:
+    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
+    return tree.unflatten([found.get(jax.tree_util.keystr(path), leaf) for path, leaf in leaves])
 
 
 def leaves_of(params: Params, group: UnitGroup) -> dict[str, jax.Array]:
@@ -121,25 +171,53 @@ def _span(size: int, unit: UnitAxis) -> tuple[int, int]:
     return unit.start, unit.start + unit.outer * size * unit.inner
 
 
-def _leaf_tensors(leaf: jax.Array, size: int, units: Sequence[UnitAxis]) -> list[jax.Array]:
+class _Block(NamedTuple):
+    """A part of a leaf whose units lie on the same axes all over.
+
+    Attributes:
+      where: the part of the leaf.
+      split: its shape, with an axis of its own for each naming of a unit.
+      units: those axes.
+    """
+
+    where: tuple[slice, ...]
+    split: tuple[int, ...]
+    units: tuple[int, ...]
+
+    def take(self, leaf: jax.Array) -> jax.Array:
+        """As a tensor [size, ..., size, entries]."""
+        moved = jnp.moveaxis(leaf[self.where].reshape(self.split), self.units, self._front)
+        return moved.reshape(*moved.shape[: len(self.units)], -1)
+
+    def put(self, leaf: jax.Array, tensor: jax.Array) -> jax.Array:
+        """The leaf with the tensor in its place."""
+        rest = [n for axis, n in enumerate(self.split) if axis not in self.units]
+        moved = jnp.moveaxis(tensor.reshape(*tensor.shape[:-1], *rest), self._front, self.units)
+        return leaf.at[self.where].set(moved.reshape(leaf[self.where].shape))
+
+    @property
+    def _front(self) -> tuple[int, ...]:
+        return tuple(range(len(self.units)))
+
+
+def _blocks(shape: Sequence[int], size: int, units: Sequence[UnitAxis]) -> list[_Block]:
     """A leaf cut into blocks that hold units on the same axes; those that hold none left out."""
-    spans = [_spans(leaf.shape[axis], axis, size, units) for axis in range(leaf.ndim)]
-    tensors = []
-    for block in itertools.product(*spans):
-        piece = leaf[tuple(slice(*span) for span, _ in block)]
-        shape: list[int] = []
+    spans = [_spans(length, axis, size, units) for axis, length in enumerate(shape)]
+    blocks = []
+    for parts in itertools.product(*spans):
+        split: list[int] = []
         carrying = []
-        for length, (_, here) in zip(piece.shape, block, strict=True):
+        for (first, last), here in parts:
+            length = last - first
             for unit in here:
-                before, after = length // (size * unit.inner), unit.inner
-                carrying.append(len(shape) + 1)
-                shape += [before, size]
-                length = after
-            shape.append(length)
+                carrying.append(len(split) + 1)
+                split += [length // (size * unit.inner), size]
+                length = unit.inner
+            split.append(length)
         if carrying:
-            tensor = jnp.moveaxis(piece.reshape(shape), carrying, range(len(carrying)))
-            tensors.append(tensor.reshape(*[size] * len(carrying), -1))
-    return tensors
+            where = tuple(slice(*span) for span, _ in parts)
+            blocks.append(_Block(where, tuple(split), tuple(carrying)))
+    return blocks
 
 
 def _spans(

@@ -6,12 +6,18 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from initlab import checks
 from initlab.symmetry.arrays import unit_tensors
-from initlab.symmetry.classes import exchange_keeps
+from initlab.symmetry.classes import count_classes, exchange_keeps, unit_classes
 from initlab.symmetry.groups import UnitGroup, mlp_groups
 from initlab.types import Params
 
-__all__ = ["assert_units_identical", "groups_differing", "units_identical"]
+__all__ = [
+    "assert_symmetry_broken",
+    "assert_units_identical",
+    "groups_differing",
+    "units_identical",
+]
 
 
 def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -> None:
@@ -34,6 +40,46 @@ def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = 
     """
     differing = groups_differing(params, groups)
     chex.assert_trees_all_equal(differing, jax.tree.map(jnp.zeros_like, differing))
+
+
+def assert_symmetry_broken(
+    params: Params, groups: Sequence[UnitGroup] | None = None, *, atol: float = 0.0
+) -> None:
+    """Asserts that no two units of a group are copies of each other: that all can learn apart.
+
+    Inside compiled code it is checked as `assert_units_identical` is.
+
+    Args:
+      params: a params pytree.
+      groups: the units, as `find_groups` finds them; the hidden layers of an mlp when absent.
+      atol: largest difference of two entries that still counts as equal.
+
+    Raises:
+      AssertionError: if two units are copies, with the group's name and, outside compiled code, the
+        units.
+      ValueError: if params do not fit the groups.
+
+    >>> layers = [{"weight": jnp.eye(2), "bias": jnp.zeros((2,))} for _ in range(2)]
+    >>> assert_symmetry_broken({"layer_1": layers[0], "layer_2": layers[1]})
+    """
+    given = mlp_groups(params) if groups is None else groups
+    labels = {group.name: unit_classes(params, group, atol=atol) for group in given}
+    if all(map(checks.is_concrete, labels.values())):
+        if copies := [f"{name}: {_sets(each)}" for name, each in labels.items() if _sets(each)]:
+            raise AssertionError(f"units are copies of each other: {'; '.join(copies)}")
+        return
+    distinct = {name: count_classes(each) for name, each in labels.items()}
+    chex.assert_trees_all_equal(
+        distinct, {group.name: jnp.full((), group.size, jnp.int32) for group in given}
+    )
+
+
+def _sets(labels: jax.Array) -> str:
+    """Units of one class, as "0 = 3, 1 = 2 = 5"; nothing where all differ."""
+    classes: dict[int, list[str]] = {}
+    for unit, label in enumerate(labels.tolist()):
+        classes.setdefault(label, []).append(str(unit))
+    return ", ".join(" = ".join(units) for units in classes.values() if len(units) > 1)
 
 
 def units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -> jax.Array:

@@ -48,12 +48,13 @@ def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.
     return jax.lax.map(first_equal, jnp.arange(group.size))
 
 
-def row_classes(rows: jax.Array, *, atol: float = 0.0) -> jax.Array:
+def row_classes(rows: jax.Array, *, atol: float = 0.0, up_to_sign: bool = False) -> jax.Array:
     """For each row the number of the first row that equals it; NaN equals NaN.
 
     Args:
       rows: [size, entries].
       atol: largest difference of two entries that still counts as equal.
+      up_to_sign: whether a row also counts as its negative.
 
     Returns:
       [size] int32.
@@ -64,6 +65,8 @@ def row_classes(rows: jax.Array, *, atol: float = 0.0) -> jax.Array:
 
     def first_equal(row: jax.Array) -> jax.Array:
         same = jnp.all(_close(rows, row[None, :], atol), axis=1)
+        if up_to_sign:
+            same |= jnp.all(_close(-rows, row[None, :], atol), axis=1)
         return jnp.argmax(same).astype(jnp.int32)
 
     return jax.lax.map(first_equal, rows)

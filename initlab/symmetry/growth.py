@@ -1,0 +1,163 @@
+"""How fast units that are nearly alike drift apart: growth across the plane of symmetry."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab import checks
+from initlab.keys import path_key
+from initlab.symmetry.arrays import symmetric_part
+from initlab.symmetry.groups import UnitGroup
+from initlab.symmetry.states import params_prefix, state_groups
+from initlab.types import Params
+
+__all__ = ["TransverseGrowth", "escape_step", "transverse_growth", "transverse_part"]
+
+
+class TransverseGrowth(NamedTuple):
+    """What becomes of a small difference between units, along one training run.
+
+    Attributes:
+      log_growth: natural logarithm of the difference's size, over that at the start [steps + 1].
+      rate: growth of the logarithm in one step, over the second half of the run: of the fastest
+        direction, to which every difference turns.
+      direction: where the difference points at the end, a tangent of params of size 1.
+      params: the run's end on the plane, whose units are alike.
+    """
+
+    log_growth: jax.Array
+    rate: jax.Array
+    direction: Params
+    params: Params
+
+
+def transverse_growth(
+    update: Callable[[Any, Any], Any],
+    params: Params,
+    groups: Sequence[UnitGroup],
+    steps: int,
+    batch: Any = None,
+    *,
+    direction: Params | None = None,
+    key: jax.Array | None = None,
+) -> TransverseGrowth:
+    """`v_(t+1) = T u'(p_t) v_t` along `p_(t+1) = S u(p_t)`: u linearised across the plane.
+
+    S takes the mean over all exchanges of units and T = 1 - S is what it leaves. A symmetric start
+    stays on the plane under exact arithmetic; a difference of one last bit between two units is
+    multiplied by `exp(log_growth)`. Power iteration along the trajectory: v is scaled to size 1
+    after each step, so that it turns to the fastest direction (the first Lyapunov vector; Benettin
+    et al. 1980).
+
+    Args:
+      update: a pure function `(params, batch) -> params`; params may be a state that holds them.
+      params: the start; its units are made alike first.
+      groups: the units.
+      steps: how many updates.
+      batch: given to every update.
+      direction: the difference at the start, a tangent of params; random in the params when absent.
+      key: of the random direction; `jax.random.key(0)` when absent.
+
+    Returns:
+      A `TransverseGrowth`; jit-able, and vmap-able over params.
+
+    Raises:
+      TypeError: if steps is not an integer.
+      ValueError: if steps is under 1, or params do not fit the groups.
+
+    >>> from initlab.symmetry.groups import UnitAxis
+    >>> group = UnitGroup("hidden", 2, (UnitAxis("['w']", 0),))
+    >>> double = lambda p, batch: {"w": 2 * p["w"]}
+    >>> growth = transverse_growth(double, {"w": jnp.ones((2,))}, [group], 4)
+    >>> (growth.log_growth / jnp.log(2.0)).round().tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0]
+    """
+    checks.check_callable("update", update)
+    checks.check_count("steps", steps, 1)
+    carried = state_groups(params, groups)
+    params = symmetric_part(jax.tree.map(jnp.asarray, params), carried)
+    if direction is None:
+        key = jax.random.key(0) if key is None else key
+        direction = _random_direction(key, params, params_prefix(params, groups))
+    direction, _ = _scaled(transverse_part(_tangent(direction), carried))
+
+    def step(carry: tuple[Params, Params], _: None) -> tuple[tuple[Params, Params], jax.Array]:
+        now, tangent = carry
+        after, moved = jax.jvp(lambda p: update(p, batch), (now,), (tangent,))
+        moved, size = _scaled(transverse_part(moved, carried))
+        return (symmetric_part(after, carried), moved), jnp.log(size)
+
+    (end, direction), logs = jax.lax.scan(step, (params, direction), length=steps)
+    log_growth = jnp.concatenate([jnp.zeros_like(logs[:1]), jnp.cumsum(logs)])
+    half = steps // 2
+    rate = (log_growth[-1] - log_growth[half]) / (steps - half)
+    return TransverseGrowth(log_growth, rate, direction, end)
+
+
+def transverse_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
+    """What exchanges of units move: `p - S p`; leaves that no exchange moves become 0.
+
+    Args:
+      params: the pytree that the groups were made for, or a tangent of it.
+      groups: the units.
+
+    Returns:
+      A tangent of params.
+    """
+    return jax.tree.map(
+        lambda leaf, mean: leaf - mean if _is_real(leaf) else leaf,
+        params,
+        symmetric_part(params, groups),
+    )
+
+
+def escape_step(growth: TransverseGrowth, size: Any, order_one: Any = 1.0) -> jax.Array:
+    """The first step at which a difference of `size` at the start has grown to `order_one`.
+
+    Args:
+      growth: of the run.
+      size: of the difference at the start: the Euclidean norm of its transverse part.
+      order_one: of the difference at which it counts as no longer small.
+
+    Returns:
+      An int32; -1 if the run ends before.
+
+    >>> grown = TransverseGrowth(jnp.arange(40.0), jnp.ones(()), None, None)
+    >>> escape_step(grown, 1e-8, 0.1).item()
+    17
+    """
+    grown = growth.log_growth + jnp.log(size)
+    beyond = grown >= jnp.log(order_one)
+    return jnp.where(jnp.any(beyond), jnp.argmax(beyond), -1).astype(jnp.int32)
+
+
+def _random_direction(key: jax.Array, params: Params, prefix: str) -> Params:
+    def drawn(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+        name = jax.tree_util.keystr(path)
+        if not name.startswith(prefix) or not _is_real(leaf):
+            return jnp.zeros_like(leaf)
+        return jax.random.normal(path_key(key, name), leaf.shape, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(drawn, params)
+
+
+def _tangent(tree: Params) -> Params:
+    """Integers do not move: their tangents have a dtype of their own."""
+    return jax.tree.map(
+        lambda leaf: leaf if _is_real(leaf) else np.zeros(jnp.shape(leaf), jax.dtypes.float0), tree
+    )
+
+
+def _scaled(tangent: Params) -> tuple[Params, jax.Array]:
+    """The tangent at size 1, and its size; one of size 0 is left as it is."""
+    leaves = [leaf for leaf in jax.tree.leaves(tangent) if _is_real(leaf)]
+    size = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in leaves))
+    unit = jnp.where(size > 0, size, 1)
+    return jax.tree.map(lambda leaf: leaf / unit if _is_real(leaf) else leaf, tangent), size
+
+
+def _is_real(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -1,0 +1,268 @@
+"""The lecture's induction on any model and any update: base, step, and what follows from them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab import checks
+from initlab.keys import path_key
+from initlab.symmetry.arrays import permute, symmetric_part
+from initlab.symmetry.assertions import groups_differing
+from initlab.symmetry.groups import UnitGroup
+from initlab.symmetry.states import params_prefix, state_groups
+from initlab.types import Params
+
+__all__ = ["Induction", "Step", "check_induction"]
+
+Update = Callable[[Any, Any], Any]
+"""`(params, batch) -> params`, pure; params may be any state that holds them."""
+
+SETTLING = 2
+"""Updates that fill an optimizer's state before the step is tried on it."""
+
+
+class Step(NamedTuple):
+    """Whether an update commutes with the exchanges of a group: `u(pi p, b) = pi u(p, b)`.
+
+    Attributes:
+      error: the largest difference of the two sides over all draws, relative to the largest entry
+        of the leaf that it lies in.
+      place: that leaf.
+      tolerance: up to which error the two sides count as equal.
+      broken_by: how far apart one update of the given params, their units made alike first, sets
+        the units: the largest entry of the part that exchanges move.
+    """
+
+    error: float
+    place: str
+    tolerance: float
+    broken_by: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two sides are equal but for rounding."""
+        return self.error <= self.tolerance
+
+
+class Induction(NamedTuple):
+    """An induction over training steps, for each group of units.
+
+    Attributes:
+      base: whether all exchanges of the group leave the given params alone, to the last bit.
+      apart: the largest entry of the part of the given params that exchanges move; 0 at the base.
+      step: whether the update commutes with them.
+      dtype: in which the step was tried.
+    """
+
+    base: Mapping[str, bool]
+    apart: Mapping[str, float]
+    step: Mapping[str, Step]
+    dtype: np.dtype
+
+    @property
+    def symmetric(self) -> Mapping[str, bool]:
+        """The conclusion: the units of which groups stay alike for ever, in exact arithmetic."""
+        return {name: self.base[name] and self.step[name].holds for name in self.base}
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {self._tell(name)}" for name in self.base)
+
+    def _tell(self, name: str) -> str:
+        step = self.step[name]
+        commutes = f"the update commutes with exchanges (error {step.error:.1g}, {self.dtype})"
+        differs = (
+            f"the update does not commute with exchanges: {step.place} differs by {step.error:.2g} "
+            f"of its largest entry; alike units are {step.broken_by:.2g} apart after one update"
+        )
+        if self.symmetric[name]:
+            return f"symmetric for ever: the units are alike and {commutes}"
+        if self.base[name]:
+            return f"broken by the update: {differs}"
+        start = f"broken from the start: the units are {self.apart[name]:.2g} apart"
+        return f"{start}; {commutes if step.holds else differs}"
+
+
+def check_induction(
+    update: Update,
+    params: Params,
+    groups: Sequence[UnitGroup],
+    batch: Any,
+    *,
+    key: jax.Array | None = None,
+    draws: int = 8,
+    tolerance: float | None = None,
+) -> Induction:
+    """Base: `pi p = p`. Step: `u(pi p, b) = pi u(p, b)` for all p, b. Then `pi u^t(p) = u^t(p)`.
+
+    The base is read off the given params. The step is tried on random params, permutations and
+    batches, in float64 where the update takes it, else in the params' own dtype. Both together
+    prove that units stay alike under exact arithmetic; whether rounding keeps it is a question of
+    its own (`transverse_growth`).
+
+    Args:
+      update: a pure function `(params, batch) -> params`. What it carries along (an optimizer's
+        state, a step count) may stand beside the params in one pytree: exchanges permute every
+        subtree of it that is shaped like the params.
+      params: where training starts.
+      groups: the units, as `find_groups` finds them in the model.
+      batch: a pytree; its real numbers are jittered by their own standard deviation, integers and
+        keys are left as they are.
+      key: of the draws; `jax.random.key(0)` when absent.
+      draws: how many params, permutations and batches are tried.
+      tolerance: largest error that counts as rounding; eps^0.6 of the dtype when absent (4e-10 in
+        float64).
+
+    Returns:
+      An `Induction`; printed, it says what holds and what breaks it by how much.
+
+    Raises:
+      ValueError: if params do not fit the groups, or draws is under 1.
+
+    >>> from initlab.symmetry.groups import UnitAxis
+    >>> group = UnitGroup("hidden", 2, (UnitAxis("['w']", 0),))
+    >>> start = {"w": jnp.ones((2,))}
+    >>> print(check_induction(lambda p, b: {"w": 0.9 * p["w"]}, start, [group], None))
+    hidden: symmetric for ever: the units are alike and the update commutes with exchanges (error
+    0, float64)
+    """
+    checks.check_callable("update", update)
+    checks.check_count("draws", draws, 1)
+    carried = state_groups(params, groups)
+    key = jax.random.key(0) if key is None else key
+    base = {name: not differs for name, differs in groups_differing(params, carried).items()}
+    with jax.enable_x64(True):
+        double = _cast((params, batch), np.dtype(np.float64))
+        try:
+            jax.eval_shape(update, *double)
+            started, given = double
+        except (TypeError, ValueError):
+            # A model of a fixed dtype: its own error would come again below, if it is another.
+            started, given = params, batch
+        prefix = params_prefix(params, groups)
+        errors, apart, broken_by = _try_step(update, started, prefix, carried, given, key, draws)
+    dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(started) if _is_real(leaf)))
+    limit = float(jnp.finfo(dtype).eps ** 0.6) if tolerance is None else tolerance
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    steps = {}
+    for number, group in enumerate(groups):
+        worst = int(np.argmax(errors[number]))
+        steps[group.name] = Step(
+            float(errors[number, worst]), paths[worst], limit, float(broken_by[number])
+        )
+    return Induction(
+        base,
+        {group.name: float(each) for group, each in zip(groups, apart, strict=True)},
+        steps,
+        dtype,
+    )
+
+
+def _try_step(
+    update: Update,
+    params: Params,
+    prefix: str,
+    groups: Sequence[UnitGroup],
+    batch: Any,
+    key: jax.Array,
+    draws: int,
+) -> tuple[np.ndarray, list[jax.Array], list[jax.Array]]:
+    """Errors [groups, leaves], how far apart units are now, and after one update from alike."""
+    # Compiled once and called often; its neighbours are small.
+    update = jax.jit(update)
+
+    @jax.jit
+    def draw(key: jax.Array) -> tuple[Params, list[Any], list[jax.Array]]:
+        key, *keys = jax.random.split(key, 2 + SETTLING)
+        orders = [
+            jax.random.permutation(jax.random.fold_in(key, number), group.size)
+            for number, group in enumerate(groups)
+        ]
+        return _draw(key, params, prefix), [_jitter(each, batch) for each in keys], orders
+
+    @jax.jit
+    def exchange(state: Params, orders: list[jax.Array]) -> list[Params]:
+        return [permute(state, *each) for each in zip(groups, orders, strict=True)]
+
+    @jax.jit
+    def compare(ours: list[Params], theirs: list[Params]) -> jax.Array:
+        return jnp.stack([_differences(*each) for each in zip(ours, theirs, strict=True)])
+
+    @jax.jit
+    def apart(params: list[Params]) -> list[jax.Array]:
+        return [_apart(*each) for each in zip(params, groups, strict=True)]
+
+    errors = []
+    for each in jax.random.split(key, draws):
+        state, batches, orders = draw(each)
+        *settling, last = batches
+        for drawn in settling if prefix else []:
+            state = update(state, drawn)
+        ours = [update(exchanged, last) for exchanged in exchange(state, orders)]
+        errors.append(compare(ours, exchange(update(state, last), orders)))
+    alike = [update(symmetric_part(params, [group]), batch) for group in groups]
+    # A difference that is not a number is no agreement.
+    worst = np.max(np.nan_to_num(np.asarray(errors), nan=np.inf), axis=0)
+    return worst, apart([params] * len(groups)), apart(alike)
+
+
+def _draw(key: jax.Array, params: Params, prefix: str) -> Params:
+    def drawn(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+        name = jax.tree_util.keystr(path)
+        if not name.startswith(prefix) or not _is_real(leaf):
+            return leaf
+        normal = jax.random.normal(path_key(key, name), leaf.shape, leaf.dtype)
+        # A spread that neither saturates nor vanishes, whichever axis is the incoming one.
+        fan = max(leaf.shape[-2:]) if leaf.ndim > 1 else 4
+        return normal / np.sqrt(fan).astype(leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(drawn, params)
+
+
+def _jitter(key: jax.Array, batch: Any) -> Any:
+    def jittered(path: tuple[Any, ...], leaf: Any) -> Any:
+        if not _is_real(leaf):
+            return leaf
+        noise = jax.random.normal(path_key(key, jax.tree_util.keystr(path)), leaf.shape, leaf.dtype)
+        return leaf + jnp.std(leaf) * noise
+
+    return jax.tree_util.tree_map_with_path(jittered, batch)
+
+
+def _differences(ours: Params, theirs: Params) -> jax.Array:
+    """For each leaf the largest difference, relative to its largest entry."""
+
+    def difference(one: jax.Array, other: jax.Array) -> jax.Array:
+        if not _is_real(one):
+            return jnp.zeros((), jnp.float32)
+        largest = jnp.max(jnp.abs(other))
+        return (jnp.max(jnp.abs(one - other)) / jnp.where(largest > 0, largest, 1)).astype(
+            jnp.float32
+        )
+
+    return jnp.stack(jax.tree.leaves(jax.tree.map(difference, ours, theirs)))
+
+
+def _apart(params: Params, group: UnitGroup) -> jax.Array:
+    """The largest entry of what exchanges move."""
+    rest = jax.tree.map(_distance, params, symmetric_part(params, [group]))
+    return jnp.max(jnp.stack(jax.tree.leaves(rest)))
+
+
+def _distance(one: Any, other: Any) -> jax.Array:
+    if not _is_real(one):
+        return jnp.zeros((), jnp.float32)
+    return jnp.max(jnp.abs(one - other)).astype(jnp.float32)
+
+
+def _cast(tree: Any, dtype: np.dtype) -> Any:
+    def cast(leaf: Any) -> Any:
+        return jnp.asarray(leaf, dtype) if _is_real(leaf) else leaf
+
+    return jax.tree.map(cast, tree)
+
+
+def _is_real(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -1,0 +1,66 @@
+"""Ways for units to be alike: by their parameters, by what they compute, or but for a sign."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from initlab.symmetry.classes import row_classes, unit_classes
+from initlab.symmetry.groups import UnitGroup
+from initlab.types import Array, Params
+
+__all__ = ["UnitKinds", "unit_kinds"]
+
+
+class UnitKinds(NamedTuple):
+    """For each unit the number of the first unit that is like it, in three ways, each [size] int32.
+
+    Attributes:
+      exchangeable: their exchange leaves the parameters alone: no gradient can tell them apart.
+      identical: they compute the same activation on every example. Units with equal incoming and
+        unequal outgoing weights are identical, not exchangeable: their gradients differ.
+      mirrored: they compute the same activation or its negative. Under an odd activation, as tanh,
+        a unit whose incoming weights have the other sign is mirrored, not identical.
+    """
+
+    exchangeable: jax.Array
+    identical: jax.Array
+    mirrored: jax.Array
+
+
+def unit_kinds(
+    params: Params, group: UnitGroup, activations: Array, *, atol: float = 0.0
+) -> UnitKinds:
+    """Tells copies of a unit from units that only compute the same, and those from mirror images.
+
+    Args:
+      params: the params that the group lies in.
+      group: the units.
+      activations: what the units compute [..., size], over examples (and positions).
+      atol: largest difference of two numbers that still counts as equal; 0 means every bit.
+
+    Returns:
+      The labels; jit-able and vmap-able.
+
+    Raises:
+      ValueError: if params or activations do not fit the group.
+
+    >>> from initlab.symmetry.groups import UnitAxis
+    >>> group = UnitGroup("hidden", 3, (UnitAxis("['in']", 1), UnitAxis("['out']", 0)))
+    >>> params = {"in": jnp.asarray([[1.0, 1.0, -1.0]]), "out": jnp.asarray([[2.0], [3.0], [2.0]])}
+    >>> kinds = unit_kinds(params, group, jnp.tanh(jnp.ones((5, 1)) * params["in"]))
+    >>> [labels.tolist() for labels in kinds]
+    [[0, 1, 2], [0, 0, 2], [0, 0, 0]]
+    """
+    activations = jnp.asarray(activations)
+    if activations.ndim < 1 or activations.shape[-1] != group.size:
+        raise ValueError(
+            f"activations of group {group.name!r} must have shape [..., {group.size}], "
+            f"got {activations.shape}"
+        )
+    rows = activations.reshape(-1, group.size).T
+    return UnitKinds(
+        unit_classes(params, group, atol=atol),
+        row_classes(rows, atol=atol),
+        row_classes(rows, atol=atol, up_to_sign=True),
+    )
