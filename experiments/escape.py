@@ -51,7 +51,7 @@ def plain_mlp(sizes: tuple[int, ...], activation: Activation, *, dtype: Any) -> 
     def layers(params: Params, x: Array) -> dict[str, LayerState]:
         states, h = {}, jnp.asarray(x, dtype)
         for name, function in ordered.activations.items():
-            z = h @ params[name]["weight"] + params[name]["bias"]
+            z = h @ params[name]["weight"] + params[name]["bias"][None]
             h = function(z)
             states[name] = LayerState(z, h)
         return states

@@ -4,7 +4,7 @@ An array is a scalar, or has one entry for each layer, first layer first. The ke
 variable in the results.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -12,14 +12,16 @@ import jax.numpy as jnp
 
 from initlab.activations import max_slope, slope
 from initlab.symmetry import (
+    UnitGroup,
     class_spread,
     count_classes,
     mlp_groups,
     mlp_units,
     row_classes,
+    unit_classes,
     unit_rows,
 )
-from initlab.types import Batch, Network, Params
+from initlab.types import Batch, Network, Params, Probe
 
 __all__ = [
     "LONG_NAMES",
@@ -27,6 +29,7 @@ __all__ = [
     "accuracy",
     "dead_units",
     "distinct_units",
+    "effective_width",
     "gradient_norm",
     "loss",
     "saturation",
@@ -100,6 +103,35 @@ def distinct_units(network: Network, params: Params, batch: Batch) -> dict[str, 
     groups = (*mlp_groups(params), mlp_units(params)[-1])
     counts = [count_classes(row_classes(unit_rows(params, group))) for group in groups]
     return {"distinct_units": jnp.stack(counts)}
+
+
+def effective_width(groups: Sequence[UnitGroup]) -> Probe:
+    """A probe of any network: how many distinct units each group of exchangeable units has.
+
+    Args:
+      groups: the units, as `symmetry.find_groups(network.apply, params, x)` finds them.
+
+    Returns:
+      A probe that gives `effective_width: NAME`, an int32 scalar, for each group; a "/" in a
+      group's name becomes a ".".
+
+    >>> import numpy as np
+    >>> layers = {f"layer_{n}": {"weight": np.ones((2, 2)), "bias": np.ones(2)} for n in (1, 2)}
+    >>> probe = effective_width(mlp_groups(layers))
+    >>> {name: int(width) for name, width in probe(None, layers, None).items()}
+    {'effective_width: layer_1': 1}
+    """
+
+    def probe(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
+        del network, batch
+        return {
+            f"effective_width: {group.name.replace('/', '.')}": count_classes(
+                unit_classes(params, group)
+            )
+            for group in groups
+        }
+
+    return probe
 
 
 def unit_spread(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
