@@ -68,7 +68,7 @@ ARITHMETICS = {"ordered": initlab.networks.mlp, "plain": plain_mlp}
 
 def escape_run(
     network: Network, task: Task, *, steps: int, every: int, order_one: float
-) -> Callable[[Array, Array, Array], Escape]:
+) -> Callable[[jax.Array, jax.Array, jax.Array], Escape]:
     """Gradient descent from constant weights, with a difference between units planted.
 
     Args:
@@ -84,11 +84,12 @@ def escape_run(
     """
     groups = symmetry.mlp_groups(network.specs)
     dtype = network.specs["layer_1"]["weight"].dtype
+    measured_in = dtype if jnp.finfo(dtype).bits >= 32 else np.dtype(np.float32)
     update, loss_of = _update(network, task, dtype)
 
-    def run(constant: Array, perturbation: Array, learning_rate: Array) -> Escape:
+    def run(constant: jax.Array, perturbation: jax.Array, learning_rate: jax.Array) -> Escape:
         def spread_of(params: Params) -> jax.Array:
-            wide = jax.tree.map(lambda leaf: leaf.astype(jnp.promote_types(dtype, "f4")), params)
+            wide = jax.tree.map(lambda leaf: leaf.astype(measured_in), params)
             return _norm(symmetry.transverse_part(wide, groups))
 
         def step(carry: Any, number: jax.Array) -> tuple[Any, None]:
@@ -121,7 +122,9 @@ def escape_run(
         numbers = jnp.arange(1, steps + 1, dtype=jnp.int32).reshape(-1, every)
         (_, seen), (spreads, losses) = jax.lax.scan(snapshot, (start, seen), numbers)
         return Escape(
-            *seen,
+            seen.first_difference,
+            seen.first_spread,
+            seen.escape,
             jnp.concatenate([spread[None], spreads]),
             jnp.concatenate([loss_of(start)[None], losses]),
         )
@@ -131,7 +134,7 @@ def escape_run(
 
 def growth_of(
     network: Network, task: Task, *, steps: int
-) -> Callable[[Array, Array], symmetry.TransverseGrowth]:
+) -> Callable[[jax.Array, jax.Array], symmetry.TransverseGrowth]:
     """The prediction: how the planted difference grows, by the linearised update.
 
     Args:
@@ -146,7 +149,7 @@ def growth_of(
     dtype = network.specs["layer_1"]["weight"].dtype
     update, _ = _update(network, task, dtype)
 
-    def growth(constant: Array, learning_rate: Array) -> symmetry.TransverseGrowth:
+    def growth(constant: jax.Array, learning_rate: jax.Array) -> symmetry.TransverseGrowth:
         start = _start(network, constant, jnp.zeros((), dtype), groups)
         direction = _direction(network, groups)
         return symmetry.transverse_growth(
@@ -199,7 +202,7 @@ def _update(
     return update, loss
 
 
-def _start(network: Network, value: Array, perturbation: Array, groups: Any) -> Params:
+def _start(network: Network, value: jax.Array, perturbation: jax.Array, groups: Any) -> Params:
     def planted(p: jax.Array, d: jax.Array) -> jax.Array:
         return p + jnp.asarray(perturbation, p.dtype) * d.astype(p.dtype)
 

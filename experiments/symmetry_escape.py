@@ -153,18 +153,24 @@ def show(summary: dict) -> str:
     parts = [
         f"Units that start alike are said to have escaped when they are {summary['order_one']:g} "
         f"apart (Euclidean norm); {summary['steps']} steps.",
-        "",
-        "Differences planted, float64, the lab's layers, against the linearised update:",
-        report.format_table([_line(row, with_ratio=True) for row in planted]),
-        "",
-        f"Over all widths, {sum(agreed)} of {len(agreed)} such runs escape within {AGREED:.0%} of "
-        "the predicted step.",
-        "",
-        "No difference planted: what rounding alone does on this machine. `predicted` follows the "
-        "first difference",
-        "from the step at which it came.",
-        report.format_table([_line(row, with_ratio=False) for row in rounding]),
     ]
+    if planted:
+        parts += [
+            "",
+            "Differences planted, float64, the lab's layers, against the linearised update:",
+            report.format_table([_line(row, with_ratio=True) for row in planted]),
+            "",
+            f"Over all widths, {sum(agreed)} of {len(agreed)} such runs escape within {AGREED:.0%} "
+            "of the predicted step.",
+        ]
+    if rounding:
+        parts += [
+            "",
+            "Nothing planted: what rounding alone does on this machine. `predicted` follows the "
+            "first difference",
+            "from the step at which it came.",
+            report.format_table([_line(row, with_ratio=False) for row in rounding]),
+        ]
     return "\n".join(parts)
 
 

@@ -1,5 +1,6 @@
 """How far units that started alike are apart, against the step: measured and predicted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from initlab.figures.style import SERIES_COLORS, new_figure, ordered_colors
 
 __all__ = ["draw_escape"]
 
-STYLES: dict[str, Any] = {"ordered": "-", "plain": "--"}
+STYLES = ("-", "--", ":", "-.")
 
 
 def draw_escape(results: xarray.Dataset) -> Figure:
@@ -22,21 +23,21 @@ def draw_escape(results: xarray.Dataset) -> Figure:
         over (width, constant, training_step); attrs["order_one"].
 
     Returns:
-      The figure: a column for each constant, of the first width above and the last below.
+      The figure: a column for each constant; the first width above, all below.
     """
     constants = results["constant"].values
     figure = new_figure(5 * len(constants), 8.5)
     panels = figure.subplots(2, len(constants), squeeze=False, sharey="row")
     dtype = str(results["dtype"].values[-1])
-    narrow, wide = int(results["width"][0]), int(results["width"][-1])
+    narrow = int(results["width"][0])
     for column, constant in enumerate(constants):
         of = results.sel(constant=constant)
         _draw_planted(panels[0, column], of.isel(width=0).sel(dtype=dtype))
-        _draw_rounding(panels[1, column], of.isel(width=-1))
+        _draw_rounding(panels[1, column], of)
         panels[0, column].set_title(
             f"all weights {constant:g}: {narrow} units, {dtype}", fontsize=11
         )
-        panels[1, column].set_title(f"nothing planted: rounding alone, {wide} units", fontsize=11)
+        panels[1, column].set_title("nothing planted: rounding alone", fontsize=11)
         for axes in panels[:, column]:
             axes.axhline(results.attrs["order_one"], color="0.5", linewidth=0.8)
             axes.set_yscale("log")
@@ -51,7 +52,6 @@ def draw_escape(results: xarray.Dataset) -> Figure:
         title="planted",
         fontsize=8,
     )
-    panels[1, -1].legend(handles=_rounding_handles(results), fontsize=8)
     figure.suptitle(
         "A symmetric start is an unstable plane: a difference between units grows as the "
         "linearised update predicts,\nand whether rounding makes one depends on the dtype and on "
@@ -74,14 +74,32 @@ def _draw_planted(axes: Any, of: xarray.Dataset) -> None:
 
 
 def _draw_rounding(axes: Any, of: xarray.Dataset) -> None:
-    for color, dtype in zip(SERIES_COLORS, of["dtype"].values, strict=False):
-        for arithmetic in of["arithmetic"].values:
-            if 0 not in of["perturbation"].values:
-                continue
-            run = of.sel(dtype=dtype, arithmetic=arithmetic, perturbation=0)
-            spread = _positive(run["spread"].values)
-            axes.plot(of["step"], spread, STYLES[arithmetic], color=color, linewidth=2)
+    """A line for each run that rounding sets apart; the others are counted."""
     axes.set_ylim(1e-19, 30)
+    if 0 not in of["perturbation"].values:
+        return
+    runs = of["spread"].sel(perturbation=0)
+    alike = {str(name): 0 for name in of["arithmetic"].values}
+    for color, dtype in zip(SERIES_COLORS, of["dtype"].values, strict=False):
+        for arithmetic in alike:
+            for style, width in zip(STYLES, of["width"].values, strict=False):
+                spread = runs.sel(dtype=dtype, arithmetic=arithmetic, width=width).values
+                if not np.any(spread > 0):
+                    alike[arithmetic] += 1
+                    continue
+                label = f"{dtype}, {arithmetic}, {width} units"
+                axes.plot(of["step"], _positive(spread), style, color=color, label=label)
+    each = of.sizes["dtype"] * of.sizes["width"]
+    axes.set_xlim(of["step"].values[0], of["step"].values[-1])
+    axes.text(
+        0.02,
+        0.04,
+        "never apart: " + ", ".join(f"{count} of {each} {name}" for name, count in alike.items()),
+        transform=axes.transAxes,
+        fontsize=9,
+    )
+    if axes.lines:
+        axes.legend(fontsize=8, loc="upper left")
 
 
 def _positive(spread: np.ndarray) -> np.ndarray:
@@ -91,25 +109,8 @@ def _positive(spread: np.ndarray) -> np.ndarray:
 
 def _planted_handles(results: xarray.Dataset) -> list[Line2D]:
     planted = [each for each in results["perturbation"].values if each > 0]
-    colors = ordered_colors(len(planted))
+    colors: Sequence[Any] = ordered_colors(len(planted))
     return [
         Line2D([], [], color=color, linewidth=2, label=f"{size:g}")
         for color, size in zip(colors, planted, strict=True)
     ]
-
-
-def _rounding_handles(results: xarray.Dataset) -> list[Line2D]:
-    """Every run has a line in the legend; one that stays symmetric has none in the picture."""
-    handles = []
-    width = int(results["width"][-1])
-    for color, dtype in zip(SERIES_COLORS, results["dtype"].values, strict=False):
-        for arithmetic in results["arithmetic"].values:
-            label = f"{dtype}, {arithmetic}"
-            if 0 in results["perturbation"].values:
-                runs = results.sel(width=width, dtype=dtype, arithmetic=arithmetic, perturbation=0)
-                if not np.any(runs["spread"].values > 0):
-                    label += ": never apart"
-            handles.append(
-                Line2D([], [], color=color, linestyle=STYLES[arithmetic], linewidth=2, label=label)
-            )
-    return handles

@@ -122,17 +122,24 @@ def symmetric_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
 
 
 def _mean_over_exchanges(tensor: jax.Array) -> jax.Array:
+    """Means are taken of differences from the first unit, so that alike units keep their bits."""
     size, names = tensor.shape[0], tensor.ndim - 1
     if names == 1:
-        return jnp.broadcast_to(jnp.mean(tensor, axis=0, keepdims=True), tensor.shape)
+        first = tensor[:1]
+        mean = first + jnp.mean(tensor - first, axis=0, keepdims=True)
+        return jnp.broadcast_to(mean, tensor.shape)
     if names > 2:
         raise ValueError(f"a leaf has its units on {names} axes; at most 2 can be averaged over")
     # Pairs of one unit with itself go to such pairs, pairs of two to pairs of two.
-    units = jnp.arange(size)
-    own = jnp.mean(tensor[units, units], axis=0)
-    total = jnp.sum(tensor, axis=(0, 1)) - size * own
-    others = jnp.broadcast_to(total / (size * (size - 1)), tensor.shape)
-    return others.at[units, units].set(jnp.broadcast_to(own, (size, *own.shape)))
+    is_own = jnp.eye(size, dtype=bool)[:, :, None]
+    means = []
+    for first, pairs, count in (
+        (tensor[:1, :1], is_own, size),
+        (tensor[:1, 1:2], ~is_own, size * (size - 1)),
+    ):
+        difference = jnp.where(pairs, tensor - first, 0)
+        means.append(first + jnp.sum(difference, axis=(0, 1), keepdims=True) / count)
+    return jnp.where(is_own, *means)
 
 
 def _by_path(group: UnitGroup) -> dict[str, list[UnitAxis]]:

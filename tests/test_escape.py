@@ -1,0 +1,139 @@
+"""Escape from a symmetric start: the runs, the prediction, the table and the picture."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray
+from matplotlib.figure import Figure
+
+import initlab
+from experiments import escape, symmetry_escape
+from initlab import figures
+
+STEPS, EVERY, RATE = 300, 50, 1.2
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A width of 4 in float64: growth, and runs with differences planted."""
+    with jax.enable_x64(True):
+        task = initlab.tasks.flower()
+        task = initlab.tasks.from_arrays(task.x[::8], task.y[::8])
+        network = initlab.networks.mlp((2, 4, 1), jnp.tanh, dtype=jnp.float64)
+        growth = escape.growth_of(network, task, steps=STEPS)
+        run = escape.escape_run(network, task, steps=STEPS, every=EVERY, order_one=0.1)
+        planted = np.array([0.0, 1e-8, 1e-5])
+        yield (
+            jax.device_get(jax.jit(growth)(0.01, RATE).log_growth),
+            planted,
+            jax.device_get(jax.jit(jax.vmap(run, (None, 0, None)))(0.01, planted, RATE)),
+        )
+
+
+def test_planted_differences_escape_when_predicted(small):
+    growth, planted, runs = small
+    assert runs.escape[0] == runs.first_difference[0] == -1
+    assert runs.spread[0].max() == 0
+    for size, escaped in zip(planted[1:], runs.escape[1:], strict=True):
+        predicted = escape.predicted_escape(growth, size, 0.1)
+        assert 0 < predicted < STEPS
+        assert abs(escaped - predicted) <= 0.15 * predicted
+    np.testing.assert_allclose(runs.spread[1:, 0], planted[1:], rtol=1e-3)
+    assert (runs.first_difference[1:] == 0).all()
+
+
+def test_the_plain_network_is_the_lab_s_but_for_the_order_of_sums():
+    with jax.enable_x64(True):
+        networks = [
+            make((3, 5, 4, 2), jnp.tanh, dtype=jnp.float64) for make in escape.ARITHMETICS.values()
+        ]
+        rng = np.random.default_rng(0)
+        params = initlab.initialize(
+            jax.random.key(0), networks[0].specs, initlab.initializers.normal(1.0)
+        )
+        x = rng.standard_normal((7, 3))
+        outputs = [network.apply(params, x) for network in networks]
+        np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-12)
+        states = [network.layers(params, x) for network in networks]
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), *states)
+
+
+def test_a_difference_that_comes_later_grows_from_then_on():
+    growth = np.array([0.0, 1.0, 3.0, 4.0, 8.0])
+    assert escape.predicted_escape(growth, np.exp(-3.0), 1.0) == 2
+    assert escape.predicted_escape(growth, np.exp(-3.0), 1.0, since=1) == 3
+    assert escape.predicted_escape(growth, np.exp(-9.0), 1.0) == -1
+    assert escape.predicted_escape(growth, 0.0, 1.0) == -1
+
+
+def row(**changes):
+    return {
+        "dtype": "float64",
+        "arithmetic": "ordered",
+        "width": 2,
+        "constant": 0.1,
+        "perturbation": 1e-6,
+        "first_difference": 0,
+        "escape": 100,
+        "predicted": 100,
+        "loss_start": 0.7,
+        "loss_end": 0.3,
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({}, 0),
+        ({"escape": 115}, 0),
+        ({"escape": 116}, 1),
+        ({"escape": -1}, 1),
+        ({"escape": -1, "predicted": -1}, 0),
+        ({"escape": 200, "dtype": "float32"}, 0),
+        ({"escape": 200, "perturbation": 1e-12}, 0),
+        ({"escape": 200, "arithmetic": "plain"}, 0),
+    ],
+)
+def test_the_verdict_is_held_to_planted_differences_in_float64(changes, code):
+    summary = {"rows": [row(**changes)], "order_one": 0.1, "steps": 200}
+    assert symmetry_escape.verdict(summary) == code
+    said = symmetry_escape.show(summary)
+    is_held = not changes.keys() & {"dtype", "perturbation", "arithmetic"}
+    assert (f"{1 - code} of 1 such runs" in said) == is_held
+
+
+def test_the_picture_has_a_column_for_each_constant(small):
+    growth, planted, runs = small
+    shape = (1, 1, 1, 1)
+    results = xarray.Dataset(
+        {
+            "spread": (
+                ("dtype", "arithmetic", "width", "constant", "perturbation", "step"),
+                runs.spread.reshape(*shape, *runs.spread.shape),
+            ),
+            "log_growth": (("width", "constant", "training_step"), growth[None, None]),
+        },
+        coords={
+            "dtype": ["float64"],
+            "arithmetic": ["ordered"],
+            "width": [4],
+            "constant": [0.01],
+            "perturbation": planted,
+            "step": np.arange(0, STEPS + 1, EVERY),
+            "training_step": np.arange(STEPS + 1),
+        },
+        attrs={"order_one": 0.1},
+    )
+    figure = figures.draw_escape(results)
+    assert isinstance(figure, Figure)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == [
+        "all weights 0.01: 4 units, float64",
+        "nothing planted: rounding alone",
+    ]
+    drawn = figure.axes[0].lines
+    # Two runs, two predictions, the line of escape.
+    assert len(drawn) == 5
+    (said,) = figure.axes[1].texts
+    assert said.get_text() == "never apart: 1 of 1 ordered"
