@@ -34,13 +34,25 @@ Activation = Callable[[Any], jax.Array]
 
 
 class Role(enum.Enum):
-    """What a parameter does in its network; initializers choose by it."""
+    """What a parameter does in its network; initializers choose by it.
+
+    Attributes:
+      WEIGHT: a layer's weights.
+      BIAS: what is added to each unit, also by a normalisation layer.
+      READOUT: the last layer's weights.
+      EMBEDDING: vectors looked up by token or by position.
+      NORM_SCALE: the scale of a normalisation layer.
+      RESIDUAL: the last weights of a residual branch, whose output is added to the stream.
+      GATE: a scalar that multiplies a residual branch.
+    """
 
     WEIGHT = "weight"
     BIAS = "bias"
     READOUT = "readout"
     EMBEDDING = "embedding"
     NORM_SCALE = "norm_scale"
+    RESIDUAL = "residual"
+    GATE = "gate"
 
 
 @dataclasses.dataclass(frozen=True)

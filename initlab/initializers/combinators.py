@@ -20,6 +20,8 @@ def by_role(
     readout: Initializer | None = None,
     embedding: Initializer | None = None,
     norm_scale: Initializer | None = None,
+    residual: Initializer | None = None,
+    gate: Initializer | None = None,
 ) -> Initializer:
     """Each parameter by what it does in the network.
 
@@ -29,6 +31,8 @@ def by_role(
       readout: for the last layer's weights; as `weight` when absent.
       embedding: for embeddings; as `weight` when absent.
       norm_scale: for the scales of normalisation layers; ones when absent.
+      residual: for the last weights of residual branches; as `weight` when absent.
+      gate: for the scalars that multiply residual branches; ones when absent.
 
     Returns:
       The initializer.
@@ -46,6 +50,8 @@ def by_role(
         Role.READOUT: weight if readout is None else readout,
         Role.EMBEDDING: weight if embedding is None else embedding,
         Role.NORM_SCALE: ones() if norm_scale is None else norm_scale,
+        Role.RESIDUAL: weight if residual is None else residual,
+        Role.GATE: ones() if gate is None else gate,
     }
     for role, initializer in table.items():
         checks.check_callable(role.value, initializer)
