@@ -37,20 +37,24 @@ class Role(enum.Enum):
     """What a parameter does in its network; initializers choose by it.
 
     Attributes:
-      WEIGHT: a layer's weights.
-      BIAS: what is added to each unit, also by a normalisation layer.
+      WEIGHT: weights between hidden layers.
+      BIAS: what is added to each unit.
+      INPUT: the weights that the data meet first.
       READOUT: the last layer's weights.
-      EMBEDDING: vectors looked up by token or by position.
+      EMBEDDING: vectors looked up by token or by position; their fan_in is 1.
       NORM_SCALE: the scale of a normalisation layer.
+      NORM_BIAS: what a normalisation layer adds.
       RESIDUAL: the last weights of a residual branch, whose output is added to the stream.
       GATE: a scalar that multiplies a residual branch.
     """
 
     WEIGHT = "weight"
     BIAS = "bias"
+    INPUT = "input"
     READOUT = "readout"
     EMBEDDING = "embedding"
     NORM_SCALE = "norm_scale"
+    NORM_BIAS = "norm_bias"
     RESIDUAL = "residual"
     GATE = "gate"
 

@@ -17,9 +17,11 @@ def by_role(
     weight: Initializer,
     *,
     bias: Initializer | None = None,
+    input: Initializer | None = None,
     readout: Initializer | None = None,
     embedding: Initializer | None = None,
     norm_scale: Initializer | None = None,
+    norm_bias: Initializer | None = None,
     residual: Initializer | None = None,
     gate: Initializer | None = None,
 ) -> Initializer:
@@ -28,9 +30,11 @@ def by_role(
     Args:
       weight: for weights.
       bias: for biases; zeros when absent: a bias has no symmetry problem.
+      input: for the first layer's weights; as `weight` when absent.
       readout: for the last layer's weights; as `weight` when absent.
       embedding: for embeddings; as `weight` when absent.
       norm_scale: for the scales of normalisation layers; ones when absent.
+      norm_bias: for what normalisation layers add; zeros when absent.
       residual: for the last weights of residual branches; as `weight` when absent.
       gate: for the scalars that multiply residual branches; ones when absent.
 
@@ -47,9 +51,11 @@ def by_role(
     table = {
         Role.WEIGHT: weight,
         Role.BIAS: zeros() if bias is None else bias,
+        Role.INPUT: weight if input is None else input,
         Role.READOUT: weight if readout is None else readout,
         Role.EMBEDDING: weight if embedding is None else embedding,
         Role.NORM_SCALE: ones() if norm_scale is None else norm_scale,
+        Role.NORM_BIAS: zeros() if norm_bias is None else norm_bias,
         Role.RESIDUAL: weight if residual is None else residual,
         Role.GATE: ones() if gate is None else gate,
     }
