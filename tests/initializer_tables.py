@@ -57,6 +57,7 @@ SWEPT = {
     "uniform": (I.uniform, True),
     "orthogonal": (I.orthogonal, True),
     "identity": (I.identity, True),
+    "zero_hadamard": (I.zero_hadamard, True),
     "sparse": (lambda std: I.sparse(3, std), True),
     "scaled": (lambda factor: I.scaled(I.unit_uniform, factor), True),
     "variance_scaling": (I.variance_scaling, False),
@@ -70,7 +71,7 @@ ALL = {
     "by_role": I.by_role(I.unit_normal),
     "by_path": I.by_path({"*": I.unit_normal}),
 }
-DETERMINISTIC = {"constant(0.5)", "identity(0.5)", "zeros", "ones"}
+DETERMINISTIC = {"constant(0.5)", "identity(0.5)", "zero_hadamard(0.5)", "zeros", "ones"}
 # The QR decomposition behind it knows no half precision.
 NO_HALF_PRECISION = {"orthogonal(0.5)"}
 

@@ -28,6 +28,7 @@ BAD_NUMBERS = [
 NUMBERS = {
     "constant": (I.constant, "value", True),
     "identity": (I.identity, "gain", True),
+    "zero_hadamard": (I.zero_hadamard, "gain", True),
     "scaled": (lambda factor: I.scaled(I.zeros(), factor), "factor", True),
     "normal": (I.normal, "std", False),
     "truncated_normal": (I.truncated_normal, "std", False),
@@ -106,12 +107,17 @@ def test_traced_arrays_are_no_numbers():
             r"orthogonal wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
         ),
         (
+            lambda: I.zero_hadamard()(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
+            ValueError,
+            r"zero_hadamard wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
+        ),
+        (
             lambda: I.sparse()(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
             ValueError,
             r"sparse wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
         ),
         (
-            lambda: I.identity()(KEY, ParamSpec((3, 2, 2), 6, 2, path="conv/weight")),
+            lambda: I.identity()(KEY, weight_spec(3, 2, 2, path="conv/weight")),
             ValueError,
             r"identity wants a matrix, got shape \(3, 2, 2\) for 'conv/weight'",
         ),

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.initializers.schemes import ones, zeros
-from initlab.types import Initializer, ParamSpec, Role
+from initlab.initializers.distributions import ones, zeros
+from initlab.types import Initializer, Number, ParamSpec, Role
 
 __all__ = ["by_path", "by_role", "choice", "scaled"]
 
@@ -100,7 +100,7 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
     return init
 
 
-def scaled(initializer: Initializer, factor: float | jax.Array) -> Initializer:
+def scaled(initializer: Initializer, factor: Number) -> Initializer:
     """`w = factor * initializer(key, spec)`.
 
     Args:
