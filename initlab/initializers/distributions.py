@@ -110,27 +110,35 @@ def normal(std: Number) -> Initializer:
     return init
 
 
-def truncated_normal(std: Number) -> Initializer:
-    """`w ~ N(0, std^2)` truncated to [-2 std, 2 std]; the draw's own std is 0.8796 std.
+def truncated_normal(std: Number, lower: Number = -2.0, upper: Number = 2.0) -> Initializer:
+    """`w ~ N(0, std^2)` truncated to [lower std, upper std]; cut at two, its own std is 0.8796 std.
 
     Args:
       std: standard deviation before truncation, at least 0; may be traced.
+      lower: the least value, in units of std; may be traced.
+      upper: the largest value, in units of std; may be traced.
 
     Returns:
       The initializer.
 
     Raises:
-      TypeError: if std is not a number.
-      ValueError: if std is negative, NaN or infinite.
+      TypeError: if one of them is not a number.
+      ValueError: if one is NaN or infinite, std negative, or lower not under upper.
 
     >>> w = truncated_normal(1.0)(jax.random.key(0), ParamSpec((1000,), 1, 1))
     >>> bool(abs(w).max() <= 2)
     True
     """
     checks.check_scale("std", std)
+    checks.check_number("lower", lower)
+    checks.check_number("upper", upper)
+    if all(map(checks.is_concrete, (lower, upper))) and not lower < upper:
+        raise ValueError(f"lower must be under upper, got {lower} and {upper}")
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        return unit_truncated_normal(key, spec) * jnp.asarray(TRUNCATED_STD * std, spec.dtype)
+        low, high = (jnp.asarray(bound, spec.dtype) for bound in (lower, upper))
+        unit = jax.random.truncated_normal(key, low, high, spec.shape, spec.dtype)
+        return unit * jnp.asarray(std, spec.dtype)
 
     return init
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.types import ParamSpec
 
-__all__ = ["at_centre", "fan_avg", "fan_in", "fan_out", "kernel_shape"]
+__all__ = ["at_centre", "check_window", "fan_avg", "fan_in", "fan_out", "kernel_shape"]
 
 
 def fan_in(spec: ParamSpec) -> float:
@@ -54,6 +54,15 @@ def kernel_shape(name: str, spec: ParamSpec) -> tuple[tuple[int, ...], int, int]
         if (inputs, units) == (spec.fan_in, spec.fan_out):
             return (), inputs, units
     return spec.shape[:-2], spec.shape[-2], spec.shape[-1]
+
+
+def check_window(name: str, spec: ParamSpec, window: tuple[int, ...]) -> None:
+    """Raises ValueError unless the weight is a convolution's, of a window of any size."""
+    if not window:
+        raise ValueError(
+            f"{name} wants a convolution's weights [*window, inputs, units], got shape "
+            f"{spec.shape} for {spec.path!r}"
+        )
 
 
 def at_centre(matrix: jax.Array, window: tuple[int, ...]) -> jax.Array:

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.initializers.fans import at_centre, kernel_shape
+from initlab.initializers.fans import at_centre, check_window, kernel_shape
 from initlab.types import Initializer, Number, ParamSpec
 
-__all__ = ["identity", "zero_hadamard"]
+__all__ = ["dirac", "identity", "zero_hadamard"]
 
 
 def identity(gain: Number = 1.0) -> Initializer:
@@ -37,6 +37,45 @@ def identity(gain: Number = 1.0) -> Initializer:
             raise ValueError(f"identity wants a matrix, got shape {spec.shape} for {spec.path!r}")
         matrix = jnp.eye(inputs, units, dtype=spec.dtype) * jnp.asarray(gain, spec.dtype)
         return matrix.reshape(spec.shape)
+
+    return init
+
+
+def dirac(gain: Number = 1.0, *, groups: int = 1) -> Initializer:
+    """`w[centre, i, j] = gain` where i = j, else 0: a convolution that copies its input.
+
+    Args:
+      gain: the value; may be traced.
+      groups: into how many groups the channels fall; unit j copies input j of its own group.
+
+    Returns:
+      The initializer of a convolution's weights [*window, inputs of a group, units].
+
+    Raises:
+      TypeError: if gain is not a number or groups not an integer.
+      ValueError: if gain is NaN or infinite or groups under 1; when drawn, if the spec is not a
+        convolution's, or its units do not fall into so many groups.
+
+    Source: Zagoruyko and Komodakis 2017, DiracNets, arXiv:1706.00388.
+
+    >>> w = dirac()(jax.random.key(0), ParamSpec((3, 2, 2), 6, 6))
+    >>> w[1].tolist(), float(abs(w[0]).max())
+    ([[1.0, 0.0], [0.0, 1.0]], 0.0)
+    """
+    checks.check_number("gain", gain)
+    checks.check_count("groups", groups, 1)
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        del key
+        window, inputs, units = kernel_shape("dirac", spec)
+        check_window("dirac", spec, window)
+        if units % groups:
+            raise ValueError(
+                f"dirac wants units in {groups} equal groups, got shape {spec.shape} for "
+                f"{spec.path!r}"
+            )
+        matrix = jnp.tile(jnp.eye(inputs, units // groups, dtype=spec.dtype), groups)
+        return at_centre(matrix * jnp.asarray(gain, spec.dtype), window)
 
     return init
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.initializers.distributions import normal
+from initlab.initializers.fans import kernel_shape
 from initlab.types import Initializer, Number, ParamSpec
 
 __all__ = ["sparse"]
@@ -18,7 +19,8 @@ def sparse(nonzero: int = 15, std: Number = 1.0) -> Initializer:
       std: standard deviation of the weights that are not zero; may be traced.
 
     Returns:
-      The initializer; units are the last axis, the others are flattened.
+      The initializer; units are the last axis, the others are flattened, except in an attention
+      weight, which is split where its fans say.
 
     Raises:
       TypeError: if nonzero is not an integer or std not a number.
@@ -35,9 +37,9 @@ def sparse(nonzero: int = 15, std: Number = 1.0) -> Initializer:
     checks.check_scale("std", std)
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        checks.check_rank_at_least("sparse", spec, 2)
+        _, _, units = kernel_shape("sparse", spec)
         key_weights, key_places = jax.random.split(key)
-        weights = normal(std)(key_weights, spec).reshape(-1, spec.shape[-1])
+        weights = normal(std)(key_weights, spec).reshape(-1, units)
         inputs = weights.shape[0]
         order = jnp.broadcast_to(jnp.arange(inputs)[:, None], weights.shape)
         rank = jax.random.permutation(key_places, order, axis=0, independent=True)
