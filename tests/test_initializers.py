@@ -126,12 +126,22 @@ def test_variance_scaling_is_that_of_jax(ours, theirs, fan):
         (I.lecun_uniform(), jax_initializers.lecun_uniform()),
         (I.orthogonal(1.3), jax_initializers.orthogonal(1.3)),
         (I.constant(0.2), jax_initializers.constant(0.2)),
+        # Jax's he_normal and its kin are truncated: ours are Gaussian, as in the papers.
+        (
+            I.variance_scaling(2.0, I.fan_in, I.unit_truncated_normal),
+            jax_initializers.he_normal(),
+        ),
+        # Jax's uniform begins at 0.
+        (I.shifted(I.uniform(0.1), 0.1), jax_initializers.uniform(0.2)),
     ],
-    ids=["normal", "truncated_normal", "glorot", "he", "lecun", "orthogonal", "constant"],
+    ids=[
+        *("normal", "truncated_normal", "glorot", "he", "lecun", "orthogonal", "constant"),
+        *("he_normal", "from 0"),
+    ],
 )
 def test_schemes_that_jax_has_are_those_of_jax(ours, theirs):
-    # Jax's he_normal and its kin are truncated: ours are Gaussian, as in the papers.
-    np.testing.assert_allclose(ours(KEY, weight_spec(*SMALL)), theirs(KEY, SMALL), rtol=1e-6)
+    got, want = ours(KEY, weight_spec(*SMALL)), theirs(KEY, SMALL)
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=5e-8)
 
 
 @pytest.mark.parametrize("gain", [1.0, math.sqrt(2), 0.0, 5.0])
