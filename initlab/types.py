@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Array = jax.Array | np.ndarray
-Number = float | jax.Array
+Number = float | Array
 """One real number, which may be traced."""
 
 Params = Any
