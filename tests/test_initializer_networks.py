@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from initializer_tables import KEY, RANDOM, TRUNCATED_STD, draw_wide, in_role, weight_spec
+from initializer_tables import KEY, TRUNCATED_STD, draw_wide, in_role, weight_spec
 
 from initlab import initializers as I  # noqa: N812
 from initlab import theory
@@ -100,22 +100,20 @@ def test_critical_of_relu_is_he_and_wants_no_biases():
         I.critical(jax.nn.relu, 0.1)
 
 
-@pytest.mark.parametrize(("lower", "upper"), [(-1.0, 1.0), (0.0, 3.0), (-4.0, -0.5)])
-def test_a_truncated_normal_has_the_bounds_it_is_given(lower, upper):
-    spec = weight_spec(600, 400)
-    w = draw_wide(I.truncated_normal(0.5, lower, upper), spec)
-    assert w.min() >= 0.5 * lower * (1 + 1e-6 * np.sign(lower))
-    assert w.max() <= 0.5 * upper * (1 + 1e-6 * np.sign(upper))
-    # Inside them it is the Gaussian: rejecting its draws outside gives the same moments.
-    z = np.random.RandomState(0).randn(10**6) * 0.5
-    z = z[(z >= 0.5 * lower) & (z <= 0.5 * upper)]
-    error = np.hypot(w.std() / np.sqrt(w.size), z.std() / np.sqrt(z.size))
-    assert abs(w.mean() - z.mean()) < 5 * error
-    np.testing.assert_allclose(w.std(), z.std(), rtol=0.02)
+def test_a_truncated_normal_has_the_bounds_it_is_given():
+    spec = weight_spec(300, 200)
     traced = jax.jit(lambda low, high: I.truncated_normal(0.5, low, high)(KEY, spec))
-    np.testing.assert_allclose(
-        traced(lower, upper), I.truncated_normal(0.5, lower, upper)(KEY, spec), rtol=1e-6
-    )
+    normal = np.random.RandomState(0).randn(10**6) * 0.5
+    for lower, upper in ((-1.0, 1.0), (0.0, 3.0), (-4.0, -0.5)):
+        w = draw_wide(I.truncated_normal(0.5, lower, upper), spec)
+        np.testing.assert_allclose(traced(lower, upper), w, rtol=1e-5, atol=1e-6)
+        assert 0.5 * lower - 1e-6 <= w.min()
+        assert w.max() <= 0.5 * upper + 1e-6
+        # Inside them it is the Gaussian: rejecting its draws outside gives the same moments.
+        z = normal[(normal >= 0.5 * lower) & (normal <= 0.5 * upper)]
+        error = np.hypot(w.std() / np.sqrt(w.size), z.std() / np.sqrt(z.size))
+        assert abs(w.mean() - z.mean()) < 5 * error
+        np.testing.assert_allclose(w.std(), z.std(), rtol=0.02)
 
 
 def test_shifted_gives_another_mean_and_intervals_that_are_not_symmetric():
@@ -125,11 +123,3 @@ def test_shifted_gives_another_mean_and_intervals_that_are_not_symmetric():
     assert 1 - 1e-3 < w.max() <= 1
     unit = draw_wide(I.unit_normal, spec)
     np.testing.assert_allclose(draw_wide(I.shifted(I.unit_normal, -3.0), spec), unit - 3, atol=1e-6)
-
-
-def test_every_role_of_a_whole_network_is_served():
-    schemes = {name.partition(":")[0] for name in RANDOM if ":" in name}
-    for name in schemes:
-        for role in Role:
-            draw = draw_wide(in_role(role, RANDOM[name][0]), ParamSpec((4, 6), 4, 6))
-            assert np.isfinite(draw).all(), (name, role)
