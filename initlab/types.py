@@ -16,6 +16,7 @@ __all__ = [
     "Initializer",
     "LayerState",
     "Network",
+    "Number",
     "Objective",
     "ParamSpec",
     "Params",
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 Array = jax.Array | np.ndarray
+Number = float | Array
+"""One real number, which may be traced."""
+
 Params = Any
 """A pytree of arrays, shaped like the network's specs."""
 
@@ -34,13 +38,29 @@ Activation = Callable[[Any], jax.Array]
 
 
 class Role(enum.Enum):
-    """What a parameter does in its network; initializers choose by it."""
+    """What a parameter does in its network; initializers choose by it.
+
+    Attributes:
+      WEIGHT: weights between hidden layers.
+      BIAS: what is added to each unit.
+      INPUT: the weights that the data meet first.
+      READOUT: the last layer's weights.
+      EMBEDDING: vectors looked up by token or by position; their fan_in is 1.
+      NORM_SCALE: the scale of a normalisation layer.
+      NORM_BIAS: what a normalisation layer adds.
+      RESIDUAL: the last weights of a residual branch, whose output is added to the stream.
+      GATE: a scalar that multiplies a residual branch.
+    """
 
     WEIGHT = "weight"
     BIAS = "bias"
+    INPUT = "input"
     READOUT = "readout"
     EMBEDDING = "embedding"
     NORM_SCALE = "norm_scale"
+    NORM_BIAS = "norm_bias"
+    RESIDUAL = "residual"
+    GATE = "gate"
 
 
 @dataclasses.dataclass(frozen=True)

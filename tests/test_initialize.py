@@ -32,13 +32,17 @@ def test_by_role_serves_every_role():
     [
         (Role.WEIGHT, 7),
         (Role.BIAS, 0),
+        (Role.INPUT, 7),
         (Role.READOUT, 7),
         (Role.EMBEDDING, 7),
         (Role.NORM_SCALE, 1),
+        (Role.NORM_BIAS, 0),
+        (Role.RESIDUAL, 7),
+        (Role.GATE, 1),
     ],
 )
 def test_by_role_has_a_default_for_each(role, value):
-    assert {*Role} == {Role.WEIGHT, Role.BIAS, Role.READOUT, Role.EMBEDDING, Role.NORM_SCALE}
+    assert len(Role) == 9
     draw = I.by_role(I.constant(7.0))(KEY, weight_spec(2, 3, role=role))
     np.testing.assert_array_equal(draw, np.full((2, 3), value))
 

@@ -172,7 +172,7 @@ def test_the_specs_tell_shapes_fans_and_roles():
     dtype = np.dtype(np.float64)
     assert specs == {
         "layer_1": {
-            "weight": ParamSpec((3, 129), 3, 129, Role.WEIGHT, dtype),
+            "weight": ParamSpec((3, 129), 3, 129, Role.INPUT, dtype),
             "bias": ParamSpec((129,), 3, 129, Role.BIAS, dtype),
         },
         "layer_2": {
@@ -183,6 +183,8 @@ def test_the_specs_tell_shapes_fans_and_roles():
     logistic = networks.mlp((2, 1), jnp.tanh)
     assert logistic.specs["layer_1"]["weight"].role is Role.READOUT
     assert logistic.specs["layer_1"]["weight"].dtype == np.float32
+    deep = networks.mlp((2, 3, 3, 1), jnp.tanh).specs.values()
+    assert [layer["weight"].role for layer in deep] == [Role.INPUT, Role.WEIGHT, Role.READOUT]
 
 
 def test_the_activations_are_the_layers_own():

@@ -7,28 +7,36 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.initializers.schemes import ones, zeros
-from initlab.types import Initializer, ParamSpec, Role
+from initlab.initializers.distributions import ones, zeros
+from initlab.types import Initializer, Number, ParamSpec, Role
 
-__all__ = ["by_path", "by_role", "choice", "scaled"]
+__all__ = ["by_path", "by_role", "choice", "scaled", "shifted"]
 
 
 def by_role(
     weight: Initializer,
     *,
     bias: Initializer | None = None,
+    input: Initializer | None = None,
     readout: Initializer | None = None,
     embedding: Initializer | None = None,
     norm_scale: Initializer | None = None,
+    norm_bias: Initializer | None = None,
+    residual: Initializer | None = None,
+    gate: Initializer | None = None,
 ) -> Initializer:
     """Each parameter by what it does in the network.
 
     Args:
       weight: for weights.
       bias: for biases; zeros when absent: a bias has no symmetry problem.
+      input: for the first layer's weights; as `weight` when absent.
       readout: for the last layer's weights; as `weight` when absent.
       embedding: for embeddings; as `weight` when absent.
       norm_scale: for the scales of normalisation layers; ones when absent.
+      norm_bias: for what normalisation layers add; zeros when absent.
+      residual: for the last weights of residual branches; as `weight` when absent.
+      gate: for the scalars that multiply residual branches; ones when absent.
 
     Returns:
       The initializer.
@@ -43,9 +51,13 @@ def by_role(
     table = {
         Role.WEIGHT: weight,
         Role.BIAS: zeros() if bias is None else bias,
+        Role.INPUT: weight if input is None else input,
         Role.READOUT: weight if readout is None else readout,
         Role.EMBEDDING: weight if embedding is None else embedding,
         Role.NORM_SCALE: ones() if norm_scale is None else norm_scale,
+        Role.NORM_BIAS: zeros() if norm_bias is None else norm_bias,
+        Role.RESIDUAL: weight if residual is None else residual,
+        Role.GATE: ones() if gate is None else gate,
     }
     for role, initializer in table.items():
         checks.check_callable(role.value, initializer)
@@ -88,7 +100,7 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
     return init
 
 
-def scaled(initializer: Initializer, factor: float | jax.Array) -> Initializer:
+def scaled(initializer: Initializer, factor: Number) -> Initializer:
     """`w = factor * initializer(key, spec)`.
 
     Args:
@@ -110,6 +122,32 @@ def scaled(initializer: Initializer, factor: float | jax.Array) -> Initializer:
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) * jnp.asarray(factor, spec.dtype)
+
+    return init
+
+
+def shifted(initializer: Initializer, offset: Number) -> Initializer:
+    """`w = initializer(key, spec) + offset`: another mean, or an interval that is not symmetric.
+
+    Args:
+      initializer: what is shifted.
+      offset: any finite number; may be traced.
+
+    Returns:
+      The initializer.
+
+    Raises:
+      TypeError: if initializer is not callable, or offset is not a number.
+      ValueError: if offset is NaN or infinite.
+
+    >>> shifted(ones(), 0.5)(jax.random.key(0), ParamSpec((2,), 1, 2)).tolist()
+    [1.5, 1.5]
+    """
+    checks.check_callable("initializer", initializer)
+    checks.check_number("offset", offset)
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        return initializer(key, spec) + jnp.asarray(offset, spec.dtype)
 
     return init
 

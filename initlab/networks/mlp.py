@@ -54,7 +54,7 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
     names = [f"layer_{number}" for number in range(1, len(sizes))]
     activations = dict.fromkeys(names[:-1], activation) | {names[-1]: identity}
     specs = {
-        name: _layer_specs(fan_in, fan_out, name == names[-1], np.dtype(dtype))
+        name: _layer_specs(fan_in, fan_out, _role_of(name, names), np.dtype(dtype))
         for name, fan_in, fan_out in zip(names, sizes, sizes[1:], strict=False)
     }
 
@@ -91,8 +91,13 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
     return Network(specs, apply, layers, activations)
 
 
-def _layer_specs(fan_in: int, fan_out: int, last: bool, dtype: np.dtype) -> dict[str, ParamSpec]:
-    role = Role.READOUT if last else Role.WEIGHT
+def _role_of(name: str, names: Sequence[str]) -> Role:
+    if name == names[-1]:
+        return Role.READOUT
+    return Role.INPUT if name == names[0] else Role.WEIGHT
+
+
+def _layer_specs(fan_in: int, fan_out: int, role: Role, dtype: np.dtype) -> dict[str, ParamSpec]:
     return {
         "weight": ParamSpec((fan_in, fan_out), fan_in, fan_out, role, dtype),
         "bias": ParamSpec((fan_out,), fan_in, fan_out, Role.BIAS, dtype),
