@@ -1,14 +1,17 @@
-"""Operations that JAX is taught: the only file that touches jax.extend.core."""
+"""Operations that JAX is taught, and traced programs taken apart.
+
+The only file that touches jax.extend.core.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Primitive
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive
 from jax.interpreters import ad, batching, mlir
 
-__all__ = ["define_bilinear"]
+__all__ = ["body_of", "define_bilinear", "is_literal", "opened"]
 
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -63,3 +66,26 @@ def define_bilinear(name: str, product: Product, left: Product, right: Product) 
         lambda cotangent, l, _: right(cotangent, l),  # noqa: E741
     )
     return primitive.bind
+
+
+def is_literal(atom: Any) -> bool:
+    """Whether an equation's operand is a number written into the program."""
+    return isinstance(atom, Literal)
+
+
+def opened(jaxpr: Any) -> tuple[Jaxpr, list[Any]]:
+    """A traced program and the constants it closes over."""
+    return (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, ClosedJaxpr) else (jaxpr, [])
+
+
+def body_of(equation: Any) -> Any:
+    """The program that a call runs: of jit, remat, custom_jvp, ...; None of another equation.
+
+    >>> jaxpr = jax.make_jaxpr(jax.jit(jnp.tanh))(1.0)
+    >>> body_of(jaxpr.eqns[0]).eqns[0].primitive.name
+    'tanh'
+    """
+    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+        if isinstance(body := equation.params.get(name), Jaxpr | ClosedJaxpr):
+            return body
+    return None

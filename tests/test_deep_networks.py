@@ -233,8 +233,8 @@ def _trained(make, task, **changes):
         lambda p: by_role(orthogonal(p["gain"])),
         task,
         optimizer=lambda p: optax.sgd(p["learning_rate"], momentum=0.9),
-        steps=60,
-        every=60,
+        steps=40,
+        every=40,
         probes=(probes.accuracy, probes.gradient_norm, probes.weight_norm, probes.dead_units),
     )
     return run({"seed": 0, "gain": 1.0, "learning_rate": 0.1}), run.layers
@@ -263,14 +263,6 @@ def test_runs_and_probes_take_it(name):
     for variable in ("gradient_norm", "weight_norm", "dead_units"):
         assert trace.values[variable].shape == (2, len(layers))
     assert (trace.values["gradient_norm"] > 0).all()
-
-
-def test_a_run_is_the_same_scanned_and_unrolled():
-    make, task = TRAINED["residual_mlp"]
-    (one, layers), (other, same) = (_trained(make, task(), scanned=s) for s in (False, True))
-    assert layers == same
-    for variable, value in one.values.items():
-        np.testing.assert_allclose(other.values[variable], value, rtol=1e-3, atol=1e-5)
 
 
 def test_norms_by_layer_are_those_of_numpy():

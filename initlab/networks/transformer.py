@@ -149,17 +149,25 @@ def transformer(
         return logits, ends | states
 
     def door(x: Array) -> Any:
+        flat = length * inputs
         if tokens:
-            layouts, fits = (f"[B, 1 to {length}]",), lambda s: len(s) == 2 and 0 < s[1] <= length
+            x = checks.check_examples(
+                "x",
+                x,
+                f"[B, 1 to {length}]",
+                fits=lambda given: len(given) == 2 and 0 < given[1] <= length,
+            )
         else:
-            layouts = (f"[B, 1 to {length}, {inputs}]", f"[B, {length * inputs}]")
-
-            def fits(shape: tuple) -> bool:
-                if len(shape) == 2:
-                    return shape[1] == length * inputs
-                return len(shape) == 3 and 0 < shape[1] <= length and shape[2] == inputs
-
-        x = checks.check_examples("x", x, *layouts, fits=fits)
+            x = checks.check_examples(
+                "x",
+                x,
+                f"[B, 1 to {length}, {inputs}]",
+                f"[B, {flat}]",
+                fits=lambda given: (
+                    given[1:] == (flat,)
+                    or (len(given) == 3 and 0 < given[1] <= length and given[2] == inputs)
+                ),
+            )
         if tokens and not jnp.issubdtype(x.dtype, jnp.integer):
             raise TypeError(f"x must hold tokens as integers, got {x.dtype}")
         if tokens and checks.is_concrete(x):
