@@ -65,7 +65,7 @@ def adopt(
       ValueError: if init gives no parameter, or a pattern matches none.
 
     >>> def apply(params, x):
-    ...     return jnp.tanh(x @ params["in"] + params["shift"]) @ params["out"]
+    ...     return jnp.tanh(x @ params["in"] + params["shift"][None]) @ params["out"]
     >>> def init(key):
     ...     return {"in": jnp.ones((2, 8)), "shift": jnp.ones(8), "out": jnp.ones((8, 3))}
     >>> specs = adopt(init, apply, jnp.ones((5, 2))).specs

@@ -161,7 +161,7 @@ def _multiply(
         return [_changed(reader, path, value, linear=None, gates=value.gates | {thread.param})]
     doubt = "" if value.normal else "multiplies what no normalization gave"
     reader.note(path, thread, Use(Role.NORM_SCALE, 1, 1, doubt))
-    return [_changed(reader, path, value, linear=None, normal=True)]
+    return [_changed(reader, path, value, linear=None)]
 
 
 def _divide(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
