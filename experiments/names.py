@@ -2,18 +2,21 @@
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from absl import flags
 
+from initlab import initializers as init
 from initlab import tasks
+from initlab.types import Activation, Initializer
 
 __all__ = [
     "ACTIVATIONS",
     "BINARY_TASKS",
+    "INITIALIZERS",
     "TASKS",
     "define_count",
     "define_name",
@@ -35,6 +38,49 @@ ACTIVATIONS = {
     "selu": jax.nn.selu,
     "softplus": jax.nn.softplus,
 }
+
+# Whole-network initializers that need to know nothing of it, with their best-known constants.
+_SELF_CONTAINED = {
+    "zeros": init.by_role(init.zeros()),
+    "ones": init.by_role(init.ones()),
+    "constant": init.by_role(init.constant(0.5)),
+    "normal": init.by_role(init.normal(0.01)),
+    "truncated_normal": init.by_role(init.truncated_normal(0.02)),
+    "uniform": init.by_role(init.uniform(0.05)),
+    "lecun_normal": init.by_role(init.lecun_normal()),
+    "lecun_uniform": init.by_role(init.lecun_uniform()),
+    "glorot_normal": init.by_role(init.glorot_normal()),
+    "glorot_uniform": init.by_role(init.glorot_uniform()),
+    "he_normal": init.by_role(init.he_normal()),
+    "he_uniform": init.by_role(init.he_uniform()),
+    "orthogonal": init.by_role(init.orthogonal()),
+    "scaled_uniform_orthogonal": init.by_role(init.scaled_uniform_orthogonal()),
+    # Convolutions only: their readout is a matrix.
+    "delta_orthogonal": init.by_role(init.delta_orthogonal(), readout=init.orthogonal()),
+    "dirac": init.by_role(init.dirac(), readout=init.identity()),
+    "identity": init.by_role(init.identity()),
+    "zero_hadamard": init.by_role(init.zero_hadamard()),
+    "sparse": init.by_role(init.sparse()),
+    "looks_linear": init.by_role(init.looks_linear(init.orthogonal())),
+    "siren": init.siren(),
+    "skipinit": init.skipinit(init.he_normal()),
+    "rezero": init.rezero(init.glorot_uniform()),
+    "small_readout": init.small_readout(init.lecun_normal()),
+    "ntk": init.ntk(),
+    "mup": init.mup(),
+    "mean_field": init.mean_field(),
+    "torch_default": init.torch_default(),
+    "keras_default": init.keras_default(),
+    "flax_default": init.flax_default(),
+}
+
+INITIALIZERS: dict[str, Callable[[Activation, int], Initializer]] = {
+    name: lambda activation, branches, each=each: each for name, each in _SELF_CONTAINED.items()
+} | {
+    "gpt2": lambda activation, branches: init.gpt2(branches),
+    "fixup": lambda activation, branches: init.fixup(branches),
+}
+"""`(hidden activation, number of residual branches) -> initializer of the whole network`."""
 
 BINARY_TASKS = {
     "flower": tasks.flower,

@@ -1,6 +1,15 @@
 """initlab: a laboratory for neural-network initialization in functional JAX."""
 
-from initlab import activations, initializers, networks, objectives, probes, symmetry, tasks
+from initlab import (
+    activations,
+    initializers,
+    networks,
+    objectives,
+    probes,
+    symmetry,
+    tasks,
+    theory,
+)
 from initlab.initializers import initialize
 from initlab.sweeps import sweep
 from initlab.training import make_loss, make_run
@@ -17,4 +26,5 @@ __all__ = [
     "sweep",
     "symmetry",
     "tasks",
+    "theory",
 ]

@@ -16,6 +16,7 @@ __all__ = [
     "Initializer",
     "LayerState",
     "Network",
+    "Number",
     "Objective",
     "ParamSpec",
     "Params",
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 Array = jax.Array | np.ndarray
+Number = float | Array
+"""One real number, which may be traced."""
+
 Params = Any
 """A pytree of arrays, shaped like the network's specs."""
 

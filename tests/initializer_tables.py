@@ -1,5 +1,6 @@
 """Every scheme with its variance and kurtosis, and how its tests draw it."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -21,7 +22,19 @@ LARGE = (600, 400)
 # Kurtosis E[w^4] / E[w^2]^2 of each distribution: it gives the standard error of a variance.
 NORMAL, UNIFORM, TRUNCATED = 3.0, 9 / 5, 2.365537
 
-# scheme, its variance by fan_in and fan_out, its kurtosis
+
+def weight_spec(*shape: int, dtype: Any = np.float32, role=Role.WEIGHT, path=""):
+    """The spec of a dense or convolutional weight, units last."""
+    space = math.prod(shape[:-2])
+    return ParamSpec(shape, space * shape[-2], space * shape[-1], role, dtype, path)
+
+
+def in_role(role, initializer):
+    """What it draws for a parameter of another role."""
+    return lambda key, spec: initializer(key, dataclasses.replace(spec, role=role))
+
+
+# scheme, its variance by fan_in and fan_out, its kurtosis; after a colon, the role it draws for
 RANDOM = {
     "normal": (I.normal(0.3), lambda i, o: 0.3**2, NORMAL),
     "truncated_normal": (
@@ -47,38 +60,133 @@ RANDOM = {
         UNIFORM,
     ),
     "scaled": (I.scaled(I.lecun_normal(), -2.0), lambda i, o: 4 / i, NORMAL),
+    "shifted": (I.shifted(I.normal(0.3), 0.0), lambda i, o: 0.3**2, NORMAL),
+    "gpt2": (I.gpt2(8), lambda i, o: 0.02**2, NORMAL),
+    "gpt2: residual": (in_role(Role.RESIDUAL, I.gpt2(8)), lambda i, o: 0.02**2 / 8, NORMAL),
+    # 16 branches of 3 layers: 16^(-1/4) is half, of a variance a quarter.
+    "fixup": (I.fixup(16, 3), lambda i, o: 2 / i / 4, NORMAL),
+    "fixup: input": (in_role(Role.INPUT, I.fixup(16, 3)), lambda i, o: 2 / i, NORMAL),
+    "skipinit": (I.skipinit(I.he_normal()), lambda i, o: 2 / i, NORMAL),
+    "rezero": (I.rezero(I.glorot_uniform()), lambda i, o: 2 / (i + o), UNIFORM),
+    "small_readout": (I.small_readout(I.lecun_normal()), lambda i, o: 1 / i, NORMAL),
+    "small_readout: readout": (
+        in_role(Role.READOUT, I.small_readout(I.lecun_normal())),
+        lambda i, o: 1e-4 / i,
+        NORMAL,
+    ),
+    "ntk": (I.ntk(1.5, 0.2), lambda i, o: 1.5 / i, NORMAL),
+    "ntk: readout": (in_role(Role.READOUT, I.ntk(1.5)), lambda i, o: 1.5 / i, NORMAL),
+    "ntk: bias": (in_role(Role.BIAS, I.ntk(1.5, 0.2)), lambda i, o: 0.2, NORMAL),
+    "mup": (I.mup(1.5), lambda i, o: 1.5**2 / i, NORMAL),
+    "mup: readout": (in_role(Role.READOUT, I.mup(1.5)), lambda i, o: (1.5 / i) ** 2, NORMAL),
+    "mean_field": (I.mean_field(1.5), lambda i, o: (1.5 / i) ** 2, NORMAL),
+    "mean_field: input": (in_role(Role.INPUT, I.mean_field()), lambda i, o: 1 / i, NORMAL),
+    "siren": (I.siren(), lambda i, o: 6 / i / 30**2 / 3, UNIFORM),
+    "siren: input": (in_role(Role.INPUT, I.siren()), lambda i, o: 1 / i**2 / 3, UNIFORM),
+    "siren: bias": (in_role(Role.BIAS, I.siren()), lambda i, o: 1 / i / 3, UNIFORM),
+    "torch_default": (I.torch_default(), lambda i, o: 1 / i / 3, UNIFORM),
+    "torch_default: bias": (
+        in_role(Role.BIAS, I.torch_default()),
+        lambda i, o: 1 / i / 3,
+        UNIFORM,
+    ),
+    "torch_default: embedding": (
+        in_role(Role.EMBEDDING, I.torch_default()),
+        lambda i, o: 1.0,
+        NORMAL,
+    ),
+    "keras_default": (I.keras_default(), lambda i, o: 2 / (i + o), UNIFORM),
+    "keras_default: embedding": (
+        in_role(Role.EMBEDDING, I.keras_default()),
+        lambda i, o: 0.05**2 / 3,
+        UNIFORM,
+    ),
+    "flax_default": (I.flax_default(), lambda i, o: 1 / i, TRUNCATED),
+    "flax_default: embedding": (
+        in_role(Role.EMBEDDING, I.flax_default()),
+        lambda i, o: 1 / o,
+        NORMAL,
+    ),
 }
 
-# scheme of one number, whether its draw is proportional to that number
+# what whole-network schemes start at one number, and the number
+CONSTANT = {
+    "fixup: residual": (in_role(Role.RESIDUAL, I.fixup(4)), 0.0),
+    "fixup: readout": (in_role(Role.READOUT, I.fixup(4)), 0.0),
+    "fixup: gate": (in_role(Role.GATE, I.fixup(4)), 1.0),
+    "skipinit: gate": (in_role(Role.GATE, I.skipinit(I.he_normal(), 0.25)), 0.25),
+    "rezero: gate": (in_role(Role.GATE, I.rezero(I.he_normal())), 0.0),
+    "gpt2: bias": (in_role(Role.BIAS, I.gpt2(8)), 0.0),
+    "mup: bias": (in_role(Role.BIAS, I.mup()), 0.0),
+    "ntk: norm_bias": (in_role(Role.NORM_BIAS, I.ntk(1.0, 0.2)), 0.0),
+    "torch_default: norm_scale": (in_role(Role.NORM_SCALE, I.torch_default()), 1.0),
+    "torch_default: norm_bias": (in_role(Role.NORM_BIAS, I.torch_default()), 0.0),
+    "keras_default: bias": (in_role(Role.BIAS, I.keras_default()), 0.0),
+    "flax_default: bias": (in_role(Role.BIAS, I.flax_default()), 0.0),
+}
+
+# scheme of one number, the power of that number which its draw is proportional to
 SWEPT = {
-    "constant": (I.constant, True),
-    "normal": (I.normal, True),
-    "truncated_normal": (I.truncated_normal, True),
-    "uniform": (I.uniform, True),
-    "orthogonal": (I.orthogonal, True),
-    "identity": (I.identity, True),
-    "sparse": (lambda std: I.sparse(3, std), True),
-    "scaled": (lambda factor: I.scaled(I.unit_uniform, factor), True),
-    "variance_scaling": (I.variance_scaling, False),
+    "constant": (I.constant, 1),
+    "normal": (I.normal, 1),
+    "truncated_normal": (I.truncated_normal, 1),
+    "uniform": (I.uniform, 1),
+    "orthogonal": (I.orthogonal, 1),
+    "scaled_uniform_orthogonal": (I.scaled_uniform_orthogonal, 1),
+    "delta_orthogonal": (I.delta_orthogonal, 1),
+    "identity": (I.identity, 1),
+    "dirac": (I.dirac, 1),
+    "zero_hadamard": (I.zero_hadamard, 1),
+    "sparse": (lambda std: I.sparse(3, std), 1),
+    "looks_linear": (lambda gain: I.looks_linear(I.orthogonal(gain)), 1),
+    "scaled": (lambda factor: I.scaled(I.unit_uniform, factor), 1),
+    "shifted": (lambda offset: I.shifted(I.zeros(), offset), 1),
+    "variance_scaling": (I.variance_scaling, 0.5),
+    "gpt2": (lambda std: I.gpt2(8, std), 1),
+    "skipinit: gate": (lambda alpha: in_role(Role.GATE, I.skipinit(I.zeros(), alpha)), 1),
+    "small_readout: readout": (
+        lambda factor: in_role(Role.READOUT, I.small_readout(I.unit_uniform, factor)),
+        1,
+    ),
+    "ntk": (I.ntk, 0.5),
+    "ntk: bias": (lambda sigma_b2: in_role(Role.BIAS, I.ntk(1.0, sigma_b2)), 0.5),
+    "mup": (I.mup, 1),
+    "mean_field": (I.mean_field, 1),
+    "siren": (I.siren, -1),
 }
 
 ALL = {
     **{name: row[0] for name, row in RANDOM.items()},
+    **{name: row[0] for name, row in CONSTANT.items()},
     **{f"{name}(0.5)": row[0](0.5) for name, row in SWEPT.items()},
     "zeros": I.zeros(),
     "ones": I.ones(),
     "by_role": I.by_role(I.unit_normal),
     "by_path": I.by_path({"*": I.unit_normal}),
 }
-DETERMINISTIC = {"constant(0.5)", "identity(0.5)", "zeros", "ones"}
-# The QR decomposition behind it knows no half precision.
-NO_HALF_PRECISION = {"orthogonal(0.5)"}
+DETERMINISTIC = {
+    *CONSTANT,
+    "constant(0.5)",
+    "shifted(0.5)",
+    "identity(0.5)",
+    "dirac(0.5)",
+    "zero_hadamard(0.5)",
+    "skipinit: gate(0.5)",
+    "zeros",
+    "ones",
+}
+# Schemes for convolutions only; the others are drawn for a dense weight.
+WINDOWED = {"dirac", "delta_orthogonal"}
 
 
-def weight_spec(*shape: int, dtype: Any = np.float32, role=Role.WEIGHT, path=""):
-    """The spec of a dense or convolutional weight, units last."""
-    space = math.prod(shape[:-2])
-    return ParamSpec(shape, space * shape[-2], space * shape[-1], role, dtype, path)
+def scheme_of(name):
+    """The scheme that a row is about."""
+    return name.split("(")[0].split(":")[0]
+
+
+def small_spec(name, dtype: Any = np.float32):
+    """A small weight that the scheme of this row serves."""
+    return weight_spec(*((3, 8, 12) if scheme_of(name) in WINDOWED else SMALL), dtype=dtype)
 
 
 def draw_wide(initializer, spec, seed=7):

@@ -28,6 +28,7 @@ BAD_NUMBERS = [
 NUMBERS = {
     "constant": (I.constant, "value", True),
     "identity": (I.identity, "gain", True),
+    "zero_hadamard": (I.zero_hadamard, "gain", True),
     "scaled": (lambda factor: I.scaled(I.zeros(), factor), "factor", True),
     "normal": (I.normal, "std", False),
     "truncated_normal": (I.truncated_normal, "std", False),
@@ -35,6 +36,20 @@ NUMBERS = {
     "orthogonal": (I.orthogonal, "gain", False),
     "variance_scaling": (I.variance_scaling, "scale", False),
     "sparse": (lambda std: I.sparse(3, std), "std", False),
+    "scaled_uniform_orthogonal": (I.scaled_uniform_orthogonal, "gain", False),
+    "delta_orthogonal": (I.delta_orthogonal, "gain", False),
+    "dirac": (I.dirac, "gain", True),
+    "lower": (lambda lower: I.truncated_normal(1.0, lower), "lower", True),
+    "upper": (lambda upper: I.truncated_normal(1.0, -3.0, upper), "upper", True),
+    "shifted": (lambda offset: I.shifted(I.zeros(), offset), "offset", True),
+    "siren": (I.siren, "omega", False),
+    "gpt2": (lambda std: I.gpt2(2, std), "std", False),
+    "skipinit": (lambda alpha: I.skipinit(I.zeros(), alpha), "alpha", True),
+    "small_readout": (lambda factor: I.small_readout(I.zeros(), factor), "factor", True),
+    "sigma_w2": (I.ntk, "sigma_w2", False),
+    "sigma_b2": (lambda sigma_b2: I.ntk(1.0, sigma_b2), "sigma_b2", False),
+    "mup": (I.mup, "gain", False),
+    "mean_field": (I.mean_field, "gain", False),
 }
 
 
@@ -81,6 +96,62 @@ def test_traced_arrays_are_no_numbers():
             TypeError,
             "readout must be a function, got 0.5",
         ),
+        (lambda: I.siren(0), ValueError, "omega must be over 0, got 0"),
+        (lambda: I.gpt2(0), ValueError, "branches must be at least 1, got 0"),
+        (lambda: I.gpt2(2.0), TypeError, "branches must be an integer, got 2.0"),  # pyright: ignore
+        (lambda: I.fixup(0), ValueError, "branches must be at least 1, got 0"),
+        (lambda: I.fixup(3, 1), ValueError, "layers_per_branch must be at least 2, got 1"),
+        (lambda: I.rezero(1.0), TypeError, "weight must be a function, got 1.0"),  # pyright: ignore
+        (lambda: I.looks_linear("he"), TypeError, "block must be a function, got 'he'"),  # pyright: ignore
+        (lambda: I.dirac(groups=0), ValueError, "groups must be at least 1, got 0"),
+        (
+            lambda: I.truncated_normal(1.0, 1.0, 1.0),
+            ValueError,
+            "lower must be under upper, got 1.0 and 1.0",
+        ),
+        (
+            lambda: I.delta_orthogonal()(KEY, weight_spec(4, 4, path="layer_1/weight")),
+            ValueError,
+            r"delta_orthogonal wants a convolution's weights \[\*window, inputs, units\], "
+            r"got shape \(4, 4\) for 'layer_1/weight'",
+        ),
+        (
+            lambda: I.delta_orthogonal()(KEY, weight_spec(3, 3, 5, 4, path="conv/weight")),
+            ValueError,
+            r"delta_orthogonal wants at least as many units as inputs, got shape \(3, 3, 5, 4\)",
+        ),
+        (
+            lambda: I.dirac()(KEY, weight_spec(4, 4)),
+            ValueError,
+            r"dirac wants a convolution's weights .* got shape \(4, 4\)",
+        ),
+        (
+            lambda: I.dirac(groups=2)(KEY, weight_spec(3, 4, 5)),
+            ValueError,
+            r"dirac wants units in 2 equal groups, got shape \(3, 4, 5\)",
+        ),
+        (
+            lambda: I.looks_linear(I.ones())(KEY, weight_spec(4, 5, path="layer_2/weight")),
+            ValueError,
+            r"looks_linear wants an even number of hidden units on each side, got shape \(4, 5\)",
+        ),
+        *(
+            (
+                lambda make=make: make(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
+                ValueError,
+                rf"{name} wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
+            )
+            for name, make in {
+                "orthogonal": I.orthogonal(),
+                "scaled_uniform_orthogonal": I.scaled_uniform_orthogonal(),
+                "delta_orthogonal": I.delta_orthogonal(),
+                "identity": I.identity(),
+                "dirac": I.dirac(),
+                "zero_hadamard": I.zero_hadamard(),
+                "sparse": I.sparse(),
+                "looks_linear": I.looks_linear(I.ones()),
+            }.items()
+        ),
         (lambda: I.by_path({}), ValueError, "patterns must name at least one initializer"),
         (
             lambda: I.by_path({"*/bias": 0}),  # pyright: ignore
@@ -101,17 +172,7 @@ def test_traced_arrays_are_no_numbers():
             "index must be 0 to 1, got 5",
         ),
         (
-            lambda: I.orthogonal()(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
-            ValueError,
-            r"orthogonal wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
-        ),
-        (
-            lambda: I.sparse()(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
-            ValueError,
-            r"sparse wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
-        ),
-        (
-            lambda: I.identity()(KEY, ParamSpec((3, 2, 2), 6, 2, path="conv/weight")),
+            lambda: I.identity()(KEY, weight_spec(3, 2, 2, path="conv/weight")),
             ValueError,
             r"identity wants a matrix, got shape \(3, 2, 2\) for 'conv/weight'",
         ),

@@ -11,17 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from initializer_tables import (
     ALL,
+    CONSTANT,
     DETERMINISTIC,
     GENERATOR,
     KEY,
     LARGE,
-    NO_HALF_PRECISION,
     RANDOM,
     SMALL,
     SWEPT,
     TRUNCATED,
     TRUNCATED_STD,
     draw_wide,
+    scheme_of,
+    small_spec,
     weight_spec,
 )
 from jax.nn import initializers as jax_initializers
@@ -29,26 +31,42 @@ from jax.nn import initializers as jax_initializers
 from initlab import initializers as I  # noqa: N812
 from initlab.types import ParamSpec
 
-FANS = [(600, 400), (400, 600), (50, 50), (3, 2000)]
+SPECS = {
+    "dense": weight_spec(*LARGE),
+    "convolution": weight_spec(3, 3, 128, 200),
+    "attention": ParamSpec((600, 8, 50), 600, 400),
+    # Fans that the shape does not tell: they come from the spec.
+    "fans of its own": ParamSpec(LARGE, 3, 2000),
+}
 quick = settings(max_examples=20, deadline=None)
 
 
 def test_the_tables_hold_every_public_name():
-    schemes = {name.split("(")[0] for name in ALL} - {"by fan_out", "own fan"}
+    schemes = {scheme_of(name) for name in ALL} - {"by fan_out", "own fan"}
     assert schemes | {"fan_in", "fan_out", "fan_avg", "choice", "initialize"} == set(I.__all__)
 
 
-@pytest.mark.parametrize("fans", FANS, ids=str)
+@pytest.mark.parametrize("kind", SPECS)
 @pytest.mark.parametrize("name", RANDOM)
-def test_mean_and_variance_are_the_formulas(name, fans):
+def test_mean_and_variance_are_the_formulas(name, kind):
     initializer, variance, kurtosis = RANDOM[name]
-    w = draw_wide(initializer, ParamSpec(LARGE, *fans))
-    want = variance(*fans)
+    spec = SPECS[kind]
+    w = draw_wide(initializer, spec)
+    assert w.shape == spec.shape
+    want = variance(spec.fan_in, spec.fan_out)
     # Five standard errors; the variance of a squared deviation is (kurtosis - 1) variance^2.
     assert abs(w.mean()) < 5 * math.sqrt(want / w.size)
     assert abs((w**2).mean() / want - 1) < 5 * math.sqrt((kurtosis - 1) / w.size)
     # The fourth moment tells the distributions apart: normal 3, truncated 2.37, uniform 1.8.
     assert abs((w**4).mean() / (w**2).mean() ** 2 - kurtosis) < 0.1
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+def test_what_starts_at_one_number(name):
+    initializer, value = CONSTANT[name]
+    for shape in ((), (3,), (2, 3)):
+        spec = ParamSpec(shape, 2, 3)
+        np.testing.assert_array_equal(draw_wide(initializer, spec), np.full(shape, value))
 
 
 def test_the_truncated_moments_are_those_of_the_closed_form():
@@ -108,12 +126,22 @@ def test_variance_scaling_is_that_of_jax(ours, theirs, fan):
         (I.lecun_uniform(), jax_initializers.lecun_uniform()),
         (I.orthogonal(1.3), jax_initializers.orthogonal(1.3)),
         (I.constant(0.2), jax_initializers.constant(0.2)),
+        # Jax's he_normal and its kin are truncated: ours are Gaussian, as in the papers.
+        (
+            I.variance_scaling(2.0, I.fan_in, I.unit_truncated_normal),
+            jax_initializers.he_normal(),
+        ),
+        # Jax's uniform begins at 0.
+        (I.shifted(I.uniform(0.1), 0.1), jax_initializers.uniform(0.2)),
     ],
-    ids=["normal", "truncated_normal", "glorot", "he", "lecun", "orthogonal", "constant"],
+    ids=[
+        *("normal", "truncated_normal", "glorot", "he", "lecun", "orthogonal", "constant"),
+        *("he_normal", "from 0"),
+    ],
 )
 def test_schemes_that_jax_has_are_those_of_jax(ours, theirs):
-    # Jax's he_normal and its kin are truncated: ours are Gaussian, as in the papers.
-    np.testing.assert_allclose(ours(KEY, weight_spec(*SMALL)), theirs(KEY, SMALL), rtol=1e-6)
+    got, want = ours(KEY, weight_spec(*SMALL)), theirs(KEY, SMALL)
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=5e-8)
 
 
 @pytest.mark.parametrize("gain", [1.0, math.sqrt(2), 0.0, 5.0])
@@ -160,8 +188,7 @@ def test_identity_and_constants_are_what_they_say(shape):
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_key_decides_and_nothing_else(name):
-    spec = weight_spec(*SMALL)
-    first, again, other = (draw_wide(ALL[name], spec, seed) for seed in (1, 1, 2))
+    first, again, other = (draw_wide(ALL[name], small_spec(name), seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.array_equal(first, other) == (name in DETERMINISTIC)
 
@@ -175,51 +202,51 @@ def test_keys_of_either_style_draw():
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_specs_dtype_is_the_draws(name):
-    draw = ALL[name](KEY, weight_spec(*SMALL))
+    draw = ALL[name](KEY, small_spec(name))
     assert draw.dtype == np.float32
     assert np.isfinite(draw).all()
     with jax.enable_x64(True):
-        wide = ALL[name](KEY, weight_spec(*SMALL, dtype=np.float64))
+        wide = ALL[name](KEY, small_spec(name, np.float64))
         assert wide.dtype == np.float64
         if name not in DETERMINISTIC:
             # Drawn in float64, not cast to it.
             assert (np.asarray(wide) != np.asarray(wide).astype(np.float32)).any()
-    if name not in NO_HALF_PRECISION:
-        half = ALL[name](KEY, weight_spec(*SMALL, dtype=jnp.bfloat16))
-        assert half.dtype == jnp.bfloat16
-        assert half.shape == SMALL
-        # A root mean square of the same size: rounded, not drawn at another scale.
-        mean_squares = [np.square(np.asarray(w, np.float64)).mean() for w in (half, draw)]
-        np.testing.assert_allclose(*mean_squares, rtol=0.5)
+    half = ALL[name](KEY, small_spec(name, jnp.bfloat16))
+    assert half.dtype == jnp.bfloat16
+    assert half.shape == draw.shape
+    # A root mean square of the same size: rounded, not drawn at another scale.
+    mean_squares = [np.square(np.asarray(w, np.float64)).mean() for w in (half, draw)]
+    np.testing.assert_allclose(*mean_squares, rtol=0.5)
 
 
 @functools.cache
 def _every_draw():
     """One program for every scheme at several numbers at once: all of them are traced."""
-    spec = weight_spec(*SMALL)
 
     def draw(number, key):
-        return {name: make(number)(key, spec) for name, (make, _) in SWEPT.items()}
+        return {name: make(number)(key, small_spec(name)) for name, (make, _) in SWEPT.items()}
 
     return jax.jit(jax.vmap(draw, in_axes=(0, None)))
 
 
 @pytest.mark.parametrize("name", SWEPT)
 def test_a_traced_number_gives_the_concrete_draw(name):
-    make, _ = SWEPT[name]
+    make, power = SWEPT[name]
     numbers = np.array([0.0, 0.01, 0.5, 10.0], np.float32)
-    want = np.stack([np.asarray(make(n)(KEY, weight_spec(*SMALL))) for n in numbers.tolist()])
     got = _every_draw()(numbers, KEY)[name]
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, want, rtol=2e-6, atol=1e-6)
+    for number, traced in zip(numbers.tolist(), got, strict=True):
+        if number > 0 or power > 0:
+            want = make(number)(KEY, small_spec(name))
+            np.testing.assert_allclose(traced, want, rtol=2e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SWEPT)
 def test_whole_numbers_and_arrays_are_numbers(name):
     make, _ = SWEPT[name]
-    want = make(2.0)(KEY, weight_spec(*SMALL))
+    want = make(2.0)(KEY, small_spec(name))
     for two in (2, np.int32(2), np.float32(2), np.asarray(2.0), jnp.asarray(2), jnp.asarray(2.0)):
-        np.testing.assert_array_equal(make(two)(KEY, weight_spec(*SMALL)), want)
+        np.testing.assert_array_equal(make(two)(KEY, small_spec(name)), want)
 
 
 @quick
@@ -228,10 +255,9 @@ def test_a_draw_is_its_number_times_the_unit_draw(size, seed):
     # The same seed at two scales is one draw at two scales: a sweep is a paired experiment.
     key = jax.random.key(seed, impl=GENERATOR)
     draws = _every_draw()(np.array([1, size, 1, size], np.float32), key)
-    for name, (_, proportional) in SWEPT.items():
+    for name, (_, power) in SWEPT.items():
         unit, sized, *_ = np.asarray(draws[name], np.float64)
-        factor = size if proportional else math.sqrt(size)
-        np.testing.assert_allclose(sized, factor * unit, rtol=2e-6, atol=1e-30)
+        np.testing.assert_allclose(sized, size**power * unit, rtol=2e-6, atol=1e-30)
 
 
 def test_a_power_of_two_scales_exactly():

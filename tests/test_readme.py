@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from initlab import initializers
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -29,3 +31,8 @@ def test_every_experiment_is_in_the_readme():
     for path in (ROOT / "experiments").glob("*.py"):
         if 'if __name__ == "__main__"' in path.read_text():
             assert f"experiments.{path.stem}" in README, path.stem
+
+
+def test_every_initializer_is_in_the_readme():
+    for name in initializers.__all__:
+        assert f"`{name}`" in README, name

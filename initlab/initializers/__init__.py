@@ -1,30 +1,85 @@
-"""Initializers `(key, spec) -> array`: schemes, combinators, and `initialize` that applies one."""
+"""Initializers `(key, spec) -> array`: schemes, combinators, and `initialize` that applies one.
 
-from initlab.initializers.combinators import by_path, by_role, choice, scaled
-from initlab.initializers.initialize import initialize
-from initlab.initializers.schemes import (
+What other libraries call them. Where a mean is given, `shifted(..., mean)`; an interval [a, b) is
+`shifted(uniform((b - a) / 2), (a + b) / 2)`.
+
+torch.nn.init:
+  uniform_, normal_, constant_, ones_, zeros_: `uniform`, `normal`, `constant`, `ones`, `zeros`
+  trunc_normal_(t, 0, std, a, b): `truncated_normal(std, a / std, b / std)`
+  eye_, dirac_, orthogonal_: `identity`, `dirac`, `orthogonal`
+  sparse_: `sparse`, which counts what is not zero, into each unit
+  xavier_normal_, xavier_uniform_: `glorot_normal`, `glorot_uniform`; with a gain,
+    `variance_scaling(gain**2, fan_avg, unit_normal or unit_uniform)`
+  kaiming_normal_, kaiming_uniform_: `he_normal`, `he_uniform`; with a slope or a mode,
+    `variance_scaling(2 / (1 + a**2), fan_in or fan_out, unit_normal or unit_uniform)`
+
+jax.nn.initializers, and flax:
+  normal, truncated_normal, constant, ones, zeros, orthogonal, delta_orthogonal: the same names
+  uniform(scale), on [0, scale): `shifted(uniform(scale / 2), scale / 2)`
+  variance_scaling(scale, mode, law): `variance_scaling(scale, fan_..., unit_...)`
+  lecun_uniform, glorot_uniform, he_uniform (xavier, kaiming): the same names
+  lecun_normal, glorot_normal, he_normal are truncated there:
+    `variance_scaling(1 or 2, fan_in or fan_avg, unit_truncated_normal)`
+
+keras.initializers:
+  Zeros, Ones, Constant, Identity, Orthogonal: `zeros`, `ones`, `constant`, `identity`, `orthogonal`
+  RandomNormal, RandomUniform, TruncatedNormal: `normal`, `uniform`, `truncated_normal`
+  VarianceScaling, LecunUniform, GlorotUniform, HeUniform: as in jax
+  LecunNormal, GlorotNormal, HeNormal: truncated, as in jax
+
+haiku.initializers: UniformScaling(scale): `variance_scaling(scale**2, fan_in, unit_uniform)`
+"""
+
+from initlab.initializers.combinators import (
+    by_path,
+    by_role,
+    choice,
+    scaled,
+    shifted,
+)
+from initlab.initializers.defaults import flax_default, keras_default, torch_default
+from initlab.initializers.distributions import (
     constant,
-    fan_avg,
-    fan_in,
-    fan_out,
-    glorot_normal,
-    glorot_uniform,
-    he_normal,
-    he_uniform,
-    identity,
-    lecun_normal,
-    lecun_uniform,
     normal,
     ones,
-    orthogonal,
-    sparse,
     truncated_normal,
     uniform,
     unit_normal,
     unit_truncated_normal,
     unit_uniform,
-    variance_scaling,
     zeros,
+)
+from initlab.initializers.fans import fan_avg, fan_in, fan_out
+from initlab.initializers.identities import dirac, identity, zero_hadamard
+from initlab.initializers.initialize import initialize
+from initlab.initializers.mirrored import looks_linear
+from initlab.initializers.orthogonality import (
+    delta_orthogonal,
+    orthogonal,
+    scaled_uniform_orthogonal,
+)
+from initlab.initializers.periodic import siren
+from initlab.initializers.residual import (
+    fixup,
+    gpt2,
+    rezero,
+    skipinit,
+)
+from initlab.initializers.sparsity import sparse
+from initlab.initializers.variance import (
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_uniform,
+    variance_scaling,
+)
+from initlab.initializers.width import (
+    mean_field,
+    mup,
+    ntk,
+    small_readout,
 )
 
 __all__ = [
@@ -32,27 +87,45 @@ __all__ = [
     "by_role",
     "choice",
     "constant",
+    "delta_orthogonal",
+    "dirac",
     "fan_avg",
     "fan_in",
     "fan_out",
+    "fixup",
+    "flax_default",
     "glorot_normal",
     "glorot_uniform",
+    "gpt2",
     "he_normal",
     "he_uniform",
     "identity",
     "initialize",
+    "keras_default",
     "lecun_normal",
     "lecun_uniform",
+    "looks_linear",
+    "mean_field",
+    "mup",
     "normal",
+    "ntk",
     "ones",
     "orthogonal",
+    "rezero",
     "scaled",
+    "scaled_uniform_orthogonal",
+    "shifted",
+    "siren",
+    "skipinit",
+    "small_readout",
     "sparse",
+    "torch_default",
     "truncated_normal",
     "uniform",
     "unit_normal",
     "unit_truncated_normal",
     "unit_uniform",
     "variance_scaling",
+    "zero_hadamard",
     "zeros",
 ]

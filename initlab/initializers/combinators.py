@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.initializers.schemes import ones, zeros
-from initlab.types import Initializer, ParamSpec, Role
+from initlab.initializers.distributions import ones, zeros
+from initlab.types import Initializer, Number, ParamSpec, Role
 
-__all__ = ["by_path", "by_role", "choice", "scaled"]
+__all__ = ["by_path", "by_role", "choice", "scaled", "shifted"]
 
 
 def by_role(
@@ -100,7 +100,7 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
     return init
 
 
-def scaled(initializer: Initializer, factor: float | jax.Array) -> Initializer:
+def scaled(initializer: Initializer, factor: Number) -> Initializer:
     """`w = factor * initializer(key, spec)`.
 
     Args:
@@ -122,6 +122,32 @@ def scaled(initializer: Initializer, factor: float | jax.Array) -> Initializer:
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) * jnp.asarray(factor, spec.dtype)
+
+    return init
+
+
+def shifted(initializer: Initializer, offset: Number) -> Initializer:
+    """`w = initializer(key, spec) + offset`: another mean, or an interval that is not symmetric.
+
+    Args:
+      initializer: what is shifted.
+      offset: any finite number; may be traced.
+
+    Returns:
+      The initializer.
+
+    Raises:
+      TypeError: if initializer is not callable, or offset is not a number.
+      ValueError: if offset is NaN or infinite.
+
+    >>> shifted(ones(), 0.5)(jax.random.key(0), ParamSpec((2,), 1, 2)).tolist()
+    [1.5, 1.5]
+    """
+    checks.check_callable("initializer", initializer)
+    checks.check_number("offset", offset)
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        return initializer(key, spec) + jnp.asarray(offset, spec.dtype)
 
     return init
 

@@ -1,0 +1,137 @@
+"""How a network's scales depend on its width: by role, for layers that get wider and wider.
+
+A parametrization has three exponents of width: of a weight's standard deviation, of a multiplier in
+the forward pass and of the learning rate. An initializer carries the first alone, so here
+multipliers are 1 and what they would do to the start is in the weights: the functions at the start
+are those of the parametrization, the training is only with its learning rates, which the theory
+gives by role and optimizer. Embeddings have fan_in 1: what is looked up has size 1 at any width.
+"""
+
+from initlab import checks
+from initlab.initializers.combinators import by_role, scaled
+from initlab.initializers.fans import fan_in
+from initlab.initializers.variance import variance_scaling
+from initlab.types import Initializer, Number
+
+__all__ = ["mean_field", "mup", "ntk", "small_readout"]
+
+
+def small_readout(weight: Initializer, factor: Number = 0.01) -> Initializer:
+    """`w = factor * weight(key, spec)` in the last layer: the first predictions say nothing yet.
+
+    Args:
+      weight: for all weights.
+      factor: by how much the last layer is smaller; may be traced.
+
+    Returns:
+      The initializer of a whole network.
+
+    Raises:
+      TypeError: if weight is not callable or factor not a number.
+      ValueError: if factor is NaN or infinite.
+
+    Source: Andrychowicz et al. 2020, arXiv:2006.05990 (a last layer 100 times smaller).
+
+    >>> import jax
+    >>> from initlab.initializers import ones
+    >>> from initlab.types import ParamSpec, Role
+    >>> small_readout(ones())(jax.random.key(0), ParamSpec((1, 1), 1, 1, Role.READOUT)).item()
+    0.009999999776482582
+    """
+    return by_role(weight, readout=scaled(weight, factor))
+
+
+def ntk(sigma_w2: Number = 1.0, sigma_b2: Number = 0.0) -> Initializer:
+    """`w ~ N(0, sigma_w2/fan_in)`, `b ~ N(0, sigma_b2)`, the last layer too: the kernel's limit.
+
+    The functions at the start are those of the standard parametrization; it is the learning rates
+    that the NTK parametrization sets apart.
+
+    Args:
+      sigma_w2: variance of weights times fan_in, at least 0; may be traced.
+      sigma_b2: variance of biases, at least 0; may be traced.
+
+    Returns:
+      The initializer of a whole network.
+
+    Raises:
+      TypeError: if one of them is not a number.
+      ValueError: if one is negative, NaN or infinite.
+
+    Source: Jacot, Gabriel and Hongler 2018, arXiv:1806.07572; with sigmas, Lee et al. 2019,
+      arXiv:1902.06720, eq. 1.
+
+    >>> import jax
+    >>> from initlab.types import ParamSpec
+    >>> w = ntk(4.0)(jax.random.key(0), ParamSpec((400, 100), 400, 100))
+    >>> round(float(w.std()), 2)
+    0.1
+    """
+    checks.check_scale("sigma_w2", sigma_w2)
+    checks.check_scale("sigma_b2", sigma_b2)
+    return by_role(variance_scaling(sigma_w2), bias=variance_scaling(sigma_b2, lambda spec: 1.0))
+
+
+def mup(gain: Number = 1.0) -> Initializer:
+    """`w ~ N(0, gain^2/fan_in)`, in the last layer `N(0, gain^2/fan_in^2)`: maximal update.
+
+    Features of every layer move in training at any width, with learning rates to match.
+
+    Args:
+      gain: a factor of every weight, at least 0; may be traced.
+
+    Returns:
+      The initializer of a whole network: biases 0.
+
+    Raises:
+      TypeError: if gain is not a number.
+      ValueError: if gain is negative, NaN or infinite.
+
+    Source: Yang and Hu 2021, arXiv:2011.14522, table 1; Yang et al. 2022, arXiv:2203.03466,
+      table 3.
+
+    >>> import jax
+    >>> from initlab.types import ParamSpec, Role
+    >>> w = mup()(jax.random.key(0), ParamSpec((100, 100), 100, 100, Role.READOUT))
+    >>> round(float(w.std()), 3)
+    0.01
+    """
+    checks.check_scale("gain", gain)
+    weight, average = (_by_fan_in(gain, power) for power in (1, 2))
+    return by_role(weight, readout=average)
+
+
+def mean_field(gain: Number = 1.0) -> Initializer:
+    """`w ~ N(0, gain^2/fan_in^2)` but for the first layer, `N(0, gain^2/fan_in)`: units' averages.
+
+    With one hidden layer it is `mup`. With more, the average over units of weights with mean 0
+    vanishes as the width grows, by a factor `fan_in^(-1/2)` in each hidden layer: such a network
+    starts, and stays, near 0 (Yang and Hu 2021, arXiv:2011.14522).
+
+    Args:
+      gain: a factor of every weight, at least 0; may be traced.
+
+    Returns:
+      The initializer of a whole network: biases 0.
+
+    Raises:
+      TypeError: if gain is not a number.
+      ValueError: if gain is negative, NaN or infinite.
+
+    Source: Mei, Montanari and Nguyen 2018, arXiv:1804.06561; of many layers, Sirignano and
+      Spiliopoulos 2019, arXiv:1903.04440.
+
+    >>> import jax
+    >>> from initlab.types import ParamSpec
+    >>> w = mean_field()(jax.random.key(0), ParamSpec((100, 100), 100, 100))
+    >>> round(float(w.std()), 3)
+    0.01
+    """
+    checks.check_scale("gain", gain)
+    first, average = (_by_fan_in(gain, power) for power in (1, 2))
+    return by_role(average, input=first, embedding=first)
+
+
+def _by_fan_in(gain: Number, power: int) -> Initializer:
+    """`w ~ N(0, gain^2/fan_in^power)`."""
+    return scaled(variance_scaling(1.0, lambda spec: fan_in(spec) ** power), gain)

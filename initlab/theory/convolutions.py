@@ -1,0 +1,66 @@
+"""Convolutions at initialization: which spatial frequencies survive many layers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.theory.fixed_points import depth_scale
+from initlab.theory.precision import compute
+from initlab.types import Array
+
+__all__ = ["frequency_depth_scale", "frequency_gains"]
+
+
+def frequency_gains(variances: Array, positions: int) -> Array:
+    """`lambda_k = |sum_d v_d exp(2 pi i k d / n)| / sum_d v_d`: what a layer keeps of a frequency.
+
+    v_d is the variance of a kernel's weights at offset d. With equal ones, high frequencies are
+    averaged away layer by layer, and a deep network sees the mean over positions only; with all of
+    it at the centre (`delta_orthogonal`) every frequency is kept: lambda = 1.
+
+    Args:
+      variances: [window], at least 0, their sum positive; boundaries are circular.
+      positions: n, how many positions there are.
+
+    Returns:
+      The gains [n // 2 + 1], from the mean over positions to the highest frequency.
+
+    Raises:
+      ValueError: if variances is not of rank one, longer than positions, negative, or all 0.
+
+    Source: Xiao et al. 2018, arXiv:1806.05393.
+
+    >>> frequency_gains(np.array([0.0, 1.0, 0.0]), 4).tolist()
+    [1.0, 1.0, 1.0]
+    """
+    shape = np.shape(variances)
+    if len(shape) != 1 or not 0 < shape[0] <= positions:
+        raise ValueError(f"variances must be [window], 1 to {positions} of them, got shape {shape}")
+    return compute(_gains, (positions,), {"variances": variances})
+
+
+def frequency_depth_scale(chi1: Array | float, gains: Array) -> Array:
+    """`xi_k = -1 / ln(chi1 lambda_k)`: over how many layers a frequency's differences fall by e.
+
+    Args:
+      chi1: slope of the correlation map at 1, at most 1: a number.
+      gains: what `frequency_gains` says.
+
+    Returns:
+      The depth scales, infinite where nothing decays.
+
+    Raises:
+      ValueError: if a number is negative.
+
+    >>> round(float(frequency_depth_scale(1.0, np.array([np.exp(-0.1)]))[0]), 9)
+    10.0
+    """
+    return compute(_scale, (), {"chi1": chi1, "gains": gains})
+
+
+def _gains(positions: int, variances: jax.Array) -> jax.Array:
+    return jnp.abs(jnp.fft.rfft(variances, positions)) / jnp.sum(variances)
+
+
+def _scale(chi1: jax.Array, gains: jax.Array) -> jax.Array:
+    return depth_scale(chi1 * gains)

@@ -1,0 +1,150 @@
+"""The edge of chaos: where neither correlations nor gradients shrink or grow with depth."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.theory.maps import gradient_factor, second_moment
+from initlab.theory.pieces import Pieces, find_pieces
+from initlab.theory.precision import evaluate, in_float64
+from initlab.theory.roots import bracketed_root, differentiable_root
+from initlab.types import Activation, Array
+
+__all__ = ["CriticalPoint", "critical_point", "critical_sigma_w2"]
+
+SEARCHED = 10.0 ** (np.arange(-6 * 16, 8 * 16 + 1) / 16)
+"""Lengths between which a critical one is looked for, sixteen to a decade."""
+
+
+class CriticalPoint(NamedTuple):
+    """Where lengths, correlations and gradients are all kept.
+
+    Attributes:
+      sigma_w2: fan_in times the variance of the weights.
+      sigma_b2: variance of the biases.
+      q: the length that is kept: 0 where lengths decay to it as 1 / depth; 1 where every length is.
+    """
+
+    sigma_w2: Array
+    sigma_b2: Array
+    q: Array
+
+
+def critical_sigma_w2(activation: Activation, sigma_b2: Array | float) -> Array:
+    """The `sigma_w2` at whose fixed length `chi1 = 1`, for biases of variance `sigma_b2`.
+
+    The critical line has length q as its parameter: `sigma_w2 = 1 / E phi'^2` and
+    `sigma_b2 = q - E phi^2 / E phi'^2`. Of several points for one `sigma_b2` it is the one of the
+    smallest q.
+
+    Args:
+      activation: elementwise function phi.
+      sigma_b2: variance of the biases, a number or an array, at least 0.
+
+    Returns:
+      sigma_w2, NumPy float64; traced in the dtype of a traced sigma_b2. NaN where no fixed length
+      is critical: relu has one without biases only, 2.
+
+    Raises:
+      TypeError: if activation is not a function of one array, or sigma_b2 is not real.
+      ValueError: if activation is not elementwise, or sigma_b2 negative.
+
+    Source: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
+
+    >>> round(float(critical_sigma_w2(jnp.tanh, 0.05)), 8)
+    1.76095464
+    """
+    return evaluate(_critical_sigma_w2, (find_pieces(activation),), {"sigma_b2": sigma_b2})
+
+
+def critical_point(activation: Activation) -> CriticalPoint:
+    """`chi1 = 1` and `q_map'(q) = 1` at a fixed length q: `E phi phi'' = 0`.
+
+    Three kinds of activations have one. Smooth ones that are nearly relu far from 0 (gelu, silu): q
+    is positive and half-stable, kept from one side. Those for which every q is kept (relu,
+    leaky_relu, linear): q is said to be 1. Those with phi(0) = 0 that bend towards 0 (tanh, sin): q
+    is 0, without biases.
+
+    Args:
+      activation: elementwise function phi.
+
+    Returns:
+      The point, NumPy float64; NaN where there is none (sigmoid, softplus).
+
+    Raises:
+      TypeError: if activation is not a function of one array.
+      ValueError: if it is not elementwise.
+
+    Source: Roberts, Yaida and Hanin 2021, The principles of deep learning theory, arXiv:2106.10165,
+    sections 5.1 to 5.3.
+
+    >>> point = critical_point(jax.nn.silu)
+    >>> round(float(point.sigma_w2), 6), round(float(point.sigma_b2), 6), round(float(point.q), 4)
+    (1.988005, 0.555143, 14.3202)
+    """
+    pieces = find_pieces(activation)
+    bend, moment, width = in_float64(_bends, pieces, SEARCHED)
+    if np.all(np.abs(bend) < 1e-10):
+        return CriticalPoint(1 / width[SEARCHED == 1][0], np.float64(0), np.float64(1))
+    # Below 1e-12 it is rounding that changes the sign.
+    sign = np.where(np.abs(bend) < 1e-12, 0, np.sign(bend))
+    for crossing in np.flatnonzero(sign[:-1] * sign[1:] < 0):
+        low, high = SEARCHED[crossing], SEARCHED[crossing + 1]
+        q, moment, width = in_float64(_double_point, pieces, low, high)
+        if moment / width <= q:
+            return CriticalPoint(1 / width, q - moment / width, q)
+    moment, width = in_float64(_at_zero, pieces)
+    if moment == 0 and width != 0:
+        return CriticalPoint(1 / width, np.float64(0), np.float64(0))
+    return CriticalPoint(*[np.float64(np.nan)] * 3)
+
+
+def _critical_sigma_w2(pieces: Pieces, sigma_b2: jax.Array) -> jax.Array:
+    dtype = sigma_b2.dtype
+
+    def excess(q: jax.Array) -> jax.Array:
+        return q - second_moment(pieces, q) / _slope_moment(pieces, q) - sigma_b2
+
+    lengths = jnp.asarray(np.concatenate([[0], SEARCHED]), dtype)
+    heights = jax.vmap(excess)(lengths)
+    place = jnp.argmax(heights[1:] >= 0)
+    at_zero = heights[0] >= 0
+    exists = at_zero | (heights[1:][place] >= 0)
+    low, high = (jax.lax.stop_gradient(lengths[each]) for each in (place, place + 1))
+    root = jnp.where(at_zero, jnp.zeros_like(sigma_b2), bracketed_root(excess, low, high))
+    q = differentiable_root(excess, jnp.where(exists, root, jnp.ones_like(root)))
+    sigma_w2 = 1 / _slope_moment(pieces, q)
+    return jnp.where(exists, sigma_w2, jnp.asarray(jnp.nan, dtype))
+
+
+def _slope_moment(pieces: Pieces, q: jax.Array) -> jax.Array:
+    """`E phi'(sqrt(q) z)^2`."""
+    return gradient_factor(pieces, jnp.ones_like(q), q)
+
+
+def _bend(pieces: Pieces, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`E phi phi'' / E phi'^2`, `E phi^2`, `E phi'^2`; kinks count in phi''."""
+    moment, slope = jax.value_and_grad(lambda q: second_moment(pieces, q))(q)
+    width = _slope_moment(pieces, q)
+    return slope / width - 1, moment, width
+
+
+def _bends(pieces: Pieces, lengths: np.ndarray) -> Any:
+    return jax.jit(jax.vmap(lambda q: _bend(pieces, q)))(lengths)
+
+
+def _double_point(pieces: Pieces, low: float, high: float) -> Any:
+    @jax.jit
+    def find(low: jax.Array, high: jax.Array) -> Any:
+        q = bracketed_root(lambda q: _bend(pieces, q)[0], low, high)
+        return q, *_bend(pieces, q)[1:]
+
+    return find(jnp.float64(low), jnp.float64(high))
+
+
+def _at_zero(pieces: Pieces) -> tuple[jax.Array, jax.Array]:
+    """`phi(0)^2` and `phi'(0)^2`, of a kink the mean of both sides'."""
+    zero = jnp.zeros((), jnp.float64)
+    return pieces.function(zero) ** 2, _slope_moment(pieces, zero)

@@ -1,0 +1,133 @@
+"""What networks of finite width add to the maps: spread and shift of lengths, and dead layers."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab import checks
+from initlab.theory.maps import length_step
+from initlab.theory.pieces import Pieces, find_pieces
+from initlab.theory.precision import compute
+from initlab.theory.quadrature import mean
+from initlab.types import Activation, Array
+
+__all__ = ["FiniteWidth", "dying_relu_probability", "finite_width_variance"]
+
+Numbers = Array | float
+
+
+class FiniteWidth(NamedTuple):
+    """The squared length `|z_l|^2 / n_l` of the pre-activations over random networks, [depth + 1].
+
+    Attributes:
+      mean: its mean.
+      variance: its variance: the band around the mean.
+      kernel_variance: what of that came from the layers before: the variance of
+        `sigma_w2 |a_(l-1)|^2 / n_(l-1) + sigma_b2`.
+    """
+
+    mean: Array
+    variance: Array
+    kernel_variance: Array
+
+
+def finite_width_variance(
+    activation: Activation,
+    sigma_w2: Numbers,
+    sigma_b2: Numbers,
+    q0: Numbers,
+    width: Numbers,
+    depth: int,
+) -> FiniteWidth:
+    """`Var Q_(l+1) = F'(q_l)^2 Var Q_l + sigma_w2^2 E Var phi^2 / n_l`, `F = q_map`.
+
+    Given the layers before, a layer's pre-activations are Gaussian, independent, of variance
+    `Q_l = sigma_b2 + sigma_w2 |a_(l-1)|^2 / n_(l-1)`. Its mean obeys
+    `m_(l+1) = F(m_l) + F''(m_l) Var Q_l / 2`, and the measured squared length has the variance
+    `Var Q_l + 2 E Q_l^2 / n_l`. Right to the first order in depth / width; for relu and the
+    identity without biases to every order, where `E Q^2 / (E Q)^2` is `prod (1 + 5 / n_l)` and `prod (1 + 2 / n_l)`.
+
+    Args:
+      activation: elementwise function phi.
+      sigma_w2: fan_in times the variance of the Gaussian weights.
+      sigma_b2: variance of the biases.
+      q0: variance of the pre-activations of the first layer, which is the same for all networks.
+      width: units n_l, one number or one for each layer [depth + 1].
+      depth: how many layers follow.
+
+    Returns:
+      Mean and variances [depth + 1], NumPy float64; traced in the dtype of traced arguments.
+
+    Raises:
+      TypeError: if activation is not a function of one array, depth not an integer, or a number not
+        real.
+      ValueError: if activation is not elementwise, depth under 1, a number negative, or width of
+        another shape.
+
+    Source: Hanin and Rolnick 2018, arXiv:1803.01719, for relu; Roberts, Yaida and Hanin 2021,
+    arXiv:2106.10165, chapter 4, for any activation.
+
+    >>> band = finite_width_variance(jax.nn.relu, 2.0, 0.0, 1.0, 50, 10)
+    >>> round(float(1 + band.kernel_variance[10]), 4)
+    2.5937
+    """
+    checks.check_count("depth", depth, 1)
+    if np.shape(width) not in ((), (depth + 1,)):
+        raise ValueError(f"width must be a number or [{depth + 1}], got shape {np.shape(width)}")
+    numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0}
+    for name, value in numbers.items():
+        if np.shape(value):
+            raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
+    return compute(_layers, (find_pieces(activation), depth), numbers | {"width": width})
+
+
+def _layers(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> FiniteWidth:
+    width = jnp.broadcast_to(width, (depth + 1,))
+    fourth = Pieces(lambda z: pieces.function(z) ** 4, pieces.kinks, pieces.order)
+
+    def step(q: jax.Array) -> jax.Array:
+        return length_step(pieces, sigma_w2, sigma_b2, q)
+
+    def noise(q: jax.Array) -> jax.Array:
+        """`sigma_w2^2 Var phi(sqrt(q) z)^2`."""
+        return sigma_w2**2 * mean(fourth, q) - (step(q) - sigma_b2) ** 2
+
+    def layer(state: tuple[jax.Array, jax.Array], units: jax.Array) -> Any:
+        q, variance = state
+        measured = variance + 2 * (q**2 + variance) / units
+        bend, noise_bend = (jax.grad(jax.grad(each))(q) for each in (step, noise))
+        after = step(q) + bend * variance / 2
+        spread = jax.grad(step)(q) ** 2 * variance
+        spread += (noise(q) + noise_bend * variance / 2) / units
+        return (after, spread), FiniteWidth(q, measured, variance)
+
+    return jax.lax.scan(layer, (q0, jnp.zeros_like(q0)), width)[1]
+
+
+def dying_relu_probability(width: int | Array, depth: int | Array) -> Array:
+    """`1 - (1 - 2^-width)^depth`: some layer of a relu network is 0 on a given input.
+
+    Each layer is 0 with the probability that all of its units are negative, whatever came before,
+    as long as that was not 0. Weights are symmetric about 0, without biases.
+
+    Args:
+      width: units of each layer.
+      depth: how many layers.
+
+    Returns:
+      The probability, NumPy float64.
+
+    Raises:
+      ValueError: if one is under 1.
+
+    Source: Lu et al. 2019, arXiv:1903.06733.
+
+    >>> round(float(dying_relu_probability(4, 10)), 4)
+    0.4755
+    """
+    width, depth = np.asarray(width, np.float64), np.asarray(depth, np.float64)
+    if (width < 1).any() or (depth < 1).any():
+        raise ValueError(f"width and depth must be at least 1, got {width} and {depth}")
+    return -np.expm1(depth * np.log1p(-(2.0**-width)))

@@ -1,0 +1,78 @@
+"""Deep linear networks, whose learning is known exactly."""
+
+import jax.numpy as jnp
+
+from initlab.theory.precision import evaluate
+from initlab.types import Array
+
+__all__ = ["linear_learning_time", "linear_mode"]
+
+Numbers = Array | float
+
+
+def linear_learning_time(
+    strength: Numbers, start: Numbers, end: Numbers, time_constant: Numbers = 1.0
+) -> Array:
+    """`t = tau / (2 s) ln(u_f (s - u_0) / (u_0 (s - u_f)))`: until a mode has been learned.
+
+    A mode is a pair of singular vectors of the correlation of inputs and outputs; in a linear
+    network of two layers that start small, balanced and aligned, it grows alone. Until it shows, a
+    time of the order of `ln(1 / u_0)` goes by: small weights learn late, though they learn.
+
+    Args:
+      strength: s, the mode's singular value, which it is to reach.
+      start: u_0, its strength at initialization, in (0, s).
+      end: u_f, the strength asked for, in (u_0, s).
+      time_constant: tau; gradient descent of learning rate r takes `t` steps for tau = 1 / r.
+
+    Returns:
+      The time, NumPy float64; traced in the dtype of traced arguments.
+
+    Raises:
+      TypeError: if a number is not real.
+      ValueError: if one is negative.
+
+    Source: Saxe, McClelland and Ganguli 2013, arXiv:1312.6120.
+
+    >>> round(float(linear_learning_time(2.0, 0.01, 1.98)), 4)
+    2.4721
+    """
+    numbers = {"strength": strength, "start": start, "end": end, "time_constant": time_constant}
+    return evaluate(_time, (), numbers)
+
+
+def linear_mode(
+    strength: Numbers, start: Numbers, time: Numbers, time_constant: Numbers = 1.0
+) -> Array:
+    """`u(t) = s / (1 + (s / u_0 - 1) exp(-2 s t / tau))`: a mode's strength while it is learned.
+
+    Args:
+      strength: s, the mode's singular value.
+      start: u_0, its strength at initialization.
+      time: t.
+      time_constant: tau; numbers or arrays that broadcast.
+
+    Returns:
+      u, NumPy float64; traced in the dtype of traced arguments.
+
+    Raises:
+      TypeError: if a number is not real.
+      ValueError: if one is negative.
+
+    Source: Saxe, McClelland and Ganguli 2013, arXiv:1312.6120.
+
+    >>> round(float(linear_mode(2.0, 0.01, 2.4720739)), 4)
+    1.98
+    """
+    numbers = {"strength": strength, "start": start, "time": time, "time_constant": time_constant}
+    return evaluate(_mode, (), numbers)
+
+
+def _time(strength, start, end, time_constant):
+    odds = end * (strength - start) / (start * (strength - end))
+    return time_constant / (2 * strength) * jnp.log(odds)
+
+
+def _mode(strength, start, time, time_constant):
+    decay = jnp.exp(-2 * strength * time / time_constant)
+    return strength / (1 + (strength / start - 1) * decay)

@@ -1,0 +1,148 @@
+"""The phase diagram: ordered and chaotic networks over a grid of weight and bias variances."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.theory.criticality import critical_sigma_w2
+from initlab.theory.fixed_points import FixedPoint, depth_scale, fixed_length, length_table
+from initlab.theory.pieces import Pieces, find_pieces
+from initlab.theory.precision import compute, in_batches
+from initlab.theory.quadrature import half_squared_difference
+from initlab.theory.roots import bracketed_root
+from initlab.types import Activation, Array
+
+__all__ = ["EdgeOfChaos", "edge_of_chaos"]
+
+LENGTHS, ANGLES = 40, 24
+"""Chebyshev points at which the correlation map is tabulated."""
+
+BATCH = 1000
+"""Grid points whose lengths are found together."""
+
+
+class EdgeOfChaos(NamedTuple):
+    """A phase diagram.
+
+    Attributes:
+      fixed_point: of each pair of variances, arrays [W, B].
+      critical_sigma_w2: [B], where chi1 = 1; NaN where no fixed length is critical.
+    """
+
+    fixed_point: FixedPoint
+    critical_sigma_w2: Array
+
+
+def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> EdgeOfChaos:
+    """`fixed_point` over the grid `sigma_w2 x sigma_b2`, and the critical line through it.
+
+    The correlation map depends on length and correlation alone, so that it is integrated once, at
+    Chebyshev points of ln q and of the angle arccos c between all lengths of the chaotic phase, and
+    interpolated for every point of the grid; q, chi1 and xi_q are those of `fixed_point`. For
+    smooth activations c and xi_c are too, to 1e-8; for those with kinks to 1e-5.
+
+    Args:
+      activation: elementwise function phi.
+      sigma_w2: fan_in times the variance of the weights, [W], at least 0.
+      sigma_b2: variances of the biases, [B], at least 0.
+
+    Returns:
+      The diagram, NumPy float64; traced in the dtype of traced arguments. Only q, chi1 and xi_q
+      are differentiable.
+
+    Raises:
+      TypeError: if activation is not a function of one array, or a grid is not real.
+      ValueError: if activation is not elementwise, a number negative, or a grid not of rank one.
+
+    Source: Poole et al. 2016, arXiv:1606.05340, figure 2; Schoenholz et al. 2017, arXiv:1611.01232.
+
+    >>> diagram = edge_of_chaos(jnp.tanh, np.array([1.0, 2.0]), np.array([0.05]))
+    >>> (diagram.fixed_point.chi1 > 1).tolist()
+    [[False], [True]]
+    """
+    for name, grid in {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}.items():
+        if np.ndim(grid) != 1 or not np.size(grid):
+            raise ValueError(f"{name} must be a grid of rank one, got shape {np.shape(grid)}")
+    numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
+    points = compute(_fixed_points, (find_pieces(activation),), numbers)
+    return EdgeOfChaos(points, critical_sigma_w2(activation, sigma_b2))
+
+
+def _fixed_points(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> FixedPoint:
+    shape = sigma_w2.size, sigma_b2.size
+    weights, biases = (each.ravel() for each in jnp.meshgrid(sigma_w2, sigma_b2, indexing="ij"))
+    solve = functools.partial(fixed_length, pieces, length_table(pieces, sigma_w2.dtype))
+    q, chi1, xi_q, exists = in_batches(solve, (weights, biases), BATCH)
+    chaotic = exists & (chi1 > 1) & (q > 0)
+    root, slope = _chaotic_correlations(pieces, weights, q, chaotic)
+    c = jnp.where(chaotic, root, jnp.ones_like(q))
+    xi_c = depth_scale(jnp.where(chaotic, slope, chi1))
+    nothing = jnp.full_like(q, jnp.nan)
+    points = FixedPoint(
+        q, jnp.where(exists, c, nothing), chi1, xi_q, jnp.where(exists, xi_c, nothing), exists
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(shape), points)
+
+
+def _chaotic_correlations(
+    pieces: Pieces, sigma_w2: jax.Array, q: jax.Array, chaotic: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Fixed correlation and the map's slope there, of each point [P]; any number elsewhere."""
+    dtype = q.dtype
+    log_q = jnp.where(chaotic, jnp.log(jnp.where(chaotic, q, jnp.ones_like(q))), jnp.nan)
+    middle, half = (
+        jnp.nan_to_num((jnp.nanmax(log_q) + sign * jnp.nanmin(log_q)) / 2) for sign in (1, -1)
+    )
+    half = jnp.maximum(half, jnp.asarray(1e-3, dtype))
+    lengths = jnp.exp(middle + half * _points(LENGTHS, dtype))
+    angles = (1 + _points(ANGLES, dtype)) * np.asarray(np.pi / 4, dtype)
+
+    def row(length: jax.Array) -> jax.Array:
+        at = jax.vmap(lambda angle: half_squared_difference(pieces, length, jnp.cos(angle)))
+        return at(angles) / length
+
+    table = _to_series(jax.lax.map(row, lengths), (LENGTHS, ANGLES))
+
+    def solve(sigma_w2: jax.Array, log_q: jax.Array) -> tuple[jax.Array, jax.Array]:
+        place = jnp.clip(jnp.nan_to_num((log_q - middle) / half), -1, 1)
+        series = sigma_w2 * jnp.sum(_chebyshev(place, LENGTHS)[:, None] * table, axis=0)
+
+        def excess(angle: jax.Array) -> jax.Array:
+            place = angle * np.asarray(4 / np.pi, dtype) - 1
+            return jnp.sum(_chebyshev(place, ANGLES) * series) - 1
+
+        ends = jnp.asarray(1e-6, dtype), jnp.asarray(np.pi / 2, dtype)
+        angle = bracketed_root(excess, *ends)
+        # Of c' = 1 - (1 - c) (1 + excess), where the excess is 0.
+        return jnp.cos(angle), 1 + jnp.tan(angle / 2) * jax.grad(excess)(angle)
+
+    return in_batches(solve, (sigma_w2, log_q), BATCH)
+
+
+def _points(count: int, dtype: jnp.dtype) -> jax.Array:
+    """Chebyshev points of the first kind in (-1, 1)."""
+    return jnp.asarray(np.cos(np.pi * (np.arange(count) + 0.5) / count), dtype)
+
+
+def _chebyshev(x: jax.Array, count: int) -> jax.Array:
+    """`T_0(x), ..., T_(count - 1)(x)`."""
+    terms = [jnp.ones_like(x), x]
+    for _ in range(count - 2):
+        terms.append(2 * x * terms[-1] - terms[-2])
+    return jnp.stack(terms[:count])
+
+
+def _to_series(values: jax.Array, counts: tuple[int, int]) -> jax.Array:
+    """The Chebyshev coefficients, along both axes, of values at the points."""
+    rows, columns = (
+        np.cos(np.pi * np.outer(np.arange(count), np.arange(count) + 0.5) / count)
+        * np.where(np.arange(count) == 0, 1, 2)[:, None]
+        / count
+        for count in counts
+    )
+    precise = jax.lax.Precision.HIGHEST
+    along = jnp.matmul(jnp.asarray(rows, values.dtype), values, precision=precise)
+    return jnp.matmul(along, jnp.asarray(columns.T, values.dtype), precision=precise)

@@ -1,0 +1,219 @@
+"""Length, correlation and gradient layer by layer, as wide networks have them at initialization."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from initlab import checks
+from initlab.theory.maps import covariance_step, gradient_factor, length_step
+from initlab.theory.pieces import Pieces, find_pieces
+from initlab.theory.precision import evaluate
+from initlab.types import Activation, Array
+
+__all__ = [
+    "Propagation",
+    "first_layer",
+    "propagate",
+    "propagate_normalized",
+    "propagate_residual",
+]
+
+Numbers = Array | float
+
+
+class Propagation(NamedTuple):
+    """What to expect layer by layer; arrays [..., depth + 1], the start included.
+
+    Attributes:
+      q: variance of the pre-activations, or of the stream of a residual network.
+      c: correlation of two inputs' pre-activations.
+      chi: the factor by which the mean squared gradient grows from the next layer back to this one.
+      gradient: mean squared gradient with respect to the layer, over that of the last one.
+    """
+
+    q: Array
+    c: Array
+    chi: Array
+    gradient: Array
+
+
+def first_layer(
+    sigma_w2: Numbers, sigma_b2: Numbers, length: Numbers, correlation: Numbers
+) -> tuple[Numbers, Numbers]:
+    """`q_1 = sigma_w2 length + sigma_b2`, and the correlation there: the data meet no activation.
+
+    Args:
+      sigma_w2: fan_in times the variance of the first layer's weights.
+      sigma_b2: variance of its biases.
+      length: mean squared entry of the inputs, `|x|^2 / n_0`.
+      correlation: cosine of the angle between two inputs.
+
+    Returns:
+      q and c of the first layer's pre-activations: where `propagate` starts.
+
+    >>> first_layer(2.0, 0.0, 1.5, 0.5)
+    (3.0, 0.5)
+    """
+    q = sigma_w2 * length + sigma_b2
+    return q, (sigma_w2 * length * correlation + sigma_b2) / q
+
+
+def propagate(
+    activation: Activation,
+    sigma_w2: Numbers,
+    sigma_b2: Numbers,
+    q0: Numbers,
+    c0: Numbers,
+    depth: int,
+) -> Propagation:
+    """`q_l = q_map(q_(l-1))`, `c_l = c_map(q_(l-1), c_(l-1))`, `chi_l = chi(q_l)`.
+
+    Args:
+      activation: elementwise function phi.
+      sigma_w2: fan_in times the variance of the weights.
+      sigma_b2: variance of the biases.
+      q0: variance of the pre-activations where it starts; see `first_layer`.
+      c0: correlation there, in [-1, 1]; numbers or arrays that broadcast.
+      depth: how many layers follow.
+
+    Returns:
+      The layers, NumPy float64; traced in the dtype of traced arguments.
+
+    Raises:
+      TypeError: if activation is not a function of one array, depth not an integer, or a number not
+        real.
+      ValueError: if activation is not elementwise, depth under 1, a number negative, or c0 outside
+        [-1, 1].
+
+    Source: Poole et al. 2016, arXiv:1606.05340, eq. 3 and 5; Schoenholz et al. 2017,
+    arXiv:1611.01232.
+
+    >>> propagate(jax.nn.relu, 2.0, 0.0, 1.0, 0.0, 3).c.round(6).tolist()
+    [0.0, 0.31831, 0.493731, 0.604826]
+    """
+    return _evaluate(_plain_step, activation, depth, sigma_w2, sigma_b2, q0, c0)
+
+
+def propagate_residual(
+    activation: Activation,
+    sigma_w2: Numbers,
+    sigma_b2: Numbers,
+    q0: Numbers,
+    c0: Numbers,
+    depth: int,
+    *,
+    branch_scale: Numbers = 1.0,
+    pre_norm: bool = False,
+) -> Propagation:
+    """`h_l = h_(l-1) + s (W phi(h_(l-1)) + b)`: `q_l = q_(l-1) + s^2 q_map(q_(l-1))`.
+
+    Stream and branch are uncorrelated, because the branch ends in weights of mean 0, so that their
+    covariances add and the gradient's factor is `1 + s^2 chi`. relu's stream grows geometrically,
+    tanh's linearly; with `s = 1 / sqrt(depth)` either stays bounded. Normalized before the branch,
+    every stream grows linearly, and gradients as a power of depth.
+
+    Args:
+      activation: elementwise function phi.
+      sigma_w2: fan_in times the variance of the branch's weights.
+      sigma_b2: variance of its biases.
+      q0: variance of the stream where it starts.
+      c0: correlation there, in [-1, 1].
+      depth: how many blocks follow.
+      branch_scale: s, what multiplies a branch; numbers or arrays that broadcast.
+      pre_norm: whether a branch sees the stream through a layer norm.
+
+    Returns:
+      The stream after each block, NumPy float64; traced in the dtype of traced arguments.
+
+    Raises:
+      TypeError, ValueError: as `propagate`.
+
+    Source: Yang and Schoenholz 2017, arXiv:1712.08969; Hanin and Rolnick 2018, arXiv:1803.01719;
+    with a norm Xiong et al. 2020, arXiv:2002.04745.
+
+    >>> propagate_residual(jax.nn.relu, 2.0, 0.0, 1.0, 1.0, 3).q.round(12).tolist()
+    [1.0, 2.0, 4.0, 8.0]
+    """
+    step = _pre_norm_step if pre_norm else _residual_step
+    return _evaluate(step, activation, depth, sigma_w2, sigma_b2, q0, c0, branch_scale=branch_scale)
+
+
+def propagate_normalized(
+    activation: Activation,
+    sigma_w2: Numbers,
+    sigma_b2: Numbers,
+    c0: Numbers,
+    depth: int,
+) -> Propagation:
+    """`h_l = norm(W phi(h_(l-1)) + b)`: q is 1, and the gradient's factor `chi(1) / q_map(1)`.
+
+    A layer norm cancels any scale of the weights. For a layer of many units it divides by
+    `sqrt(q)`, forward and backward; what it takes from the gradient along mean and length is of the
+    order of 1 / width.
+
+    Args:
+      activation: elementwise function phi.
+      sigma_w2: fan_in times the variance of the weights.
+      sigma_b2: variance of the biases.
+      c0: correlation of two inputs' normalized pre-activations, in [-1, 1].
+      depth: how many layers follow.
+
+    Returns:
+      The normalized pre-activations, NumPy float64; traced in the dtype of traced arguments.
+
+    Raises:
+      TypeError, ValueError: as `propagate`.
+
+    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, applied to the maps of `propagate`.
+
+    >>> propagate_normalized(jax.nn.relu, 7.0, 0.0, 0.5, 10).gradient[0].round(12)
+    np.float64(1.0)
+    """
+    return _evaluate(_normalized_step, activation, depth, sigma_w2, sigma_b2, 1.0, c0)
+
+
+def _evaluate(
+    step, activation: Activation, depth: int, sigma_w2, sigma_b2, q0, c0, **numbers
+) -> Propagation:
+    checks.check_count("depth", depth, 1)
+    numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0, "c0": c0, **numbers}
+    return evaluate(_layers, (step, find_pieces(activation), depth), numbers)
+
+
+def _layers(step, pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, c0, *numbers) -> Propagation:
+    def layer(state, _):
+        q, c = state
+        after, covariance, factor = step(pieces, sigma_w2, sigma_b2, q, c, *numbers)
+        # Rounding must not lead out of the interval.
+        return (after, jnp.clip(covariance / after, -1, 1)), (q, c, factor)
+
+    _, (q, c, chi) = jax.lax.scan(layer, (q0, c0), length=depth + 1)
+    from_here_on = jnp.cumprod(chi[:-1][::-1])[::-1]
+    return Propagation(q, c, chi, jnp.concatenate([from_here_on, jnp.ones_like(q[:1])]))
+
+
+def _plain_step(pieces, sigma_w2, sigma_b2, q, c):
+    """Length, covariance and gradient's factor of one layer."""
+    return (
+        length_step(pieces, sigma_w2, sigma_b2, q),
+        covariance_step(pieces, sigma_w2, sigma_b2, q, c),
+        gradient_factor(pieces, sigma_w2, q),
+    )
+
+
+def _residual_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale):
+    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    share = branch_scale**2
+    return q + share * length, q * c + share * covariance, 1 + share * factor
+
+
+def _pre_norm_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale):
+    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, jnp.ones_like(q), c)
+    share = branch_scale**2
+    return q + share * length, q * c + share * covariance, 1 + share * factor / q
+
+
+def _normalized_step(pieces, sigma_w2, sigma_b2, q, c):
+    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    return jnp.ones_like(q), covariance / length, factor / length

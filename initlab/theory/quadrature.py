@@ -1,0 +1,216 @@
+"""Gaussian expectations by Gauss-Legendre quadrature on panels that end where the function breaks.
+
+Gauss-Hermite nodes smear a kink: relu's second moment is off by 1e-3 with 100 of them. Here the
+standard normal's line is cut at fixed borders, at the kinks, and at the doubling lengths 1, 2, 4,
+8, 16 of the activation's own scale, so that a unit that is steep against its input is resolved too.
+The borders move with the variance, and carry the derivatives of jumps.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
+from initlab.theory.precision import evaluate
+from initlab.types import Activation, Array
+
+__all__ = [
+    "Expectation",
+    "expectation",
+    "half_squared_difference",
+    "mean",
+    "pair_expectation",
+    "pair_mean",
+]
+
+REACH = 12.0
+"""Standard deviations covered: the normal density is 2e-32 there."""
+
+BORDERS = np.array([-REACH, -8, -5, -3, -1.5, 0, 1.5, 3, 5, 8, REACH])
+SCALES = np.array([-16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16])
+
+ORDER = 10
+"""Nodes on a panel."""
+
+LOWER_ORDER = 8
+"""Nodes on a panel for the estimate of the error."""
+
+
+class Expectation(NamedTuple):
+    """A quadrature's value, and how far it may be off.
+
+    Attributes:
+      value: the expectation.
+      error: its distance from the value that two nodes fewer on each panel give; the value's own
+        error is far smaller where this is small.
+    """
+
+    value: Array
+    error: Array
+
+
+def expectation(function: Activation, q: Array | float) -> Expectation:
+    """`E f(sqrt(q) z)`, z ~ N(0, 1).
+
+    Args:
+      function: elementwise; it may have kinks and jumps.
+      q: variance, at least 0; a number or an array.
+
+    Returns:
+      Value and error estimate, of q's shape: NumPy float64, or traced in q's dtype.
+
+    Raises:
+      TypeError: if function is not a function of one array.
+      ValueError: if function is not elementwise, or q is negative.
+
+    >>> second_moment = expectation(lambda z: jax.nn.relu(z) ** 2, 2.0)
+    >>> round(float(second_moment.value), 12)
+    1.0
+    """
+    return evaluate(_expectation, (find_pieces(function),), {"q": q})
+
+
+def pair_expectation(function: Activation, q: Array | float, c: Array | float) -> Expectation:
+    """`E f(u) f(v)`, (u, v) Gaussian with variances q and correlation c.
+
+    Args:
+      function: elementwise; it may have kinks and jumps.
+      q: variance, at least 0.
+      c: correlation in [-1, 1]; q and c are numbers or arrays that broadcast.
+
+    Returns:
+      Value and error estimate: NumPy float64, or traced in the dtype of q and c.
+
+    Raises:
+      TypeError: if function is not a function of one array.
+      ValueError: if function is not elementwise, q is negative or c outside [-1, 1].
+
+    >>> pair = pair_expectation(jax.nn.relu, 1.0, 0.0)
+    >>> round(float(pair.value * 2 * np.pi), 12)
+    1.0
+    """
+    return evaluate(_pair_expectation, (find_pieces(function),), {"q": q, "c": c})
+
+
+def mean(pieces: Pieces, q: jax.Array, order: int = ORDER) -> jax.Array:
+    """`E f(sqrt(q) z)` of one q; differentiable in q, at 0 too."""
+    std = _std(q)
+    x, weight = _nodes(_places(pieces, std), order)
+    return jnp.sum(weight * pieces.function(std * x))
+
+
+def pair_mean(pieces: Pieces, q: jax.Array, c: jax.Array, order: int = ORDER) -> jax.Array:
+    """`E f(u) f(v)` of one q and c; differentiable in both.
+
+    The slope in c is `q E f'(u) f'(v)` (Price 1958), which is finite at c = 1 where the formula's
+    own derivative is not. It holds where f is continuous.
+    """
+    if pieces.order < 1:
+        return _pair_mean(pieces, q, c, order)
+
+    @jax.custom_jvp
+    def value(q: jax.Array, c: jax.Array) -> jax.Array:
+        return _pair_mean(pieces, q, c, order)
+
+    @value.defjvp
+    def _(primals, tangents):
+        q, c = primals
+        dq, dc = tangents
+        out, along_q = jax.jvp(lambda q: value_of_q(q, c), (q,), (dq,))
+        return out, along_q + dc * q * pair_mean(slope_pieces(pieces), q, c, order)
+
+    def value_of_q(q: jax.Array, c: jax.Array) -> jax.Array:
+        return _pair_mean(pieces, q, c, order)
+
+    return value(q, c)
+
+
+def half_squared_difference(pieces: Pieces, q: jax.Array, c: jax.Array) -> jax.Array:
+    """`E (f(u) - f(v))^2 / (2 (1 - c))` for c in [0, 1): no digit is lost as c nears 1."""
+    std, along, across = _std(q), jnp.sqrt((1 + c) / 2), jnp.sqrt((1 - c) / 2)
+    moved = np.asarray(pieces.kinks, np.float64)
+    differences = np.unique(np.concatenate([np.subtract.outer(moved, moved).ravel(), SCALES]))
+    places = _divide(differences[differences > 0], 2 * across * std)
+    borders = jnp.concatenate([jnp.asarray(BORDERS[BORDERS >= 0], q.dtype), places])
+    # The integrand is even in the difference of the two.
+    b, weight_b = _nodes_between(jnp.sort(borders), ORDER)
+
+    def inner(b: jax.Array) -> jax.Array:
+        shift = across / along * b
+        places = _places(pieces, std * along)
+        a, weight = _nodes(jnp.concatenate([places - shift, places + shift]), ORDER)
+        u, v = std * (along * a + across * b), std * (along * a - across * b)
+        return jnp.sum(weight * (pieces.function(u) - pieces.function(v)) ** 2)
+
+    return jnp.sum(2 * weight_b * jax.vmap(inner)(b)) / (4 * across**2)
+
+
+def _expectation(pieces: Pieces, q: jax.Array) -> Expectation:
+    value = mean(pieces, q)
+    return Expectation(value, jnp.abs(value - mean(pieces, q, LOWER_ORDER)))
+
+
+def _pair_expectation(pieces: Pieces, q: jax.Array, c: jax.Array) -> Expectation:
+    value = pair_mean(pieces, q, c)
+    return Expectation(value, jnp.abs(value - pair_mean(pieces, q, c, LOWER_ORDER)))
+
+
+def _pair_mean(pieces: Pieces, q: jax.Array, c: jax.Array, order: int) -> jax.Array:
+    """Over the half-sum a and half-difference b of (u, sign(c) v), independent of each other.
+
+    The inner integral, over a, of standard deviation at least sqrt(1/2), is smooth in b except
+    where two kinks meet.
+    """
+    sign = jnp.where(c < 0, -1, 1).astype(q.dtype)
+    std, along, across = _std(q), jnp.sqrt((1 + sign * c) / 2), jnp.sqrt((1 - sign * c) / 2)
+    kinks = jnp.asarray(pieces.kinks, q.dtype)
+    meetings = jnp.ravel(kinks[:, None] - sign * kinks[None, :])
+    scale = 2 * across * std
+    features = jnp.concatenate([_divide(meetings, scale), _divide(SCALES, scale)])
+    b, weight_b = _nodes(features, order)
+
+    def inner(b: jax.Array) -> jax.Array:
+        shift = across / along * b
+        places = _places(pieces, std * along)
+        a, weight = _nodes(jnp.concatenate([places - shift, sign * places + shift]), order)
+        u, v = std * (along * a + across * b), sign * std * (along * a - across * b)
+        return jnp.sum(weight * pieces.function(u) * pieces.function(v))
+
+    return jnp.sum(weight_b * jax.vmap(inner)(b))
+
+
+def _std(q: jax.Array) -> jax.Array:
+    """`sqrt(q)`, its slope kept finite at 0 by a number far below every rounding error."""
+    return jnp.sqrt(q + (1e-60 if q.dtype == jnp.float64 else 1e-30))
+
+
+def _places(pieces: Pieces, std: jax.Array) -> jax.Array:
+    """Kinks and scales in units of the standard deviation."""
+    return _divide(np.concatenate([pieces.kinks, SCALES]), std)
+
+
+def _divide(places: jax.Array | np.ndarray, std: jax.Array) -> jax.Array:
+    """`places / std`, what falls beyond REACH put there without a division by nearly 0."""
+    places = jnp.asarray(places, std.dtype)
+    reached = jnp.abs(places) < 2 * REACH * std
+    quotient = places / jnp.where(reached, std, jnp.ones_like(std))
+    return jnp.where(reached, quotient, jnp.sign(places) * 2 * REACH)
+
+
+def _nodes(places: jax.Array, order: int) -> tuple[jax.Array, jax.Array]:
+    """Nodes and weights of the standard normal on panels that end at the places."""
+    borders = jnp.concatenate([jnp.asarray(BORDERS, places.dtype), places])
+    return _nodes_between(jnp.sort(borders), order)
+
+
+def _nodes_between(borders: jax.Array, order: int) -> tuple[jax.Array, jax.Array]:
+    borders = jnp.clip(borders, -REACH, REACH)
+    node, weight = (
+        jnp.asarray(each, borders.dtype)[None, :] for each in np.polynomial.legendre.leggauss(order)
+    )
+    low, half = borders[:-1, None], (borders[1:, None] - borders[:-1, None]) / 2
+    x = jnp.ravel(low + half * (1 + node))
+    density = jnp.exp(-(x**2) / 2) / np.asarray(np.sqrt(2 * np.pi), x.dtype)
+    return x, jnp.ravel(half * weight) * density

@@ -1,0 +1,49 @@
+"""Names on flags: every initializer has one, and it starts a network."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from absl import flags
+from initializer_tables import KEY, WINDOWED, weight_spec
+
+import initlab
+from experiments import names
+from initlab import initializers as I  # noqa: N812
+from initlab.types import ParamSpec, Role
+
+NOT_SCHEMES = {
+    *("by_path", "by_role", "choice", "initialize", "scaled", "shifted"),
+    *("fan_avg", "fan_in", "fan_out"),
+    *("unit_normal", "unit_truncated_normal", "unit_uniform"),
+}
+
+
+def test_every_initializer_has_a_name():
+    assert set(names.INITIALIZERS) == set(I.__all__) - NOT_SCHEMES
+
+
+@pytest.mark.parametrize("name", names.INITIALIZERS)
+def test_every_name_starts_a_network(name):
+    initializer = names.INITIALIZERS[name](jnp.tanh, 4)
+    if name in WINDOWED:
+        specs = {
+            "first": {"weight": weight_spec(3, 1, 4, role=Role.INPUT)},
+            "second": {"weight": weight_spec(3, 4, 4), "bias": ParamSpec((4,), 12, 12, Role.BIAS)},
+            "last": {"weight": weight_spec(4, 2, role=Role.READOUT)},
+        }
+    else:
+        specs = initlab.networks.mlp((2, 4, 4, 2), jnp.tanh).specs
+    # Traced and not run: what the draws are is the tables' business.
+    params = jax.eval_shape(lambda key: initlab.initialize(key, specs, initializer), KEY)
+    assert jax.tree.structure(params) == jax.tree.structure(specs)
+
+
+def test_help_lists_every_initializer():
+    holder = names.define_name("an_initializer", "normal", names.INITIALIZERS, "Initializer")
+    try:
+        said = flags.FLAGS["an_initializer"].help
+        assert said is not None
+        assert all(name in said for name in names.INITIALIZERS)
+        assert holder.default == "normal"
+    finally:
+        del flags.FLAGS.an_initializer
