@@ -1,9 +1,6 @@
-"""Operations that JAX is taught, and traced programs taken apart.
+"""Operations that JAX is taught, and programs that are read: the only user of jax.extend.core."""
 
-The only file that touches jax.extend.core.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive
 from jax.interpreters import ad, batching, mlir
 
-__all__ = ["body_of", "define_bilinear", "is_literal", "opened"]
+__all__ = ["define_bilinear", "inner_program", "is_literal"]
 
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -68,24 +65,28 @@ def define_bilinear(name: str, product: Product, left: Product, right: Product) 
     return primitive.bind
 
 
-def is_literal(atom: Any) -> bool:
-    """Whether an equation's operand is a number written into the program."""
-    return isinstance(atom, Literal)
+def is_literal(variable: Any) -> bool:
+    """Whether an operand of an equation is a number written into the program."""
+    return isinstance(variable, Literal)
 
 
-def opened(jaxpr: Any) -> tuple[Jaxpr, list[Any]]:
-    """A traced program and the constants it closes over."""
-    return (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, ClosedJaxpr) else (jaxpr, [])
+def inner_program(params: Mapping[str, Any]) -> ClosedJaxpr | None:
+    """The program that an equation calls once (jit, remat, custom derivatives), or None.
 
+    Args:
+      params: the parameters of an equation.
 
-def body_of(equation: Any) -> Any:
-    """The program that a call runs: of jit, remat, custom_jvp, ...; None of another equation.
+    Returns:
+      The program, closed. Loops and branches hold theirs under names of their own.
 
-    >>> jaxpr = jax.make_jaxpr(jax.jit(jnp.tanh))(1.0)
-    >>> body_of(jaxpr.eqns[0]).eqns[0].primitive.name
-    'tanh'
+    >>> program = jax.make_jaxpr(jax.jit(jnp.sin))(1.0)
+    >>> inner_program(program.eqns[0].params).eqns[0].primitive.name
+    'sin'
     """
     for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        if isinstance(body := equation.params.get(name), Jaxpr | ClosedJaxpr):
-            return body
+        program = params.get(name)
+        if isinstance(program, ClosedJaxpr):
+            return program
+        if isinstance(program, Jaxpr):
+            return ClosedJaxpr(program, ())
     return None

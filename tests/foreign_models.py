@@ -1,5 +1,8 @@
 """Models of flax, equinox and haiku as (init, apply, x), with what is known of each parameter."""
 
+import functools
+from typing import Any
+
 import equinox as eqx
 import flax.linen as nn
 import haiku as hk
@@ -26,8 +29,12 @@ IMAGES = np.zeros((3, 6, 6, 2), np.float32)
 TOKENS = np.zeros((3, 4), np.int32)
 
 
+def linen_apply(module: nn.Module, params: Any, *x: Any, **more: Any) -> Any:
+    return module.apply({"params": params}, *x, **more)
+
+
 def linen(module, x):
-    return lambda key: module.init(key, x)["params"], lambda p, x: module.apply({"params": p}, x), x
+    return lambda key: module.init(key, x)["params"], functools.partial(linen_apply, module), x
 
 
 class LinenMLP(nn.Module):
@@ -83,10 +90,11 @@ class LinenDecoder(nn.Module):
         return table.attend(nn.LayerNorm()(h))
 
 
-class LinenLSTM(nn.Module):
+class LinenRNN(nn.Module):
     @nn.compact
     def __call__(self, x):
-        return nn.Dense(2)(nn.RNN(nn.SimpleCell(4))(x)[:, -1])
+        states: Any = nn.RNN(nn.SimpleCell(4))(x)
+        return nn.Dense(2)(states[:, -1])
 
 
 class NnxNet(nnx.Module):
@@ -221,7 +229,7 @@ MODELS = {
         | _layer("Dense_0", OUT, 6, 9),
     ),
     "linen rnn": (
-        lambda: linen(LinenLSTM(), np.zeros((3, 4, 2), np.float32)),
+        lambda: linen(LinenRNN(), np.zeros((3, 4, 2), np.float32)),
         _layer("SimpleCell_0/i", IN, 2, 4)
         | {"SimpleCell_0/h/kernel": (W, 4, 4)}
         | _layer("Dense_0", OUT, 4, 2),

@@ -61,7 +61,7 @@ def residual_block(p, h, apply, name):
 
 def residual_mlp(params, x, name):
     h = linear(params["stem"], x)
-    states = {"stem": (h, h)}
+    states: dict[str, tuple] = {"stem": (h, h)}
     for n, p in enumerate(blocks(params), start=1):
         h, z, a = residual_block(p, h, linear, name)
         states[f"block_{n}"] = (z, a, h)
@@ -81,7 +81,7 @@ def convnet(params, x, name, *, shape, circular, flatten, residual):
     h = x.reshape(len(x), *shape)
     if residual:
         h = apply(params["stem"], h)
-        states = {"stem": (h, h)}
+        states: dict[str, tuple] = {"stem": (h, h)}
     else:
         h, z = plain(params["stem"], h)
         states = {"stem": (z, h)}
@@ -117,7 +117,7 @@ def transformer(params, x, name, *, heads, post_norm, last_only):
     first = params["embedding"]
     h = first["table"][x] if "table" in first else linear(first, x)
     h = h + first["position"][: h.shape[1]]
-    states = {"embedding": (h, h)}
+    states: dict[str, tuple] = {"embedding": (h, h)}
 
     def add(p, h, branch):
         inner = norm(p["norm"], h) if "norm" in p and not post_norm else h

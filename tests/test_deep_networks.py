@@ -1,5 +1,6 @@
 """The deep networks against NumPy by hand and against flax; scanned against unrolled."""
 
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -9,12 +10,13 @@ import numpy as np
 import optax
 import pytest
 from deep_networks import CASES, draw_x, start, unstack
+from foreign_models import linen_apply
 
 import initlab
 from initlab import networks, objectives, probes
 from initlab.initializers import by_role, orthogonal
 from initlab.networks import parts
-from initlab.types import Task
+from initlab.types import Batch, Task
 
 EACH = pytest.mark.parametrize("name", CASES)
 
@@ -173,14 +175,14 @@ def test_norm_attention_and_convolution_are_flax_s():
 
     h, width, heads = draw(2, 5, 8), 8, 2
     norm = {"scale": draw(width), "bias": draw(width)}
-    theirs = nn.LayerNorm(epsilon=parts.EPSILON).apply({"params": norm}, h)
+    theirs = linen_apply(nn.LayerNorm(epsilon=parts.EPSILON), norm, h)
     np.testing.assert_allclose(parts.layer_norm(norm, jnp.asarray(h), -1), theirs, atol=1e-5)
 
     kernel, bias = draw(3, 2, 8, 4), draw(4)
     image = draw(2, 5, 6, 8)
     for padding in ("SAME", "CIRCULAR"):
         module = nn.Conv(4, (3, 2), padding=padding)
-        theirs = module.apply({"params": {"kernel": kernel, "bias": bias}}, image)
+        theirs = linen_apply(module, {"kernel": kernel, "bias": bias}, image)
         own = {"weight": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
         ours = parts.convolve(own, jnp.asarray(image), padding == "CIRCULAR")
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
@@ -209,9 +211,8 @@ def test_norm_attention_and_convolution_are_flax_s():
         "kernel": own["output"]["weight"].reshape(heads, -1, width),
         "bias": own["output"]["bias"],
     }
-    theirs = nn.MultiHeadDotProductAttention(heads).apply(
-        {"params": split | {"out": out}}, h, mask=nn.make_causal_mask(h[..., 0])
-    )
+    module, mask = nn.MultiHeadDotProductAttention(heads), nn.make_causal_mask(h[..., 0])
+    theirs = linen_apply(module, split | {"out": out}, h, mask=mask)
     np.testing.assert_allclose(network.apply(params, h), h + theirs, rtol=1e-5, atol=1e-5)
 
 
@@ -266,10 +267,25 @@ def test_runs_and_probes_take_it(name):
     assert (trace.values["gradient_norm"] > 0).all()
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if "mlp" not in name])
+@pytest.mark.parametrize("scanned", [False, True])
+def test_the_specs_are_those_that_the_use_tells(name, scanned):
+    network = CASES[name][0](scanned=scanned)
+    x = draw_x(name)
+    adopted = networks.adopt(
+        lambda key: start(network), network.apply, x if x.dtype == int else np.float32(x)
+    )
+    assert not adopted.doubts
+    for spec, read in zip(*map(jax.tree.leaves, (network.specs, adopted.specs)), strict=True):
+        assert len(read.stack) == len(spec.stack)
+        assert dataclasses.replace(read, stack=spec.stack) == spec
+
+
 def test_norms_by_layer_are_those_of_numpy():
     network = CASES["residual_mlp"][0](scanned=True)
     params = start(network)
-    norms = probes.weight_norm(network, params, None)["weight_norm"]
+    batch = Batch(jnp.zeros(1), jnp.zeros(1), None, None, objectives.binary, params)
+    norms = probes.weight_norm(network, params, batch)["weight_norm"]
     apart = unstack(params, DEPTH)
     weights = [
         np.concatenate([np.ravel(layer["weight"]) for layer in layers])

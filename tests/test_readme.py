@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from initlab import initializers
+from initlab import initializers, networks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -11,10 +11,10 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_examples_run_and_say_what_they_say(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first, second = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len([line for line in first.splitlines() if line]) == 15
+    examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len([line for line in examples[0].splitlines() if line]) == 15
     names = {}
-    for code in (first, second):
+    for code in examples:
         exec(compile(code, "README.md", "exec"), names)
         promised = README.partition(code)[2].partition("```text\n")[2].partition("```")[0]
         assert capsys.readouterr().out.split() == promised.split()
@@ -31,6 +31,11 @@ def test_every_experiment_is_in_the_readme():
     for path in (ROOT / "experiments").glob("*.py"):
         if 'if __name__ == "__main__"' in path.read_text():
             assert f"experiments.{path.stem}" in README, path.stem
+
+
+def test_every_network_is_in_the_readme():
+    for name in networks.__all__:
+        assert f"`{name}" in README, name
 
 
 def test_every_initializer_is_in_the_readme():

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from initlab.jaxprs import body_of, is_literal, opened
+from initlab.jaxprs import inner_program, is_literal
 from initlab.networks.uses import Known, Thread, Use, Value, join
 from initlab.types import Role
 
@@ -64,9 +64,9 @@ class Reader:
 
     def read(self, program: Any, operands: Sequence[Known], path: Path = ()) -> list[Known]:
         """What is known of a program's results."""
-        jaxpr, constants = opened(program)
+        jaxpr = program.jaxpr
         known: dict[Any, Known] = dict(zip(jaxpr.invars, operands, strict=True))
-        known |= dict.fromkeys(jaxpr.constvars[: len(constants)] or jaxpr.constvars, Value())
+        known |= dict.fromkeys(jaxpr.constvars, Value())
 
         def look_up(atom: Any) -> Known:
             return Value() if is_literal(atom) else known[atom]
@@ -92,8 +92,8 @@ class Reader:
             return [
                 self._merge((*path, n), each) for n, each in enumerate(zip(*branches, strict=True))
             ]
-        body = body_of(equation)
-        if body is not None and len(opened(body)[0].invars) == len(operands):
+        body = inner_program(equation.params)
+        if body is not None and len(body.jaxpr.invars) == len(operands):
             return self.read(body, operands, path)
         results = self.rules.get(name, self.otherwise)(self, equation, path, operands)
         return self.otherwise(self, equation, path, operands) if results is None else results
@@ -181,7 +181,7 @@ def read_usage(
       What it says of each.
     """
     threads = [Thread(n, (True,) * len(shapes[n]), leads=bool(shapes[n])) for n in range(params)]
-    inputs = len(opened(program)[0].invars) - params
+    inputs = len(program.jaxpr.invars) - params
     data = [Value(reader.number((-3, n)), data=True) for n in range(inputs)]
     results = reader.read(program, [*threads, *data])
     out = join(0, [reader.spend((-4,), each, "is an output itself") for each in results])
