@@ -112,7 +112,8 @@ def test_what_a_use_does_not_tell_is_said():
         h = x @ (p["v"] / jnp.linalg.norm(p["v"]))
         h = jnp.where(h > 0, h, p["slope"] * h) * p["layer_scale"]
         h = h + p["shared"] + jnp.tanh(h @ p["twice"][:2].T @ p["twice"][:2])
-        return jnp.concatenate([h, jnp.broadcast_to(p["joined"][None], h.shape)]) @ p["out"]
+        both = jnp.concatenate([h @ jnp.concatenate([p["left"], p["right"]], axis=1), h], axis=1)
+        return both @ p["out"]
 
     doubts, specs = _doubt(
         apply,
@@ -121,8 +122,9 @@ def test_what_a_use_does_not_tell_is_said():
         layer_scale=VECTOR,
         shared=VECTOR,
         twice=WEIGHT,
-        joined=VECTOR,
-        out=WEIGHT,
+        left=WEIGHT,
+        right=WEIGHT,
+        out=(12, 2),
         unused=VECTOR,
     )
     said = {
@@ -131,7 +133,8 @@ def test_what_a_use_does_not_tell_is_said():
         "layer_scale": "multiplies what no normalization gave",
         "shared": "is added to what no weight gave",
         "twice": "is used in several ways: weight 2 -> 4, weight 4 -> 2",
-        "joined": "goes through concatenate before it is used",
+        "left": "goes through concatenate before it is used",
+        "right": "goes through concatenate before it is used",
         "unused": "is not used",
     }
     assert set(doubts) == set(said)
@@ -196,6 +199,20 @@ def test_loops_branches_and_calls_are_entered():
     }
     assert specs["stack"].stack == ("0/stack", "1/stack", "2/stack")
     assert (specs["table"].fan_in, specs["table"].fan_out) == (1, 4)
+
+
+def test_a_learned_token_and_positions_after_it_are_embeddings():
+    def apply(p, x):
+        h = (x @ p["in"]).reshape(3, 2, 2)
+        token = jnp.tile(p["token"], (3, 1, 1))
+        h = jnp.concatenate([token, h], axis=1) + p["position"]
+        return jnp.tanh(h[:, 0]) @ p["out"]
+
+    doubts, specs = _doubt(apply, **{"in": WEIGHT}, token=(1, 1, 2), position=(1, 3, 2), out=(2, 2))
+    assert not doubts
+    for path in ("token", "position"):
+        assert (specs[path].role, specs[path].fan_in, specs[path].fan_out) == (Role.EMBEDDING, 1, 2)
+    assert specs["out"].role is Role.READOUT
 
 
 def test_models_that_cannot_be_adopted():

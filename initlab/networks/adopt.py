@@ -36,14 +36,17 @@ def adopt(
     - contracted with a value: a weight; fan_in is what the sum runs over (of a convolution window
       times channels in), fan_out the units; INPUT where x meets it first, READOUT if it is the only
       last weight before the output, RESIDUAL if its product is added to what its branch began with;
-    - looked up, or added along an axis that is not one of units (positions): EMBEDDING, fan_in 1;
+    - looked up, set beside data (a learned token), or added along an axis that is not one of units
+      (positions): EMBEDDING, fan_in 1;
     - added to a weight's product: BIAS, with the weight's fans;
     - multiplied with, then added to, what was divided by a root of the data: NORM_SCALE, NORM_BIAS;
     - a scalar that multiplies what is then added: GATE.
 
     Fans and role of a parameter that `scan` slices along its first axis are those of a slice, which
-    `initialize` draws by itself. What could not be told is in the network's `doubts`; such a
-    parameter is a WEIGHT whose last two axes are inputs and units, unless a rule says otherwise.
+    `initialize` draws by itself. A branch beside which the stream itself goes through weights has
+    no RESIDUAL: neither of the two began with the other. What could not be told is in the network's
+    `doubts`; such a parameter is a WEIGHT whose last two axes are inputs and units, unless a rule
+    says otherwise.
 
     Args:
       init: `key -> params`: any pytree of floating arrays.

@@ -193,6 +193,24 @@ def _compare(
     return [dataclasses.replace(equal, one_hot=one.is_constant != other.is_constant)]
 
 
+def _join(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
+    """A parameter set beside data, as a learned token is."""
+    threads = [n for n, each in enumerate(operands) if isinstance(each, Thread)]
+    values = [each for each in operands if isinstance(each, Value)]
+    if len(threads) != 1 or not any(each.data for each in values):
+        return None
+    (side,) = threads
+    thread, shape = operands[side], equation.invars[side].aval.shape
+    assert isinstance(thread, Thread)
+    if thread.own[equation.params["dimension"]] and shape[equation.params["dimension"]] > 1:
+        return None
+    sizes = own_sizes(thread, shape)
+    reader.note(path, thread, Use(Role.EMBEDDING, 1, sizes[-1] if sizes else 1))
+    joined = join(reader.number(path), values)
+    weights = joined.weights | {thread.param}
+    return [dataclasses.replace(joined, weights=weights, looked_up=True)]
+
+
 def _pair(operands: list[Known]) -> tuple[Any, Any, int]:
     """The one operand that is a parameter, the other, and the side of the first; or Nones."""
     sides = [n for n, each in enumerate(operands) if isinstance(each, Thread)]
@@ -226,6 +244,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(PASSING, _pass),
     "add": _add,
     "add_any": _add,
+    "concatenate": _join,
     "conv_general_dilated": _convolve,
     "div": _divide,
     "dot_general": _dot,

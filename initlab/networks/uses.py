@@ -132,6 +132,7 @@ PASSING = {
     "split",
     "squeeze",
     "stop_gradient",
+    "tile",
     "transpose",
 }
 """Primitives that move an array, or a part of it, without mixing its entries."""
@@ -148,6 +149,9 @@ def moved(equation: Any, flags: Sequence[bool]) -> tuple[bool, ...]:
             for axis, place in enumerate(equation.params["broadcast_dimensions"]):
                 result[place] = flags[axis] and before[axis] == after[place]
             return tuple(result)
+        case "tile":
+            same = [a == b for a, b in zip(before, after, strict=True)]
+            return tuple(flag and kept for flag, kept in zip(flags, same, strict=True))
         case "squeeze":
             gone = {axis % len(before) for axis in equation.params["dimensions"]}
             return tuple(flag for axis, flag in enumerate(flags) if axis not in gone)
