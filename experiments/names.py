@@ -10,13 +10,14 @@ import jax.numpy as jnp
 from absl import flags
 
 from initlab import initializers as init
-from initlab import tasks, theory
-from initlab.types import Activation, Initializer
+from initlab import networks, tasks, theory
+from initlab.types import Activation, Initializer, Network
 
 __all__ = [
     "ACTIVATIONS",
     "BINARY_TASKS",
     "INITIALIZERS",
+    "NETWORKS",
     "TASKS",
     "define_count",
     "define_name",
@@ -85,6 +86,63 @@ INITIALIZERS: dict[str, Callable[[Activation, int], Initializer]] = {
     "fixup": lambda activation, branches: init.fixup(branches),
 }
 """`(hidden activation, number of residual branches) -> initializer of the whole network`."""
+
+
+def _mlp(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> Network:
+    return networks.mlp((inputs, *[width] * depth, outputs), activation)
+
+
+def _residual_mlp(**settings: Any) -> Callable[..., Network]:
+    def make(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> Network:
+        return networks.residual_mlp((inputs, width, outputs), depth, activation, **settings)
+
+    return make
+
+
+def _convnet(**settings: Any) -> Callable[..., Network]:
+    def make(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> Network:
+        side = math.isqrt(inputs)
+        shape = (side, side, 1) if side**2 == inputs else (inputs, 1)
+        window = min(3, shape[0])
+        return networks.convnet(
+            shape, width, outputs, depth, activation, window=window, scanned=True, **settings
+        )
+
+    return make
+
+
+def _transformer(**settings: Any) -> Callable[..., Network]:
+    def make(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> Network:
+        return networks.transformer(
+            (1, width, outputs),
+            depth,
+            activation,
+            heads=math.gcd(width, 4),
+            length=inputs,
+            tokens=False,
+            last_only=True,
+            scanned=True,
+            **settings,
+        )
+
+    return make
+
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "mlp": _mlp,
+    "residual_mlp": _residual_mlp(scanned=True),
+    "residual_mlp_norm": _residual_mlp(scanned=True, layer_norm=True),
+    "convnet": _convnet(),
+    "residual_convnet": _convnet(residual=True),
+    "residual_convnet_norm": _convnet(residual=True, layer_norm=True),
+    "transformer": _transformer(),
+    "post_norm_transformer": _transformer(post_norm=True),
+}
+"""`(inputs, width, depth, outputs, activation) -> network` of flat examples [B, inputs].
+
+A convnet takes them for an image where inputs is a square, else for a signal; a transformer for a
+sequence of numbers. Depth counts hidden layers, or blocks.
+"""
 
 BINARY_TASKS = {
     "flower": tasks.flower,

@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,9 +13,12 @@ from jax.core import Tracer
 from initlab.types import ParamSpec
 
 __all__ = [
+    "check_activation",
     "check_array",
     "check_callable",
     "check_count",
+    "check_dtype",
+    "check_examples",
     "check_matrix",
     "check_number",
     "check_params",
@@ -40,6 +43,27 @@ def check_callable(name: str, value: Any) -> None:
     """Raises TypeError unless value can be called."""
     if not callable(value):
         raise TypeError(f"{name} must be a function, got {value!r}")
+
+
+def check_activation(name: str, value: Any, dtype: Any) -> None:
+    """Raises TypeError unless value takes an array of the dtype and gives one of its shape."""
+    check_callable(name, value)
+    given = jax.ShapeDtypeStruct((2, 3), dtype)
+    try:
+        back = jax.eval_shape(value, given)
+    except Exception as error:
+        raise TypeError(f"{name} must be a function of one array, got {value!r}") from error
+    if getattr(back, "shape", None) != given.shape:
+        raise TypeError(f"{name} must give an array of its argument's shape, got {value!r}")
+
+
+def check_dtype(dtype: Any) -> np.dtype:
+    """The floating dtype of a network's params; raises for another, or one that is turned off."""
+    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype must be floating, got {dtype}")
+    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        raise ValueError(f"dtype {np.dtype(dtype)} wants jax_enable_x64, which is off")
+    return np.dtype(dtype)
 
 
 def check_count(name: str, value: Any, least: int) -> None:
@@ -88,16 +112,30 @@ def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:
 
 def check_matrix(name: str, value: Any, columns: int) -> Any:
     """Value as an array; raises unless it is [B, columns] of real numbers, B at least 1."""
-    if not hasattr(value, "dtype"):
-        value = np.asarray(value)
-    is_real = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
-    if not is_real and value.dtype != bool:
-        raise TypeError(f"{name} must hold real numbers, got {value.dtype}")
+    value = _real(name, value)
     shape = np.shape(value)
     if len(shape) != 2 or shape[0] == 0:
         raise ValueError(f"{name} must have shape [B, {columns}], got {shape}")
     if shape[1] != columns:
         raise ValueError(f"{name} must have {columns} columns, got shape {shape}")
+    return value
+
+
+def check_examples(name: str, value: Any, *layouts: str, fits: Callable[[tuple], bool]) -> Any:
+    """Value as an array; raises unless it holds real numbers and its shape is one that fits."""
+    value = _real(name, value)
+    shape = np.shape(value)
+    if not shape or shape[0] == 0 or not fits(shape):
+        raise ValueError(f"{name} must have shape {' or '.join(layouts)}, got {shape}")
+    return value
+
+
+def _real(name: str, value: Any) -> Any:
+    if not hasattr(value, "dtype"):
+        value = np.asarray(value)
+    is_real = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
+    if not is_real and value.dtype != bool:
+        raise TypeError(f"{name} must hold real numbers, got {value.dtype}")
     return value
 
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab.activations import max_slope, slope
+from initlab.networks.leaves import layer_leaves
 from initlab.symmetry import (
     UnitGroup,
     class_spread,
@@ -21,7 +22,7 @@ from initlab.symmetry import (
     unit_classes,
     unit_rows,
 )
-from initlab.types import Batch, Network, Params, Probe
+from initlab.types import Batch, Network, Params, Probe, Role
 
 __all__ = [
     "LONG_NAMES",
@@ -39,6 +40,9 @@ __all__ = [
 
 SATURATED_SLOPE = 0.01
 """A unit is saturated on an example where its slope is under this share of the largest slope."""
+
+NO_WEIGHTS = {Role.BIAS, Role.NORM_SCALE, Role.NORM_BIAS, Role.GATE}
+"""Roles that a norm of the weights leaves out."""
 
 LONG_NAMES = {
     "loss": "training loss",
@@ -190,12 +194,15 @@ def dead_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.
       `dead_units`, int32 [layers].
     """
     slopes = _relative_slopes(network, params, batch)
-    counts = [jnp.sum(jnp.all(each == 0, axis=0), dtype=jnp.int32) for each in slopes]
+    counts = [
+        jnp.sum(jnp.all(each == 0, axis=tuple(range(each.ndim - 1))), dtype=jnp.int32)
+        for each in slopes
+    ]
     return {"dead_units": jnp.stack(counts)}
 
 
 def gradient_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
-    """`|dL/d(weight, bias)|_2` of each layer, over the whole training data.
+    """`|dL/d(parameters)|_2` of each layer, over the whole training data.
 
     Args:
       network: the model.
@@ -203,16 +210,18 @@ def gradient_norm(network: Network, params: Params, batch: Batch) -> dict[str, j
       batch: the run's data and objective.
 
     Returns:
-      `gradient_norm` [layers].
+      `gradient_norm` [layers]; 0 for a layer without parameters of its own.
     """
     gradient = jax.grad(
         lambda params: batch.objective.loss(network.apply(params, batch.x), batch.y)
     )(params)
-    return {"gradient_norm": jnp.stack([_norm(gradient[name]) for name in network.activations])}
+    layers = layer_leaves(network, gradient).values()
+    norms = [_norm([leaf for _, leaf in leaves]) for leaves in layers]
+    return {"gradient_norm": jnp.stack(norms)}
 
 
 def weight_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
-    """`|weight|_2` of each layer, biases left out.
+    """`|weights|_2` of each layer: biases, norms and gates left out.
 
     Args:
       network: the model.
@@ -220,10 +229,13 @@ def weight_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax
       batch: not looked at.
 
     Returns:
-      `weight_norm` [layers].
+      `weight_norm` [layers]; 0 for a layer without weights of its own.
     """
     del batch
-    norms = [_norm(params[name]["weight"]) for name in network.activations]
+    norms = [
+        _norm([leaf for spec, leaf in leaves if spec.role not in NO_WEIGHTS])
+        for leaves in layer_leaves(network, params).values()
+    ]
     return {"weight_norm": jnp.stack(norms)}
 
 
@@ -241,7 +253,7 @@ def _on_both(
 
 
 def _relative_slopes(network: Network, params: Params, batch: Batch) -> list[jax.Array]:
-    """`|phi'(z)| / max |phi'|` [B, n_l] of each layer; the output's is its link's."""
+    """`|phi'(z)| / max |phi'|` [B, ..., n_l] of each layer; the output's is its link's."""
     states = network.layers(params, batch.x)
     *hidden, last = network.activations
     slopes = [
@@ -263,13 +275,14 @@ def _link_slopes(link: Callable[[jax.Array], jax.Array], logits: jax.Array) -> j
         return jax.vmap(along)(jnp.eye(z.shape[0], dtype=z.dtype))
 
     # A single logit at 0 against another at 0 is where softmax and sigmoid are steepest.
-    steepest = jnp.max(jnp.abs(diagonal(jnp.zeros((max(2, logits.shape[1]),), logits.dtype)[:2])))
+    steepest = jnp.max(jnp.abs(diagonal(jnp.zeros((max(2, logits.shape[-1]),), logits.dtype)[:2])))
     return jnp.abs(jax.vmap(diagonal)(logits)) / steepest
 
 
-def _norm(tree: Params) -> jax.Array:
+def _norm(leaves: Sequence[jax.Array]) -> jax.Array:
     """The Euclidean norm over all leaves, scaled so that no square under- or overflows."""
-    leaves = jax.tree.leaves(tree)
+    if not leaves:
+        return jnp.zeros(())
     largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in leaves]))
     unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
     return unit * jnp.sqrt(sum(jnp.sum(jnp.square(leaf / unit)) for leaf in leaves))

@@ -13,6 +13,7 @@ import optax
 from initlab import checks
 from initlab.initializers import initialize
 from initlab.keys import path_key
+from initlab.networks.leaves import layer_names
 from initlab.types import Array, Batch, Initializer, Network, Params, Probe, Task, Trace
 
 __all__ = ["Point", "Run", "make_loss", "make_run"]
@@ -107,7 +108,7 @@ def make_run(
     _check_description(init, optimizer, probes, task, steps, every, batch_size)
     x, y = _training_data(network, task)
     dtype = _dtype(network)
-    x_test = None if task.x_test is None else jnp.asarray(task.x_test, dtype)
+    x_test = None if task.x_test is None else _inputs(task.x_test, dtype)
     y_test = None if task.y_test is None else jnp.asarray(task.y_test)
     examples = x.shape[0]
 
@@ -187,8 +188,7 @@ def make_run(
         "examples": examples,
         "task_sha256": _digest(task),
     }
-    layers = tuple(network.activations or network.specs)
-    return Run(jax.jit(descend), check, layers, description)
+    return Run(jax.jit(descend), check, layer_names(network), description)
 
 
 class _Recorded(Mapping):
@@ -263,17 +263,24 @@ def _digest(task: Task) -> str:
 
 def _training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
     """The task's x and y as arrays, after a check that logits for them have the wanted shape."""
-    x = jnp.asarray(task.x, _dtype(network))
+    x = _inputs(task.x, _dtype(network))
     abstract = jax.tree.map(
         lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs
     )
     logits = jax.eval_shape(network.apply, abstract, x)
     wanted = task.objective.outputs(task.y)
+    if logits.ndim != 2:
+        raise ValueError(f"a task wants logits [B, K], and the network gives {logits.shape}")
     if logits.shape[1] < wanted or (wanted == 1 and logits.shape[1] != 1):
         raise ValueError(
             f"the task's labels want {wanted} logits, and the network gives {logits.shape[1]}"
         )
     return x, jnp.asarray(task.y)
+
+
+def _inputs(x: np.ndarray, dtype: Any) -> jax.Array:
+    """Integers are tokens and stay what they are."""
+    return jnp.asarray(x, None if np.issubdtype(x.dtype, np.integer) else dtype)
 
 
 def _as_array(value: Any, dtype: Any) -> jax.Array:

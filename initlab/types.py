@@ -74,6 +74,9 @@ class ParamSpec:
       role: what it does in the network.
       dtype: its dtype.
       path: where it stands in the params tree, as "layer_1/weight"; `initialize` fills it in.
+      stack: for a parameter stacked over layers by its leading axis, the path of each slice, as
+        `("block_1/weight", "block_2/weight")`: fans and role are those of a slice, and
+        `initialize` draws each slice by itself. () is a parameter of one layer.
     """
 
     shape: tuple[int, ...]
@@ -82,6 +85,7 @@ class ParamSpec:
     role: Role = Role.WEIGHT
     dtype: Any = np.float32
     path: str = ""
+    stack: tuple[str, ...] = ()
 
 
 Initializer = Callable[[jax.Array, ParamSpec], jax.Array]
@@ -89,10 +93,18 @@ Initializer = Callable[[jax.Array, ParamSpec], jax.Array]
 
 
 class LayerState(NamedTuple):
-    """One layer on one batch: pre-activation `z` [B, n_l] and activation `a` [B, n_l]."""
+    """One layer on one batch; positions or tokens, where there are any, lie between B and n_l.
+
+    Attributes:
+      z: pre-activation [B, ..., n_l]: what the layer's activation takes.
+      a: activation [B, ..., n_l].
+      stream: of a residual block, the stream that leaves it [B, ..., width]; z and a are those
+        inside its branch. None elsewhere.
+    """
 
     z: jax.Array
     a: jax.Array
+    stream: jax.Array | None = None
 
 
 class Network(NamedTuple):
@@ -100,17 +112,20 @@ class Network(NamedTuple):
 
     Attributes:
       specs: pytree of ParamSpec, the shape of the params it takes.
-      apply: `(params, x [B, n_0]) -> logits [B, n_L]`, jit-compiled.
+      apply: `(params, x [B, ...]) -> logits [B, n_L]`, jit-compiled.
       layers: `(params, x) -> {layer name: LayerState}`, jit-compiled; first layer first, except
         inside a `jit` of your own, which sorts dicts by name.
       activations: `{layer name: Activation}`, first layer first; the identity for the last one.
-        Probes that measure layers need it.
+        Probes that look inside layers need it.
+      doubts: `{path: reason}` of each parameter of an adopted model whose role or fans its use
+        did not tell; none in a network of the lab's own.
     """
 
     specs: Any
     apply: Callable[[Params, Array], jax.Array]
     layers: Callable[[Params, Array], dict[str, LayerState]]
     activations: Mapping[str, Activation] = MappingProxyType({})
+    doubts: Mapping[str, str] = MappingProxyType({})
 
 
 class Objective(NamedTuple):
@@ -138,10 +153,11 @@ class Task:
     """Data and what is asked of it.
 
     Attributes:
-      x: training inputs [B, n_0], float64; a run casts them to its network's dtype.
+      x: training inputs [B, ...], float64, which a run casts to its network's dtype, or integers
+        (tokens), which stay integers.
       y: training labels [B]: 0/1, class numbers, or real values.
       objective: how logits are scored.
-      x_test: held-out inputs [T, n_0], or None.
+      x_test: held-out inputs [T, ...], or None.
       y_test: held-out labels [T], or None.
     """
 
@@ -166,9 +182,9 @@ class Batch(NamedTuple):
     """What a probe sees besides the network and the params of the moment.
 
     Attributes:
-      x: training inputs [B, n_0], in the network's dtype.
+      x: training inputs [B, ...], in the network's dtype, or integers.
       y: training labels [B].
-      x_test: held-out inputs [T, n_0], or None.
+      x_test: held-out inputs [T, ...], or None.
       y_test: held-out labels [T], or None.
       objective: how logits are scored.
       start: the params before the first step.

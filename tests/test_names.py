@@ -1,4 +1,4 @@
-"""Names on flags: every initializer has one, and it starts a network."""
+"""Names on flags: every initializer has one and starts a network, every network has one."""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from initializer_tables import KEY, WINDOWED, weight_spec
 import initlab
 from experiments import names
 from initlab import initializers as I  # noqa: N812
+from initlab import networks as N  # noqa: N812
 from initlab.types import ParamSpec, Role
 
 NOT_SCHEMES = {
@@ -47,3 +48,14 @@ def test_help_lists_every_initializer():
         assert holder.default == "normal"
     finally:
         del flags.FLAGS.an_initializer
+
+
+def test_every_network_has_a_name_that_makes_one():
+    makers = {maker for maker in N.__all__ if maker != "adopt"}
+    assert all(any(maker in name for name in names.NETWORKS) for maker in makers)
+    for name, make in names.NETWORKS.items():
+        for inputs in (9, 2):
+            network = make(inputs, 6, 2, 3, jnp.tanh)
+            params = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype), network.specs)
+            x = jax.ShapeDtypeStruct((5, inputs), jnp.float32)
+            assert jax.eval_shape(network.apply, params, x).shape == (5, 3), name

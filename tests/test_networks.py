@@ -91,7 +91,7 @@ def _check(sizes, name, examples, dtype, tolerance):
     want = _np_states(params, x, phi)
     assert set(states) == set(params)
     for layer, state in states.items():
-        for got, expected in zip(state, want[layer], strict=True):
+        for got, expected in zip((state.z, state.a), want[layer], strict=True):
             assert got.dtype == dtype
             np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
     assert logits.shape == (examples, sizes[-1])

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from initlab import initializers
+from initlab import initializers, networks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,6 +35,11 @@ def test_every_experiment_is_in_the_readme():
     for path in (ROOT / "experiments").glob("*.py"):
         if 'if __name__ == "__main__"' in path.read_text():
             assert f"experiments.{path.stem}" in README, path.stem
+
+
+def test_every_network_is_in_the_readme():
+    for name in networks.__all__:
+        assert f"`{name}" in README, name
 
 
 def test_every_initializer_is_in_the_readme():

@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 
 from initlab import checks
 from initlab.keys import path_key
@@ -13,6 +14,10 @@ __all__ = ["initialize"]
 
 def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Params:
     """Draws every parameter: `params[path] = initializer(path_key(key, path), specs[path])`.
+
+    A parameter stacked over layers is drawn slice by slice, each under its own layer's path, so
+    that a network with its depth scanned starts as the unrolled one does. The initializer sees the
+    path of the whole there, and the shape of a slice.
 
     Args:
       key: a JAX key.
@@ -36,8 +41,15 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
         if not isinstance(spec, ParamSpec):
             raise TypeError(f"specs must hold ParamSpec, got {type(spec).__name__}")
         path = checks.path_name(tree_path)
-        value = initializer(path_key(key, path), dataclasses.replace(spec, path=path))
-        checks.check_array(path, value, spec)
+        if not spec.stack:
+            return draw_one(path_key(key, path), dataclasses.replace(spec, path=path))
+        one = dataclasses.replace(spec, shape=spec.shape[1:], path=path, stack=())
+        keys = jnp.stack([path_key(key, each) for each in spec.stack])
+        return jax.vmap(lambda key: draw_one(key, one))(keys)
+
+    def draw_one(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        value = initializer(key, spec)
+        checks.check_array(spec.path, value, spec)
         return value
 
     return jax.tree_util.tree_map_with_path(draw, specs)

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from initlab.jaxprs import define_bilinear
 
-__all__ = ["LANES", "dense"]
+__all__ = ["LANES", "dense", "to_lanes"]
 
 LANES = 16
 """Floats in the widest vector register; unit axes and examples are padded to a multiple of it."""
@@ -38,6 +38,17 @@ FEW = 4
 
 TILE = 8
 """Rows that the product of a matrix and a row takes together; more rows are padded to full ones."""
+
+
+def to_lanes(x: jax.Array) -> jax.Array:
+    """Inputs [B, n] as [n, B'], B' the multiple of LANES that B is filled up to.
+
+    >>> to_lanes(jnp.ones((3, 2))).shape
+    (2, 16)
+    """
+    # Copies of the last example: finite where it is, with zero cotangents, so that they add exactly
+    # nothing.
+    return jnp.pad(x.T, ((0, 0), (0, -x.shape[0] % LANES)), mode="edge")
 
 
 def dense(h: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.activations import identity
-from initlab.networks.dense import LANES, dense
+from initlab.networks.dense import dense, to_lanes
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Role
 
 __all__ = ["mlp"]
@@ -32,7 +32,8 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
       Both raise ValueError for params or x that do not fit.
 
     Raises:
-      TypeError: if a size is not an integer, activation not a function or dtype not floating.
+      TypeError: if a size is not an integer, activation not an elementwise function, or dtype not
+        floating.
       ValueError: if there are fewer than two sizes, a size is under 1, or dtype is float64 while
         `jax_enable_x64` is off.
 
@@ -46,25 +47,20 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
     for position, size in enumerate(sizes):
         checks.check_count(f"sizes[{position}]", size, 1)
     checks.check_callable("activation", activation)
-    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"dtype must be floating, got {dtype}")
-    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise ValueError(f"dtype {np.dtype(dtype)} wants jax_enable_x64, which is off")
+    dtype = checks.check_dtype(dtype)
+    checks.check_activation("activation", activation, dtype)
 
     names = [f"layer_{number}" for number in range(1, len(sizes))]
     activations = dict.fromkeys(names[:-1], activation) | {names[-1]: identity}
     specs = {
-        name: _layer_specs(fan_in, fan_out, _role_of(name, names), np.dtype(dtype))
+        name: _layer_specs(fan_in, fan_out, _role_of(name, names), dtype)
         for name, fan_in, fan_out in zip(names, sizes, sizes[1:], strict=False)
     }
 
     def forward(params: Params, x: Array) -> dict[str, LayerState]:
         """Every layer's state as [units, examples], examples padded to a multiple of LANES."""
         checks.check_params(params, specs)
-        h = jnp.asarray(x, dtype).T
-        # Copies of the last example fill up the lanes: finite where it is, with zero cotangents, so
-        # that they add exactly nothing.
-        h = jnp.pad(h, ((0, 0), (0, -h.shape[1] % LANES)), mode="edge")
+        h = to_lanes(jnp.asarray(x, dtype))
         states = {}
         for name in names:
             z = dense(h, params[name]["weight"], params[name]["bias"])

@@ -1,0 +1,136 @@
+"""Depth, unrolled or scanned: many blocks of one shape, and the network made of them.
+
+Unrolled, each block has a name of its own in the params. Scanned, all of them lie in "blocks",
+every leaf with a leading axis of blocks, and the program is as long as one block, however deep the
+network. Values and draws are the same; only the compiler's rounding may differ.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from initlab import checks
+from initlab.activations import identity
+from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec
+
+__all__ = ["Block", "Forward", "assemble", "block_names", "stack_blocks", "through_blocks"]
+
+Block = Callable[[Params, jax.Array], tuple[jax.Array, LayerState]]
+"""`(its params, h) -> (h after it, what it shows of itself)`."""
+
+Forward = Callable[[Params, jax.Array, bool], tuple[jax.Array, dict[str, LayerState]]]
+"""`(params, x, observe) -> (logits, every layer's state)`; no states unless it observes."""
+
+
+def block_names(depth: int) -> list[str]:
+    """`["block_1", ..., "block_depth"]`."""
+    return [f"block_{number}" for number in range(1, depth + 1)]
+
+
+def stack_blocks(specs: Mapping[str, Any], depth: int, scanned: bool) -> dict[str, Any]:
+    """The specs of `depth` blocks: one entry for each, or "blocks" with a leading axis.
+
+    Args:
+      specs: of one block.
+      depth: how many blocks.
+      scanned: whether they are stacked.
+
+    Returns:
+      `{"block_1": specs, ...}`, or `{"blocks": stacked specs}`.
+
+    >>> stack_blocks({"gate": ParamSpec((), 1, 1)}, 2, True)["blocks"]["gate"].stack
+    ('block_1/gate', 'block_2/gate')
+    """
+    names = block_names(depth)
+    if not scanned:
+        return dict.fromkeys(names, specs)
+
+    def stacked(tree_path: tuple, spec: ParamSpec) -> ParamSpec:
+        paths = tuple(f"{name}/{checks.path_name(tree_path)}" for name in names)
+        shape = (depth, *spec.shape)
+        return ParamSpec(shape, spec.fan_in, spec.fan_out, spec.role, spec.dtype, stack=paths)
+
+    return {"blocks": jax.tree_util.tree_map_with_path(stacked, specs)}
+
+
+def through_blocks(
+    block: Block, params: Params, h: jax.Array, depth: int, observe: bool
+) -> tuple[jax.Array, dict[str, LayerState]]:
+    """Sends `h` through every block, scanned where the params are stacked.
+
+    Args:
+      block: one block; it keeps h's shape and dtype.
+      params: the network's, with "blocks" or with "block_1" to "block_depth".
+      h: what enters the first one.
+      depth: how many there are.
+      observe: whether their states are wanted.
+
+    Returns:
+      What leaves the last one, and `{block name: LayerState}`, empty unless it observes.
+    """
+    names, states = block_names(depth), {}
+    if "blocks" in params:
+
+        def step(h: jax.Array, own: Params) -> tuple[jax.Array, LayerState | None]:
+            h, state = block(own, h)
+            return h, state if observe else None
+
+        h, stacked = jax.lax.scan(step, h, params["blocks"])
+        if observe:
+            states = {
+                name: jax.tree.map(lambda each, n=n: each[n], stacked)
+                for n, name in enumerate(names)
+            }
+    else:
+        for name in names:
+            h, state = block(params[name], h)
+            if observe:
+                states[name] = state
+    return h, states
+
+
+def assemble(
+    specs: Mapping[str, Any],
+    forward: Forward,
+    door: Callable[[Array], Any],
+    activation: Activation,
+    depth: int,
+    stem: Activation = identity,
+) -> Network:
+    """A network of a first layer, blocks, and a readout, from its arithmetic.
+
+    Args:
+      specs: of its params; the first key names the first layer.
+      forward: its arithmetic.
+      door: gives x as an array, or raises for one that does not fit.
+      activation: that of the blocks; the readout is linear.
+      depth: how many blocks.
+      stem: activation of the first layer.
+
+    Returns:
+      The network, compiled.
+    """
+    blocks = dict.fromkeys(block_names(depth), activation)
+    activations = {next(iter(specs)): stem} | blocks | {"readout": identity}
+
+    @jax.jit
+    def logits_of(params: Params, x: Array) -> jax.Array:
+        checks.check_params(params, specs)
+        return forward(params, jnp.asarray(x), False)[0]
+
+    @jax.jit
+    def states_of(params: Params, x: Array) -> dict[str, LayerState]:
+        checks.check_params(params, specs)
+        return forward(params, jnp.asarray(x), True)[1]
+
+    def apply(params: Params, x: Array) -> jax.Array:
+        return logits_of(params, door(x))
+
+    def layers(params: Params, x: Array) -> dict[str, LayerState]:
+        # Compiled functions return dicts sorted by name, block_10 before block_2.
+        states = states_of(params, door(x))
+        return {name: states[name] for name in activations}
+
+    return Network(specs, apply, layers, activations)

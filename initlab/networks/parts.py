@@ -1,0 +1,139 @@
+"""What networks are made of: specs and arithmetic of norms, linear maps and residual branches."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.types import Activation, LayerState, Params, ParamSpec, Role
+
+__all__ = [
+    "EPSILON",
+    "add_branch",
+    "branch_specs",
+    "convolve",
+    "hidden_layers",
+    "layer_norm",
+    "linear",
+    "linear_specs",
+    "norm_specs",
+]
+
+EPSILON = 1e-5
+"""Added to the variance in a layer norm (Ba, Kiros and Hinton 2016, arXiv:1607.06450)."""
+
+LinearMap = Callable[[Params, jax.Array], jax.Array]
+"""`(weight and bias, h) -> z`."""
+
+Branch = Callable[[jax.Array], tuple[jax.Array, Any]]
+"""`h -> (what is added to h, what the branch shows of itself)`."""
+
+
+def linear_specs(
+    inputs: int, outputs: int, role: Role, dtype: np.dtype, window: Sequence[int] = ()
+) -> dict[str, ParamSpec]:
+    """A weight [*window, inputs, outputs] and a bias; fans are `prod(window)` times the features.
+
+    >>> linear_specs(3, 5, Role.WEIGHT, np.dtype("float32"), window=(2, 2))["weight"].fan_in
+    12
+    """
+    field = math.prod(window)
+    fans = (field * inputs, field * outputs)
+    return {
+        "weight": ParamSpec((*window, inputs, outputs), *fans, role, dtype),
+        "bias": ParamSpec((outputs,), *fans, Role.BIAS, dtype),
+    }
+
+
+def norm_specs(width: int, dtype: np.dtype) -> dict[str, ParamSpec]:
+    """A norm's scale and bias: each feature has its own, so both fans are 1."""
+    return {
+        "scale": ParamSpec((width,), 1, 1, Role.NORM_SCALE, dtype),
+        "bias": ParamSpec((width,), 1, 1, Role.NORM_BIAS, dtype),
+    }
+
+
+def branch_specs(
+    maps: dict[str, Any], width: int, layer_norm: bool, gate: bool, dtype: np.dtype
+) -> dict[str, Any]:
+    """The specs of a residual branch: its maps, with a norm of the stream and a gate if wanted."""
+    norm = {"norm": norm_specs(width, dtype)} if layer_norm else {}
+    return norm | maps | ({"gate": ParamSpec((), 1, 1, Role.GATE, dtype)} if gate else {})
+
+
+def layer_norm(params: Params, h: jax.Array, axis: int) -> jax.Array:
+    """`scale (h - mean h) / sqrt(var h + EPSILON) + bias` over one axis, that of features."""
+    shape = [1] * h.ndim
+    shape[axis] = -1
+    centred = h - jnp.mean(h, axis, keepdims=True)
+    scaled = centred * jax.lax.rsqrt(jnp.mean(centred**2, axis, keepdims=True) + EPSILON)
+    return scaled * params["scale"].reshape(shape) + params["bias"].reshape(shape)
+
+
+def linear(params: Params, h: jax.Array) -> jax.Array:
+    """`h weight + bias` over the last axis."""
+    # HIGHEST: float32 means float32 also where an accelerator would round the factors.
+    z = jnp.matmul(h, params["weight"], precision=jax.lax.Precision.HIGHEST)
+    return z + jnp.broadcast_to(params["bias"], z.shape)
+
+
+def convolve(params: Params, h: jax.Array, circular: bool) -> jax.Array:
+    """`z[x] = sum_d h[x + d] weight[d] + bias`, as many positions as before.
+
+    The window of w reaches (w - 1) // 2 positions before x and w // 2 after it.
+
+    Args:
+      params: weight [*window, inputs, outputs] and bias [outputs].
+      h: [B, *positions, inputs].
+      circular: whether positions go round; otherwise there are zeros beyond them.
+
+    Returns:
+      [B, *positions, outputs].
+    """
+    weight = params["weight"]
+    reach = [((w - 1) // 2, w // 2) for w in weight.shape[:-2]]
+    if circular:
+        h = jnp.pad(h, [(0, 0), *reach, (0, 0)], mode="wrap")
+        reach = [(0, 0)] * len(reach)
+    places = "HW"[: len(reach)]
+    z = jax.lax.conv_general_dilated(
+        h,
+        weight,
+        [1] * len(reach),
+        reach,
+        dimension_numbers=(f"N{places}C", f"{places}IO", f"N{places}C"),
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    return z + jnp.broadcast_to(params["bias"], z.shape)
+
+
+def hidden_layers(
+    params: Params, h: jax.Array, apply: LinearMap, activation: Activation
+) -> tuple[jax.Array, LayerState]:
+    """Maps "layer_1", "layer_2", ... with the activation between them; after it, if there is one.
+
+    Returns:
+      What leaves the last one, and the state of the last activation.
+    """
+    count = sum(name.startswith("layer_") for name in params)
+    z = a = h
+    for number in range(1, max(count, 2)):
+        z = apply(params[f"layer_{number}"], a)
+        a = activation(z)
+    return (a if count == 1 else apply(params[f"layer_{count}"], a)), LayerState(z, a)
+
+
+def add_branch(
+    params: Params, h: jax.Array, branch: Branch, axis: int, *, post_norm: bool = False
+) -> tuple[jax.Array, Any]:
+    """`h + gate branch(norm(h))`, or `norm(h + gate branch(h))`, with what the branch shows.
+
+    The norm over `axis` and the gate are there where the params have them.
+    """
+    norm = params.get("norm")
+    out, shown = branch(h if norm is None or post_norm else layer_norm(norm, h, axis))
+    h = h + (params["gate"] * out if "gate" in params else out)
+    return (h if norm is None or not post_norm else layer_norm(norm, h, axis)), shown
