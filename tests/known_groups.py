@@ -123,7 +123,12 @@ KNOWN = {
 
 def known_groups(name):
     """`{(size, {(leaf, axis, outer, inner, start), ...}), ...}`."""
-    return {_read(group) for group in KNOWN[name].split(";")}
+    return read_groups(KNOWN[name])
+
+
+def read_groups(text):
+    """Groups that are written as `KNOWN` has them; none in an empty text."""
+    return {_read(group) for group in text.split(";") if group.strip()}
 
 
 def groups_as_read(groups):

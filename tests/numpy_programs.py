@@ -186,7 +186,7 @@ ARRAYS = {
     "clamp": lambda params, aval, low, a, high: np.clip(a, low, high),
     "complex": lambda params, aval, a, b: a + 1j * b,
     "concatenate": lambda params, aval, *a: np.concatenate(a, params["dimension"]),
-    "convert_element_type": lambda params, aval, a: a,
+    "convert_element_type": lambda params, aval, a: a if aval.dtype.kind == "c" else a.real,
     "copy": lambda params, aval, a: a,
     "dot_general": _dot_general,
     "dynamic_slice": lambda params, aval, a, *starts: a[_window(starts, a, aval.shape)],

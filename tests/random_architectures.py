@@ -73,7 +73,7 @@ class Net:
         return {name: self.leaf(*stacked, *shape) for name, shape in architecture.shapes.items()}
 
 
-def compose(choose, shape, length, table, last=None, level=0) -> Architecture:
+def compose(choose, shape, length, table, first=None, last=None, level=0) -> Architecture:
     """A random architecture of inputs of a shape.
 
     Args:
@@ -81,12 +81,14 @@ def compose(choose, shape, length, table, last=None, level=0) -> Architecture:
       shape: of the input, examples first.
       length: how many pieces.
       table: the pieces to choose from, by name.
+      first: what is done at the start, if anything.
       last: what is done at the end, if anything.
+      level: how many nets it lies in.
     """
     names: list[str] = []
 
     def run(net, x):
-        h = x
+        h = x if first is None else first(net, x)
         for _ in range(length):
             name = net.choice(list(table))
             if net._tape is None:
@@ -95,24 +97,24 @@ def compose(choose, shape, length, table, last=None, level=0) -> Architecture:
             h = pieces.sum_out(net, h) if h.size > LARGEST else table[name](net, h)
         return h if last is None else last(net, h)
 
-    first = Net(choose, None, level=level)
+    trial = Net(choose, None, level=level)
 
     def discover(x):
-        first.x = x
-        return run(first, x)
+        trial.x = x
+        return run(trial, x)
 
     jax.eval_shape(discover, jax.ShapeDtypeStruct(tuple(shape), jnp.float64))
 
     def apply(params, x):
-        return run(Net(choose, x, iter(first.written), params), x)
+        return run(Net(choose, x, iter(trial.written), params), x)
 
-    return Architecture(apply, first.shapes, tuple(shape), tuple(names))
+    return Architecture(apply, trial.shapes, tuple(shape), tuple(names))
 
 
 def random_architecture(choose) -> Architecture:
-    """An architecture of 2 to 7 pieces, with a readout."""
+    """A dense layer, 1 to 4 pieces and a readout."""
     features = [SIZES[1 + choose(len(SIZES) - 1)] for _ in range(1 + choose(2))]
-    return compose(choose, (2, *features), 2 + choose(4), ALL, pieces.readout)
+    return compose(choose, (2, *features), 1 + choose(4), ALL, pieces.dense, pieces.readout)
 
 
 def random_inputs(architecture, seed):
