@@ -102,7 +102,15 @@ def test_what_is_pinned_stays_pinned(chooser, size):
     equate(other, plain)
     for dimension in (one, other, plain):
         np.testing.assert_array_equal(action(dimension, {}), np.arange(size))
-    assert all("fft" in atom.untold for atom in atoms(one))
+
+
+@law
+@given(choosers, st.sampled_from((6, 8, 12)))
+def test_the_operations_that_pinned_an_axis_are_remembered(chooser, size):
+    plain, other = Dimension(size), expression(chooser, size, [])
+    pin(plain, ["fft"])
+    equate(plain, other)
+    assert all(atom.untold == {"fft"} for atom in atoms(other))
 
 
 @law
