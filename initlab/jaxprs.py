@@ -83,7 +83,7 @@ def inner_program(params: Mapping[str, Any]) -> ClosedJaxpr | None:
     >>> inner_program(program.eqns[0].params).eqns[0].primitive.name
     'sin'
     """
-    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
+    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr", "call", "callee"):
         program = params.get(name)
         if isinstance(program, ClosedJaxpr):
             return program

@@ -7,7 +7,7 @@ import numpy as np
 
 from initlab.jaxprs import inner_program, is_literal
 from initlab.symmetry.dimensions import equate, mark_read, pin
-from initlab.symmetry.rule import Axes, fresh, refuse
+from initlab.symmetry.rule import Axes, fresh, pinned, refuse
 from initlab.symmetry.rules import RULES, SLICES
 
 __all__ = ["follow"]
@@ -27,7 +27,7 @@ def follow(program: Any, inputs: Sequence[Axes], untold: set[str]) -> list[Axes]
     known: dict[Any, Axes] = {}
 
     def axes_of(variable: Any) -> Axes:
-        return fresh(()) if is_literal(variable) else known[variable]
+        return _constant_axes(variable.val) if is_literal(variable) else known[variable]
 
     known.update(zip(program.jaxpr.constvars, map(_constant_axes, program.consts), strict=True))
     known.update(zip(program.jaxpr.invars, inputs, strict=True))
@@ -44,11 +44,14 @@ def follow(program: Any, inputs: Sequence[Axes], untold: set[str]) -> list[Axes]
 
 
 def _live(jaxpr: Any) -> list[bool]:
-    """Which equations bear on an output; one whose results have no entries does not."""
+    """Which equations bear on an output; one whose results have no entries does not.
+
+    One with an effect, as a write to a reference, may.
+    """
     wanted = {id(variable) for variable in jaxpr.outvars}
     live = []
     for equation in reversed(jaxpr.eqns):
-        used = any(
+        used = bool(equation.effects) or any(
             id(variable) in wanted and 0 not in getattr(variable.aval, "shape", ())
             for variable in equation.outvars
         )
@@ -79,10 +82,12 @@ def _constant_axes(value: Any) -> Axes:
     axes = fresh(np.shape(value))
     try:
         array = np.asarray(value)
-    except TypeError:  # a key array
-        array = None
+    except TypeError:  # a key array, or one that is itself being traced
+        return pinned(np.shape(value))
+    # Bits rather than numbers: NaN is like NaN, and 0.0 is not like -0.0.
+    entries = np.frombuffer(array.tobytes(), np.uint8).reshape(*array.shape, array.itemsize)
     for number, axis in enumerate(axes):
-        if array is None or np.any(array != np.take(array, [0], axis=number)):
+        if array.size and np.any(entries != entries.take([0], axis=number)):
             pin(axis)
     return axes
 
@@ -129,8 +134,8 @@ def _tie(ones: Sequence[Axes], others: Sequence[Axes]) -> None:
 
 
 CALLS = """
-    checkpoint closed_call core_call custom_jvp_call custom_vjp_call custom_vjp_call_jaxpr jit pjit
-    remat remat2
+    call checkpoint closed_call composite custom_jvp_call custom_vjp_call custom_vmap_call jit
+    linear_call pjit remat2
 """
 
 CONTROL: dict[str, Callable[..., Sequence[Axes]]] = {

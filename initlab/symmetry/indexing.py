@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from initlab.symmetry.dimensions import Dimension, cut, equate, pin, total
+from initlab.symmetry.dimensions import Dimension, cut, equate, pin, product, total
 from initlab.symmetry.rule import Axes, Shapes, elementwise
 
 __all__ = [
@@ -12,8 +12,12 @@ __all__ = [
     "gather",
     "pad",
     "scatter",
+    "scatter_together",
     "slice_of",
     "split",
+    "stack",
+    "tile",
+    "unstack",
 ]
 
 
@@ -32,6 +36,28 @@ def split(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequenc
     place = params["axis"]
     pieces = cut(operands[0][place], [shape[place] for shape in outputs])
     return [(*operands[0][:place], piece, *operands[0][place + 1 :]) for piece in pieces]
+
+
+def stack(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    """Arrays laid one above the other, in their order."""
+    place = params["axis"]
+    shape = (*outputs[0][:place], *outputs[0][place + 1 :])
+    (kept,) = elementwise(operands, [shape], params)
+    return [(*kept[:place], Dimension(outputs[0][place], pinned=True), *kept[place:])]
+
+
+def unstack(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    """An axis taken apart into its entries."""
+    place = params["axis"]
+    pin(operands[0][place])
+    return [(*operands[0][:place], *operands[0][place + 1 :]) for _ in outputs]
+
+
+def tile(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    """Axes repeated as a whole; the copies are alike."""
+    del outputs
+    repeated = zip(params["reps"], operands[0], strict=True)
+    return [tuple(product((Dimension(count), axis)) for count, axis in repeated)]
 
 
 def slice_of(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
@@ -116,7 +142,16 @@ def gather(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequen
 
 
 def scatter(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-    """Updates written to places that data name."""
+    """Updates written to places that data name; where they meet, the last one may win."""
+    batched = params["dimension_numbers"].scatter_indices_batching_dims
+    for number, axis in enumerate(operands[1][:-1]):
+        if number not in batched:
+            pin(axis)
+    return scatter_together(operands, outputs, params)
+
+
+def scatter_together(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    """Updates that are added up, or the like, at places that data name: their order is free."""
     del outputs
     array, indices, updates = operands
     numbers = params["dimension_numbers"]

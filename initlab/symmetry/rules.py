@@ -22,6 +22,17 @@ def _reduce(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seque
     return [tuple(kept) for _ in outputs]
 
 
+def _reduce_somehow(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    """A reduction by a program of its own, which may depend on the order."""
+    arrays = operands[: len(outputs)]
+    for axes in arrays:
+        for number in params["dimensions"]:
+            pin(axes[number])
+    shape = [axis.size for axis in arrays[0]]
+    merged = elementwise(arrays, [shape for _ in outputs], params)
+    return _reduce(merged, outputs, {"axes": params["dimensions"]})
+
+
 def _arg_reduce(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     # The answer is a position.
     for number in params["axes"]:
@@ -48,10 +59,20 @@ def _reverse(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequ
 
 
 def _top_k(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    place = params.get("axis", -1) % len(operands[0])
+    pin(operands[0][place])
+    axes = list(operands[0])
+    axes[place] = Dimension(outputs[0][place], pinned=True)
+    return [tuple(axes) for _ in outputs]
+
+
+def _bitcast(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     del params
-    *kept, last = operands[0]
-    pin(last)
-    return [(*kept, Dimension(shape[-1], pinned=True)) for shape in outputs]
+    kept = operands[0][: len(outputs[0])]
+    # Where widths differ, the last axis of the wider side holds the pieces of one entry.
+    for axis in operands[0][len(kept) :]:
+        pin(axis)
+    return [(*kept, *(Dimension(size, pinned=True) for size in outputs[0][len(kept) :]))]
 
 
 def _transpose(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
@@ -138,16 +159,25 @@ def _convolve(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seq
 
 
 def _pool(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-    axes = []
-    for axis, length, window, padding in zip(
-        operands[0], outputs[0], params["window_dimensions"], params["padding"], strict=True
+    # Where an operation takes start values too, they are scalars.
+    arrays = [axes for axes in operands if len(axes) == len(outputs[0])]
+    merged = []
+    for axes, length, window, padding in zip(
+        zip(*arrays, strict=True),
+        outputs[0],
+        params["window_dimensions"],
+        params["padding"],
+        strict=True,
     ):
-        if window == 1 and axis.size == length and tuple(padding) == (0, 0):
-            axes.append(axis)
-        else:
-            pin(axis)
-            axes.append(Dimension(length, pinned=True))
-    return [tuple(axes) for _ in outputs]
+        result = Dimension(length)
+        for axis in axes:
+            if window == 1 and axis.size == length and tuple(padding) == (0, 0):
+                equate(axis, result)
+            else:
+                pin(axis)
+                pin(result)
+        merged.append(result)
+    return [tuple(merged) for _ in outputs]
 
 
 def _iota(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
@@ -166,29 +196,38 @@ SLICES = frozenset({"slice", "split", "gather", "dynamic_slice"})
 """Primitives that may leave a part of their operand unread."""
 
 ELEMENTWISE = """
-    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
-    clz conj convert_element_type cos cosh digamma div eq eq_to erf erf_inv erfc exp exp2 expm1
-    floor ge gt igamma igammac imag integer_pow is_finite le le_to lgamma log log1p logistic lt
-    lt_to max min mul ne neg nextafter not or polygamma population_count pow real
-    reduce_precision regularized_incomplete_beta rem round rsqrt select_n shift_left
-    shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh xor zeta
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil
+    clamp clz complex conj convert_element_type cos cosh digamma div eq erf erf_inv erfc exp
+    exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le lgamma log
+    log1p logistic lt max min mul mulhi ne neg nextafter not or polygamma population_count pow
+    real reduce_precision regularized_incomplete_beta rem round rsqrt select_n
+    shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh
+    xor zeta
 """
 
 UNCHANGED = """
-    copy copy_p name optimization_barrier pvary reshard sharding_constraint stop_gradient
+    copy device_put name optimization_barrier pvary reshard sharding_constraint stop_gradient
 """
 
 REDUCTIONS = "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor"
 
 RANDOM = """
-    random_bits random_fold_in random_seed random_split random_unwrap random_wrap rng_bit_generator
-    threefry2x32
+    empty empty2 platform_index random_bits random_clone random_fold_in random_gamma random_seed
+    random_split random_unwrap random_wrap rng_bit_generator threefry2x32
 """
+
+WINDOWS = """
+    reduce_window reduce_window_max reduce_window_min reduce_window_sum select_and_gather_add
+    select_and_scatter_add
+"""
+
+SCATTERS = "scatter-add scatter-max scatter-min scatter-mul scatter-sub"
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ELEMENTWISE.split(), elementwise),
     **dict.fromkeys(UNCHANGED.split(), _each_alone),
     **dict.fromkeys(REDUCTIONS.split(), _reduce),
+    "reduce": _reduce_somehow,
     **dict.fromkeys(("argmax", "argmin"), _arg_reduce),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), _along("axis")),
     "sort": _along("dimension"),
@@ -196,6 +235,7 @@ RULES: dict[str, Rule] = {
     "top_k": _top_k,
     "transpose": _transpose,
     "reshape": _reshape,
+    "bitcast_convert_type": _bitcast,
     "broadcast_in_dim": _broadcast,
     "squeeze": _squeeze,
     "dot_general": _dot_general,
@@ -203,17 +243,19 @@ RULES: dict[str, Rule] = {
     "sum_over_outputs": _sum_over(-1, -2),
     "sum_over_examples": _sum_over(-1, -1),
     "conv_general_dilated": _convolve,
-    **dict.fromkeys(("reduce_window_sum", "reduce_window_max", "reduce_window_min"), _pool),
+    **dict.fromkeys(WINDOWS.split(), _pool),
     "concatenate": indexing.concatenate,
     "split": indexing.split,
+    "stack": indexing.stack,
+    "unstack": indexing.unstack,
+    "tile": indexing.tile,
     "slice": indexing.slice_of,
     "pad": indexing.pad,
     "dynamic_slice": indexing.dynamic_slice,
     "dynamic_update_slice": indexing.dynamic_update,
     "gather": indexing.gather,
-    **dict.fromkeys(
-        ("scatter", "scatter-add", "scatter_add", "scatter-mul", "scatter_mul"), indexing.scatter
-    ),
+    "scatter": indexing.scatter,
+    **dict.fromkeys(SCATTERS.split(), indexing.scatter_together),
     "iota": _iota,
     **dict.fromkeys(RANDOM.split(), _random),
 }
