@@ -92,6 +92,17 @@ def test_critical_follows_the_published_line_under_vmap():
         np.testing.assert_allclose(draw, np.sqrt(sigma_w2) * unit, rtol=1e-4)
 
 
+def test_critical_is_made_inside_a_program_as_outside():
+    # A run makes its initializer while it is traced; the theory meets this activation there first.
+    def shrunk(z):
+        return jnp.tanh(z / 2)
+
+    spec = weight_spec(20, 30)
+    unit = draw_wide(I.lecun_normal(), spec)
+    draw = jax.jit(lambda key: I.critical(shrunk)(key, spec))(KEY)
+    np.testing.assert_allclose(draw, 2 * unit, rtol=1e-5)
+
+
 def test_critical_of_relu_is_he_and_wants_no_biases():
     spec = weight_spec(20, 30)
     want = draw_wide(I.he_normal(), spec)
