@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from absl import flags
 
 from initlab import initializers as init
-from initlab import networks, tasks
+from initlab import networks, tasks, theory
 from initlab.types import Activation, Initializer, Network
 
 __all__ = [
@@ -78,6 +78,10 @@ _SELF_CONTAINED = {
 INITIALIZERS: dict[str, Callable[[Activation, int], Initializer]] = {
     name: lambda activation, branches, each=each: each for name, each in _SELF_CONTAINED.items()
 } | {
+    "variance_scaling": lambda activation, branches: init.by_role(
+        init.variance_scaling(theory.gain(activation) ** 2)
+    ),
+    "critical": lambda activation, branches: init.critical(activation),
     "gpt2": lambda activation, branches: init.gpt2(branches),
     "fixup": lambda activation, branches: init.fixup(branches),
 }

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from initlab import initializers as I  # noqa: N812
@@ -17,7 +18,7 @@ TRUNCATED_STD = 0.87962566103423978  # of N(0, 1) cut at -2 and 2
 GENERATOR = "rbg"
 KEY = jax.random.key(7, impl=GENERATOR)
 SMALL = (20, 30)
-LARGE = (600, 400)
+LARGE = (300, 200)
 
 # Kurtosis E[w^4] / E[w^2]^2 of each distribution: it gives the standard error of a variance.
 NORMAL, UNIFORM, TRUNCATED = 3.0, 9 / 5, 2.365537
@@ -32,6 +33,11 @@ def weight_spec(*shape: int, dtype: Any = np.float32, role=Role.WEIGHT, path="")
 def in_role(role, initializer):
     """What it draws for a parameter of another role."""
     return lambda key, spec: initializer(key, dataclasses.replace(spec, role=role))
+
+
+def critical(key, spec):
+    """The critical scheme of tanh with biases; it computes its scale when it is drawn."""
+    return I.critical(jnp.tanh, 0.05)(key, spec)
 
 
 # scheme, its variance by fan_in and fan_out, its kurtosis; after a colon, the role it draws for
@@ -74,13 +80,21 @@ RANDOM = {
         lambda i, o: 1e-4 / i,
         NORMAL,
     ),
+    # sigma_w2 as published (Poole 2016's line, by quadrature in float64).
+    "critical": (critical, lambda i, o: 1.76095464 / i, NORMAL),
+    "critical: readout": (in_role(Role.READOUT, critical), lambda i, o: 1.76095464 / i, NORMAL),
+    "critical: bias": (in_role(Role.BIAS, critical), lambda i, o: 0.05, NORMAL),
     "ntk": (I.ntk(1.5, 0.2), lambda i, o: 1.5 / i, NORMAL),
     "ntk: readout": (in_role(Role.READOUT, I.ntk(1.5)), lambda i, o: 1.5 / i, NORMAL),
     "ntk: bias": (in_role(Role.BIAS, I.ntk(1.5, 0.2)), lambda i, o: 0.2, NORMAL),
     "mup": (I.mup(1.5), lambda i, o: 1.5**2 / i, NORMAL),
     "mup: readout": (in_role(Role.READOUT, I.mup(1.5)), lambda i, o: (1.5 / i) ** 2, NORMAL),
-    "mean_field": (I.mean_field(1.5), lambda i, o: (1.5 / i) ** 2, NORMAL),
-    "mean_field: input": (in_role(Role.INPUT, I.mean_field()), lambda i, o: 1 / i, NORMAL),
+    "mean_field": (I.mean_field(1.5), lambda i, o: 1.5**2 / i, NORMAL),
+    "mean_field: readout": (
+        in_role(Role.READOUT, I.mean_field(1.5)),
+        lambda i, o: (1.5 / i) ** 2,
+        NORMAL,
+    ),
     "siren": (I.siren(), lambda i, o: 6 / i / 30**2 / 3, UNIFORM),
     "siren: input": (in_role(Role.INPUT, I.siren()), lambda i, o: 1 / i**2 / 3, UNIFORM),
     "siren: bias": (in_role(Role.BIAS, I.siren()), lambda i, o: 1 / i / 3, UNIFORM),
@@ -117,6 +131,7 @@ CONSTANT = {
     "skipinit: gate": (in_role(Role.GATE, I.skipinit(I.he_normal(), 0.25)), 0.25),
     "rezero: gate": (in_role(Role.GATE, I.rezero(I.he_normal())), 0.0),
     "gpt2: bias": (in_role(Role.BIAS, I.gpt2(8)), 0.0),
+    "critical: norm_bias": (in_role(Role.NORM_BIAS, critical), 0.0),
     "mup: bias": (in_role(Role.BIAS, I.mup()), 0.0),
     "ntk: norm_bias": (in_role(Role.NORM_BIAS, I.ntk(1.0, 0.2)), 0.0),
     "torch_default: norm_scale": (in_role(Role.NORM_SCALE, I.torch_default()), 1.0),

@@ -46,6 +46,7 @@ NUMBERS = {
     "gpt2": (lambda std: I.gpt2(2, std), "std", False),
     "skipinit": (lambda alpha: I.skipinit(I.zeros(), alpha), "alpha", True),
     "small_readout": (lambda factor: I.small_readout(I.zeros(), factor), "factor", True),
+    "critical": (lambda sigma_b2: I.critical(jnp.tanh, sigma_b2), "sigma_b2", False),
     "sigma_w2": (I.ntk, "sigma_w2", False),
     "sigma_b2": (lambda sigma_b2: I.ntk(1.0, sigma_b2), "sigma_b2", False),
     "mup": (I.mup, "gain", False),
@@ -97,10 +98,11 @@ def test_traced_arrays_are_no_numbers():
             "readout must be a function, got 0.5",
         ),
         (lambda: I.siren(0), ValueError, "omega must be over 0, got 0"),
+        (lambda: I.critical("tanh"), TypeError, ".*'tanh'"),  # pyright: ignore
         (lambda: I.gpt2(0), ValueError, "branches must be at least 1, got 0"),
         (lambda: I.gpt2(2.0), TypeError, "branches must be an integer, got 2.0"),  # pyright: ignore
         (lambda: I.fixup(0), ValueError, "branches must be at least 1, got 0"),
-        (lambda: I.fixup(3, 1), ValueError, "layers_per_branch must be at least 2, got 1"),
+        (lambda: I.fixup(3, 1), ValueError, "branch_layers must be at least 2, got 1"),
         (lambda: I.rezero(1.0), TypeError, "weight must be a function, got 1.0"),  # pyright: ignore
         (lambda: I.looks_linear("he"), TypeError, "block must be a function, got 'he'"),  # pyright: ignore
         (lambda: I.dirac(groups=0), ValueError, "groups must be at least 1, got 0"),

@@ -33,8 +33,8 @@ from initlab.types import ParamSpec
 
 SPECS = {
     "dense": weight_spec(*LARGE),
-    "convolution": weight_spec(3, 3, 128, 200),
-    "attention": ParamSpec((600, 8, 50), 600, 400),
+    "convolution": weight_spec(3, 3, 64, 100),
+    "attention": ParamSpec((300, 8, 25), 300, 200),
     # Fans that the shape does not tell: they come from the spec.
     "fans of its own": ParamSpec(LARGE, 3, 2000),
 }

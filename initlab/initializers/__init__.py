@@ -37,6 +37,7 @@ from initlab.initializers.combinators import (
     scaled,
     shifted,
 )
+from initlab.initializers.criticality import critical
 from initlab.initializers.defaults import flax_default, keras_default, torch_default
 from initlab.initializers.distributions import (
     constant,
@@ -87,6 +88,7 @@ __all__ = [
     "by_role",
     "choice",
     "constant",
+    "critical",
     "delta_orthogonal",
     "dirac",
     "fan_avg",

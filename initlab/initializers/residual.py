@@ -4,7 +4,7 @@ Each is an initializer of a whole network, and takes what it scales by role: RES
 weights of a branch; GATE, a scalar that multiplies one; WEIGHT, the other weights of a branch.
 """
 
-from initlab import checks
+from initlab import checks, theory
 from initlab.initializers.combinators import by_role, scaled
 from initlab.initializers.distributions import constant, normal, zeros
 from initlab.initializers.variance import he_normal
@@ -39,10 +39,10 @@ def gpt2(branches: int, std: Number = 0.02) -> Initializer:
     return by_role(weight=normal(std), residual=scaled(normal(std), branches**-0.5))
 
 
-def fixup(branches: int, layers_per_branch: int = 2) -> Initializer:
+def fixup(branches: int, branch_layers: int = 2) -> Initializer:
     """`w ~ N(0, 2/fan_in) L^(-1/(2m-2))` inside branches, 0 at their ends and in the last layer.
 
-    L is `branches` and m is `layers_per_branch`. A step of gradient descent then changes the
+    L is `branches` and m is `branch_layers`. A step of gradient descent then changes the
     network's function by a number of the order of the learning rate, whatever L, without
     normalisation. The first layer is `N(0, 2/fan_in)`, biases 0, gates 1. Weights outside of the
     branches that are neither the first nor the last layer's (projections in shortcuts) are for
@@ -50,14 +50,14 @@ def fixup(branches: int, layers_per_branch: int = 2) -> Initializer:
 
     Args:
       branches: L, how many residual branches the network has.
-      layers_per_branch: m, weights in each branch, at least 2.
+      branch_layers: m, weights in each branch, at least 2.
 
     Returns:
       The initializer of a whole network.
 
     Raises:
       TypeError: if one of them is not an integer.
-      ValueError: if branches is under 1, or layers_per_branch under 2.
+      ValueError: if branches is under 1, or branch_layers under 2.
 
     Source: Zhang, Dauphin and Ma 2019, arXiv:1901.09321, section 3.
 
@@ -67,9 +67,9 @@ def fixup(branches: int, layers_per_branch: int = 2) -> Initializer:
     [[0.0, 0.0]]
     """
     checks.check_count("branches", branches, 1)
-    checks.check_count("layers_per_branch", layers_per_branch, 2)
+    checks.check_count("branch_layers", branch_layers, 2)
     return by_role(
-        weight=scaled(he_normal(), branches ** (-1 / (2 * layers_per_branch - 2))),
+        weight=scaled(he_normal(), theory.fixup_scale(branches, branch_layers)),
         input=he_normal(),
         embedding=he_normal(),
         residual=zeros(),

@@ -10,7 +10,7 @@ gives by role and optimizer. Embeddings have fan_in 1: what is looked up has siz
 from initlab import checks
 from initlab.initializers.combinators import by_role, scaled
 from initlab.initializers.fans import fan_in
-from initlab.initializers.variance import variance_scaling
+from initlab.initializers.variance import lecun_normal, variance_scaling
 from initlab.types import Initializer, Number
 
 __all__ = ["mean_field", "mup", "ntk", "small_readout"]
@@ -97,16 +97,17 @@ def mup(gain: Number = 1.0) -> Initializer:
     0.01
     """
     checks.check_scale("gain", gain)
-    weight, average = (_by_fan_in(gain, power) for power in (1, 2))
+    weight = scaled(lecun_normal(), gain)
+    average = scaled(variance_scaling(1.0, lambda spec: fan_in(spec) ** 2), gain)
     return by_role(weight, readout=average)
 
 
 def mean_field(gain: Number = 1.0) -> Initializer:
-    """`w ~ N(0, gain^2/fan_in^2)` but for the first layer, `N(0, gain^2/fan_in)`: units' averages.
+    """`w ~ N(0, gain^2/fan_in)`, in the last layer `N(0, gain^2/fan_in^2)`: the last one averages.
 
-    With one hidden layer it is `mup`. With more, the average over units of weights with mean 0
-    vanishes as the width grows, by a factor `fan_in^(-1/2)` in each hidden layer: such a network
-    starts, and stays, near 0 (Yang and Hu 2021, arXiv:2011.14522).
+    The start of `mup`: the two differ in what they leave to multipliers and learning rates. Where
+    every hidden layer is an average too, `N(0, 1/fan_in^2)`, as in other limits of deep networks,
+    nothing passes a wide layer of weights with mean 0: that start is 0 for all that follows.
 
     Args:
       gain: a factor of every weight, at least 0; may be traced.
@@ -118,20 +119,13 @@ def mean_field(gain: Number = 1.0) -> Initializer:
       TypeError: if gain is not a number.
       ValueError: if gain is negative, NaN or infinite.
 
-    Source: Mei, Montanari and Nguyen 2018, arXiv:1804.06561; of many layers, Sirignano and
-      Spiliopoulos 2019, arXiv:1903.04440.
+    Source: Mei, Montanari and Nguyen 2018, arXiv:1804.06561, for one hidden layer; Bordelon and
+      Pehlevan 2022, arXiv:2205.09653, for many.
 
     >>> import jax
-    >>> from initlab.types import ParamSpec
-    >>> w = mean_field()(jax.random.key(0), ParamSpec((100, 100), 100, 100))
+    >>> from initlab.types import ParamSpec, Role
+    >>> w = mean_field()(jax.random.key(0), ParamSpec((100, 100), 100, 100, Role.READOUT))
     >>> round(float(w.std()), 3)
     0.01
     """
-    checks.check_scale("gain", gain)
-    first, average = (_by_fan_in(gain, power) for power in (1, 2))
-    return by_role(average, input=first, embedding=first)
-
-
-def _by_fan_in(gain: Number, power: int) -> Initializer:
-    """`w ~ N(0, gain^2/fan_in^power)`."""
-    return scaled(variance_scaling(1.0, lambda spec: fan_in(spec) ** power), gain)
+    return mup(gain)

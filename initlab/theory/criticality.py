@@ -87,18 +87,22 @@ def critical_point(activation: Activation) -> CriticalPoint:
     pieces = find_pieces(activation)
     bend, moment, width = in_float64(_bends, pieces, SEARCHED)
     if np.all(np.abs(bend) < 1e-10):
-        return CriticalPoint(1 / width[SEARCHED == 1][0], np.float64(0), np.float64(1))
+        return _point(1 / width[SEARCHED == 1][0], 0, 1)
     # Below 1e-12 it is rounding that changes the sign.
     sign = np.where(np.abs(bend) < 1e-12, 0, np.sign(bend))
     for crossing in np.flatnonzero(sign[:-1] * sign[1:] < 0):
         low, high = SEARCHED[crossing], SEARCHED[crossing + 1]
         q, moment, width = in_float64(_double_point, pieces, low, high)
         if moment / width <= q:
-            return CriticalPoint(1 / width, q - moment / width, q)
+            return _point(1 / width, q - moment / width, q)
     moment, width = in_float64(_at_zero, pieces)
     if moment == 0 and width != 0:
-        return CriticalPoint(1 / width, np.float64(0), np.float64(0))
-    return CriticalPoint(*[np.float64(np.nan)] * 3)
+        return _point(1 / width, 0, 0)
+    return _point(np.nan, np.nan, np.nan)
+
+
+def _point(*numbers: float) -> CriticalPoint:
+    return CriticalPoint(*(np.asarray(number, np.float64)[()] for number in numbers))
 
 
 def _critical_sigma_w2(pieces: Pieces, sigma_b2: jax.Array) -> jax.Array:

@@ -47,7 +47,8 @@ def finite_width_variance(
     `Q_l = sigma_b2 + sigma_w2 |a_(l-1)|^2 / n_(l-1)`. Its mean obeys
     `m_(l+1) = F(m_l) + F''(m_l) Var Q_l / 2`, and the measured squared length has the variance
     `Var Q_l + 2 E Q_l^2 / n_l`. Right to the first order in depth / width; for relu and the
-    identity without biases to every order, where `E Q^2 / (E Q)^2` is `prod (1 + 5 / n_l)` and `prod (1 + 2 / n_l)`.
+    identity without biases to every order, where `E Q^2 / (E Q)^2` is
+    `prod (1 + 5 / n_l)` and `prod (1 + 2 / n_l)`.
 
     Args:
       activation: elementwise function phi.

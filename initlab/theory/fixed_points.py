@@ -72,8 +72,6 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
     >>> point = fixed_point(jnp.tanh, 1.5, 0.05)
     >>> round(float(point.q), 8), round(float(point.xi_c), 6), bool(point.exists)
     (0.4180372, 15.790994, True)
-    >>> bool(fixed_point(jax.nn.relu, 2.0, 0.1).exists)
-    False
     """
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
     return evaluate(_fixed_point, (find_pieces(activation),), numbers)

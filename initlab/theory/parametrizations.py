@@ -1,9 +1,9 @@
 """Parametrizations as powers of width, and what they do to a network that gets wider.
 
 A weight is `multiplier * w`, `w ~ N(0, std^2)`, trained with a learning rate of its own; each of
-the three is a power of width. `(multiplier, std, learning rate) -> (width^t multiplier, width^-t std,
-width^-2t learning rate)` changes nothing under SGD, and the same with `width^-t learning rate`
-nothing under Adam: that is how one table follows from another.
+the three is a power of width. Multiplying the first by `width^t`, the second by `width^-t` and
+the third by `width^-2t` changes nothing under SGD, and by `width^-t` nothing under Adam: so one
+table follows from another.
 """
 
 import enum

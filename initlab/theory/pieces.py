@@ -107,8 +107,8 @@ def _check_elementwise(function: Activation) -> None:
         raise TypeError(f"activation must be a function, got {function!r}")
     z = np.linspace(-1.5, 2.5, 9)
     try:
-        whole = in_float64(function, jnp.asarray(z))
-        part = in_float64(function, jnp.asarray(z[:3]))
+        # An array made outside would be caught by a trace that this call is in.
+        whole, part = (in_float64(lambda z: function(jnp.asarray(z)), each) for each in (z, z[:3]))
     except jax.errors.TracerArrayConversionError as error:
         raise TypeError(f"activation {function!r} must not hold traced values") from error
     except TypeError as error:

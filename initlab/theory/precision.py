@@ -6,6 +6,7 @@ the next operation. Traced numbers stay in their own dtype, since the program ar
 float64 under `jax.enable_x64(True)`, else float32, to about six digits.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -65,7 +66,11 @@ def in_batches(function: Callable[..., Any], arrays: Sequence[jax.Array], batch:
 
 def in_float64(function: Callable[..., Any], *args: Any) -> Any:
     """`function(*args)` in x64 mode, at once also inside a trace; its arrays as NumPy's."""
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+    # Only where a trace would catch the call: under it a program's constants are computed one
+    # operation at a time while it is traced, which takes seconds.
+    traced = not checks.is_concrete(jnp.zeros(()))
+    at_once = jax.ensure_compile_time_eval() if traced else contextlib.nullcontext()
+    with at_once, jax.enable_x64(True):
         return jax.tree.map(lambda leaf: np.asarray(leaf)[()], function(*args))
 
 

@@ -46,12 +46,15 @@ def bracketed_root(function: Scalar, low: jax.Array, high: jax.Array) -> jax.Arr
     >>> float(bracketed_root(lambda x: x * x - 4, jnp.float32(0), jnp.float32(3)))
     2.0
     """
-    # One instance of the function, not two: half as much to compile.
-    at_low, at_high = jax.vmap(function)(jnp.stack([low, high]))
     eps = jnp.finfo(low.dtype).eps
+    half, nothing = jnp.asarray(0.5, low.dtype), jnp.zeros_like(low)
 
     def step(state: _State) -> _State:
-        x = state.a + state.share * (state.b - state.a)
+        # The ends are seen by the loop as well: a second instance of the function would cost as
+        # much to compile as the first.
+        first, second = state.steps == 0, state.steps == 1
+        x = jnp.where(first, low, state.a + state.share * (state.b - state.a))
+        x = jnp.where(second, high, x)
         at_x = function(x)
         same = jnp.sign(at_x) == jnp.sign(state.at_a)
         c, at_c = jnp.where(same, state.a, state.b), jnp.where(same, state.at_a, state.at_b)
@@ -64,14 +67,17 @@ def bracketed_root(function: Scalar, low: jax.Array, high: jax.Array) -> jax.Arr
         quadratic = at_x / (at_b - at_x) * at_c / (at_b - at_c) + (c - x) / (b - x) * (
             at_x / (at_c - at_x)
         ) * (at_b / (at_c - at_b))
-        share = jnp.where(safe, quadratic, jnp.asarray(0.5, x.dtype))
-        share = jnp.clip(share, tolerance, 1 - tolerance)
-        return _State(x, at_x, b, at_b, share, state.steps + 1, done)
+        share = jnp.clip(jnp.where(safe, quadratic, half), tolerance, 1 - tolerance)
+        after = _State(x, at_x, b, at_b, share, state.steps + 1, done)
+        seen_low = _State(low, at_x, high, nothing, half, after.steps, jnp.asarray(False))
+        enclosed = jnp.sign(state.at_a) * jnp.sign(at_x) < 0
+        seen_high = _State(low, state.at_a, high, at_x, half, after.steps, ~enclosed)
+        return jax.tree.map(
+            lambda low, high, x: jnp.where(first, low, jnp.where(second, high, x)),
+            *(seen_low, seen_high, after),
+        )
 
-    bracketed = jnp.sign(at_low) * jnp.sign(at_high) < 0
-    start = _State(
-        low, at_low, high, at_high, jnp.asarray(0.5, low.dtype), jnp.asarray(0), ~bracketed
-    )
+    start = _State(low, nothing, high, nothing, half, jnp.asarray(0), jnp.asarray(False))
     end = jax.lax.while_loop(lambda state: ~state.done & (state.steps < STEPS), step, start)
     return jnp.where(jnp.abs(end.at_a) <= jnp.abs(end.at_b), end.a, end.b)
 
