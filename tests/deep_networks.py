@@ -72,10 +72,11 @@ def draw_x(name, seed=0):
 
 
 def start(network, seed=0):
-    """Params with every entry random, norms, gates and biases too; quicker than compiled draws."""
+    """Params with every entry random, norms, gates and biases too, in NumPy: nothing compiles."""
     rng = np.random.default_rng(seed)
     return jax.tree.map(
-        lambda spec: jnp.asarray(0.4 * rng.standard_normal(spec.shape), spec.dtype), network.specs
+        lambda spec: np.asarray(0.4 * rng.standard_normal(spec.shape)).astype(spec.dtype),
+        network.specs,
     )
 
 

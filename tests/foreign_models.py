@@ -111,7 +111,7 @@ class NnxNet(nnx.Module):
 
 
 def nnx_net(x):
-    graph = nnx.split(NnxNet(nnx.Rngs(0)))[0]
+    graph = nnx.split(nnx.eval_shape(lambda: NnxNet(nnx.Rngs(0))))[0]
     return lambda key: nnx.split(NnxNet(nnx.Rngs(key)))[1], lambda p, x: nnx.merge(graph, p)(x), x
 
 
@@ -155,7 +155,9 @@ class EquinoxConvnet(eqx.Module):
 
 
 def equinox(make, x):
-    static = eqx.partition(make(jax.random.key(0)), eqx.is_inexact_array)[1]
+    # Shapes only: draws would be compiled one by one.
+    shapes = eqx.filter_eval_shape(make, jax.random.key(0))
+    static = eqx.partition(shapes, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))[1]
 
     def apply(params, x):
         return jax.vmap(eqx.combine(params, static))(x)

@@ -48,7 +48,7 @@ def _both(name):
                 return network.layers(params, x), jax.value_and_grad(score, has_aux=True)(params)
 
             program = jax.jit(everything, compiler_options=QUICK)
-            both.append((network, params, program, program(params)))
+            both.append((network, params, program, jax.device_get(program(params))))
     return both
 
 
@@ -101,7 +101,7 @@ def test_the_gradient_is_that_of_finite_differences(name):
     np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*CASES][::2])
+@pytest.mark.parametrize("name", [*CASES][::3])
 def test_float32_is_the_default(name):
     network, (reference, params, _, (_, ((_, logits), _))) = CASES[name][0](), _both(name)[0]
     assert all(spec.dtype == np.float32 for spec in jax.tree.leaves(network.specs))
@@ -119,7 +119,9 @@ def test_a_decoder_does_not_see_what_comes_later():
     later = x.copy()
     later[:, 2:] = (later[:, 2:] + 1) % 7
     with jax.enable_x64(True):
-        changed, shorter = network.apply(params, later), network.apply(params, x[:, :2])
+        changed, shorter = map(
+            np.asarray, (network.apply(params, later), network.apply(params, x[:, :2]))
+        )
     np.testing.assert_allclose(changed[:, :2], logits[:, :2], rtol=1e-12)
     assert np.abs(changed[:, 2:] - logits[:, 2:]).min() > 1e-6
     np.testing.assert_allclose(shorter, logits[:, :2], rtol=1e-12)
@@ -144,10 +146,10 @@ def test_identical_units_of_a_residual_mlp_stay_bit_identical():
     params = start(network)
     inside = params["blocks"]
     for layer, leaf in (("layer_1", "weight"), ("layer_1", "bias")):
-        inside[layer][leaf] = jnp.broadcast_to(
+        inside[layer][leaf] = np.broadcast_to(
             inside[layer][leaf][..., :1], inside[layer][leaf].shape
         )
-    inside["layer_2"]["weight"] = jnp.broadcast_to(
+    inside["layer_2"]["weight"] = np.broadcast_to(
         inside["layer_2"]["weight"][:, :1], inside["layer_2"]["weight"].shape
     )
     x = np.random.default_rng(0).standard_normal((23, 2))
@@ -193,12 +195,12 @@ def test_norm_attention_and_convolution_are_flax_s():
     params = start(network)
     # Nothing but the attention: h goes in and out as it is.
     params["embedding"] |= {
-        "weight": jnp.eye(8),
-        "bias": jnp.zeros(8),
-        "position": jnp.zeros((5, 8)),
+        "weight": np.eye(8, dtype=np.float32),
+        "bias": np.zeros(8, np.float32),
+        "position": np.zeros((5, 8), np.float32),
     }
-    params["readout"] |= {"weight": jnp.eye(8), "bias": jnp.zeros(8)}
-    params["block_1"]["mlp"] = jax.tree.map(jnp.zeros_like, params["block_1"]["mlp"])
+    params["readout"] |= {"weight": np.eye(8, dtype=np.float32), "bias": np.zeros(8, np.float32)}
+    params["block_1"]["mlp"] = jax.tree.map(np.zeros_like, params["block_1"]["mlp"])
     own = params["block_1"]["attention"]
     split = {
         name: {
@@ -236,7 +238,7 @@ def _trained(make, task, **changes):
         optimizer=lambda p: optax.sgd(p["learning_rate"], momentum=0.9),
         steps=40,
         every=40,
-        probes=(probes.accuracy, probes.gradient_norm, probes.weight_norm, probes.dead_units),
+        probes=(probes.accuracy, probes.gradient_norm, probes.dead_units),
     )
     point = {"seed": 0, "gain": 1.0, "learning_rate": 0.1}
     return jax.jit(run, compiler_options=QUICK)(point), run.layers
@@ -262,14 +264,14 @@ def test_runs_and_probes_take_it(name):
     start, end = trace.values["accuracy"]
     assert end > max(0.7, start)
     assert layers == tuple(make(scanned=True).activations)
-    for variable in ("gradient_norm", "weight_norm", "dead_units"):
+    for variable in ("gradient_norm", "dead_units"):
         assert trace.values[variable].shape == (2, len(layers))
     assert (trace.values["gradient_norm"] > 0).all()
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if "mlp" not in name])
-@pytest.mark.parametrize("scanned", [False, True])
-def test_the_specs_are_those_that_the_use_tells(name, scanned):
+def test_the_specs_are_those_that_the_use_tells(name):
+    scanned = not name.endswith("normed")
     network = CASES[name][0](scanned=scanned)
     x = draw_x(name)
     adopted = networks.adopt(
