@@ -154,9 +154,9 @@ def _read(text):
     found = set()
     for place in itertools.chain(*map(_either, re.split(r",\s*(?![^{]*\}|[^\[]*\])", places))):
         match = re.fullmatch(r"(\S+) (\d)(?:\[(?:(\d+):)?(\d+),(\d+),(\d+)\])?", place.strip())
-        leaf, axis, start, outer, inside, inner = match.groups()
-        if inside not in (None, size.strip()):
-            raise ValueError(f"{place} has another size than {size}")
+        if match is None or match[5] not in (None, size.strip()):
+            raise ValueError(f"{place!r} is no place of {size} units")
+        leaf, axis, start, outer, _, inner = match.groups()
         found.add((leaf, int(axis), int(outer or 1), int(inner or 1), int(start or 0)))
     return int(size), frozenset(found)
 
