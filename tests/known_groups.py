@@ -1,4 +1,4 @@
-"""The groups of `models_with_units`, as its authors wrote its layers down; none was read off a tool.
+"""The groups of `models_with_units`, written down from their layers; none was read off a tool.
 
 A group is `size: leaf axis, ...`, with `{a,b}` for either and `[outer,size,inner]` (after `start:`)
 where the units share the axis. Three symmetries are not among them, all for one reason: a UnitAxis
@@ -154,9 +154,9 @@ def _read(text):
     found = set()
     for place in itertools.chain(*map(_either, re.split(r",\s*(?![^{]*\}|[^\[]*\])", places))):
         match = re.fullmatch(r"(\S+) (\d)(?:\[(?:(\d+):)?(\d+),(\d+),(\d+)\])?", place.strip())
-        leaf, axis, start, outer, inside, inner = match.groups()
-        if inside not in (None, size.strip()):
-            raise ValueError(f"{place} has another size than {size}")
+        if match is None or match[5] not in (None, size.strip()):
+            raise ValueError(f"{place!r} is no place of {size} units")
+        leaf, axis, start, outer, _, inner = match.groups()
         found.add((leaf, int(axis), int(outer or 1), int(inner or 1), int(start or 0)))
     return int(size), frozenset(found)
 

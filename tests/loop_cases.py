@@ -1,4 +1,4 @@
-"""What runs programs of its own, and what changes nothing: functions, groups, shapes, as `CASES`."""
+"""What runs programs of its own, and what changes nothing: functions, groups and shapes."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Pieces of random architectures that hold programs of their own: loops, branches, `vmap`, remat."""
+"""Pieces of random architectures that hold programs: loops, branches, `vmap`, gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -119,7 +119,5 @@ def descend(net, h):
     return h - 0.1 * jax.grad(lambda h: jnp.sum(jnp.sin(layer.apply(leaves, h))))(h)
 
 
-PRESERVING = {
-    each.__name__: each for each in (scanned_layers, repeated, branch, descend)
-}
+PRESERVING = {each.__name__: each for each in (scanned_layers, repeated, branch, descend)}
 RESHAPING = {each.__name__: each for each in (recurrent, ensemble, until)}

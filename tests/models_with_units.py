@@ -5,6 +5,7 @@ import functools
 import equinox as eqx
 import flax.linen as nn
 import haiku as hk
+import haiku.experimental as hk_experimental
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -44,7 +45,7 @@ class LinenRNN(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        return nn.Dense(2)(nn.RNN(self.cell(4))(x)[:, -1])
+        return nn.Dense(2)(jnp.asarray(nn.RNN(self.cell(4))(x))[:, -1])
 
 
 class LinenBlock(nn.Module):
@@ -57,7 +58,9 @@ class LinenBlock(nn.Module):
     def __call__(self, h, _=None):
         width = h.shape[-1]
         mask = nn.make_causal_mask(jnp.ones(h.shape[:2]))
-        a = nn.MultiHeadDotProductAttention(self.heads, name="attention")(nn.LayerNorm()(h), mask=mask)
+        a = nn.MultiHeadDotProductAttention(self.heads, name="attention")(
+            nn.LayerNorm()(h), mask=mask
+        )
         h = h + a
         z = nn.gelu(nn.Dense(self.hidden, name="up")(nn.LayerNorm()(h)))
         return h + nn.Dense(width, name="down")(z), None
@@ -212,7 +215,7 @@ def _haiku_transformer(x):
 
 def _haiku_stack(x):
     h = hk.Linear(6, name="first")(x)
-    return hk.Linear(2, name="head")(hk.experimental.layer_stack(3, name="stack")(_haiku_block)(h))
+    return hk.Linear(2, name="head")(hk_experimental.layer_stack(3, name="stack")(_haiku_block)(h))
 
 
 def haiku(function, x):

@@ -4,6 +4,7 @@ import itertools
 import operator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
@@ -87,7 +88,7 @@ def _step(equation, operands):
         return LOOPS[name](params, *operands)
     if name in ARRAYS or name in ELEMENTWISE or name in REDUCTIONS or name in ALONG:
         aval = equation.outvars[0].aval
-        if not jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended):
+        if not jnp.issubdtype(aval.dtype, jax.dtypes.extended):
             operands = [np.asarray(operand) for operand in operands]
             results = _compute(name, params, operands, aval)
             results = results if equation.primitive.multiple_results else [results]

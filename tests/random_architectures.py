@@ -1,4 +1,4 @@
-"""Random architectures: pieces of `architecture_pieces` one after another, and around one another.
+"""Random architectures: layers and other pieces one after another, and around one another.
 
 A piece is `(net, h) -> h`: it makes choices and takes parameters through `net`, while it is traced.
 The first trace writes both down; later ones read them, so that `apply` is a plain pure function.
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import architecture_pieces as pieces
+import axis_pieces
 import jax
 import jax.numpy as jnp
 import loop_pieces
@@ -67,7 +68,9 @@ class Net:
     def inner(self, shape: Sequence[int], length: int = 1) -> Architecture:
         """A net of its own that keeps the shape; its parameters are yet to be taken."""
         table = PRESERVING if self._level == 0 else FLAT
-        return self._note(lambda: compose(self._choose, shape, length, table, level=self._level + 1))
+        return self._note(
+            lambda: compose(self._choose, shape, length, table, level=self._level + 1)
+        )
 
     def leaves(self, architecture: Architecture, *stacked: int) -> dict[str, Any]:
         return {name: self.leaf(*stacked, *shape) for name, shape in architecture.shapes.items()}
@@ -123,6 +126,9 @@ def random_inputs(architecture, seed):
     return params, rng.standard_normal(architecture.inputs)
 
 
-FLAT = {name: p for name, p in pieces.PRESERVING.items() if "residual" not in name}
-PRESERVING = {**pieces.PRESERVING, **loop_pieces.PRESERVING}
-ALL = {**PRESERVING, **pieces.RESHAPING, **loop_pieces.RESHAPING}
+FLAT = {
+    **{name: piece for name, piece in pieces.PRESERVING.items() if "residual" not in name},
+    **axis_pieces.PRESERVING,
+}
+PRESERVING = {**pieces.PRESERVING, **axis_pieces.PRESERVING, **loop_pieces.PRESERVING}
+ALL = {**PRESERVING, **pieces.RESHAPING, **axis_pieces.RESHAPING, **loop_pieces.RESHAPING}

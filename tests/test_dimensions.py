@@ -1,4 +1,4 @@
-"""Axes as expressions: what is set equal moves alike, under any permutations of what is left free."""
+"""Axes as expressions: what is set equal moves alike, however what is left free is permuted."""
 
 import itertools
 
@@ -88,9 +88,7 @@ def test_pieces_laid_end_to_end_are_the_whole(chooser, sizes):
     pieces = cut(whole, sizes)
     assert [piece.size for piece in pieces] == sizes
     permutations: dict[Dimension, np.ndarray] = {}
-    np.testing.assert_array_equal(
-        action(total(pieces), permutations), action(whole, permutations)
-    )
+    np.testing.assert_array_equal(action(total(pieces), permutations), action(whole, permutations))
 
 
 @law

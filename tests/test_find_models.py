@@ -1,4 +1,4 @@
-"""The known groups of real models are found, all of them and no others; moving them moves nothing."""
+"""The known groups of real models are found, all and no others; moving them changes nothing."""
 
 import dataclasses
 import re
@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from models_with_units import MODELS, LinenTransformer, linen, words
 from known_groups import KNOWN, groups_as_read, known_groups
+from models_with_units import MODELS, LinenTransformer, linen, words
 
 from initlab import networks
 from initlab import symmetry as sy
@@ -21,9 +21,11 @@ FAST = {"xla_backend_optimization_level": 0}
 def random_leaves(shapes, seed=0):
     rng = np.random.default_rng(seed)
     return jax.tree.map(
-        lambda leaf: rng.standard_normal(leaf.shape).astype(leaf.dtype)
-        if jnp.issubdtype(leaf.dtype, jnp.floating)
-        else rng.integers(0, 7, leaf.shape).astype(leaf.dtype),
+        lambda leaf: (
+            rng.standard_normal(leaf.shape).astype(leaf.dtype)
+            if jnp.issubdtype(leaf.dtype, jnp.floating)
+            else rng.integers(0, 7, leaf.shape).astype(leaf.dtype)
+        ),
         shapes,
     )
 
@@ -75,4 +77,6 @@ def test_a_large_language_model_given_as_shapes():
     assert sorted(sizes) == sorted([768] + [12, 64, 64, 3072] * 12)
     (stream,) = (group for group in groups if group.size == 768)
     assert len(stream.axes) == 4 + 12 * 12
-    assert not [group for group in groups if not re.match(r"block_\d+|embed|norm|place", group.name)]
+    assert not [
+        group for group in groups if not re.match(r"block_\d+|embed|norm|place", group.name)
+    ]

@@ -17,9 +17,7 @@ from initlab.symmetry.follow import CONTROL
 from initlab.symmetry.rule import fresh
 from initlab.symmetry.rules import RULES
 
-BY_HAND = """
-    call checkpoint closed_call pjit pvary reshard sharding_constraint
-""".split()
+BY_HAND = ("call", "checkpoint", "closed_call", "pjit", "pvary", "reshard", "sharding_constraint")
 """What no program of this version on one device shows: rules called by themselves."""
 
 ONE = {"b": (4, 2)}
@@ -28,7 +26,13 @@ HIDDEN = "4: a 1, b 0"
 
 
 def _windows(reduce, initial):
-    return lambda z, b: lax.reduce_window(z[:, None], initial, reduce, (1, 2, 1), (1, 1, 1), "SAME")[:, 0] @ b
+    return lambda z, b: (
+        lax.reduce_window(z[:, None], initial, reduce, (1, 2, 1), (1, 1, 1), "SAME")[:, 0] @ b
+    )
+
+
+def _gated(u, v):
+    return u * jax.nn.sigmoid(v)
 
 
 def _key(z, b):
@@ -57,11 +61,13 @@ CASES = {
     ),
     "argmin": (lambda z, b: lax.argmin(z @ b, 1, jnp.int32), HIDDEN, ONE),
     "bitcast_convert_type": (
-        lambda z, b: lax.bitcast_convert_type(
-            lax.bitcast_convert_type(lax.bitcast_convert_type(z, jnp.int16), jnp.int32),
-            jnp.float32,
-        )
-        @ b,
+        lambda z, b: (
+            lax.bitcast_convert_type(
+                lax.bitcast_convert_type(lax.bitcast_convert_type(z, jnp.int16), jnp.int32),
+                jnp.float32,
+            )
+            @ b
+        ),
         HIDDEN,
         ONE,
     ),
@@ -76,17 +82,19 @@ CASES = {
         {"b": (11, 2), "c": (3,)},
     ),
     "conv_general_dilated": (
-        lambda z, k, d, b: lax.conv_general_dilated(
+        lambda z, k, d, b: (
             lax.conv_general_dilated(
-                z[:, None, :], k, (1,), "SAME", dimension_numbers=("NHC", "HIO", "NHC")
-            ),
-            d,
-            (2,),
-            "SAME",
-            dimension_numbers=("NHC", "HIO", "NHC"),
-            feature_group_count=3,
-        )[:, 0]
-        @ b,
+                lax.conv_general_dilated(
+                    z[:, None, :], k, (1,), "SAME", dimension_numbers=("NHC", "HIO", "NHC")
+                ),
+                d,
+                (2,),
+                "SAME",
+                dimension_numbers=("NHC", "HIO", "NHC"),
+                feature_group_count=3,
+            )[:, 0]
+            @ b
+        ),
         "4: a 1, k 1; 3: k 2, d 2[1,3,2], b 0[1,3,2]; 2: d 2[3,2,1], b 0[3,2,1]",
         {"k": (3, 4, 3), "d": (2, 1, 6), "b": (6, 2)},
     ),
@@ -134,10 +142,18 @@ CASES = {
     ),
     "random_bits": (_noise(lambda key: jax.random.uniform(key, (4,))), "", ONE),
     "random_clone": (_noise(lambda key: jax.random.uniform(jax.random.clone(key), (4,))), "", ONE),
-    "random_fold_in": (_noise(lambda key: jax.random.uniform(jax.random.fold_in(key, 1), (4,))), "", ONE),
+    "random_fold_in": (
+        _noise(lambda key: jax.random.uniform(jax.random.fold_in(key, 1), (4,))),
+        "",
+        ONE,
+    ),
     "random_gamma": (_noise(lambda key: jax.random.gamma(key, jnp.ones(4))), "", ONE),
     "random_seed": (_noise(lambda _: jax.random.uniform(jax.random.key(7), (4,))), "", ONE),
-    "random_split": (_noise(lambda key: jax.random.uniform(jax.random.split(key)[1], (4,))), "", ONE),
+    "random_split": (
+        _noise(lambda key: jax.random.uniform(jax.random.split(key)[1], (4,))),
+        "",
+        ONE,
+    ),
     "random_unwrap": (_key, HIDDEN, ONE),
     "random_wrap": (_noise(lambda _: jax.random.uniform(jax.random.PRNGKey(7), (4,))), "", ONE),
     "reduce": (
@@ -167,7 +183,9 @@ CASES = {
     ),
     "rev": (lambda z, b: jnp.flip(z, 1) @ b, "", ONE),
     "rng_bit_generator": (
-        _noise(lambda _: lax.rng_bit_generator(jnp.zeros(4, jnp.uint32), (4,))[1].astype(jnp.float32)),
+        _noise(
+            lambda _: lax.rng_bit_generator(jnp.zeros(4, jnp.uint32), (4,))[1].astype(jnp.float32)
+        ),
         "",
         ONE,
     ),
@@ -202,7 +220,7 @@ CASES = {
     ),
     "sort": (lambda z, b: (jnp.sort(z, 0) @ b, jnp.sort(z @ b, 1)), HIDDEN, ONE),
     "split": (
-        lambda z, b: (lambda u, v: (u * jax.nn.sigmoid(v)) @ b)(*jnp.split(z, 2, 1)),
+        lambda z, b: _gated(*jnp.split(z, 2, 1)) @ b,
         "2: a 1[2,2,1], b 0",
         {"b": (2, 2)},
     ),
@@ -213,11 +231,19 @@ CASES = {
         {"b": (4, 2), "c": (4,)},
     ),
     "threefry2x32": (
-        _noise(lambda _: threefry_2x32(jnp.zeros(2, jnp.uint32), jnp.zeros(4, jnp.uint32)).astype(jnp.float32)),
+        _noise(
+            lambda _: threefry_2x32(jnp.zeros(2, jnp.uint32), jnp.zeros(4, jnp.uint32)).astype(
+                jnp.float32
+            )
+        ),
         "",
         ONE,
     ),
-    "tile": (lambda z, b: jnp.tile(z, (1, 3)) @ b, "4: a 1, b 0[3,4,1]; 3: b 0[1,3,4]", {"b": (12, 2)}),
+    "tile": (
+        lambda z, b: jnp.tile(z, (1, 3)) @ b,
+        "4: a 1, b 0[3,4,1]; 3: b 0[1,3,4]",
+        {"b": (12, 2)},
+    ),
     "top_k": (
         lambda z, b: (lax.top_k(z, 2, axis=0)[0] @ b, lax.top_k(z @ b, 1)[0]),
         HIDDEN,

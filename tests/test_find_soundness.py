@@ -50,7 +50,7 @@ def moved(params, group, permutation):
 
 
 def wrong_groups(architecture: Architecture, seed: int) -> tuple[int, list[str]]:
-    """How many groups were found, and those whose permutation changes the output."""
+    """How many groups were found and tried, and those whose permutation changes the output."""
     params, x = random_inputs(architecture, seed)
     groups = sy.find_groups(architecture.apply, params, x)
     if not groups:
@@ -69,16 +69,17 @@ def wrong_groups(architecture: Architecture, seed: int) -> tuple[int, list[str]]
         return leaf * (1 + 1e-13 * rng.standard_normal(leaf.shape))
 
     before = output(params)
-    wrong = []
+    tried, wrong = 0, []
     for group in groups:
         permutation = rng.permutation(group.size)
         if (permutation == np.arange(group.size)).all():
             permutation = np.roll(permutation, 1)
-        if not same(output(moved(params, group, permutation))):
-            # Not so where rounding decides by itself, as in an argmax of two that are equal.
-            if all(same(output(jax.tree.map(nudged, params))) for _ in range(10)):
-                wrong.append(f"{group} under {permutation} in {architecture.names}")
-    return len(groups), wrong
+        if same(output(moved(params, group, permutation))):
+            tried += int(np.isfinite(before).all())
+        # Where rounding decides by itself, as in an argmax of two that are equal, nothing is told.
+        elif all(same(output(jax.tree.map(nudged, params))) for _ in range(10)):
+            wrong.append(f"{group} under {permutation} in {architecture.names}")
+    return tried, wrong
 
 
 def test_no_group_of_a_random_architecture_is_wrong():
@@ -90,7 +91,7 @@ def test_no_group_of_a_random_architecture_is_wrong():
         deadline=None,
         database=None,
         phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(st.randoms(use_true_random=False), st.integers(0, 2**32 - 1))
     def check(chooser, seed):
@@ -139,7 +140,12 @@ BREAKAGES = {
     "a write ties nothing": ("write", rules.RULES, "scatter-add", _same_axes),
     "a loop forgets its state": ("recurrent", vars(follow), "_tie", lambda *_: None),
     "branches are unlike": ("branch", vars(follow), "_tie", lambda *_: None),
-    "constants are alike": ("position", vars(follow), "_constant_axes", lambda a: fresh(np.shape(a))),
+    "constants are alike": (
+        "position",
+        vars(follow),
+        "_constant_axes",
+        lambda a: fresh(np.shape(a)),
+    ),
     "whatever crosses borders is free": ("reshape", vars(dimensions), "pin", lambda *_: None),
 }
 
@@ -156,7 +162,6 @@ def test_a_broken_rule_is_caught(breakage, monkeypatch):
             patch.setitem(table, name, broken)
             _, wrong = wrong_groups(architecture, seed)
         if wrong:
-            print(breakage, seed)
             assert wrong_groups(architecture, seed)[1] == []
             return
     pytest.fail(f"200 architectures of {piece} did not tell that {breakage}")

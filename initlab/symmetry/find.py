@@ -111,6 +111,7 @@ def _trace(apply: Apply, params: Params, x: Any) -> Any:
         program = jax.make_jaxpr(apply)(params, x)
     except (
         jax.errors.ConcretizationTypeError,
+        jax.errors.NonConcreteBooleanIndexError,
         jax.errors.TracerArrayConversionError,
         jax.errors.TracerIntegerConversionError,
     ) as error:
@@ -123,8 +124,11 @@ def _trace(apply: Apply, params: Params, x: Any) -> Any:
             f"raised {type(error).__name__}: {error}"
         ) from error
     if program.effects:
-        effects = ", ".join(sorted(map(str, program.effects)))
+        effects = ", ".join(sorted({type(effect).__name__ for effect in program.effects}))
         raise ValueError(f"apply must be pure, got a function with side effects: {effects}")
+    shapes = [aval.shape for aval in program.out_avals]
+    if not any(map(math.prod, shapes)):
+        raise ValueError(f"apply must return at least one entry, got arrays of shapes {shapes}")
     return program
 
 

@@ -28,7 +28,7 @@ def _reduce_somehow(operands: Sequence[Axes], outputs: Shapes, params: Mapping) 
     for axes in arrays:
         for number in params["dimensions"]:
             pin(axes[number])
-    shape = [axis.size for axis in arrays[0]]
+    shape = tuple(axis.size for axis in arrays[0])
     merged = elementwise(arrays, [shape for _ in outputs], params)
     return _reduce(merged, outputs, {"axes": params["dimensions"]})
 
