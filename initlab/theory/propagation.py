@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.theory.maps import covariance_step, gradient_factor, length_step
+from initlab.theory.maps import as_correlation, covariance_step, gradient_factor, length_step
 from initlab.theory.pieces import Pieces, find_pieces
 from initlab.theory.precision import evaluate
 from initlab.types import Activation, Array
@@ -185,8 +185,7 @@ def _layers(step, pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, c0, *numbe
     def layer(state, _):
         q, c = state
         after, covariance, factor = step(pieces, sigma_w2, sigma_b2, q, c, *numbers)
-        # Rounding must not lead out of the interval.
-        return (after, jnp.clip(covariance / after, -1, 1)), (q, c, factor)
+        return (after, as_correlation(covariance / after)), (q, c, factor)
 
     _, (q, c, chi) = jax.lax.scan(layer, (q0, c0), length=depth + 1)
     from_here_on = jnp.cumprod(chi[:-1][::-1])[::-1]
