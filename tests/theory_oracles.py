@@ -50,12 +50,15 @@ def within(measured, expected, errors=4.0, shift=0.0):
 
 
 def squared_lengths(rng, phi, sigma_w2, sigma_b2, q0, width, depth, networks):
-    """`|z_l|^2 / n` of random networks, [networks, depth + 1]; the first z is N(0, q0)."""
+    """`|z_l|^2 / n` of random networks, [networks, depth + 1]; the first z is N(0, q0).
+
+    A Gaussian matrix times a given vector has independent Gaussian entries, so that no matrix need
+    be drawn.
+    """
     z = math.sqrt(q0) * rng.standard_normal((networks, width))
     lengths = [(z**2).mean(1)]
     for _ in range(depth):
-        weights = rng.standard_normal((networks, width, width)) * math.sqrt(sigma_w2 / width)
-        z = np.einsum("nij,nj->ni", weights, phi(z))
-        z += math.sqrt(sigma_b2) * rng.standard_normal((networks, width))
+        variance = sigma_w2 * (phi(z) ** 2).mean(1, keepdims=True) + sigma_b2
+        z = np.sqrt(variance) * rng.standard_normal((networks, width))
         lengths.append((z**2).mean(1))
     return np.stack(lengths, axis=1)
