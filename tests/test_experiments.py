@@ -3,27 +3,30 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray
+from forks import ROOT, run_module
 
-ROOT = Path(__file__).parent.parent
 FILES = {"figure.png", "figure.svg", "results.zarr", "run.json", "summary.json", "sweeps"}
 
 
+# Tests leave nothing in the user's cache.
+NO_CACHE = "--compilation_cache_dir="
+
+
 def run(name, *flags):
-    # Tests leave nothing in the user's cache.
-    common = "--compilation_cache_dir="
-    command = [sys.executable, "-m", f"experiments.{name}", common, *map(str, flags)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_module(f"experiments.{name}", NO_CACHE, *flags)
 
 
 @pytest.fixture(scope="module")
 def main_job(tmp_path_factory):
+    """The one that starts as from a shell."""
     out = tmp_path_factory.mktemp("main") / "results"
-    return out, run("random_initialization", "--smoke", "--trained_fraction=0.4", "--out", out)
+    flags = ["--smoke", "--trained_fraction=0.4", "--out", str(out)]
+    command = [sys.executable, "-m", "experiments.random_initialization", NO_CACHE, *flags]
+    return out, subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_the_main_job_tells_the_lecture_s_story(main_job):
