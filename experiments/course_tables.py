@@ -26,6 +26,7 @@ from experiments.course_runs import (
     trainings,
 )
 from experiments.course_vectors import Measured, measure_data, measure_vectors
+from experiments.verdicts import digits, summarize_rows, verdict
 from initlab import figures, report
 
 __all__ = ["draw", "measure", "show", "summarize", "verdict"]
@@ -71,19 +72,10 @@ def measure() -> xarray.Dataset:
 
 def summarize(results: xarray.Dataset) -> dict:
     """The rows and how many of them are within their tolerance."""
-    columns = {name: results[name].values.tolist() for name in results.data_vars}
-    rows = [
-        {name: _plain(value) for name, value in zip(columns, line, strict=True)}
-        for line in zip(*columns.values(), strict=True)
-    ]
-    within = int(results["within"].sum())
     return {
-        "numbers": int(results["numbers"].sum()),
-        "within": within,
-        "outside": len(rows) - within,
+        **summarize_rows(results),
         "left_out": results.attrs["left_out"],
         "max_steps": results.attrs["max_steps"],
-        "rows": rows,
     }
 
 
@@ -93,10 +85,10 @@ def show(summary: dict) -> str:
         {
             "section": str(row["section"]),
             "number": row["name"],
-            "published": _digits(row["published"]),
-            "measured": _digits(row["measured"]) if row["members"] == 1 else _span(row),
-            "deviation": _digits(row["deviation"], 2),
-            "tolerance": _digits(row["tolerance"], 2),
+            "published": digits(row["published"]),
+            "measured": digits(row["measured"]) if row["members"] == 1 else _span(row),
+            "deviation": digits(row["deviation"], 2),
+            "tolerance": digits(row["tolerance"], 2),
             "verdict": _say(row),
         }
         for row in summary["rows"]
@@ -128,24 +120,8 @@ def draw(results: xarray.Dataset):
     )
 
 
-def verdict(summary: dict) -> int:
-    """0 if every row is within its tolerance, else 1."""
-    return int(summary["outside"] > 0)
-
-
-def _plain(value):
-    """JSON has neither: infinity in words, NaN as nothing."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
-
-
-def _digits(value: float | str | None, digits: int = 10) -> str:
-    return "" if value is None else f"{float(value):.{digits}g}"
-
-
 def _span(row: dict) -> str:
-    median, *ends = (_digits(row[name], 6) for name in ("measured", "lowest", "highest"))
+    median, *ends = (digits(row[name], 6) for name in ("measured", "lowest", "highest"))
     return f"{median} [{', '.join(ends)}]"
 
 

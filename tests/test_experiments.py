@@ -93,6 +93,16 @@ def test_zero_initialization_finds_every_fact_to_hold(tmp_path):
     assert summary["wide_minus_one_unit"] < 1e-5
 
 
+def test_theory_tables_agree_with_what_is_published(tmp_path):
+    said = run("theory_tables", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES - {"sweeps"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["outside"] == 0
+    assert {row["section"] for row in summary["rows"]} == {6, 8}
+    assert f"{len(summary['rows'])} rows within, 0 out" in said.stdout
+
+
 def test_saturation_grows_with_the_scale(tmp_path):
     said = run("saturation", "--smoke", "--out", tmp_path / "results")
     assert said.returncode == 0, said.stderr
@@ -116,6 +126,7 @@ def test_saturation_grows_with_the_scale(tmp_path):
         ("random_initialization", ["--seeds=0"], "seeds"),
         ("zero_initialization", ["--task=flowr"], "did you mean 'flower'?"),
         ("saturation", ["extra"], "unknown arguments: extra"),
+        ("theory_tables", ["--sections=4"], "--sections must be of 5, 6, 7, 8, got [4]"),
     ],
 )
 def test_bad_flags_are_refused_and_nothing_is_written(name, flags, message, tmp_path):

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from theory_oracles import CLOSED, TANH_ELU, arc_cosine, correlated, within
 
-from initlab import theory
+from initlab import checks, theory
 from initlab.theory.pieces import find_pieces
-from tests.theory_oracles import CLOSED, TANH_ELU, arc_cosine, correlated, within
 
 CORRELATIONS = np.array([-1, -0.99, -0.4, 0, 0.3, 0.9, 0.999999, 1 - 1e-12, 1])
 VARIANCES = np.array([1e-8, 0.3, 1.0, 50.0])
@@ -92,7 +92,7 @@ def _numbers(q, c, sigma_w2, sigma_b2):
         theory.chi(jnp.tanh, sigma_w2, q, c),
         theory.chi(jax.nn.relu, sigma_w2, q, c),
     ]
-    return jnp.stack(maps) if isinstance(q, jax.core.Tracer) else np.stack(maps)
+    return jnp.stack(maps) if not checks.is_concrete(q) else np.stack(maps)
 
 
 POINT = (0.7, 0.35, 1.8, 0.3)

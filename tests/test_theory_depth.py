@@ -1,13 +1,15 @@
 """What depth and finite width do: drawn networks in NumPy, closed forms, published numbers."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from theory_oracles import arc_cosine, squared_lengths, within
 
 from initlab import theory
 from initlab.activations import identity
-from tests.theory_oracles import arc_cosine, squared_lengths, within
 
 
 def test_relu_s_correlations_are_the_published_ones():
@@ -26,7 +28,8 @@ def test_lengths_correlations_and_gradients_go_through_the_maps():
     for row, sigma_w2 in enumerate(grid):
         q, c = 1.0, 0.3
         for layer in range(5):
-            np.testing.assert_allclose([layers.q[row, layer], layers.c[row, layer]], [q, c])
+            np.testing.assert_allclose(layers.q[row, layer], q)
+            np.testing.assert_allclose(layers.c[row, layer], c)
             np.testing.assert_allclose(layers.chi[row, layer], theory.chi(jnp.tanh, sigma_w2, q))
             after = np.prod(layers.chi[row, layer:-1])
             np.testing.assert_allclose(layers.gradient[row, layer], after)
@@ -40,7 +43,7 @@ def test_the_first_layer_takes_the_data_as_they_are():
     x *= np.sqrt(length / (x**2).mean(1, keepdims=True))
     q, c = theory.first_layer(1.5, 0.2, length, (x[0] * x[1]).mean() / length)
     covariance = 1.5 * x @ x.T / 8 + 0.2
-    np.testing.assert_allclose([q, q * c], covariance[0])
+    np.testing.assert_allclose(np.stack([q, q * c]), covariance[0])
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.3])
@@ -209,6 +212,9 @@ def test_linear_modes_are_learned_in_the_time_said():
     assert theory.linear_learning_time(s, start, end, 1 / rate) == pytest.approx(time / rate)
 
 
+DEPTH: Any = 1.5
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -230,7 +236,11 @@ def test_linear_modes_are_learned_in_the_time_said():
         ),
         (lambda: theory.dying_relu_probability(0, 3), ValueError, "must be at least 1"),
         (lambda: theory.fixup_scale(3, 1), ValueError, "branch_layers must be at least 2"),
-        (lambda: theory.jacobian_spectrum(jnp.tanh, 1.0, 1.0, 1.5), TypeError, "depth must be an"),
+        (
+            lambda: theory.jacobian_spectrum(jnp.tanh, 1.0, 1.0, DEPTH),
+            TypeError,
+            "depth must be an",
+        ),
     ],
 )
 def test_bad_input_is_refused_by_name(call, error, message):

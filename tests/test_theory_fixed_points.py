@@ -32,24 +32,25 @@ def test_tanh_s_fixed_points_are_the_published_ones(variances, published):
     [(0.3, 1.0), (1.0001, 1e-9), (1.76095464, 0.05), (1.77, 0.05), (1.7612, 0.05), (40.0, 0.0)],
 )
 def test_fixed_points_are_fixed_also_near_criticality(variances):
-    point = theory.fixed_point(jnp.tanh, *variances)
+    sigma_w2, sigma_b2 = variances
+    point = theory.fixed_point(jnp.tanh, sigma_w2, sigma_b2)
     # The map crosses the diagonal within a part of 1e-10.
     below, above = (
-        theory.q_map(jnp.tanh, *variances, point.q * share) - point.q * share
+        theory.q_map(jnp.tanh, sigma_w2, sigma_b2, point.q * share) - point.q * share
         for share in (1 - 1e-10, 1 + 1e-10)
     )
     assert below > 0 > above
     if point.chi1 > 1 + 1e-8:
         step = 1e-10
         low, high = (
-            theory.c_map(jnp.tanh, *variances, point.q, c) - c
+            theory.c_map(jnp.tanh, sigma_w2, sigma_b2, point.q, c) - c
             for c in (point.c - step, point.c + step)
         )
         assert low > 0 > high
-        slope = theory.chi(jnp.tanh, variances[0], point.q, point.c)
+        slope = theory.chi(jnp.tanh, sigma_w2, point.q, point.c)
     else:
         assert abs(point.c - 1) < 1e-8
-        slope = theory.chi(jnp.tanh, variances[0], point.q)
+        slope = theory.chi(jnp.tanh, sigma_w2, point.q)
     np.testing.assert_allclose(np.exp(-1 / point.xi_c), slope, rtol=1e-9)
 
 
@@ -167,7 +168,7 @@ def test_the_phase_diagram_is_made_of_fixed_points():
 
 def test_a_phase_diagram_wants_two_grids():
     with pytest.raises(ValueError, match=r"sigma_b2 must be a grid of rank one, got shape \(\)"):
-        theory.edge_of_chaos(jnp.tanh, np.ones(2), 0.0)
+        theory.edge_of_chaos(jnp.tanh, np.ones(2), np.asarray(0.0))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Parametrizations and regimes: published tables, symmetries, and networks of several widths."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from initlab import theory
 from initlab.theory import Optimizer, Parametrization
 from initlab.types import Role
 
-ROLES = (Role.INPUT, Role.WEIGHT, Role.READOUT, Role.BIAS)
+NAME: Any = "mup"
+ROLES: tuple[Role, ...] = (Role.INPUT, Role.WEIGHT, Role.READOUT, Role.BIAS)
 
 
 def _table(parametrization, optimizer):
@@ -50,7 +52,9 @@ def test_standard_networks_blow_up_with_width():
 
 def _step(width, parametrization, optimizer, rng):
     """Root mean squares of three layers' outputs, and of their changes in one step; tanh."""
-    table = dict(zip(ROLES, _table(parametrization, optimizer), strict=True))
+    table: dict[Role, np.ndarray] = dict(
+        zip(ROLES, _table(parametrization, optimizer), strict=True)
+    )
     inputs, rate = 8, 1e-4
     x = np.ones(inputs)
     shapes = {
@@ -117,7 +121,7 @@ def test_embeddings_and_norms_scale_like_their_kin_and_gates_not_at_all():
     with pytest.raises(ValueError, match=r"Role.GATE has no width"):
         theory.exponents(*given, Role.GATE)
     with pytest.raises(TypeError, match=r"'mup' must be one of Parametrization.STANDARD"):
-        theory.exponents("mup", Optimizer.ADAM, Role.WEIGHT)
+        theory.exponents(NAME, Optimizer.ADAM, Role.WEIGHT)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +135,8 @@ def test_embeddings_and_norms_scale_like_their_kin_and_gates_not_at_all():
     ids=["LeCun", "NTK", "Xavier", "mean field"],
 )
 def test_initializations_lie_in_the_published_regimes(scales, published):
-    regime = theory.training_regime(*scales(1e6), 1e6)
+    output_scale, second_std, first_std = scales(1e6)
+    regime = theory.training_regime(output_scale, second_std, first_std, 1e6)
     np.testing.assert_allclose(regime[:2], published, atol=1e-12)
     linear = published[0] < 1 or published[1] > published[0] - 1
     assert (regime.margin > 1e-9) == linear
