@@ -1,6 +1,7 @@
 """Published numbers as rows, and how a row is compared with what was measured."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,10 @@ PUBLISHED = Path(__file__).with_name("course_numbers.json")
 """The published numbers. An entry with labels ("at") is a row for each, another is one row; "steps"
 are the training steps that a row needs, those of its labels where the entry does not say."""
 
-KINDS = ("published", "cut", "check", "finite")
-"""What a row claims: "published": measured and published agree; "cut": they do once measured is cut
-to the whole number below, as the course prints it with %d; "check": the same as "published" of a
+KINDS = ("published", "chaotic", "cut", "check", "finite")
+"""What a row claims: "published": measured and published agree; "chaotic": published is one draw of
+what an ensemble measures whose starts differ by rounding; "cut": they agree once measured is cut to
+the whole number below, as the course prints it with %d; "check": the same as "published" of a
 number that follows from a definition; "finite": measured is finite, whatever the course says."""
 
 
@@ -69,7 +71,7 @@ def published_rows(path: Path = PUBLISHED) -> list[Row]:
 
 def count_published(rows: Sequence[Row]) -> int:
     """How many published numbers the rows hold, every entry of a matrix counted."""
-    return sum(row.published.size for row in rows if row.kind in ("published", "cut"))
+    return sum(row.published.size for row in rows if row.kind in ("published", "chaotic", "cut"))
 
 
 def compare(
@@ -79,16 +81,22 @@ def compare(
 
     Args:
       rows: published numbers.
-      measured: a value for each row, of its shape, under `(name, label)`.
+      measured: a value for each row, of its shape, under `(name, label)`; for a chaotic row the
+        members' values [members].
 
     Returns:
       A dataset over "row": section, quantity, name, kind, numbers (how many a row holds),
-      published, measured, deviation `|measured - published|`, tolerance, within. An array's row
-      shows the entry that deviates most.
+      published, measured, deviation `|measured - published|`, tolerance, used (deviation /
+      tolerance), within. An array's row shows the entry that deviates most. A chaotic row shows the
+      members' median as measured, and has members (1 in other rows), lowest, highest, spread (their
+      standard deviation) and share (of members within the tolerance), NaN in other rows. It is
+      within when `lowest <= published <= highest` and `spread <= tolerance`: a number from the
+      members' own distribution lies outside the range of 64 in 2 of 65 cases. Its used is the
+      larger of `|published - middle of the range| / half the range` and `spread / tolerance`.
 
     Raises:
       KeyError: for a row that was not measured.
-      ValueError: for a measured array of another shape than the published one.
+      ValueError: for a measured array of another shape than is wanted.
     """
     table = [_compare(row, np.asarray(measured[row.name, row.label])) for row in rows]
     columns = {name: [line[name] for line in table] for name in table[0]}
@@ -102,6 +110,19 @@ def compare(
 
 
 def _compare(row: Row, measured: np.ndarray) -> dict[str, Any]:
+    judge = _judge_ensemble if row.kind == "chaotic" else _judge_run
+    return {
+        "section": row.section,
+        "quantity": row.name,
+        "name": row.title,
+        "kind": row.kind,
+        "numbers": count_published([row]),
+        "tolerance": row.tolerance,
+        **judge(row, measured),
+    }
+
+
+def _judge_run(row: Row, measured: np.ndarray) -> dict[str, Any]:
     if measured.shape != row.published.shape:
         raise ValueError(
             f"{row.title} is published with shape {row.published.shape}, "
@@ -116,16 +137,41 @@ def _compare(row: Row, measured: np.ndarray) -> dict[str, Any]:
     deviation, value = float(deviations[worst]), float(measured.ravel()[worst])
     within = np.isfinite(value) if row.kind == "finite" else deviation <= row.tolerance
     return {
-        "section": row.section,
-        "quantity": row.name,
-        "name": row.title,
-        "kind": row.kind,
-        "numbers": count_published([row]),
         "published": float(row.published.ravel()[worst]),
         "measured": value,
         "deviation": deviation,
-        "tolerance": row.tolerance,
+        "used": deviation / row.tolerance,
         "within": bool(within),
+        "members": 1,
+        **dict.fromkeys(("lowest", "highest", "spread", "share"), math.nan),
+    }
+
+
+def _judge_ensemble(row: Row, measured: np.ndarray) -> dict[str, Any]:
+    if measured.ndim != 1 or len(measured) < 2 or row.published.ndim:
+        raise ValueError(
+            f"{row.title} is chaotic: one published number and [members] measured, got shapes "
+            f"{row.published.shape} and {measured.shape}"
+        )
+    published, tolerance = float(row.published), row.tolerance
+    lowest, highest = float(measured.min()), float(measured.max())
+    # Members that are not finite put the row out by what they make of its spread, NaN.
+    with np.errstate(invalid="ignore"):
+        spread = float(measured.std(ddof=1))
+    from_middle, half = abs(published - (lowest + highest) / 2), (highest - lowest) / 2
+    beside = from_middle / half if half else (math.inf if from_middle else 0.0)
+    deviation = abs(float(np.median(measured)) - published)
+    return {
+        "published": published,
+        "measured": float(np.median(measured)),
+        "deviation": deviation,
+        "used": float(np.maximum(beside, spread / tolerance)),
+        "within": lowest <= published <= highest and spread <= tolerance,
+        "members": len(measured),
+        "lowest": lowest,
+        "highest": highest,
+        "spread": spread,
+        "share": float(np.mean(np.abs(measured - published) <= tolerance)),
     }
 
 

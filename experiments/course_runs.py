@@ -6,17 +6,33 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 
 import initlab
 from experiments.course import course_cost, course_layout, course_params, he_scale
 from experiments.course_vectors import Measured, three_points
 from initlab import probes
-from initlab.types import Activation, Params, Task, Trace
+from initlab.training import Point, Run
+from initlab.types import Activation, Array, Params, Task, Trace
 
-__all__ = ["Training", "measure_first_cost", "measure_training", "trainings"]
+__all__ = [
+    "MEMBERS",
+    "Training",
+    "measure_ensemble",
+    "measure_first_cost",
+    "measure_training",
+    "perturb",
+    "trainings",
+]
 
 EVERY = 1000
 """Steps between two costs that the course prints."""
+
+MEMBERS = 64
+"""Runs of an ensemble."""
+
+ROUNDING = 1e-15
+"""By what part of itself a weight differs from one member to another: a standard deviation."""
 
 
 class Training(NamedTuple):
@@ -66,16 +82,7 @@ def measure_training(training: Training, max_steps: int) -> Measured:
         return {}
     # A run takes at least one step; the cost at step 0 comes before it.
     steps = training.steps if finished else max(1, max_steps // EVERY * EVERY)
-    network = initlab.networks.mlp(training.sizes, training.activation, dtype=jnp.float64)
-    run = initlab.make_run(
-        network,
-        lambda p: training.params,
-        training.task,
-        optimizer=lambda p: optax.sgd(p["learning_rate"]),
-        steps=steps,
-        every=min(EVERY, steps),
-        probes=(probes.loss, probes.accuracy),
-    )
+    run = _run(training, lambda p: training.params, steps)
     trace = jax.device_get(run({"seed": 0, "learning_rate": training.learning_rate}))
     measured: Measured = {}
     if training.costs is not None:
@@ -86,6 +93,43 @@ def measure_training(training: Training, max_steps: int) -> Measured:
     return measured
 
 
+def measure_ensemble(training: Training, steps: Sequence[int]) -> Measured:
+    """The costs of MEMBERS runs, all under one `vmap`, from starts that differ by rounding.
+
+    Args:
+      training: the run; it has `costs`.
+      steps: where the costs are read, multiples of EVERY; the runs end at the last.
+
+    Returns:
+      The costs [MEMBERS] at each of the steps; those of the course's own start come first.
+    """
+    run = _run(training, lambda p: perturb(training.params, p["member"]), max(steps))
+
+    def train(member: jax.Array, learning_rate: jax.Array) -> jax.Array:
+        point = {"seed": 0, "learning_rate": learning_rate, "member": member}
+        return run(point).values["loss"]
+
+    ensemble = jax.jit(jax.vmap(train, (0, None)))
+    losses = jax.device_get(ensemble(jnp.arange(MEMBERS), training.learning_rate))
+    return {(training.costs or "", str(step)): losses[:, step // EVERY] for step in steps}
+
+
+def perturb(params: Params, member: Array | int) -> Params:
+    """The start of an ensemble's member: `w (1 + ROUNDING g)`, g normal; of member 0 w itself.
+
+    Args:
+      params: the start of member 0, in float64.
+      member: which; it is the seed of g.
+
+    Returns:
+      Params like those given.
+    """
+    # One draw for all arrays: a program that draws six of float64 takes 7 seconds to compile.
+    numbers, to_params = ravel_pytree(params)
+    normal = jax.random.normal(jax.random.key(member), numbers.shape, numbers.dtype)
+    return to_params(jnp.where(member == 0, numbers, numbers * (1 + ROUNDING * normal)))
+
+
 def measure_first_cost() -> Measured:
     """The cost of the times-10 start by the course's own loss, on the lab's outputs."""
     training = _circles_start("times 10", 10)
@@ -93,6 +137,18 @@ def measure_first_cost() -> Measured:
     outputs = training.task.objective.link(network.apply(training.params, training.task.x))
     name = "circles, times 10: cost at step 0, unstable"
     return {(name, ""): course_cost(outputs[:, 0], training.task.y)}
+
+
+def _run(training: Training, init: Callable[[Point], Params], steps: int) -> Run:
+    return initlab.make_run(
+        initlab.networks.mlp(training.sizes, training.activation, dtype=jnp.float64),
+        init,
+        training.task,
+        optimizer=lambda p: optax.sgd(p["learning_rate"]),
+        steps=steps,
+        every=min(EVERY, steps),
+        probes=(probes.loss, probes.accuracy),
+    )
 
 
 def _flower() -> list[Training]:

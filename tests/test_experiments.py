@@ -3,27 +3,30 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray
+from forks import ROOT, run_module
 
-ROOT = Path(__file__).parent.parent
 FILES = {"figure.png", "figure.svg", "results.zarr", "run.json", "summary.json", "sweeps"}
 
 
+# Tests leave nothing in the user's cache.
+NO_CACHE = "--compilation_cache_dir="
+
+
 def run(name, *flags):
-    # Tests leave nothing in the user's cache.
-    common = "--compilation_cache_dir="
-    command = [sys.executable, "-m", f"experiments.{name}", common, *map(str, flags)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run_module(f"experiments.{name}", NO_CACHE, *flags)
 
 
 @pytest.fixture(scope="module")
 def main_job(tmp_path_factory):
+    """The one that starts as from a shell."""
     out = tmp_path_factory.mktemp("main") / "results"
-    return out, run("random_initialization", "--smoke", "--trained_fraction=0.4", "--out", out)
+    flags = ["--smoke", "--trained_fraction=0.4", "--out", str(out)]
+    command = [sys.executable, "-m", "experiments.random_initialization", NO_CACHE, *flags]
+    return out, subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_the_main_job_tells_the_lecture_s_story(main_job):
@@ -90,6 +93,16 @@ def test_zero_initialization_finds_every_fact_to_hold(tmp_path):
     assert summary["wide_minus_one_unit"] < 1e-5
 
 
+def test_theory_tables_agree_with_what_is_published(tmp_path):
+    said = run("theory_tables", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES - {"sweeps"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["outside"] == 0
+    assert {row["section"] for row in summary["rows"]} == {6, 8}
+    assert f"{len(summary['rows'])} rows within, 0 out" in said.stdout
+
+
 def test_saturation_grows_with_the_scale(tmp_path):
     said = run("saturation", "--smoke", "--out", tmp_path / "results")
     assert said.returncode == 0, said.stderr
@@ -113,6 +126,7 @@ def test_saturation_grows_with_the_scale(tmp_path):
         ("random_initialization", ["--seeds=0"], "seeds"),
         ("zero_initialization", ["--task=flowr"], "did you mean 'flower'?"),
         ("saturation", ["extra"], "unknown arguments: extra"),
+        ("theory_tables", ["--sections=4"], "--sections must be of 5, 6, 7, 8, got [4]"),
     ],
 )
 def test_bad_flags_are_refused_and_nothing_is_written(name, flags, message, tmp_path):

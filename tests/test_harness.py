@@ -8,20 +8,20 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import xarray
+from forks import ROOT, finish, run_module, start_module
 
 from experiments import harness
 from initlab.sweeps import progress
 
-ROOT = Path(__file__).parent.parent
+BINARY = "experiments.saturation"
 SIZES = ("--activation=tanh", "--scale=1", "--seeds=8192", "--steps=400", "--early=100")
 
 
-def start(*flags):
-    command = [sys.executable, "-m", "experiments.saturation", *map(str, flags)]
+def start_in_a_shell(*flags):
+    command = [sys.executable, "-m", BINARY, *map(str, flags)]
     # A shell starts background jobs with SIGINT ignored, and they hand that on.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
@@ -32,29 +32,24 @@ def start(*flags):
         signal.signal(signal.SIGINT, before)
 
 
-def finish(process):
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
-
-
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory):
     """An experiment's folder after Ctrl-C, its flags, and what was said."""
     home = tmp_path_factory.mktemp("interrupted")
     out = home / "results"
     flags = ("--out", out, f"--compilation_cache_dir={home / 'cache'}", "--block=16", *SIZES)
-    process = start(*flags)
+    process = start_in_a_shell(*flags)
     while not list(out.glob("sweeps/runs.zarr/progress/[0-9]*.json")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said = finish(process)
+    _, err = process.communicate(timeout=300)
     record = json.loads((out / "run.json").read_text())
-    return out, flags, said, record
+    return out, flags, process.returncode, err, record
 
 
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupted):
-    out, flags, (status, _, err), record = interrupted
+    out, flags, status, err, record = interrupted
     assert status == harness.INTERRUPTED == 130
     assert "of 8192 runs are kept in" in err
     assert "the same call goes on from there" in err
@@ -69,13 +64,13 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupte
     }
     assert 0 < len(kept) < 32
     # The same folder with other flags is refused, and left as it was.
-    status, _, err = finish(start(*flags, "--learning_rate=0.5"))
-    assert status == 2
-    assert "they differ in\n  axes.learning_rate: there [1.2], here [0.5]" in err
+    refused = run_module(BINARY, *flags, "--learning_rate=0.5")
+    assert refused.returncode == 2
+    assert "they differ in\n  axes.learning_rate: there [1.2], here [0.5]" in refused.stderr
     assert json.loads((out / "run.json").read_text()) == record
-    status, said, err = finish(start(*flags))
-    assert status == 0, err
-    assert "results, summary and figure are in" in said
+    resumed = run_module(BINARY, *flags)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "results, summary and figure are in" in resumed.stdout
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     record = json.loads((out / "run.json").read_text())
     assert record["finished"] is True
@@ -92,20 +87,21 @@ def test_of_several_processes_the_first_writes_the_files(tmp_path):
         "--smoke", "--activation=tanh", "--out", tmp_path / "results", "--num_processes=2",
         f"--coordinator_address=127.0.0.1:{port}", f"--compilation_cache_dir={tmp_path / 'cache'}",
     )  # fmt: skip
-    processes = [start(*common, f"--process_id={number}") for number in range(2)]
-    (first, said, err), (second, silent, err_too) = map(finish, processes)
-    assert (first, second) == (0, 0), err + err_too
-    assert "results, summary and figure are in" in said
+    started = [start_module(BINARY, *common, f"--process_id={number}") for number in range(2)]
+    first, second = map(finish, started)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "results, summary and figure are in" in first.stdout
     # What the processes' runtime says of itself aside.
-    assert [line for line in silent.splitlines() if not line.startswith("[Gloo]")] == []
+    assert [line for line in second.stdout.splitlines() if not line.startswith("[Gloo]")] == []
     record = json.loads((tmp_path / "results" / "run.json").read_text())
     assert record["devices"]["processes"] == 2
 
 
 def test_flags_of_several_processes_want_each_other(tmp_path):
-    status, said, err = finish(start("--smoke", "--num_processes=2", "--out", tmp_path / "new"))
-    assert status != 0
-    assert "--coordinator_address, --num_processes and --process_id want each other" in said + err
+    said = run_module(BINARY, "--smoke", "--num_processes=2", "--out", tmp_path / "new")
+    assert said.returncode != 0
+    wanted = "--coordinator_address, --num_processes and --process_id want each other"
+    assert wanted in said.stdout + said.stderr
     assert not (tmp_path / "new").exists()
 
 

@@ -1,13 +1,11 @@
 """Several local processes on one sweep, meeting through jax.distributed."""
 
 import re
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import pytest
+from forks import run_module
 from sweep_runs import AXES, assert_same_bits, small_run, small_sweep
 
 import initlab
@@ -15,14 +13,9 @@ from initlab.sweeps import processes
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
-WORKER = Path(__file__).parent / "sweep_worker.py"
-
 
 def work(tmp_path, *flags):
-    command = [sys.executable, str(WORKER), str(tmp_path / "runs"), str(tmp_path / "cache")]
-    return subprocess.run(
-        [*command, *flags], capture_output=True, text=True, check=False, timeout=300
-    )
+    return run_module("sweep_worker", tmp_path / "runs", tmp_path / "cache", *flags)
 
 
 def test_two_processes_give_the_bits_of_one(tmp_path):

@@ -3,12 +3,11 @@
 import json
 import os
 import resource
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
 import pytest
+from forks import run_module
 from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep, write
 
 import initlab
@@ -16,8 +15,6 @@ from initlab import probes
 from initlab.sweeps import computation, execution, lock, markers, writing
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
-
-WORKER = Path(__file__).parent / "sweep_worker.py"
 
 
 @pytest.fixture
@@ -56,10 +53,8 @@ def interrupt_after(monkeypatch, count, error=KeyboardInterrupt):
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(tmp_path):
-    command = [sys.executable, str(WORKER), str(tmp_path / "runs"), str(tmp_path / "cache")]
-    said = subprocess.run(
-        [*command, "--kills=20", "--seeds=1600"], capture_output=True, text=True, check=False
-    )
+    folders = tmp_path / "runs", tmp_path / "cache"
+    said = run_module("sweep_worker", *folders, "--kills=20", "--seeds=1600")
     assert said.returncode == 0, said.stderr
     assert "kills: 20" in said.stdout
     assert list((tmp_path / "runs").rglob("*.partial")) == []

@@ -2,15 +2,13 @@
 
 import importlib.util
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray
+from forks import run_module
 
 from experiments import throughput_tables as tables
 from experiments.rivals import BATCHED, LOOPS, installed, prepare
@@ -18,7 +16,6 @@ from experiments.throughput import COMPARED_STEPS, check_agreement
 from experiments.workloads import SIZES, count_flops, draw_starts, make_workload
 from initlab import figures
 
-ROOT = Path(__file__).parent.parent
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 RUNS = 3
 
@@ -192,8 +189,7 @@ def test_the_figure_draws_what_was_measured():
 
 def test_the_binary_measures_every_side(tmp_path):
     out = tmp_path / "results"
-    command = [sys.executable, "-m", "experiments.throughput", "--smoke", "--out", str(out)]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = run_module("experiments.throughput", "--smoke", f"--out={out}")
     assert said.returncode == 0, said.stderr
     files = {"figure.png", "figure.svg", "results.zarr", "run.json", "summary.json"}
     assert files <= {path.name for path in out.iterdir()}
@@ -216,9 +212,7 @@ def test_the_binary_measures_every_side(tmp_path):
 
 
 def test_flags_that_do_not_fit_are_refused(tmp_path):
-    flags = ["--most_runs=99", f"--out={tmp_path}"]
-    command = [sys.executable, "-m", "experiments.throughput", *flags]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = run_module("experiments.throughput", "--most_runs=99", f"--out={tmp_path}")
     assert said.returncode != 0
     assert "most_runs" in said.stderr + said.stdout
     assert not any(tmp_path.iterdir())

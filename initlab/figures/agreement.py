@@ -1,20 +1,28 @@
-"""How far measured numbers are from published ones, in units of what is tolerated."""
+"""How far measured numbers are from published ones, in units of what is allowed."""
 
 import numpy as np
 import xarray
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from initlab.figures.style import SERIES_COLORS, new_figure
 
 __all__ = ["draw_agreement"]
 
+ONE_RUN = "|measured - published| / tolerance"
+MANY_RUNS = (
+    "chaotic: the larger of |middle of the range of runs - published| / half that range "
+    "and their standard deviation / tolerance"
+)
+
 
 def draw_agreement(results: xarray.Dataset, *, title: str) -> Figure:
-    """A line for each quantity, grouped by section: deviation / tolerance of its rows, log axis.
+    """A line for each quantity, grouped by section: what its rows use of what is allowed, log axis.
 
     Args:
-      results: over "row": `section`, `quantity`, `deviation`, `tolerance`, `within`. Rows of NaN
-        tolerance claim no number and are not drawn.
+      results: over "row": `section`, `quantity`, `tolerance`, `used` (deviation / tolerance, or
+        what an ensemble has in its place), `members` (runs measured, 1 where it is no ensemble),
+        `within`. Rows of NaN tolerance claim no number and are not drawn.
       title: the picture's.
 
     Returns:
@@ -23,7 +31,7 @@ def draw_agreement(results: xarray.Dataset, *, title: str) -> Figure:
     """
     drawn = results.isel(row=np.flatnonzero(np.isfinite(results["tolerance"].values)))
     section, within = drawn["section"].values, drawn["within"].values
-    ratio = drawn["deviation"].values / drawn["tolerance"].values
+    ratio, ensemble = drawn["used"].values, drawn["members"].values > 1
     lines, line = _lines(section, drawn["quantity"].values)
     numbers = ratio[np.isfinite(ratio) & (ratio > 0)]
     # Whole powers of 100, so that the line at 1 has a tick.
@@ -39,7 +47,7 @@ def draw_agreement(results: xarray.Dataset, *, title: str) -> Figure:
     axes.axvline(nothing, color="0.7", linewidth=1, linestyle=":")
     for number in np.unique(section):
         color = SERIES_COLORS[(number - 1) % len(SERIES_COLORS)]
-        of = (section == number) & within
+        of = (section == number) & within & ~ensemble
         axes.plot(at[of], line[of], "o", color=color, markersize=6, alpha=0.6)
         rows = [place for (each, _), place in lines.items() if each == number]
         axes.axhspan(min(rows) - 0.6, max(rows) + 0.6, color=color, alpha=0.06, linewidth=0)
@@ -53,6 +61,19 @@ def draw_agreement(results: xarray.Dataset, *, title: str) -> Figure:
             color=color,
         )
     axes.plot(at[~within], line[~within], "X", color="black", markersize=10)
+    if ensemble.any():
+        chaotic = ensemble & within
+        (many,) = axes.plot(
+            at[chaotic], line[chaotic], "D", color="black", fillstyle="none", markersize=7
+        )
+        one = Line2D([], [], marker="o", color="0.5", linewidth=0)
+        figure.legend(
+            [one, many],
+            [ONE_RUN, MANY_RUNS],
+            loc="outside lower center",
+            fontsize=9,
+            frameon=False,
+        )
     axes.set_xscale("log")
     axes.set_xlim(nothing / 3, largest * 3)
     ticks = 10.0 ** np.arange(first, last + 1, 2)
@@ -62,7 +83,7 @@ def draw_agreement(results: xarray.Dataset, *, title: str) -> Figure:
     axes.set_ylim(max(lines.values()) + 0.8, -0.8)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel("|measured - published| / tolerance; left of the line at 1 is within")
+    axes.set_xlabel("share of what is allowed that is used; left of the line at 1 is within")
     return figure
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.theory.maps import gradient_factor, second_moment
+from initlab.theory.maps import gradient_factor, second_moment, second_moment_slope
 from initlab.theory.pieces import Pieces, find_pieces
 from initlab.theory.precision import evaluate, in_float64
 from initlab.theory.roots import bracketed_root, differentiable_root
@@ -130,9 +130,8 @@ def _slope_moment(pieces: Pieces, q: jax.Array) -> jax.Array:
 
 def _bend(pieces: Pieces, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`E phi phi'' / E phi'^2`, `E phi^2`, `E phi'^2`; kinks count in phi''."""
-    moment, slope = jax.value_and_grad(lambda q: second_moment(pieces, q))(q)
     width = _slope_moment(pieces, q)
-    return slope / width - 1, moment, width
+    return second_moment_slope(pieces, q) / width - 1, second_moment(pieces, q), width
 
 
 def _bends(pieces: Pieces, lengths: np.ndarray) -> Any:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.theory.maps import length_step
+from initlab.theory.maps import second_moment
 from initlab.theory.pieces import Pieces, find_pieces
 from initlab.theory.precision import compute
 from initlab.theory.quadrature import mean
@@ -86,22 +86,23 @@ def finite_width_variance(
 
 def _layers(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> FiniteWidth:
     width = jnp.broadcast_to(width, (depth + 1,))
-    fourth = Pieces(lambda z: pieces.function(z) ** 4, pieces.kinks, pieces.order)
+    fourth = pieces._replace(function=lambda z: pieces.function(z) ** 4)
 
-    def step(q: jax.Array) -> jax.Array:
-        return length_step(pieces, sigma_w2, sigma_b2, q)
+    def step_and_noise(q: jax.Array) -> jax.Array:
+        """`F(q)` and `sigma_w2^2 Var phi(sqrt(q) z)^2`."""
+        moment = second_moment(pieces, q)
+        noise = sigma_w2**2 * (mean(fourth, q) - moment**2)
+        return jnp.stack([sigma_w2 * moment + sigma_b2, noise])
 
-    def noise(q: jax.Array) -> jax.Array:
-        """`sigma_w2^2 Var phi(sqrt(q) z)^2`."""
-        return sigma_w2**2 * mean(fourth, q) - (step(q) - sigma_b2) ** 2
+    def with_slope(q: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.jvp(step_and_noise, (q,), (jnp.ones_like(q),))
 
     def layer(state: tuple[jax.Array, jax.Array], units: jax.Array) -> Any:
         q, variance = state
         measured = variance + 2 * (q**2 + variance) / units
-        bend, noise_bend = (jax.grad(jax.grad(each))(q) for each in (step, noise))
-        after = step(q) + bend * variance / 2
-        spread = jax.grad(step)(q) ** 2 * variance
-        spread += (noise(q) + noise_bend * variance / 2) / units
+        (value, slope), (_, bend) = jax.jvp(with_slope, (q,), (jnp.ones_like(q),))
+        after, noise = value + bend * variance / 2
+        spread = slope[0] ** 2 * variance + noise / units
         return (after, spread), FiniteWidth(q, measured, variance)
 
     return jax.lax.scan(layer, (q0, jnp.zeros_like(q0)), width)[1]

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.theory.maps import gradient_factor, length_step, second_moment
+from initlab.theory.maps import gradient_factor, length_step, second_moment, second_moment_slope
 from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
 from initlab.theory.precision import evaluate
 from initlab.theory.quadrature import half_squared_difference, pair_mean
@@ -103,8 +103,11 @@ def _fixed_point(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> Fi
 
 def length_table(pieces: Pieces, dtype: Any) -> tuple[jax.Array, jax.Array]:
     """`E phi^2` and its slope in q, at LENGTHS: shared by all variances."""
-    lengths = jnp.asarray(LENGTHS, dtype)
-    return jax.vmap(jax.value_and_grad(lambda q: second_moment(pieces, q)))(lengths)
+
+    def moments(q: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return second_moment(pieces, q), second_moment_slope(pieces, q)
+
+    return jax.vmap(moments)(jnp.asarray(LENGTHS, dtype))
 
 
 def fixed_length(
@@ -122,7 +125,7 @@ def fixed_length(
         jnp.where(exists, found, largest),
     )
     chi1 = gradient_factor(pieces, sigma_w2, finite)
-    slope = jax.grad(lambda q: length_step(pieces, sigma_w2, sigma_b2, q))(finite)
+    slope = sigma_w2 * second_moment_slope(pieces, finite)
     q = jnp.where(exists, finite, jnp.asarray(jnp.inf, found.dtype))
     xi_q = jnp.where(exists, depth_scale(jnp.abs(slope)), jnp.asarray(jnp.nan, found.dtype))
     return q, chi1, xi_q, exists
@@ -174,8 +177,8 @@ def _follow_length(
 
 
 def depth_scale(slope: jax.Array) -> jax.Array:
-    """`-1 / ln slope`, infinite for a slope of 1 and more: nothing decays."""
-    decays = slope < 1
+    """`-1 / ln slope`, infinite for a slope of 1, to rounding, and more."""
+    decays = slope < 1 - 16 * jnp.finfo(slope.dtype).eps
     # Two selections, so that the one not taken has no derivative of NaN.
     safe = jnp.where(decays & (slope > 0), slope, jnp.asarray(0.5, slope.dtype))
     scale = jnp.where(decays, -1 / jnp.log(safe), jnp.asarray(jnp.inf, slope.dtype))

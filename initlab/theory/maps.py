@@ -6,10 +6,11 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
 from initlab.theory.precision import evaluate
-from initlab.theory.quadrature import mean, pair_mean
+from initlab.theory.quadrature import mean, pair_mean, positive
 from initlab.types import Activation, Array
 
 __all__ = [
+    "as_correlation",
     "c_map",
     "chi",
     "covariance_step",
@@ -17,6 +18,7 @@ __all__ = [
     "length_step",
     "q_map",
     "second_moment",
+    "second_moment_slope",
 ]
 
 Numbers = Array | float
@@ -115,6 +117,15 @@ def second_moment(pieces: Pieces, q: jax.Array) -> jax.Array:
     return mean(_squared(pieces), q)
 
 
+def second_moment_slope(pieces: Pieces, q: jax.Array) -> jax.Array:
+    """`d E phi(u)^2 / d q = E u phi(u) phi'(u) / q`, u ~ N(0, q)."""
+    if pieces.order < 1:
+        return jax.grad(lambda q: second_moment(pieces, q))(q)
+    slope = slope_pieces(pieces)
+    product = slope._replace(function=lambda u: u * pieces.function(u) * slope.function(u))
+    return mean(product, q) / positive(q)
+
+
 def length_step(
     pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array, q: jax.Array
 ) -> jax.Array:
@@ -134,12 +145,16 @@ def gradient_factor(pieces: Pieces, sigma_w2: jax.Array, q: jax.Array) -> jax.Ar
     return sigma_w2 * mean(_squared(slope_pieces(pieces)), q)
 
 
+def as_correlation(ratio: jax.Array) -> jax.Array:
+    """The ratio, of which rounding must not lead out of [-1, 1], with its own derivative."""
+    return ratio + jax.lax.stop_gradient(jnp.clip(ratio, -1, 1) - ratio)
+
+
 def _correlation_step(
     pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array, q: jax.Array, c: jax.Array
 ) -> jax.Array:
     after = length_step(pieces, sigma_w2, sigma_b2, q)
-    # Rounding must not lead out of the interval.
-    return jnp.clip(covariance_step(pieces, sigma_w2, sigma_b2, q, c) / after, -1, 1)
+    return as_correlation(covariance_step(pieces, sigma_w2, sigma_b2, q, c) / after)
 
 
 def _correlation_slope(
@@ -149,4 +164,4 @@ def _correlation_slope(
 
 
 def _squared(pieces: Pieces) -> Pieces:
-    return Pieces(lambda z: pieces.function(z) ** 2, pieces.kinks, pieces.order)
+    return pieces._replace(function=lambda z: pieces.function(z) ** 2)

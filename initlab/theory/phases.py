@@ -106,18 +106,22 @@ def _chaotic_correlations(
 
     table = _to_series(jax.lax.map(row, lengths), (LENGTHS, ANGLES))
 
+    ends = jnp.asarray(-1 + 1e-6, dtype), jnp.asarray(1, dtype)
+    derivative = jnp.asarray(np.polynomial.chebyshev.chebder(np.eye(ANGLES)), dtype)
+    derivative = jnp.pad(derivative, ((0, 1), (0, 0)))
+
     def solve(sigma_w2: jax.Array, log_q: jax.Array) -> tuple[jax.Array, jax.Array]:
         place = jnp.clip(jnp.nan_to_num((log_q - middle) / half), -1, 1)
         series = sigma_w2 * jnp.sum(_chebyshev(place, LENGTHS)[:, None] * table, axis=0)
 
-        def excess(angle: jax.Array) -> jax.Array:
-            place = angle * np.asarray(4 / np.pi, dtype) - 1
-            return jnp.sum(_chebyshev(place, ANGLES) * series) - 1
-
-        ends = jnp.asarray(1e-6, dtype), jnp.asarray(np.pi / 2, dtype)
-        angle = bracketed_root(excess, *ends)
+        place = bracketed_root(lambda x: jnp.sum(_chebyshev(x, ANGLES) * series) - 1, *ends)
+        angle = (1 + place) * np.asarray(np.pi / 4, dtype)
+        steepness = jnp.sum(
+            _chebyshev(place, ANGLES) * jnp.sum(derivative * series[None, :], axis=1)
+        )
         # Of c' = 1 - (1 - c) (1 + excess), where the excess is 0.
-        return jnp.cos(angle), 1 + jnp.tan(angle / 2) * jax.grad(excess)(angle)
+        slope = 1 + jnp.tan(angle / 2) * steepness * np.asarray(4 / np.pi, dtype)
+        return jnp.cos(angle), slope
 
     return in_batches(solve, (sigma_w2, log_q), BATCH)
 
@@ -129,10 +133,7 @@ def _points(count: int, dtype: jnp.dtype) -> jax.Array:
 
 def _chebyshev(x: jax.Array, count: int) -> jax.Array:
     """`T_0(x), ..., T_(count - 1)(x)`."""
-    terms = [jnp.ones_like(x), x]
-    for _ in range(count - 2):
-        terms.append(2 * x * terms[-1] - terms[-2])
-    return jnp.stack(terms[:count])
+    return jnp.cos(jnp.arange(count, dtype=x.dtype) * jnp.arccos(x))
 
 
 def _to_series(values: jax.Array, counts: tuple[int, int]) -> jax.Array:

@@ -22,7 +22,7 @@ __all__ = ["compute", "evaluate", "in_batches", "in_float64"]
 BATCH = 64
 """Points computed together; more take turns, so that memory stays bounded."""
 
-CORRELATIONS = frozenset({"c", "c0"})
+CORRELATIONS = frozenset({"c", "c0", "correlation"})
 """Names of numbers in [-1, 1]; all others are at least 0."""
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.theory.maps import covariance_step, gradient_factor, length_step
+from initlab.theory.maps import as_correlation, covariance_step, gradient_factor, length_step
 from initlab.theory.pieces import Pieces, find_pieces
 from initlab.theory.precision import evaluate
 from initlab.types import Activation, Array
@@ -40,23 +40,33 @@ class Propagation(NamedTuple):
 
 def first_layer(
     sigma_w2: Numbers, sigma_b2: Numbers, length: Numbers, correlation: Numbers
-) -> tuple[Numbers, Numbers]:
+) -> tuple[Array, Array]:
     """`q_1 = sigma_w2 length + sigma_b2`, and the correlation there: the data meet no activation.
 
     Args:
       sigma_w2: fan_in times the variance of the first layer's weights.
       sigma_b2: variance of its biases.
       length: mean squared entry of the inputs, `|x|^2 / n_0`.
-      correlation: cosine of the angle between two inputs.
+      correlation: cosine of the angle between two inputs; numbers or arrays that broadcast.
 
     Returns:
-      q and c of the first layer's pre-activations: where `propagate` starts.
+      q and c of the first layer's pre-activations, NumPy float64; traced in the dtype of traced
+      arguments: where `propagate` starts.
 
-    >>> first_layer(2.0, 0.0, 1.5, 0.5)
-    (3.0, 0.5)
+    Raises:
+      TypeError: if a number is not real.
+      ValueError: if one is negative, or correlation outside [-1, 1].
+
+    >>> [float(each) for each in first_layer(2.0, 0.0, 1.5, 0.5)]
+    [3.0, 0.5]
     """
-    q = sigma_w2 * length + sigma_b2
-    return q, (sigma_w2 * length * correlation + sigma_b2) / q
+    numbers = {
+        "sigma_w2": sigma_w2,
+        "sigma_b2": sigma_b2,
+        "length": length,
+        "correlation": correlation,
+    }
+    return evaluate(_first_layer, (), numbers)
 
 
 def propagate(
@@ -185,12 +195,16 @@ def _layers(step, pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, c0, *numbe
     def layer(state, _):
         q, c = state
         after, covariance, factor = step(pieces, sigma_w2, sigma_b2, q, c, *numbers)
-        # Rounding must not lead out of the interval.
-        return (after, jnp.clip(covariance / after, -1, 1)), (q, c, factor)
+        return (after, as_correlation(covariance / after)), (q, c, factor)
 
     _, (q, c, chi) = jax.lax.scan(layer, (q0, c0), length=depth + 1)
     from_here_on = jnp.cumprod(chi[:-1][::-1])[::-1]
     return Propagation(q, c, chi, jnp.concatenate([from_here_on, jnp.ones_like(q[:1])]))
+
+
+def _first_layer(sigma_w2, sigma_b2, length, correlation):
+    q = sigma_w2 * length + sigma_b2
+    return q, (sigma_w2 * length * correlation + sigma_b2) / q
 
 
 def _plain_step(pieces, sigma_w2, sigma_b2, q, c):

@@ -23,6 +23,7 @@ __all__ = [
     "mean",
     "pair_expectation",
     "pair_mean",
+    "positive",
 ]
 
 REACH = 12.0
@@ -96,7 +97,7 @@ def pair_expectation(function: Activation, q: Array | float, c: Array | float) -
 
 def mean(pieces: Pieces, q: jax.Array, order: int = ORDER) -> jax.Array:
     """`E f(sqrt(q) z)` of one q; differentiable in q, at 0 too."""
-    std = _std(q)
+    std = jnp.sqrt(positive(q))
     x, weight = _nodes(_places(pieces, std), order)
     return jnp.sum(weight * pieces.function(std * x))
 
@@ -129,7 +130,8 @@ def pair_mean(pieces: Pieces, q: jax.Array, c: jax.Array, order: int = ORDER) ->
 
 def half_squared_difference(pieces: Pieces, q: jax.Array, c: jax.Array) -> jax.Array:
     """`E (f(u) - f(v))^2 / (2 (1 - c))` for c in [0, 1): no digit is lost as c nears 1."""
-    std, along, across = _std(q), jnp.sqrt((1 + c) / 2), jnp.sqrt((1 - c) / 2)
+    std = jnp.sqrt(positive(q))
+    along, across = jnp.sqrt((1 + c) / 2), jnp.sqrt((1 - c) / 2)
     moved = np.asarray(pieces.kinks, np.float64)
     differences = np.unique(np.concatenate([np.subtract.outer(moved, moved).ravel(), SCALES]))
     places = _divide(differences[differences > 0], 2 * across * std)
@@ -164,7 +166,8 @@ def _pair_mean(pieces: Pieces, q: jax.Array, c: jax.Array, order: int) -> jax.Ar
     where two kinks meet.
     """
     sign = jnp.where(c < 0, -1, 1).astype(q.dtype)
-    std, along, across = _std(q), jnp.sqrt((1 + sign * c) / 2), jnp.sqrt((1 - sign * c) / 2)
+    std = jnp.sqrt(positive(q))
+    along, across = jnp.sqrt((1 + sign * c) / 2), jnp.sqrt((1 - sign * c) / 2)
     kinks = jnp.asarray(pieces.kinks, q.dtype)
     meetings = jnp.ravel(kinks[:, None] - sign * kinks[None, :])
     scale = 2 * across * std
@@ -181,9 +184,9 @@ def _pair_mean(pieces: Pieces, q: jax.Array, c: jax.Array, order: int) -> jax.Ar
     return jnp.sum(weight_b * jax.vmap(inner)(b))
 
 
-def _std(q: jax.Array) -> jax.Array:
-    """`sqrt(q)`, its slope kept finite at 0 by a number far below every rounding error."""
-    return jnp.sqrt(q + (1e-60 if q.dtype == jnp.float64 else 1e-30))
+def positive(q: jax.Array) -> jax.Array:
+    """q, and where it is 0 a number far below every rounding error, so that slopes stay finite."""
+    return q + (1e-60 if q.dtype == jnp.float64 else 1e-30)
 
 
 def _places(pieces: Pieces, std: jax.Array) -> jax.Array:

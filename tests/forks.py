@@ -1,0 +1,56 @@
+"""Modules run as `python -m` runs them, without its seconds of imports.
+
+Each is a process of its own, forked from one that has imported the libraries and has not started
+JAX: the module is its `__main__`, with flags, an exit status, and what it prints, as of a command.
+"""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+__all__ = ["ROOT", "finish", "run_module", "start_module"]
+
+ROOT = Path(__file__).parent.parent
+FORKS = multiprocessing.get_context("forkserver")
+DRAWING = [f"matplotlib.backends.backend_{kind}" for kind in ("agg", "svg")]
+FORKS.set_forkserver_preload(["absl.app", "initlab", "sklearn.datasets", "zarr", *DRAWING])
+
+
+def run_module(module, *flags):
+    """What `python -m MODULE FLAGS` says, and its exit status."""
+    return finish(start_module(module, *flags))
+
+
+def start_module(module, *flags):
+    """The process, and the folder that takes what it says; `finish` waits for it."""
+    said = tempfile.TemporaryDirectory()
+    given = [str(flag) for flag in flags]
+    process = FORKS.Process(target=_become, args=(module, given, said.name), name=module)
+    process.start()
+    return process, said
+
+
+def finish(started):
+    process, said = started
+    with said as folder:
+        process.join()
+        out, err = (Path(folder, name).read_text() for name in ("out", "err"))
+        return subprocess.CompletedProcess([process.name], process.exitcode, out, err)
+
+
+def _become(module, flags, folder):
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), descriptor)
+    os.chdir(ROOT)
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+    sys.argv = [module, *flags]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        # A process that multiprocessing forked skips them, and JAX takes leave of others there.
+        atexit._run_exitfuncs()
