@@ -1,6 +1,7 @@
 """Pictures from datasets; with `report`, the only place that knows how results look."""
 
 from initlab.figures.agreement import draw_agreement
+from initlab.figures.breaking import draw_breaking
 from initlab.figures.induction import draw_induction
 from initlab.figures.saturation import draw_saturation
 from initlab.figures.starts import draw_starts
@@ -9,6 +10,7 @@ from initlab.figures.throughput import draw_throughput
 
 __all__ = [
     "draw_agreement",
+    "draw_breaking",
     "draw_induction",
     "draw_saturation",
     "draw_starts",
