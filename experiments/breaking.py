@@ -115,7 +115,7 @@ def make_run(lesson: Lesson, steps: int) -> Callable[[Any, Params, Treatment], F
 
     def run(seed: Any, start: Params, treatment: Treatment) -> Found:
         # All of it at once: drawn inside the loop it would be drawn again for each of its uses.
-        noises = jax.vmap(data.draw, (None, 0))(jax.random.key(seed), jnp.arange(steps))
+        noises = data.draw(jax.random.key(seed), steps)
         first = State(start, lesson.optimizer(treatment).init(start))
 
         def watch(carry: tuple, moment: tuple[jax.Array, Noise]) -> tuple:
@@ -149,8 +149,10 @@ def make_run(lesson: Lesson, steps: int) -> Callable[[Any, Params, Treatment], F
 
         (group,) = mlp_groups(start)
         kinds = unit_kinds(last.params, group, data.hidden(last.params).T)
+        exchangeable, identical, mirrored = map(count_classes, kinds)
         loss = lesson.task.loss(lesson.network.apply(last.params, lesson.task.x), lesson.task.y)
-        return Found(*_explain(redo, seen), moved, visible, *map(count_classes, kinds), loss)
+        apart, broken = _explain(redo, seen)
+        return Found(apart, broken, moved, visible, exchangeable, identical, mirrored, loss)
 
     return run
 
@@ -175,9 +177,9 @@ def run_all(
 
     def of_seeds(seeds: jax.Array, starts: Params, treatments: Treatment) -> Found:
         # One seed at a time: its runs share the noise.
-        return jax.lax.map(lambda each: grid(*each, treatments), (seeds, starts))
+        return jax.lax.map(lambda each: grid(each[0], each[1], treatments), (seeds, starts))
 
-    devices = jax.devices()
+    devices = jax.local_devices()
     count = max(n for n in range(1, len(devices) + 1) if len(seeds) % n == 0)
     split, whole = PartitionSpec("seeds"), PartitionSpec()
     across = jax.shard_map(

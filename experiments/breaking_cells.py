@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import xarray
 
-from experiments.breaking import TERMS
+from experiments.breaking import TERMS, VISIBLE
 from experiments.lesson import PIECES, Start
+from initlab import report
 
 __all__ = ["LEGEND", "OUTCOMES", "STARTS", "cells", "outcomes", "summary_of"]
 
@@ -29,10 +30,11 @@ PIECE_NAMES = dict(zip(STARTS, ("W1", "b1", "W2"), strict=True))
 
 LETTERS = dict(zip(TERMS, "Wbomvlxyd", strict=True))
 
-LEGEND = """\
+LEGEND = f"""\
 0, c, r: a piece of the start is zero, constant, random. What a cell says of most of its seeds:
 .       stands still: no bit of W1, b1 or W2 ever changes
-=n      moves, and units are equal to the last bit to the end; n: first step to be seen (1e-3)
+=n      moves, and units are equal to the last bit to the end; n: first step to be seen, at
+        {VISIBLE:g} from the start
 /n      units compute the same function from unequal weights, to the end; n as above
 nT k/s  broken: units compute different functions from step n on (0: from the start); k of s learn
 T       why: the term without which that one step would have kept them alike: W, b, o: unequal
@@ -138,9 +140,12 @@ def summary_of(results: xarray.Dataset, trained_under: float) -> dict[str, Any]:
       trained_under: as for `outcomes`.
 
     Returns:
-      `symmetric`: for each treatment the runs from starts without a random piece; `harmless`: the
-      treatments that never broke one; `random`: for each set of random pieces the runs of harmless
-      treatments; `unexplained`: how many events no term explains.
+      `losses`: for each activation quartiles of the final losses, of runs whose units stay equal
+      and of those whose units differ.
+      `symmetric`: for each treatment, the runs from starts without a random piece.
+      `harmless`: the treatments that never broke one.
+      `random`: for each set of random pieces, the runs of harmless treatments.
+      `unexplained`: how many events no term explains.
     """
     told = results.assign(outcome=outcomes(results, trained_under))
     runs = told.stack(start=STARTS).transpose("activation", "start", "treatment", "seed", ...)
@@ -153,7 +158,7 @@ def summary_of(results: xarray.Dataset, trained_under: float) -> dict[str, Any]:
     harmless = [name for name, row in symmetric.items() if not row["happened"]]
     mild = runs.sel(treatment=harmless)
     by_pieces = {}
-    for which in np.unique(random[~is_symmetric], axis=0):
+    for which in np.unique(random[~is_symmetric], axis=0) if harmless else ():
         here = (random == which).all(axis=1)
         pieces = [PIECE_NAMES[name] for name, is_in in zip(STARTS, which, strict=True) if is_in]
         by_pieces[" ".join(pieces)] = _count(mild.isel(start=here), "broken")
@@ -161,7 +166,17 @@ def summary_of(results: xarray.Dataset, trained_under: float) -> dict[str, Any]:
         int(((results[f"{name}_step"] >= 0) & ~results[f"{name}_by"].any("term")).sum())
         for name in ("apart", "broken")
     )
+    losses = {}
+    for activation in told["activation"].values:
+        of = told.sel(activation=activation)
+        told_apart = {"equal": of["outcome"] == EQUAL, "broken": of["broken_step"] >= 0}
+        losses[str(activation)] = {
+            name: report.quartiles(of["loss"].values[chosen.values])
+            for name, chosen in told_apart.items()
+            if chosen.any()
+        }
     return {
+        "losses": losses,
         "symmetric": symmetric,
         "harmless": harmless,
         "random": dict(sorted(by_pieces.items(), key=lambda item: (len(item[0]), item[0]))),
@@ -171,20 +186,10 @@ def summary_of(results: xarray.Dataset, trained_under: float) -> dict[str, Any]:
 
 def _count(runs: xarray.Dataset, name: str) -> dict[str, Any]:
     """Of some runs: in how many an event happened, when, by what; where it did not."""
-    if not runs["outcome"].size:
-        return {
-            "runs": 0,
-            "happened": 0,
-            "step": None,
-            "by": {},
-            "still": 0,
-            "learned": 0,
-            "not": [],
-        }
     happened = runs[f"{name}_step"].values >= 0
     steps = runs[f"{name}_step"].values[happened]
     by = runs[f"{name}_by"].values[happened].sum(axis=0)
-    never = ~happened.any(axis=(2, 3))
+    never = np.logical_not(happened.any(axis=(2, 3)))
     never_at = [
         f"{activation} {start_code(start)}"
         for (i, activation) in enumerate(runs["activation"].values)

@@ -1,6 +1,6 @@
 """A net with one hidden layer in training, with everything that is said to break its symmetry."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,10 +9,9 @@ import numpy as np
 import optax
 
 import initlab
-from initlab.initializers import by_path, choice, constant, normal, zeros
 from initlab.keys import path_key
 from initlab.networks.dense import LANES, dense
-from initlab.types import Network, Params, Task
+from initlab.types import Initializer, Network, Params, Task
 
 __all__ = [
     "PIECES",
@@ -39,9 +38,9 @@ class Start(NamedTuple):
       start_w2: of the outgoing weights.
     """
 
-    start_w1: Any
-    start_b1: Any
-    start_w2: Any
+    start_w1: int
+    start_b1: int
+    start_w2: int
 
 
 class Treatment(NamedTuple):
@@ -105,9 +104,9 @@ def descent(treatment: Treatment) -> optax.GradientTransformation:
     def init(params: Params) -> Any:
         return momentum.init(params), adam.init(params)
 
-    def update(gradient: Params, memory: Any, params: Params | None = None) -> tuple[Params, Any]:
-        plain, sums = momentum.update(gradient, memory[0])
-        scaled, moments = adam.update(gradient, memory[1])
+    def update(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, Any]:
+        plain, sums = momentum.update(updates, state[0])
+        scaled, moments = adam.update(updates, state[1])
         is_adam = treatment.adam > 0
         chosen = jax.tree.map(lambda one, other: jnp.where(is_adam, one, other), scaled, plain)
         return chosen, (sums, moments)
@@ -133,29 +132,36 @@ class Lesson(NamedTuple):
     optimizer: Callable[[Treatment], optax.GradientTransformation] = descent
 
 
-def start_params(specs: Params, seed: Any, start: Start, constant_to: float, std: float) -> Params:
-    """Params whose pieces are as a start says.
+def start_params(
+    specs: Params, seeds: Sequence[int], starts: Sequence[Start], pieces: Sequence[Initializer]
+) -> Params:
+    """Params whose pieces are as each start says.
 
     Args:
       specs: of an mlp with one hidden layer.
-      seed: under whose key random pieces are drawn: alike in every start that has them.
-      start: the pieces.
-      constant_to: value of a constant piece.
-      std: of a random piece.
+      seeds: under whose keys a random piece is drawn: alike in every start that has it.
+      starts: S of them, indices of `pieces`.
+      pieces: an initializer for each of `PIECES`; the first one is the output bias's too.
 
     Returns:
-      The params.
+      The params [seeds, S, ...].
     """
-    pieces = (zeros(), constant(constant_to), normal(std))
-    init = by_path(
-        {
-            "layer_1/weight": choice(start.start_w1, pieces),
-            "layer_1/bias": choice(start.start_b1, pieces),
-            "layer_2/weight": choice(start.start_w2, pieces),
-            "layer_2/bias": zeros(),
-        }
-    )
-    return initlab.initialize(jax.random.key(seed), specs, init)
+    drawn = [
+        [initlab.initialize(jax.random.key(seed), specs, piece) for piece in pieces]
+        for seed in seeds
+    ]
+    over_pieces = [jax.tree.map(lambda *each: np.stack(each), *of_seed) for of_seed in drawn]
+    every = jax.tree.map(lambda *each: np.stack(each), *over_pieces)
+    w1, b1, w2 = np.asarray(starts).T
+    b2 = np.zeros_like(w2)
+    first, second = every["layer_1"], every["layer_2"]
+    return {
+        "layer_1": {"weight": first["weight"][:, w1], "bias": first["bias"][:, b1]},
+        "layer_2": {
+            "weight": second["weight"][:, w2],
+            "bias": second["bias"][:, b2],
+        },
+    }
 
 
 class Data:
@@ -178,18 +184,18 @@ class Data:
         updates, memory = descent.update(gradient, state.memory, state.params)
         return State(optax.apply_updates(state.params, updates), memory)
 
-    def draw(self, key: jax.Array, number: jax.Array) -> Noise:
-        """The randomness of a step, by the seed's key and the step's number."""
-
-        def key_of(name: str) -> jax.Array:
-            return jax.random.fold_in(path_key(key, name), number)
-
+    def draw(self, key: jax.Array, steps: int) -> Noise:
+        """The randomness of the first steps, [steps, ...] in each field."""
         dtype, total = self.x.dtype, self.y.shape[0]
-        inputs = jax.random.normal(key_of("input_noise"), self.x.shape, dtype)
-        rest = jax.random.uniform(key_of("other_noise"), (self.units + 2, total), dtype)
+        inputs = jax.random.normal(path_key(key, "inputs"), (steps, *self.x.shape), dtype)
+        shape = (steps, self.units + 2, total)
+        labels, order, *units = jnp.moveaxis(
+            jax.random.uniform(path_key(key, "labels, order, units"), shape, dtype), 1, 0
+        )
         # What fills the lanes comes after all examples, and so into no batch.
-        places = jnp.argsort(jnp.where(jnp.arange(total) < self.examples, rest[1], 1))
-        return Noise(inputs, rest[0], jnp.argsort(places).astype(dtype), rest[2:])
+        places = jnp.argsort(jnp.where(jnp.arange(total) < self.examples, order, 1), axis=1)
+        ranks = jnp.argsort(places, axis=1).astype(dtype)
+        return Noise(inputs, labels, ranks, jnp.stack(units, axis=1))
 
     def hidden(self, params: Params) -> jax.Array:
         """What the units compute of the task's inputs [H, B]."""

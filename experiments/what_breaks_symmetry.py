@@ -11,7 +11,6 @@ which term of that step did it, and whether the net then learns.
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray
 from tqdm import tqdm
@@ -20,7 +19,7 @@ import initlab
 from experiments import breaking, breaking_cells, harness, names
 from experiments.lesson import PIECES, Lesson, Start, Treatment, start_params
 from initlab import figures, report
-from initlab.types import Network, Params
+from initlab.initializers import constant, normal, zeros
 
 TASK = names.define_name("task", "flower", names.BINARY_TASKS, "Data")
 HIDDEN = names.define_count("hidden", 4, "Hidden units.", least=2)
@@ -70,7 +69,13 @@ def measure() -> xarray.Dataset:
         name: initlab.networks.mlp((task.x.shape[1], HIDDEN.value, 1), names.ACTIVATIONS[name])
         for name in NAMES.value
     }
-    starts = _starts(networks[NAMES.value[0]])
+    starts = start_params(
+        networks[NAMES.value[0]].specs,
+        range(SEEDS.value),
+        # The last piece varies fastest, as in the axes of the results.
+        list(itertools.starmap(Start, itertools.product(range(len(PIECES)), repeat=3))),
+        (zeros(), constant(CONSTANT.value), normal(SCALE.value)),
+    )
     found = [
         breaking.run_all(
             Lesson(networks[name], task),
@@ -83,17 +88,6 @@ def measure() -> xarray.Dataset:
     ]
     arrays = jax.tree.map(lambda *each: np.stack(each), *found)
     return _label(arrays, list(tried))
-
-
-def _starts(network: Network) -> Params:
-    """Params [seeds, 27, ...] of all starts, the last piece varying fastest."""
-    indices = np.asarray(list(itertools.product(range(len(PIECES)), repeat=3)), np.int32)
-
-    def of(seed: jax.Array, start: Start) -> Params:
-        return start_params(network.specs, seed, start, CONSTANT.value, SCALE.value)
-
-    over_all = jax.jit(jax.vmap(jax.vmap(of, (None, 0)), (0, None)))
-    return over_all(jnp.arange(SEEDS.value), Start(*indices.T))
 
 
 def _label(found: breaking.Found, tried: list[str]) -> xarray.Dataset:
@@ -147,18 +141,45 @@ def summarize(results: xarray.Dataset) -> dict:
 
 def show(summary: dict) -> str:
     """A table for each activation, its legend, and what they say."""
+    harmless = summary["harmless"]
+    harmful = [name for name in summary["symmetric"] if name not in harmless]
     parts = [
         f"{TASK.value} data, {HIDDEN.value} hidden units, {SEEDS.value} seeds, {STEPS.value} steps."
-        f" A run learned if its loss ended under {summary['trained_under']:.4f}."
+        f" A run learned if its loss ended under {summary['trained_under']:.4f}.",
+        *(_table(summary, activation) for activation in NAMES.value),
+        breaking_cells.LEGEND,
+        "Starts without a random piece:\n" + report.format_table(_symmetric_rows(summary)),
     ]
-    for activation in NAMES.value:
-        rows = [
-            {"W1 b1 W2": row["start"], **row["cells"]}
-            for row in summary["rows"]
-            if row["activation"] == activation
-        ]
-        parts.append(f"{activation}\n{report.format_table(rows)}")
-    symmetric = [
+    if summary["random"]:
+        by = f"Starts with random pieces, trained by {', '.join(harmless)}:\n"
+        parts.append(by + report.format_table(_random_rows(summary)))
+    said = [
+        f"A start without a random piece is broken by {', '.join(harmful) or 'no treatment'}; "
+        f"to the last bit never by {', '.join(harmless) or 'none of the others'}.",
+        *map(_sentence, summary["random"].items()),
+        f"Events that no term explains: {summary['unexplained']}.",
+    ]
+    return "\n\n".join([*parts, "\n".join(said)])
+
+
+def _table(summary: dict, activation: str) -> str:
+    rows = [
+        {"W1 b1 W2": row["start"], **row["cells"]}
+        for row in summary["rows"]
+        if row["activation"] == activation
+    ]
+    losses = [
+        f"{name} {report.format_quartiles(quartiles)}"
+        for name, quartiles in summary["losses"][activation].items()
+    ]
+    return (
+        f"{activation}\n{report.format_table(rows)}\n"
+        f"Final loss [quartiles] of runs whose units are: {'; '.join(losses)}."
+    )
+
+
+def _symmetric_rows(summary: dict) -> list[dict[str, str]]:
+    return [
         {
             "treatment": name,
             "units came apart": f"{row['happened']}/{row['runs']}",
@@ -167,31 +188,18 @@ def show(summary: dict) -> str:
         }
         for name, row in summary["symmetric"].items()
     ]
-    random = [
+
+
+def _random_rows(summary: dict) -> list[dict[str, str]]:
+    return [
         {
             "random": pieces,
             "functions differ": f"{row['happened']}/{row['runs']}",
             **_told(row),
             "learned": f"{row['learned']}/{row['runs']}",
-            "in no run of": ", ".join(row["not"]) or "-",
         }
         for pieces, row in summary["random"].items()
     ]
-    harmless = summary["harmless"]
-    breaking_ones = [name for name in summary["symmetric"] if name not in harmless]
-    return "\n\n".join(
-        [
-            *parts,
-            breaking_cells.LEGEND,
-            "Starts without a random piece:\n" + report.format_table(symmetric),
-            f"Starts with random pieces, trained by {', '.join(harmless) or 'nothing harmless'}:\n"
-            + report.format_table(random),
-            f"A symmetric start was broken by {', '.join(breaking_ones) or 'no treatment'}; to the "
-            f"last bit never by {', '.join(harmless) or 'none'}.\n"
-            + " ".join(map(_verdict_of, summary["random"].items()))
-            + f"\nEvents that no term explains: {summary['unexplained']}.",
-        ]
-    )
 
 
 def _told(row: dict) -> dict[str, str]:
@@ -200,11 +208,11 @@ def _told(row: dict) -> dict[str, str]:
     return {"first at step": steps, "by": by or "-"}
 
 
-def _verdict_of(item: tuple[str, dict]) -> str:
+def _sentence(item: tuple[str, dict]) -> str:
     pieces, row = item
     how = "always" if row["happened"] == row["runs"] else f"in {row['happened']} of {row['runs']}"
-    unless = f" (never: {', '.join(row['not'])})" if row["not"] else ""
-    return f"Random {pieces.replace(' ', ' and ')}: {how}{unless}."
+    unless = f", and in no run of: {', '.join(row['not'])}" if row["not"] else ""
+    return f"Random {pieces.replace(' ', ' and ')}: broken {how}{unless}."
 
 
 def draw(results: xarray.Dataset):
