@@ -24,6 +24,7 @@ __all__ = [
     "define_names",
     "define_numbers",
     "define_scale",
+    "define_share",
 ]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
@@ -186,6 +187,17 @@ def define_scale(name: str, default: float, help: str) -> flags.FlagHolder:
         name,
         lambda given: math.isfinite(given) and given >= 0,
         message=f"--{name} must be a finite number of at least 0",
+    )
+    return holder
+
+
+def define_share(name: str, default: float, help: str) -> flags.FlagHolder:
+    """A flag that takes a number of at least 0 and under 1."""
+    holder = flags.DEFINE_float(name, default, help)
+    flags.register_validator(
+        name,
+        lambda given: 0 <= given < 1,
+        message=f"--{name} must be a number of at least 0 and under 1",
     )
     return holder
 

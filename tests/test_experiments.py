@@ -115,6 +115,25 @@ def test_saturation_grows_with_the_scale(tmp_path):
     assert outputs[0] < 0.01 < 0.9 < outputs[-1]
 
 
+def test_what_breaks_symmetry_tells_the_truth_table(tmp_path):
+    said = run("what_breaks_symmetry", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES - {"sweeps"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["unexplained"] == 0
+    assert {name for name, row in summary["symmetric"].items() if row["happened"]} == {"dropout"}
+    cells = {row["start"]: row["cells"] for row in summary["rows"]}
+    assert len(cells) == 27
+    # A relu unit whose incoming weights are zero has no slope: only decay moves anything.
+    assert set(cells["0 0 0"].values()) == {"."}
+    assert {name for name, code in cells["0 0 r"].items() if code != "."} == {"weight decay"}
+    assert cells["0 0 r"]["weight decay"].startswith("/")
+    assert cells["c c r"]["full batch"] == "1o 0/2"
+    assert cells["c c 0"]["dropout"] == "1d>2o|d 0/2"
+    assert summary["random"]["W2"]["not"] == ["relu 0 0 r"]
+    assert "A start without a random piece is broken by dropout" in said.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
@@ -125,6 +144,7 @@ def test_saturation_grows_with_the_scale(tmp_path):
         ("random_initialization", ["--scale=big"], "finite numbers of at least 0, got 'big'"),
         ("random_initialization", ["--seeds=0"], "seeds"),
         ("zero_initialization", ["--task=flowr"], "did you mean 'flower'?"),
+        ("what_breaks_symmetry", ["--dropout=1"], "at least 0 and under 1"),
         ("saturation", ["extra"], "unknown arguments: extra"),
         ("theory_tables", ["--sections=4"], "--sections must be of 5, 6, 7, 8, got [4]"),
     ],

@@ -110,3 +110,26 @@ def test_a_broken_fact_is_coloured_apart_and_counted():
     assert texts[(1, 1)] == "12\nof 12"
     colors = np.asarray(facts.images[0].get_array())
     assert colors.tolist() == [[1, 1], [0, 1]]
+
+
+def test_a_truth_table_has_a_coloured_cell_with_its_code_for_each_start_and_treatment():
+    outcome = np.asarray([[[0, 1, 4], [2, 3, 4]]])
+    code = np.asarray([[[".", "=1", "0W 2/2"], ["/1", "1o 0/2", "1d 2/2"]]], dtype=object)
+    dims = ("activation", "start", "treatment")
+    cells = xarray.Dataset(
+        {"outcome": (dims, outcome), "code": (dims, code)},
+        coords={
+            "activation": ["tanh"],
+            "start": ["0 0 0", "0 0 r"],
+            "treatment": ["full batch", "Adam", "dropout"],
+        },
+    )
+    names = ["still", "equal", "unequal", "broken", "learns"]
+    grid, below = figures.draw_breaking(cells, outcomes=names, legend="what it says").axes
+    assert np.asarray(grid.images[0].get_array()).tolist() == outcome[0].tolist()
+    texts = {text.get_position(): text.get_text() for text in grid.texts}
+    assert texts == {(column, row): code[0, row, column] for row, column in np.ndindex(2, 3)}
+    legend = below.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert below.texts[0].get_text() == "what it says"
