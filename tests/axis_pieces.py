@@ -1,10 +1,15 @@
 """What random architectures do to the axes of h between their layers: `(net, h) -> h`."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from architecture_pieces import along, any_axis, made_last
 from jax import lax
+
+NOISE = 400
+"""More entries than an array of a random architecture has."""
 
 
 def ordered(net, h):
@@ -42,12 +47,18 @@ def ordered(net, h):
     return jnp.fft.fft(h, axis=axis).real
 
 
+def _noise(shape):
+    """Noise of any shape, drawn in one: an interpreter then compiles it once."""
+    noise = jax.random.uniform(jax.random.key(0), (NOISE,))
+    return noise[: math.prod(shape)].reshape(shape)
+
+
 def position(net, h):
     """Arrays made in the program: sines of positions, masks, constants that vary or not."""
     axis = any_axis(net, h)
     size = h.shape[axis]
     rng = np.random.default_rng(size)
-    kind = net.choice(("sines", "mask", "constant", "alike", "random", "rotary", "key"))
+    kind = net.choice(("sines", "mask", "constant", "alike", "noise", "rotary", "dropout"))
     if kind == "sines":
         return h + along(h, axis, jnp.sin(jnp.arange(size, dtype=h.dtype)))
     if kind == "mask":
@@ -58,10 +69,10 @@ def position(net, h):
     if kind == "alike":
         shape = [size if n == axis else 1 for n in range(h.ndim)]
         return h * np.broadcast_to(rng.standard_normal(size).reshape(shape), h.shape)
-    if kind == "random":
-        return h + 0.1 * jax.random.normal(jax.random.key(0), h.shape, h.dtype)
-    if kind == "key":
-        return h * (1.0 + jax.random.bernoulli(jax.random.key(1), 0.5, h.shape[1:])[None])
+    if kind == "noise":
+        return h + _noise(h.shape)
+    if kind == "dropout":
+        return h * (1.0 + (_noise(h.shape[1:])[None] < 0.5))
     h, back = made_last(net, h)
     if h.shape[-1] % 2:
         return back(h)

@@ -17,6 +17,7 @@ ELEMENTWISE = {
     "div": lambda a, b: np.true_divide(a, b) if np.result_type(a).kind in "fc" else a // b,
     "eq": operator.eq,
     "erf": special.erf,
+    "erf_inv": special.erfinv,
     "exp": np.exp,
     "expm1": np.expm1,
     "floor": np.floor,
@@ -40,6 +41,7 @@ ELEMENTWISE = {
     "real": np.real,
     "rem": np.fmod,
     "rsqrt": lambda a: 1 / np.sqrt(a),
+    "shift_right_logical": lambda a, b: a >> b,
     "sign": np.sign,
     "sin": np.sin,
     "sqrt": np.sqrt,
@@ -183,6 +185,7 @@ def _iota(params, aval):
 
 ARRAYS = {
     "argmax": lambda params, aval, a: np.argmax(a, *params["axes"]),
+    "bitcast_convert_type": lambda params, aval, a: a.view(aval.dtype),
     "broadcast_in_dim": _broadcast,
     "clamp": lambda params, aval, low, a, high: np.clip(a, low, high),
     "complex": lambda params, aval, a, b: a + 1j * b,

@@ -168,6 +168,15 @@ def test_what_has_no_rule_is_told_and_fixes_what_it_touches(operation, names):
     assert sy.find_groups(apply, params, X) == groups
 
 
+def test_params_that_only_an_operation_without_a_rule_looks_at():
+    def apply(params, x):
+        return jnp.sum(x) * jnp.fft.fft(params["w"]).real
+
+    groups, coverage = sy.find_groups(apply, {"w": np.ones(4, np.float32)}, X, report=True)
+    assert groups == ()
+    assert coverage == Coverage(("fft",), 1.0, ())
+
+
 def test_units_in_a_layout_that_an_axis_cannot_tell_are_told():
     def apply(params, x):
         # The axis holds [b | c] twice over: the units of b do not lie [outer, size, inner].

@@ -284,6 +284,21 @@ def test_the_groups_that_a_rule_gives(name):
     assert coverage == ((), 0.0, ())
 
 
+def test_an_axis_taken_apart_entry_by_entry():
+    """A loop written out takes more pieces than Python calls functions within functions."""
+
+    def apply(params, x):
+        h = x @ params["a"]
+        for step in range(1200):
+            h = h * lax.slice(params["b"], (step, 0), (step + 1, 4))
+        return h @ params["c"]
+
+    shapes = {"a": (3, 4), "b": (1200, 4), "c": (4, 2)}
+    params = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}
+    groups = sy.find_groups(apply, params, jax.ShapeDtypeStruct((2, 3), jnp.float32))
+    assert groups_as_read(groups) == read_groups("4: a 1, b 1, c 0")
+
+
 @pytest.mark.parametrize("name", sorted(set(BY_HAND) & set(RULES)))
 def test_what_only_a_mesh_needs_changes_nothing(name):
     axes = fresh((2, 3))

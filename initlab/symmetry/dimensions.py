@@ -74,9 +74,13 @@ def total(dimensions: Iterable[Dimension]) -> Dimension:
 
 def resolve(dimension: Dimension) -> Dimension:
     """What a dimension was found to be."""
+    found = dimension
+    while found.same is not None:
+        found = found.same
+    # The next one who asks is told at once.
     while dimension.same is not None:
-        dimension = dimension.same
-    return dimension
+        dimension.same, dimension = found, dimension.same
+    return found
 
 
 def factors(dimension: Dimension) -> list[Dimension]:
@@ -91,17 +95,29 @@ def factors(dimension: Dimension) -> list[Dimension]:
 
 def parts(dimension: Dimension) -> list[Dimension]:
     """Its parts that are no sums themselves, first one first."""
-    dimension = resolve(dimension)
-    if not dimension.total:
-        return [dimension]
-    return [part for each in dimension.total for part in parts(each)]
+    found: list[Dimension] = []
+    # A loop: an axis that a program takes apart piece by piece nests as deep as it is long.
+    left = [dimension]
+    while left:
+        each = resolve(left.pop())
+        if each.total:
+            left.extend(reversed(each.total))
+        else:
+            found.append(each)
+    return found
 
 
 def atoms(dimension: Dimension) -> list[Dimension]:
     """All atoms of an expression, in its order."""
-    dimension = resolve(dimension)
-    inner = dimension.product or dimension.total
-    return [atom for each in inner for atom in atoms(each)] if inner else [dimension]
+    found: list[Dimension] = []
+    left = [dimension]
+    while left:
+        each = resolve(left.pop())
+        if each.product or each.total:
+            left.extend(reversed(each.product or each.total))
+        else:
+            found.append(each)
+    return found
 
 
 def pin(dimension: Dimension, untold: Iterable[str] = ()) -> None:
@@ -133,16 +149,31 @@ def equate(one: Dimension, other: Dimension) -> None:
     else:
         _align_parts(parts(one), parts(other))
         # A product says more than a sum: that its blocks are alike.
-        if other.product:
-            one.same = other
-        else:
-            other.same = one
+        kept, gone = (other, one) if other.product else (one, other)
+        if kept.total:
+            kept.total = tuple(parts(kept))
+        gone.same = kept
 
 
 def cut(dimension: Dimension, sizes: Sequence[int]) -> list[Dimension]:
     """Pieces of the given sizes, first one first."""
-    pieces = [Dimension(size) for size in sizes]
-    equate(total(pieces), dimension)
+    dimension = resolve(dimension)
+    left, pieces = [dimension], []
+    for size in sizes:
+        inside = []
+        while size:
+            part = resolve(left.pop())
+            if part.total:
+                left.extend(reversed(parts(part)))
+                continue
+            if part.size > size:
+                part, rest = _split(part, size)
+                left.extend(rest)
+            inside.append(part)
+            size -= part.size
+        pieces.append(total(inside))
+    if dimension.total:
+        dimension.total = tuple(parts(dimension))
     return pieces
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.symmetry.dimensions import Dimension, atoms, pin, resolve
+from initlab.symmetry.dimensions import Dimension, atoms, parts, pin, resolve
 from initlab.symmetry.follow import follow
 from initlab.symmetry.groups import UnitAxis, UnitGroup
 from initlab.symmetry.rule import fresh
@@ -182,7 +182,7 @@ def _locate(axis: Dimension, at: _Place, places: dict[Dimension, list[_Place]]) 
         if at.outer > 1:
             return atoms(axis)
         start = at.start
-        for each in axis.total:
+        for each in parts(axis):
             lost += _locate(each, _Place(start, 1, at.inner), places)
             start += each.size * at.inner
     else:

@@ -69,12 +69,13 @@ def _step(
         return CONTROL[name](equation.params, operands, untold)
     if name in RULES:
         results = RULES[name](operands, shapes, equation.params)
-        for axes in results if name in SLICES else operands:
-            for axis in axes:
-                mark_read(axis)
-        return results
-    untold.add(name)
-    return refuse(name, operands, shapes)
+    else:
+        untold.add(name)
+        results = refuse(name, operands, shapes)
+    for axes in results if name in SLICES else operands:
+        for axis in axes:
+            mark_read(axis)
+    return results
 
 
 def _constant_axes(value: Any) -> Axes:
