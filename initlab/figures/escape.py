@@ -37,7 +37,6 @@ def draw_escape(results: xarray.Dataset) -> Figure:
         panels[0, column].set_title(
             f"all weights {constant:g}: {narrow} units, {dtype}", fontsize=11
         )
-        panels[1, column].set_title("nothing planted: rounding alone", fontsize=11)
         for axes in panels[:, column]:
             axes.axhline(results.attrs["order_one"], color="0.5", linewidth=0.8)
             axes.set_yscale("log")
@@ -91,15 +90,10 @@ def _draw_rounding(axes: Any, of: xarray.Dataset) -> None:
                 axes.plot(of["step"], _positive(spread), style, color=color, label=label)
     each = of.sizes["dtype"] * of.sizes["width"]
     axes.set_xlim(of["step"].values[0], of["step"].values[-1])
-    axes.text(
-        0.02,
-        0.04,
-        "never apart: " + ", ".join(f"{count} of {each} {name}" for name, count in alike.items()),
-        transform=axes.transAxes,
-        fontsize=9,
-    )
+    counts = ", ".join(f"{count} of {each} {name}" for name, count in alike.items())
+    axes.set_title(f"nothing planted: rounding alone\nnever apart: {counts}", fontsize=11)
     if axes.lines:
-        axes.legend(fontsize=8, loc="upper left")
+        axes.legend(fontsize=8, loc="lower right")
 
 
 def _positive(spread: np.ndarray) -> np.ndarray:
