@@ -1,6 +1,6 @@
 """What symmetry costs: identical units are one unit, and a convex loss does not care."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import optax
@@ -10,6 +10,7 @@ import initlab
 from experiments import harness
 from initlab import probes
 from initlab.initializers import by_role, choice, constant, normal
+from initlab.training import Point, Run
 from initlab.types import Activation, Initializer, Network, Task, Trace
 
 __all__ = ["LOGISTIC_STARTS", "logistic_runs", "one_unit_rates", "wide_and_narrow_runs"]
@@ -82,24 +83,34 @@ def wide_and_narrow_runs(
     scale = optax.stateless(lambda updates, _: jax.tree.map(lambda u, r: u * r, updates, rates))
     sgd = optax.sgd(learning_rate)
 
-    def run(network: Network, optimizer: optax.GradientTransformation, init: Initializer) -> Trace:
+    def run(
+        network: Network,
+        optimizer: optax.GradientTransformation,
+        init: Callable[[Point], Initializer],
+    ) -> Run:
         return initlab.make_run(
             network,
-            lambda p: init,
+            init,
             task,
             optimizer=lambda p: optimizer,
             steps=steps,
             every=every,
             probes=(probes.loss, probes.accuracy),
-        )({"seed": 0})
+        )
 
+    same = run(wide, sgd, lambda p: by_role(weight=constant(p["constant"])))
+    summed = run(
+        narrow,
+        optax.chain(sgd, scale),
+        lambda p: by_role(weight=constant(p["constant"]), readout=constant(p["constant"] * width)),
+    )
     traces = {}
     for value in constants:
-        same = by_role(weight=constant(value))
-        summed = by_role(weight=constant(value), readout=constant(value * width))
-        traces[f"{width} units at {value:g}"] = run(wide, sgd, same)
-        traces[f"1 unit for {width} at {value:g}"] = run(narrow, optax.chain(sgd, scale), summed)
-    traces[f"{width} random units"] = run(wide, sgd, by_role(weight=normal(1.0)))
+        point = {"seed": 0, "constant": value}
+        traces[f"{width} units at {value:g}"] = same(point)
+        traces[f"1 unit for {width} at {value:g}"] = summed(point)
+    random = run(wide, sgd, lambda p: by_role(weight=normal(1.0)))
+    traces[f"{width} random units"] = random({"seed": 0})
     return traces
 
 

@@ -37,7 +37,7 @@ DRAWS = names.define_count("draws", 16, "Random symmetric params that the step i
 WIDE = names.define_count("wide", 64, "Hidden units of the wide net.")
 SEEDS = names.define_count("seeds", 64, "Seeds of logistic regression.")
 SMOKE = {
-    "width": ["2", "5"],
+    "width": ["5"],
     "depth": ["1", "2"],
     "activation": ["tanh"],
     "constant": ["0", "0.5"],
@@ -115,8 +115,11 @@ def _facts() -> xarray.Dataset:
         network = _network(trained_on, hidden, activation)
         is_long = len(hidden) == 1 and hidden[0] <= LONG_WIDTH
         steps[place] = STEPS.value if is_long else STEPS_BEYOND.value
-        alone[place], moving[place], together[place] = induction.conclusion_holds(
-            network, trained_on, few, int(steps[place]), constants, rates.tolist()
+        alone[place], moving[place] = induction.alone_holds(
+            network, trained_on, int(steps[place]), constants, rate
+        )
+        together[place] = induction.together_holds(
+            network, few, int(steps[place]), constants, rates.tolist()
         )
         logging.info(
             "%s %s: base %s, step %s, %d steps alone %s, together %s",
