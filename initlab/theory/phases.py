@@ -17,8 +17,9 @@ from initlab.types import Activation, Array
 
 __all__ = ["EdgeOfChaos", "edge_of_chaos"]
 
-LENGTHS, ANGLES = 40, 24
-"""Chebyshev points at which the correlation map is tabulated."""
+LENGTHS, ANGLES, MORE_ANGLES = 40, 24, 40
+"""Chebyshev points at which the correlation map is tabulated; where kinks can meet, which is at an
+angle that depends on the length, it takes more of them."""
 
 BATCH = 1000
 """Grid points whose lengths are found together."""
@@ -41,8 +42,8 @@ def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> E
 
     The correlation map depends on length and correlation alone, so that it is integrated once, at
     Chebyshev points of ln q and of the angle arccos c between all lengths of the chaotic phase, and
-    interpolated for every point of the grid; q, chi1 and xi_q are those of `fixed_point`. For
-    smooth activations c and xi_c are too, to 1e-8; for those with kinks to 1e-5.
+    interpolated for every point of the grid: c and xi_c are those of `fixed_point` to about 1e-8
+    and a part of 1e-6, q, chi1 and xi_q to rounding.
 
     Args:
       activation: elementwise function phi.
@@ -91,33 +92,33 @@ def _chaotic_correlations(
     pieces: Pieces, sigma_w2: jax.Array, q: jax.Array, chaotic: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Fixed correlation and the map's slope there, of each point [P]; any number elsewhere."""
-    dtype = q.dtype
+    dtype, count = q.dtype, ANGLES if len(pieces.kinks) < 2 else MORE_ANGLES
     log_q = jnp.where(chaotic, jnp.log(jnp.where(chaotic, q, jnp.ones_like(q))), jnp.nan)
     middle, half = (
         jnp.nan_to_num((jnp.nanmax(log_q) + sign * jnp.nanmin(log_q)) / 2) for sign in (1, -1)
     )
     half = jnp.maximum(half, jnp.asarray(1e-3, dtype))
     lengths = jnp.exp(middle + half * _points(LENGTHS, dtype))
-    angles = (1 + _points(ANGLES, dtype)) * np.asarray(np.pi / 4, dtype)
+    angles = (1 + _points(count, dtype)) * np.asarray(np.pi / 4, dtype)
 
     def row(length: jax.Array) -> jax.Array:
         at = jax.vmap(lambda angle: half_squared_difference(pieces, length, jnp.cos(angle)))
         return at(angles) / length
 
-    table = _to_series(jax.lax.map(row, lengths), (LENGTHS, ANGLES))
+    table = _to_series(jax.lax.map(row, lengths), (LENGTHS, count))
 
     ends = jnp.asarray(-1 + 1e-6, dtype), jnp.asarray(1, dtype)
-    derivative = jnp.asarray(np.polynomial.chebyshev.chebder(np.eye(ANGLES)), dtype)
+    derivative = jnp.asarray(np.polynomial.chebyshev.chebder(np.eye(count)), dtype)
     derivative = jnp.pad(derivative, ((0, 1), (0, 0)))
 
     def solve(sigma_w2: jax.Array, log_q: jax.Array) -> tuple[jax.Array, jax.Array]:
         place = jnp.clip(jnp.nan_to_num((log_q - middle) / half), -1, 1)
         series = sigma_w2 * jnp.sum(_chebyshev(place, LENGTHS)[:, None] * table, axis=0)
 
-        place = bracketed_root(lambda x: jnp.sum(_chebyshev(x, ANGLES) * series) - 1, *ends)
+        place = bracketed_root(lambda x: jnp.sum(_chebyshev(x, count) * series) - 1, *ends)
         angle = (1 + place) * np.asarray(np.pi / 4, dtype)
         steepness = jnp.sum(
-            _chebyshev(place, ANGLES) * jnp.sum(derivative * series[None, :], axis=1)
+            _chebyshev(place, count) * jnp.sum(derivative * series[None, :], axis=1)
         )
         # Of c' = 1 - (1 - c) (1 + excess), where the excess is 0.
         slope = 1 + jnp.tan(angle / 2) * steepness * np.asarray(4 / np.pi, dtype)
