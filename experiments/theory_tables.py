@@ -7,8 +7,6 @@ are drawn, the flags say how many; at their defaults a standard error is a quart
 or less.
 """
 
-from pathlib import Path
-
 import jax
 import xarray
 
@@ -16,13 +14,12 @@ from experiments import harness, names
 from experiments.course_rows import compare, published_rows
 from experiments.course_vectors import Measured
 from experiments.theory_draws import measure_finite_width
+from experiments.theory_show import PUBLISHED, show
 from experiments.theory_values import measure_constants, measure_mean_field, measure_starts
-from experiments.verdicts import digits, summarize_rows, verdict
-from initlab import figures, report
+from experiments.verdicts import summarize_rows, verdict
+from initlab import figures
 
-__all__ = ["draw", "measure", "show"]
-
-PUBLISHED = Path(__file__).with_name("theory_numbers.json")
+__all__ = ["draw", "measure"]
 
 SECTIONS = names.define_numbers(
     "sections",
@@ -56,31 +53,6 @@ def measure() -> xarray.Dataset:
     for section in sorted(sections):
         measured |= measures[section]()
     return compare([row for row in published if row.section in sections], measured)
-
-
-def show(summary: dict) -> str:
-    """The table."""
-    rows = [
-        {
-            "section": str(row["section"]),
-            "number": row["name"],
-            "published": digits(row["published"]),
-            "computed": digits(row["measured"]),
-            "deviation": digits(row["deviation"], 2),
-            "tolerance": digits(row["tolerance"], 2),
-            "verdict": "within" if row["within"] else "OUT",
-        }
-        for row in summary["rows"]
-    ]
-    head = (
-        "Published numbers of initialization theory and the lab's. A row of several numbers shows "
-        "the one that\ndeviates most.\n\n"
-    )
-    tail = (
-        f"\n\n{len(rows)} rows with {summary['numbers']} published numbers: {summary['within']} "
-        f"rows within, {summary['outside']} out."
-    )
-    return head + report.format_table(rows) + tail
 
 
 def draw(results: xarray.Dataset):

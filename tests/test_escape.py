@@ -8,7 +8,7 @@ import xarray
 from matplotlib.figure import Figure
 
 import initlab
-from experiments import escape, symmetry_escape
+from experiments import escape, escape_tables
 from initlab import figures
 
 STEPS, EVERY, RATE = 300, 50, 1.2
@@ -97,8 +97,8 @@ def row(**changes):
 )
 def test_the_verdict_is_held_to_planted_differences_in_float64(changes, code):
     summary = {"rows": [row(**changes)], "order_one": 0.1, "steps": 200}
-    assert symmetry_escape.verdict(summary) == code
-    said = symmetry_escape.show(summary)
+    assert escape_tables.verdict(summary) == code
+    said = escape_tables.show(summary)
     is_held = not changes.keys() & {"dtype", "perturbation", "arithmetic"}
     assert (f"{1 - code} of 1 such runs" in said) == is_held
 

@@ -6,13 +6,13 @@ import jax
 import numpy as np
 from theory_oracles import within
 
-from experiments import course_rows, theory_tables, verdicts
+from experiments import course_rows, theory_show, verdicts
 from experiments.theory_draws import descend, draw_dead_layers, draw_lengths
 from experiments.theory_values import measure_starts
 
 
 def _rows(sections):
-    rows = course_rows.published_rows(theory_tables.PUBLISHED)
+    rows = course_rows.published_rows(theory_show.PUBLISHED)
     return [row for row in rows if row.section in sections]
 
 
@@ -28,7 +28,7 @@ def test_a_number_that_is_off_is_out():
     measured["exponents of width: gamma, gamma'", "He"] += 0.01
     wrong = verdicts.summarize_rows(course_rows.compare(_rows([8]), measured))
     assert (wrong["outside"], verdicts.verdict(wrong)) == (1, 1)
-    assert "OUT" in theory_tables.show(wrong)
+    assert "OUT" in theory_show.show(wrong)
 
 
 def test_lengths_are_drawn_with_their_moments():
