@@ -11,7 +11,7 @@ from initlab import checks
 from initlab.keys import path_key
 from initlab.symmetry.arrays import symmetric_part
 from initlab.symmetry.groups import UnitGroup
-from initlab.symmetry.states import params_prefix, state_groups
+from initlab.symmetry.states import is_real, params_prefix, state_groups
 from initlab.types import Params
 
 __all__ = ["TransverseGrowth", "escape_step", "transverse_growth", "transverse_part"]
@@ -108,7 +108,7 @@ def transverse_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
       A tangent of params.
     """
     return jax.tree.map(
-        lambda leaf, mean: leaf - mean if _is_real(leaf) else leaf,
+        lambda leaf, mean: leaf - mean if is_real(leaf) else leaf,
         params,
         symmetric_part(params, groups),
     )
@@ -137,7 +137,7 @@ def escape_step(growth: TransverseGrowth, size: Any, order_one: Any = 1.0) -> ja
 def _random_direction(key: jax.Array, params: Params, prefix: str) -> Params:
     def drawn(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
         name = jax.tree_util.keystr(path)
-        if not name.startswith(prefix) or not _is_real(leaf):
+        if not name.startswith(prefix) or not is_real(leaf):
             return jnp.zeros_like(leaf)
         return jax.random.normal(path_key(key, name), leaf.shape, leaf.dtype)
 
@@ -147,17 +147,13 @@ def _random_direction(key: jax.Array, params: Params, prefix: str) -> Params:
 def _tangent(tree: Params) -> Params:
     """Integers do not move: their tangents have a dtype of their own."""
     return jax.tree.map(
-        lambda leaf: leaf if _is_real(leaf) else np.zeros(jnp.shape(leaf), jax.dtypes.float0), tree
+        lambda leaf: leaf if is_real(leaf) else np.zeros(jnp.shape(leaf), jax.dtypes.float0), tree
     )
 
 
 def _scaled(tangent: Params) -> tuple[Params, jax.Array]:
     """The tangent at size 1, and its size; one of size 0 is left as it is."""
-    leaves = [leaf for leaf in jax.tree.leaves(tangent) if _is_real(leaf)]
+    leaves = [leaf for leaf in jax.tree.leaves(tangent) if is_real(leaf)]
     size = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in leaves))
     unit = jnp.where(size > 0, size, 1)
-    return jax.tree.map(lambda leaf: leaf / unit if _is_real(leaf) else leaf, tangent), size
-
-
-def _is_real(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jnp.floating)
+    return jax.tree.map(lambda leaf: leaf / unit if is_real(leaf) else leaf, tangent), size

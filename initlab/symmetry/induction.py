@@ -12,7 +12,7 @@ from initlab.keys import path_key
 from initlab.symmetry.arrays import permute, symmetric_part
 from initlab.symmetry.assertions import groups_differing
 from initlab.symmetry.groups import UnitGroup
-from initlab.symmetry.states import params_prefix, state_groups
+from initlab.symmetry.states import is_real, params_prefix, state_groups
 from initlab.types import Params
 
 __all__ = ["Induction", "Step", "check_induction"]
@@ -143,7 +143,7 @@ def check_induction(
             started, given = params, batch
         prefix = params_prefix(params, groups)
         errors, apart, broken_by = _try_step(update, started, prefix, carried, given, key, draws)
-    dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(started) if _is_real(leaf)))
+    dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(started) if is_real(leaf)))
     limit = float(jnp.finfo(dtype).eps ** 0.6) if tolerance is None else tolerance
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     steps = {}
@@ -211,7 +211,7 @@ def _try_step(
 def _draw(key: jax.Array, params: Params, prefix: str) -> Params:
     def drawn(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
         name = jax.tree_util.keystr(path)
-        if not name.startswith(prefix) or not _is_real(leaf):
+        if not name.startswith(prefix) or not is_real(leaf):
             return leaf
         normal = jax.random.normal(path_key(key, name), leaf.shape, leaf.dtype)
         # A spread that neither saturates nor vanishes, whichever axis is the incoming one.
@@ -223,7 +223,7 @@ def _draw(key: jax.Array, params: Params, prefix: str) -> Params:
 
 def _jitter(key: jax.Array, batch: Any) -> Any:
     def jittered(path: tuple[Any, ...], leaf: Any) -> Any:
-        if not _is_real(leaf):
+        if not is_real(leaf):
             return leaf
         noise = jax.random.normal(path_key(key, jax.tree_util.keystr(path)), leaf.shape, leaf.dtype)
         return leaf + jnp.std(leaf) * noise
@@ -235,7 +235,7 @@ def _differences(ours: Params, theirs: Params) -> jax.Array:
     """For each leaf the largest difference, relative to its largest entry."""
 
     def difference(one: jax.Array, other: jax.Array) -> jax.Array:
-        if not _is_real(one):
+        if not is_real(one):
             return jnp.zeros((), jnp.float32)
         largest = jnp.max(jnp.abs(other))
         return (jnp.max(jnp.abs(one - other)) / jnp.where(largest > 0, largest, 1)).astype(
@@ -252,17 +252,13 @@ def _apart(params: Params, group: UnitGroup) -> jax.Array:
 
 
 def _distance(one: Any, other: Any) -> jax.Array:
-    if not _is_real(one):
+    if not is_real(one):
         return jnp.zeros((), jnp.float32)
     return jnp.max(jnp.abs(one - other)).astype(jnp.float32)
 
 
 def _cast(tree: Any, dtype: np.dtype) -> Any:
     def cast(leaf: Any) -> Any:
-        return jnp.asarray(leaf, dtype) if _is_real(leaf) else leaf
+        return jnp.asarray(leaf, dtype) if is_real(leaf) else leaf
 
     return jax.tree.map(cast, tree)
-
-
-def _is_real(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from initlab.symmetry.arrays import leaves_of
 from initlab.symmetry.groups import UnitGroup
 
-__all__ = ["params_prefix", "state_groups"]
+__all__ = ["is_real", "params_prefix", "state_groups"]
 
 
 def state_groups(state: Any, groups: Sequence[UnitGroup]) -> tuple[UnitGroup, ...]:
@@ -51,6 +52,11 @@ def state_groups(state: Any, groups: Sequence[UnitGroup]) -> tuple[UnitGroup, ..
 def params_prefix(state: Any, groups: Sequence[UnitGroup]) -> str:
     """Where the params themselves stand in a state: the least nested copy, the first of those."""
     return min(_prefixes(state, groups), key=lambda prefix: prefix.count("[") + prefix.count("."))
+
+
+def is_real(leaf: Any) -> bool:
+    """Whether a leaf of a state or a batch holds real numbers; counts and keys do not move."""
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
 def _prefixes(state: Any, groups: Sequence[UnitGroup]) -> list[str]:
