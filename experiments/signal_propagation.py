@@ -1,0 +1,84 @@
+"""Length, correlation and gradient, layer by layer: predicted beside measured, over many seeds.
+
+    python -m experiments.signal_propagation
+
+Networks are drawn and not trained. Two inputs of a given length and angle go through each, and a
+random gradient comes back from the last hidden layer. What theory predicts for wide networks, with
+its first correction for their width, stands beside the mean over seeds, and the table says by how
+many standard errors they differ. Exits 1 if too many layers are out.
+"""
+
+import xarray
+from absl import flags
+
+from experiments import harness, names
+from experiments.signals import critical_variances, gaussian, signal_run
+from initlab.types import Initializer
+
+GAUSSIAN = "gaussian"
+
+ACTIVATION = names.define_names(
+    "activation", ("tanh", "relu", "gelu", "sigmoid"), names.ACTIVATIONS, "Activations"
+)
+NETWORK = names.define_name("network", "mlp", names.NETWORKS, "Network")
+INITIALIZER = names.define_name(
+    "initializer",
+    GAUSSIAN,
+    {GAUSSIAN: None, **names.INITIALIZERS},
+    "Initializer; gaussian is N(0, sigma_w2 / fan_in) with biases N(0, sigma_b2)",
+)
+SIGMA_W2 = names.define_scale(
+    "sigma_w2", None, "Of gaussian weights; with --sigma_b2, else the critical point."
+)
+SIGMA_B2 = names.define_scale("sigma_b2", None, "Variance of gaussian biases; with --sigma_w2.")
+WIDTH = names.define_count("width", 1000, "Units of each hidden layer, or channels.", least=2)
+DEPTH = names.define_count("depth", 50, "Hidden layers, or blocks.", least=2)
+INPUTS = names.define_count("inputs", 100, "Entries of an input.", least=2)
+LENGTH = names.define_scale("length", 1.0, "Mean squared entry of the inputs.")
+CORRELATION = flags.DEFINE_float(
+    "correlation", 0.5, "Cosine of two inputs.", lower_bound=0.0, upper_bound=1.0
+)
+SEEDS = names.define_count("seeds", 256, "Networks of each activation.", least=2)
+SMOKE = {"width": 32, "depth": 6, "inputs": 9, "seeds": 16}
+
+
+def measure() -> xarray.Dataset:
+    """A sweep over activations and seeds, and what theory predicts of it."""
+
+    def describe(activation):
+        width, depth, inputs = WIDTH.value, DEPTH.value, INPUTS.value
+        network = names.NETWORKS[NETWORK.value](inputs, width, depth, 1, activation)
+        return signal_run(
+            network,
+            _initializer(activation),
+            inputs,
+            length=LENGTH.value,
+            correlation=CORRELATION.value,
+        )
+
+    activations = {name: names.ACTIVATIONS[name] for name in ACTIVATION.value}
+    results = harness.sweep(
+        describe, {"seed": range(SEEDS.value)}, structure={"activation": activations}
+    )
+    return results.isel(step=0, drop=True)
+
+
+def _initializer(activation) -> Initializer:
+    given = SIGMA_W2.value, SIGMA_B2.value
+    if INITIALIZER.value == GAUSSIAN:
+        if (given[0] is None) != (given[1] is None):
+            raise ValueError("--sigma_w2 and --sigma_b2 want each other")
+        variances = given if None not in given else critical_variances(activation)
+        return gaussian(*variances)
+    if given != (None, None):
+        raise ValueError(
+            f"--sigma_w2 and --sigma_b2 are those of --initializer={GAUSSIAN}, "
+            f"got {INITIALIZER.value}"
+        )
+    return names.INITIALIZERS[INITIALIZER.value](activation, DEPTH.value)
+
+
+if __name__ == "__main__":
+    harness.launch(
+        harness.Experiment("signal_propagation", measure, dict, str, None, SMOKE)
+    )
