@@ -7,7 +7,7 @@ import xarray
 
 from initlab import report
 
-__all__ = ["QUANTITIES", "compare", "show", "summarize", "verdict"]
+__all__ = ["KINDS", "QUANTITIES", "compare", "show", "summarize", "verdict"]
 
 QUANTITIES = {
     "length": "length",
@@ -17,6 +17,7 @@ QUANTITIES = {
 """What is compared, and what the table calls it."""
 
 KINDS = ("wide", "finite")
+"""Predicted for wide networks, and with the first correction for their width."""
 
 
 def compare(results: xarray.Dataset) -> xarray.Dataset:
@@ -70,11 +71,15 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
             for kind in KINDS:
                 off = np.abs(of[f"{name}_off"].sel(kind=kind).values[layers])
                 known = not np.isnan(of[f"{name}_predicted"].sel(kind=kind).values).all()
-                row[kind] = {
-                    "predicted": float(of[f"{name}_predicted"].sel(kind=kind).values[at]),
-                    "within": int(np.sum(off <= allowed)),
-                    "largest": float(np.max(np.where(np.isnan(off), np.inf, off))),
-                } if known else None
+                row[kind] = (
+                    {
+                        "predicted": float(of[f"{name}_predicted"].sel(kind=kind).values[at]),
+                        "within": int(np.sum(off <= allowed)),
+                        "largest": float(np.max(np.where(np.isnan(off), np.inf, off))),
+                    }
+                    if known
+                    else None
+                )
             rows.append(row)
     short = sum(
         row["finite"] is not None

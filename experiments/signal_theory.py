@@ -80,7 +80,7 @@ def predict(
     of = activation, *_pair(start, "weight"), q0
     width, depth = start.width, start.depth - 1
     return wide, Prediction(
-        theory.finite_width_variance(*of, width, depth).mean,
+        np.asarray(theory.finite_width_variance(*of, width, depth).mean),
         np.asarray(theory.finite_width_correlation(*of, c0, width, depth)),
         np.asarray(theory.finite_width_gradient(*of, width, depth)),
     )
@@ -126,7 +126,8 @@ there is no closed recursion of their lengths and correlations."""
 
 
 def _enter(start: Start) -> tuple[float, float]:
-    return theory.first_layer(*_pair(start, "input"), start.length, start.correlation)
+    first = theory.first_layer(*_pair(start, "input"), start.length, start.correlation)
+    return float(first[0]), float(first[1])
 
 
 def _pair(start: Start, role: str) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 Nothing is trained: a run draws a network and two inputs, sends them through, and one gradient back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -16,7 +16,17 @@ from initlab.initializers import by_role, variance_scaling
 from initlab.keys import path_key
 from initlab.networks.leaves import layer_leaves
 from initlab.training import Point, Run
-from initlab.types import Activation, Array, Initializer, LayerState, Network, Params, Role, Trace
+from initlab.types import (
+    Activation,
+    Array,
+    Initializer,
+    LayerState,
+    Network,
+    Number,
+    Params,
+    Role,
+    Trace,
+)
 
 __all__ = ["critical_variances", "draw_pair", "gaussian", "signal_run", "variances"]
 
@@ -24,7 +34,7 @@ WEIGHTS = {Role.INPUT: "input", Role.WEIGHT: "weight", Role.RESIDUAL: "residual"
 """Weights whose variances the recursions take, and what they are called in the results."""
 
 
-def gaussian(sigma_w2: float, sigma_b2: float) -> Initializer:
+def gaussian(sigma_w2: Number, sigma_b2: Number) -> Initializer:
     """`w ~ N(0, sigma_w2 / fan_in)`, `b ~ N(0, sigma_b2)`: what the theory speaks of."""
     return by_role(
         variance_scaling(sigma_w2), bias=variance_scaling(sigma_b2, fan=lambda spec: 1.0)
@@ -54,13 +64,13 @@ def critical_variances(activation: Activation) -> tuple[float, float]:
 
 def signal_run(
     network: Network,
-    initializer: Initializer,
+    initializer: Callable[[Point], Initializer],
     inputs: int,
     *,
-    length: float,
+    length: float | None,
     correlation: float,
 ) -> Run:
-    """`seed -> length, decorrelation and gradient of each hidden layer`, as a run for a sweep.
+    """`point -> length, decorrelation and gradient of each hidden layer`, as a run for a sweep.
 
     Of a layer it looks at the pre-activations z, or at a residual network's stream, over all units
     and positions: `length`, `|z|^2 / n`, of either input; `decorrelation`, `1 - c` of the two, half
@@ -72,9 +82,9 @@ def signal_run(
 
     Args:
       network: one of the lab's own.
-      initializer: of its params.
+      initializer: of its params, from the point.
       inputs: n_0, entries of an input, at least 2.
-      length: `|x|^2 / n_0` of both inputs, exactly.
+      length: `|x|^2 / n_0` of both inputs, exactly; None: the point's "length".
       correlation: cosine of the angle between them, exactly.
 
     Returns:
@@ -85,8 +95,9 @@ def signal_run(
 
     def measure(point: Point) -> Trace:
         key = jax.random.key(point["seed"])
-        params = initlab.initialize(path_key(key, "params"), network.specs, initializer)
-        x = draw_pair(path_key(key, "inputs"), inputs, length, correlation).astype(dtype)
+        params = initlab.initialize(path_key(key, "params"), network.specs, initializer(point))
+        size = point["length"] if length is None else length
+        x = draw_pair(path_key(key, "inputs"), inputs, size, correlation).astype(dtype)
 
         def send(biases: Params) -> tuple[jax.Array, Any]:
             states = network.layers(_with_biases(network, params, biases), x)
@@ -126,7 +137,7 @@ def signal_run(
     return Run(jax.jit(measure), lambda point: None, names, description)
 
 
-def draw_pair(key: jax.Array, inputs: int, length: float, correlation: float) -> jax.Array:
+def draw_pair(key: jax.Array, inputs: int, length: Number, correlation: float) -> jax.Array:
     """Two inputs in random directions, of one exact length and one exact angle between them.
 
     Args:
@@ -146,11 +157,11 @@ def draw_pair(key: jax.Array, inputs: int, length: float, correlation: float) ->
     first = first / jnp.linalg.norm(first)
     second = second - (first @ second) * first
     second = second / jnp.linalg.norm(second)
-    other = correlation * first + np.sqrt(1 - correlation**2).astype(np.float32) * second
-    return jnp.stack([first, other]) * np.sqrt(length * inputs).astype(np.float32)
+    other = correlation * first + (1 - correlation**2) ** 0.5 * second
+    return jnp.stack([first, other]) * (length * inputs) ** 0.5
 
 
-def variances(network: Network, params: Params) -> dict[str, jax.Array]:
+def variances(network: Network, params: Params) -> dict[str, Array]:
     """`sigma_w2 = fan_in E w^2` and `sigma_b2 = E b^2`, by the role of a layer's weights.
 
     Args:
@@ -180,7 +191,7 @@ def variances(network: Network, params: Params) -> dict[str, jax.Array]:
             mean = jnp.mean(jnp.mean(squares, axis=-1))
             sums.setdefault(f"{kind}_{role}", []).append((mean, squares.size))
     return {
-        name: sum(mean * size for mean, size in parts) / sum(size for _, size in parts)
+        name: jnp.asarray(sum(mean * size for mean, size in parts) / sum(size for _, size in parts))
         for name, parts in sums.items()
     }
 

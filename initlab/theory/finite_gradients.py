@@ -59,7 +59,7 @@ def finite_width_gradient(
     correlated, because the same units make the one's slopes and the next ones' length; and going
     back, a gradient meets weights of which the way forward has told `W a_(l-1) = z_l - b`, so that
     its share along z_l, `(z . g)^2 / (|z|^2 |g|^2)`, counts, which is 1 / n at the last layer only.
-    The logarithm is right to the first order in depth / width; relu without biases has no such term.
+    The logarithm is right to the first order in depth / width; relu without biases has no term.
 
     Args:
       activation: elementwise function phi.
@@ -77,8 +77,8 @@ def finite_width_gradient(
         real.
       ValueError: if activation is not elementwise, depth under 1, or a number negative or not one.
 
-    Source: the conditioning on the way forward is that of Bolthausen 2014, arXiv:1201.2891; Roberts,
-    Yaida and Hanin 2021, arXiv:2106.10165, chapter 9, for gradients at finite width.
+    Source: the conditioning on the way forward is that of Bolthausen 2014, arXiv:1201.2891;
+    Roberts, Yaida and Hanin 2021, arXiv:2106.10165, chapter 9, for gradients at finite width.
 
     >>> finite_width_gradient(jax.nn.relu, 2.0, 0.0, 1.0, 10, 3).round(12).tolist()
     [1.0, 1.0, 1.0, 1.0]

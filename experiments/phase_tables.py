@@ -1,0 +1,153 @@
+"""Networks on the phase diagram: where they stand, what is predicted there, the table."""
+
+from typing import Any
+
+import numpy as np
+import xarray
+
+from initlab import report, theory
+from initlab.types import Activation
+
+__all__ = ["predict_networks", "show", "start_lengths", "summarize"]
+
+SMALL, LARGE = 1e-4, 1e8
+"""Lengths at which networks start whose lengths die out, and grow for ever."""
+
+ALLOWED = 3.0
+"""Standard errors within which measured and predicted count as the same."""
+
+
+def start_lengths(
+    activation: Activation, sigma_w2: np.ndarray, sigma_b2: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths `|x|^2 / n_0` from which the first layer has its fixed length already.
+
+    Args:
+      activation: of the hidden layers.
+      sigma_w2: of each network [P], above 0.
+      sigma_b2: of each network [P].
+
+    Returns:
+      The inputs' lengths and the first layer's [P].
+    """
+    q = theory.fixed_point(activation, sigma_w2, sigma_b2).q
+    q = np.where(np.isinf(q), LARGE, np.where(q <= 0, SMALL, q))
+    length = np.maximum(q - sigma_b2, 0) / sigma_w2
+    return length, sigma_w2 * length + sigma_b2
+
+
+def predict_networks(
+    activation: Activation,
+    sigma_w2: np.ndarray,
+    sigma_b2: np.ndarray,
+    correlation: float,
+    depth: int,
+) -> dict[str, np.ndarray]:
+    """What wide networks of the variances [P] show: the quantities that are measured.
+
+    Args:
+      activation: of the hidden layers.
+      sigma_w2: of each network [P].
+      sigma_b2: of each network [P].
+      correlation: of the two inputs.
+      depth: hidden layers.
+
+    Returns:
+      growth: the mean factor of the squared gradient, `chi1` at the fixed length [P]; decorrelation
+      of the last layer [P]; chi1, c, and xi_c of the fixed point [P].
+    """
+    length, _ = start_lengths(activation, sigma_w2, sigma_b2)
+    first = theory.first_layer(sigma_w2, sigma_b2, length, correlation)
+    layers = theory.propagate(activation, sigma_w2, sigma_b2, *first, depth=depth - 1)
+    point = theory.fixed_point(activation, sigma_w2, sigma_b2)
+    return {
+        "growth": np.mean(np.asarray(layers.chi)[:, :-1], axis=-1),
+        "decorrelation": 1 - np.asarray(layers.c)[:, -1],
+        "chi1": np.asarray(point.chi1),
+        "c": np.asarray(point.c),
+        "xi_c": np.asarray(point.xi_c),
+    }
+
+
+def summarize(results: xarray.Dataset) -> dict[str, Any]:
+    """Seconds of the map, the critical line, and a row for each network of the diagram.
+
+    Args:
+      results: what the experiment's `measure` returns.
+
+    Returns:
+      The numbers of the table.
+    """
+    rows = []
+    for place in range(results.sizes["network"]):
+        of = results.isel(network=place)
+        row: dict[str, Any] = {
+            name: float(of[name])
+            for name in ("network_sigma_w2", "network_sigma_b2", "chi1", "c", "xi_c")
+        }
+        for name in ("growth", "decorrelation"):
+            values = of[f"{name}_measured"].values
+            error = values.std(ddof=1) / np.sqrt(values.size)
+            gap = values.mean() - float(of[name])
+            row[name] = {
+                "measured": float(values.mean()),
+                "error": float(error),
+                "predicted": float(of[name]),
+                "off": 0.0 if gap == 0 else float(gap / error) if error > 0 else np.inf,
+            }
+        rows.append(row)
+    critical = results["critical_sigma_w2"].values
+    return {
+        **{name: results.attrs[name] for name in ("activation", "width", "depth", "correlation")},
+        "seconds": {kind: results.attrs[f"{kind}_seconds"] for kind in ("compile", "run")},
+        "grid": [results.sizes["sigma_w2"], results.sizes["sigma_b2"]],
+        "critical": {
+            "sigma_b2": results["sigma_b2"].values[[0, -1]].tolist(),
+            "sigma_w2": critical[[0, -1]].tolist(),
+        },
+        "seeds": results.sizes["seed"],
+        "within": {
+            name: sum(abs(row[name]["off"]) <= ALLOWED for row in rows)
+            for name in ("growth", "decorrelation")
+        },
+        "rows": rows,
+    }
+
+
+def show(summary: dict[str, Any]) -> str:
+    """The table."""
+    rows = []
+    for row in summary["rows"]:
+        growth, apart = row["growth"], row["decorrelation"]
+        rows.append(
+            {
+                "sigma_w2": f"{row['network_sigma_w2']:.3g}",
+                "sigma_b2": f"{row['network_sigma_b2']:.3g}",
+                "chi1": f"{row['chi1']:.4g}",
+                "measured": f"{growth['measured']:.4g} +- {growth['error']:.1g}",
+                "off": f"{growth['off']:+.1f}",
+                "c*": f"{row['c']:.4g}",
+                "xi_c": f"{row['xi_c']:.3g}",
+                f"1 - c, layer {summary['depth']}": f"{apart['predicted']:.4g}",
+                "measured ": f"{apart['measured']:.4g} +- {apart['error']:.1g}",
+                "off ": f"{apart['off']:+.1f}",
+            }
+        )
+    seconds, critical = summary["seconds"], summary["critical"]
+    line = ", ".join(
+        f"{weights:.4g} at sigma_b2 = {biases:.3g}" if np.isfinite(weights) else "none"
+        for weights, biases in zip(critical["sigma_w2"], critical["sigma_b2"], strict=True)
+    )
+    grid = " x ".join(map(str, summary["grid"]))
+    within, count = summary["within"], len(rows)
+    return (
+        f"{summary['activation']}: {grid} points in {seconds['run']:.2f} s, after "
+        f"{seconds['compile']:.1f} s of compilation.\nCritical sigma_w2: {line}.\n"
+        f"Measured: {summary['seeds']} networks of width {summary['width']} and depth "
+        f"{summary['depth']} at each point; the factor of the squared gradient\nfrom layer to "
+        f"layer beside chi1, and 1 - c of two inputs whose cosine was {summary['correlation']:g}; off: "
+        "difference in standard errors.\n\n"
+        f"{report.format_table(rows)}\n\n"
+        f"Within {ALLOWED:g} standard errors: chi1 at {within['growth']} of {count} points, the "
+        f"correlation at {within['decorrelation']}."
+    )
