@@ -89,7 +89,7 @@ def _measure_networks(activation, most: tuple[float, float]) -> xarray.Dataset:
         correlation=CORRELATION.value,
     )
     points = list(zip(weights.tolist(), biases.tolist(), length.tolist(), strict=True))
-    axes = {("sigma_w2", "sigma_b2", "length"): points, "seed": range(SEEDS.value)}
+    axes = {("sigma_w2", "sigma_b2", "input_length"): points, "seed": range(SEEDS.value)}
     drawn = harness.sweep(run, axes, name="networks").isel(step=0, drop=True).load()
     gradient = drawn["gradient"].values
     dims = ("network", "seed")

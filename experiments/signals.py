@@ -84,7 +84,7 @@ def signal_run(
       network: one of the lab's own.
       initializer: of its params, from the point.
       inputs: n_0, entries of an input, at least 2.
-      length: `|x|^2 / n_0` of both inputs, exactly; None: the point's "length".
+      length: `|x|^2 / n_0` of both inputs, exactly; None: the point's "input_length".
       correlation: cosine of the angle between them, exactly.
 
     Returns:
@@ -96,7 +96,7 @@ def signal_run(
     def measure(point: Point) -> Trace:
         key = jax.random.key(point["seed"])
         params = initlab.initialize(path_key(key, "params"), network.specs, initializer(point))
-        size = point["length"] if length is None else length
+        size = point["input_length"] if length is None else length
         x = draw_pair(path_key(key, "inputs"), inputs, size, correlation).astype(dtype)
 
         def send(biases: Params) -> tuple[jax.Array, Any]:
