@@ -14,7 +14,7 @@ from absl import flags
 
 import initlab
 from experiments import harness, names
-from experiments.phase_tables import predict_networks, show, start_lengths, summarize
+from experiments.phase_tables import predict_networks, show, summarize
 from experiments.signals import gaussian, signal_run
 from initlab import figures, theory
 
@@ -31,10 +31,10 @@ SEEDS = names.define_count("seeds", 16, "Networks at each measured point.", leas
 WIDTH = names.define_count("width", 300, "Units of their hidden layers.", least=2)
 DEPTH = names.define_count("depth", 30, "Their hidden layers.", least=3)
 CORRELATION = flags.DEFINE_float(
-    "correlation", 0.5, "Cosine of their two inputs.", lower_bound=-1.0, upper_bound=1.0
+    "correlation", 0.5, "Cosine of their two inputs.", lower_bound=-0.99, upper_bound=0.99
 )
 INPUTS = names.define_count("inputs", 100, "Entries of their inputs.", least=2)
-SMOKE = {"points": 8, "networks": 2, "seeds": 4, "width": 32, "depth": 6}
+SMOKE = {"points": 8, "networks": 2, "seeds": 4, "width": 32, "depth": 4}
 
 
 def measure() -> xarray.Dataset:
@@ -80,7 +80,10 @@ def _measure_networks(activation, most: tuple[float, float]) -> xarray.Dataset:
             indexing="ij",
         )
     )
-    length, _ = start_lengths(activation, weights, biases)
+    predicted = predict_networks(
+        activation, weights, biases, CORRELATION.value, WIDTH.value, DEPTH.value
+    )
+    length = predicted["input_length"]
     run = signal_run(
         initlab.networks.mlp((INPUTS.value, *[WIDTH.value] * DEPTH.value, 1), activation),
         lambda point: gaussian(point["sigma_w2"], point["sigma_b2"]),
@@ -93,7 +96,6 @@ def _measure_networks(activation, most: tuple[float, float]) -> xarray.Dataset:
     drawn = harness.sweep(run, axes, name="networks").isel(step=0, drop=True).load()
     gradient = drawn["gradient"].values
     dims = ("network", "seed")
-    predicted = predict_networks(activation, weights, biases, CORRELATION.value, DEPTH.value)
     return xarray.Dataset(
         {
             "growth_measured": (dims, np.mean(gradient[..., :-1] / gradient[..., 1:], axis=-1)),

@@ -8,32 +8,16 @@ import xarray
 from initlab import report, theory
 from initlab.types import Activation
 
-__all__ = ["predict_networks", "show", "start_lengths", "summarize"]
+__all__ = ["predict_networks", "show", "summarize"]
 
 SMALL, LARGE = 1e-4, 1e8
 """Lengths at which networks start whose lengths die out, and grow for ever."""
 
+COMPARED = {"growth": "chi1", "decorrelation": "decorrelation"}
+"""What networks measure, and what predicts it."""
+
 ALLOWED = 3.0
 """Standard errors within which measured and predicted count as the same."""
-
-
-def start_lengths(
-    activation: Activation, sigma_w2: np.ndarray, sigma_b2: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths `|x|^2 / n_0` from which the first layer has its fixed length already.
-
-    Args:
-      activation: of the hidden layers.
-      sigma_w2: of each network [P], above 0.
-      sigma_b2: of each network [P].
-
-    Returns:
-      The inputs' lengths and the first layer's [P].
-    """
-    q = theory.fixed_point(activation, sigma_w2, sigma_b2).q
-    q = np.where(np.isinf(q), LARGE, np.where(q <= 0, SMALL, q))
-    length = np.maximum(q - sigma_b2, 0) / sigma_w2
-    return length, sigma_w2 * length + sigma_b2
 
 
 def predict_networks(
@@ -41,28 +25,34 @@ def predict_networks(
     sigma_w2: np.ndarray,
     sigma_b2: np.ndarray,
     correlation: float,
+    width: int,
     depth: int,
 ) -> dict[str, np.ndarray]:
-    """What wide networks of the variances [P] show: the quantities that are measured.
+    """Where networks of the variances [P] start, and what they are to show.
 
     Args:
       activation: of the hidden layers.
-      sigma_w2: of each network [P].
+      sigma_w2: of each network [P], above 0.
       sigma_b2: of each network [P].
-      correlation: of the two inputs.
+      correlation: of the two inputs, in (-1, 1).
+      width: units of a hidden layer.
       depth: hidden layers.
 
     Returns:
-      growth: the mean factor of the squared gradient, `chi1` at the fixed length [P]; decorrelation
-      of the last layer [P]; chi1, c, and xi_c of the fixed point [P].
+      Over [P]: input_length, from which the first layer has its fixed length already; chi1, c and
+      xi_c of the fixed point; decorrelation, the mean of 1 - c at the last layer of this width.
     """
-    length, _ = start_lengths(activation, sigma_w2, sigma_b2)
-    first = theory.first_layer(sigma_w2, sigma_b2, length, correlation)
-    layers = theory.propagate(activation, sigma_w2, sigma_b2, *first, depth=depth - 1)
     point = theory.fixed_point(activation, sigma_w2, sigma_b2)
+    q = np.where(np.isinf(point.q), LARGE, np.where(point.q <= 0, SMALL, point.q))
+    length = np.maximum(q - sigma_b2, 0) / sigma_w2
+    first = theory.first_layer(sigma_w2, sigma_b2, length, correlation)
+    apart = [
+        np.asarray(theory.finite_width_correlation(activation, *numbers, width, depth - 1))[-1]
+        for numbers in zip(sigma_w2, sigma_b2, *map(np.asarray, first), strict=True)
+    ]
     return {
-        "growth": np.mean(np.asarray(layers.chi)[:, :-1], axis=-1),
-        "decorrelation": 1 - np.asarray(layers.c)[:, -1],
+        "input_length": length,
+        "decorrelation": np.stack(apart),
         "chi1": np.asarray(point.chi1),
         "c": np.asarray(point.c),
         "xi_c": np.asarray(point.xi_c),
@@ -85,14 +75,14 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
             name: float(of[name])
             for name in ("network_sigma_w2", "network_sigma_b2", "chi1", "c", "xi_c")
         }
-        for name in ("growth", "decorrelation"):
+        for name, prediction in COMPARED.items():
             values = of[f"{name}_measured"].values
             error = values.std(ddof=1) / np.sqrt(values.size)
-            gap = values.mean() - float(of[name])
+            gap = values.mean() - float(of[prediction])
             row[name] = {
                 "measured": float(values.mean()),
                 "error": float(error),
-                "predicted": float(of[name]),
+                "predicted": float(of[prediction]),
                 "off": 0.0 if gap == 0 else float(gap / error) if error > 0 else np.inf,
             }
         rows.append(row)
@@ -107,8 +97,7 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
         },
         "seeds": results.sizes["seed"],
         "within": {
-            name: sum(abs(row[name]["off"]) <= ALLOWED for row in rows)
-            for name in ("growth", "decorrelation")
+            name: sum(abs(row[name]["off"]) <= ALLOWED for row in rows) for name in COMPARED
         },
         "rows": rows,
     }

@@ -45,7 +45,7 @@ CORRELATION = flags.DEFINE_float(
 SEEDS = names.define_count("seeds", 256, "Networks of each activation.", least=2)
 ERRORS = names.define_scale("errors", 3.0, "Standard errors within which a layer agrees.")
 SHARE = names.define_share("share", 0.95, "Share of the layers that must agree.")
-SMOKE = {"width": 32, "depth": 6, "inputs": 9, "seeds": 16, "activation": ["tanh"]}
+SMOKE = {"width": 32, "depth": 4, "inputs": 9, "seeds": 16, "activation": ["tanh"]}
 
 
 def measure() -> xarray.Dataset:

@@ -123,7 +123,7 @@ def _layer_moments(pieces: Pieces, along: jax.Array, across: jax.Array) -> tuple
     )
     by = jnp.stack(of_products).reshape(2, 6)
     mean, scale = by[:, 0], jnp.stack([along, across])
-    first = by[:, 1:3] / (2 * scale)
+    first = by[:, 1:3] / (2 * scale[None, :])
     mixed = by[:, 4] / (along * across)
     second = jnp.stack(
         [

@@ -180,7 +180,7 @@ def kernel_mean(
         b = jnp.full_like(a, b)
         s, d = jnp.where(swap, b, a), jnp.where(swap, a, b)
         values = function(s, d, pieces.function(u), pieces.function(v))
-        return jnp.sum(weight * values, axis=-1)
+        return jnp.sum(weight.reshape((1,) * (values.ndim - 1) + weight.shape) * values, axis=-1)
 
     return jnp.tensordot(weight_b, jax.vmap(inner)(b), axes=1)
 
