@@ -132,7 +132,7 @@ def draw(results: xarray.Dataset):
     sizes = f"{NETWORK.value} of width {WIDTH.value}, {INITIALIZER.value} weights"
     return figures.draw_signal(
         results,
-        title=f"How far signals reach: {sizes}, {SEEDS.value} networks of each activation",
+        title=f"How far signals reach: {sizes},\n{SEEDS.value} networks of each activation",
     )
 
 

@@ -101,10 +101,9 @@ def _draw_map(
         "*" if alone else "-",
         color="black",
         linewidth=3,
-        markersize=20,
-        markeredgecolor="white",
+        markersize=11,
         clip_on=not alone,
-        zorder=4,
+        zorder=6 if alone else 4,
     )
     axes.scatter(
         results["network_sigma_w2"],

@@ -33,7 +33,7 @@ def draw_signal(results: xarray.Dataset, *, title: str) -> Figure:
       The figure.
     """
     names = results["activation"].values
-    figure = new_figure(4.2 * len(names) + 1, 13)
+    figure = new_figure(max(4.2 * len(names), 7), 13)
     figure.suptitle(title, fontsize=13)
     panels = figure.subplots(
         2 * len(ROWS),
@@ -54,7 +54,9 @@ def draw_signal(results: xarray.Dataset, *, title: str) -> Figure:
         panels[2 * row, 0].set_ylabel(label)
         panels[2 * row + 1, 0].set_ylabel("difference\n(std errors)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=4 if len(names) > 2 else 2, frameon=False
+    )
     return figure
 
 
