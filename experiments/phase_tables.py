@@ -147,7 +147,7 @@ def show(summary: dict[str, Any]) -> str:
         f"layer beside chi1, and 1 - c of two inputs whose cosine was {summary['correlation']:g}; "
         "off: difference in standard errors.\n\n"
         f"{report.format_table(rows)}\n\n"
-        f"Within {ALLOWED:g} standard errors: chi1 at {within['growth']} of {compared['growth']} points, "
-        f"the correlation at {within['decorrelation']} of {compared['decorrelation']}. The draws "
+        f"Within {ALLOWED:g} standard errors: chi1 at {within['growth']} of {compared['growth']} "
+        f"points, the correlation at {within['decorrelation']} of {compared['decorrelation']}. The draws "
         "are the same at all points."
     )
