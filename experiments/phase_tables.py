@@ -148,6 +148,6 @@ def show(summary: dict[str, Any]) -> str:
         "off: difference in standard errors.\n\n"
         f"{report.format_table(rows)}\n\n"
         f"Within {ALLOWED:g} standard errors: chi1 at {within['growth']} of {compared['growth']} "
-        f"points, the correlation at {within['decorrelation']} of {compared['decorrelation']}. The draws "
-        "are the same at all points."
+        f"points, the correlation at {within['decorrelation']} of {compared['decorrelation']}. "
+        "The draws are the same at all points."
     )

@@ -181,7 +181,6 @@ def test_networks_lie_on_the_phase_diagram(tmp_path):
         ),
         ("signal_propagation", ["--initializer=he_norml"], "did you mean 'he_normal'?"),
         ("signal_propagation", ["--network=mpl"], "did you mean 'mlp'?"),
-        ("signal_propagation", ["--activation=softplus"], "nothing is critical for softplus"),
         ("phase_diagram", ["--most_sigma_w2=0"], "--most_sigma_w2 must be above 0"),
         ("phase_diagram", ["--correlation=1"], "correlation"),
     ],
