@@ -180,12 +180,12 @@ def define_count(name: str, default: int, help: str, *, least: int = 1) -> flags
     return flags.DEFINE_integer(name, default, help, lower_bound=least)
 
 
-def define_scale(name: str, default: float, help: str) -> flags.FlagHolder:
-    """A flag that takes a finite number of at least 0."""
+def define_scale(name: str, default: float | None, help: str) -> flags.FlagHolder:
+    """A flag that takes a finite number of at least 0; none if that is its default."""
     holder = flags.DEFINE_float(name, default, help)
     flags.register_validator(
         name,
-        lambda given: math.isfinite(given) and given >= 0,
+        lambda given: given is None or (math.isfinite(given) and given >= 0),
         message=f"--{name} must be a finite number of at least 0",
     )
     return holder

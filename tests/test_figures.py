@@ -133,3 +133,54 @@ def test_a_truth_table_has_a_coloured_cell_with_its_code_for_each_start_and_trea
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == names
     assert below.texts[0].get_text() == "what it says"
+
+
+def test_a_signal_has_its_difference_in_standard_errors_below_it():
+    rng = np.random.default_rng(0)
+    dims, kinds = ("activation", "seed", "layer"), ("activation", "kind", "layer")
+    columns = {}
+    for name in ("length", "decorrelation", "gradient"):
+        columns[name] = (dims, rng.uniform(0.5, 1, (2, 5, 3)))
+        columns[f"{name}_predicted"] = (kinds, rng.uniform(0.5, 1, (2, 2, 3)))
+        columns[f"{name}_off"] = (kinds, rng.normal(size=(2, 2, 3)))
+    results = xarray.Dataset(
+        columns,
+        {"activation": ["tanh", "relu"], "kind": ["wide", "finite"], "layer": ["1", "2", "3"]},
+        {"errors": 3.0},
+    )
+    panels = figures.draw_signal(results, title="title").axes
+    assert len(panels) == 12
+    for place, name in ((0, "length"), (4, "decorrelation"), (8, "gradient")):
+        drawn = [np.asarray(line.get_ydata()) for line in panels[place + 1].lines]
+        wanted = results.sel(activation="relu")
+        np.testing.assert_allclose(drawn[0], wanted[name].mean("seed"))
+        np.testing.assert_allclose(drawn[2], wanted[f"{name}_predicted"].sel(kind="finite"))
+        strip = np.asarray(panels[place + 3].lines[-1].get_ydata())
+        off = wanted[f"{name}_off"].sel(kind="finite").values
+        np.testing.assert_allclose(strip, off[:2] if name == "gradient" else off)
+
+
+def test_networks_are_coloured_on_the_scale_of_their_map():
+    rng = np.random.default_rng(0)
+    grid = ("sigma_w2", "sigma_b2")
+    results = xarray.Dataset(
+        {
+            **{f"map_{name}": (grid, rng.uniform(0.5, 1, (4, 3))) for name in ("chi1", "c")},
+            "map_xi_c": (grid, np.full((4, 3), np.inf)),
+            "critical_sigma_w2": ("sigma_b2", [1.0, np.nan, np.nan]),
+            "growth_measured": (("network", "seed"), np.asarray([[0.8, 1.0], [1.2, 1.4]])),
+            "decorrelation_measured": (("network", "seed"), np.full((2, 2), 0.25)),
+            "network_sigma_w2": ("network", [1.0, 2.0]),
+            "network_sigma_b2": ("network", [0.0, 0.1]),
+        },
+        {"sigma_w2": [0.5, 1.0, 1.5, 2.0], "sigma_b2": [0.0, 0.1, 0.2]},
+        {"activation": "relu", "width": 8, "depth": 3, "correlation": 0.5},
+    )
+    left, right = figures.draw_phases(results).axes[:2]
+    for axes, wanted in ((left, [0.9, 1.3]), (right, [0.75, 0.75])):
+        image, dots = axes.collections[0], axes.collections[-1]
+        np.testing.assert_allclose(np.asarray(dots.get_array()), wanted)
+        assert dots.norm is image.norm
+        # relu's critical line is one point.
+        assert axes.lines[0].get_marker() == "*"
+        assert np.asarray(axes.lines[0].get_xdata()).tolist() == [1.0]

@@ -43,7 +43,7 @@ def correlated(rng, q, c, draws):
     return math.sqrt(q) * first, math.sqrt(q) * (c * first + math.sqrt(1 - c * c) * second)
 
 
-def within(measured, expected, errors=4.0, shift=0.0):
+def within(measured, expected, errors=4.0, shift: float | np.ndarray = 0.0):
     """Whether a mean over the first axis is the expected one, to so many standard errors."""
     standard_error = measured.std(0, ddof=1) / math.sqrt(len(measured))
     return np.all(np.abs(measured.mean(0) - expected) <= errors * standard_error + shift)

@@ -4,7 +4,9 @@ from initlab.figures.agreement import draw_agreement
 from initlab.figures.breaking import draw_breaking
 from initlab.figures.escape import draw_escape
 from initlab.figures.induction import draw_induction
+from initlab.figures.phases import draw_phases
 from initlab.figures.saturation import draw_saturation
+from initlab.figures.signal import draw_signal
 from initlab.figures.starts import draw_starts
 from initlab.figures.style import save
 from initlab.figures.throughput import draw_throughput
@@ -14,7 +16,9 @@ __all__ = [
     "draw_breaking",
     "draw_escape",
     "draw_induction",
+    "draw_phases",
     "draw_saturation",
+    "draw_signal",
     "draw_starts",
     "draw_throughput",
     "save",

@@ -7,6 +7,8 @@ from initlab.theory.attention import (
 )
 from initlab.theory.convolutions import frequency_depth_scale, frequency_gains
 from initlab.theory.criticality import CriticalPoint, critical_point, critical_sigma_w2
+from initlab.theory.finite_gradients import finite_width_gradient
+from initlab.theory.finite_pairs import finite_width_correlation
 from initlab.theory.finite_width import (
     FiniteWidth,
     dying_relu_probability,
@@ -62,6 +64,8 @@ __all__ = [
     "edge_of_chaos",
     "expectation",
     "exponents",
+    "finite_width_correlation",
+    "finite_width_gradient",
     "finite_width_variance",
     "first_layer",
     "fixed_point",

@@ -1,5 +1,6 @@
 """What networks of finite width add to the maps: spread and shift of lengths, and dead layers."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from initlab.theory.precision import compute
 from initlab.theory.quadrature import mean
 from initlab.types import Activation, Array
 
-__all__ = ["FiniteWidth", "dying_relu_probability", "finite_width_variance"]
+__all__ = ["FiniteWidth", "check_numbers", "dying_relu_probability", "finite_width_variance"]
 
 Numbers = Array | float
 
@@ -78,10 +79,15 @@ def finite_width_variance(
     if np.shape(width) not in ((), (depth + 1,)):
         raise ValueError(f"width must be a number or [{depth + 1}], got shape {np.shape(width)}")
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0}
+    check_numbers(numbers)
+    return compute(_layers, (find_pieces(activation), depth), numbers | {"width": width})
+
+
+def check_numbers(numbers: Mapping[str, Any]) -> None:
+    """Raises ValueError for an array where one number is wanted."""
     for name, value in numbers.items():
         if np.shape(value):
             raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
-    return compute(_layers, (find_pieces(activation), depth), numbers | {"width": width})
 
 
 def _layers(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> FiniteWidth:

@@ -6,6 +6,7 @@ standard normal's line is cut at fixed borders, at the kinks, and at the doublin
 The borders move with the variance, and carry the derivatives of jumps.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ __all__ = [
     "Expectation",
     "expectation",
     "half_squared_difference",
+    "kernel_mean",
     "mean",
     "pair_expectation",
     "pair_mean",
@@ -147,6 +149,40 @@ def half_squared_difference(pieces: Pieces, q: jax.Array, c: jax.Array) -> jax.A
         return jnp.sum(weight * (pieces.function(u) - pieces.function(v)) ** 2)
 
     return jnp.sum(2 * weight_b * jax.vmap(inner)(b)) / (4 * across**2)
+
+
+def kernel_mean(
+    pieces: Pieces, along: jax.Array, across: jax.Array, function: Callable[..., jax.Array]
+) -> jax.Array:
+    """`E g(s, d, f(u), f(v))`, `u, v = (s sqrt(along) +- d sqrt(across)) / sqrt(2)`.
+
+    Args:
+      pieces: f.
+      along: variance of `(u + v) / sqrt(2)`.
+      across: variance of `(u - v) / sqrt(2)`, independent of it.
+      function: g, of a number s or d and arrays [N] to [..., N]; s and d are standard normals.
+    """
+    swap = along < across
+    sign = jnp.where(swap, -1, 1).astype(along.dtype)
+    # The inner integral is over the wider of the two, as in `_pair_mean`.
+    wide, narrow = jnp.where(swap, across, along), jnp.where(swap, along, across)
+    std, shift = jnp.sqrt(positive(wide) / 2), jnp.sqrt(positive(narrow) / 2)
+    kinks = jnp.asarray(pieces.kinks, along.dtype)
+    meetings = jnp.ravel(kinks[:, None] - sign * kinks[None, :])
+    features = jnp.concatenate([_divide(meetings, 2 * shift), _divide(SCALES, 2 * shift)])
+    b, weight_b = _nodes(features, ORDER)
+
+    def inner(b: jax.Array) -> jax.Array:
+        places = _places(pieces, std)
+        moved = shift / std * b
+        a, weight = _nodes(jnp.concatenate([places - moved, sign * places + moved]), ORDER)
+        u, v = std * a + shift * b, sign * (std * a - shift * b)
+        b = jnp.full_like(a, b)
+        s, d = jnp.where(swap, b, a), jnp.where(swap, a, b)
+        values = function(s, d, pieces.function(u), pieces.function(v))
+        return jnp.sum(weight.reshape((1,) * (values.ndim - 1) + weight.shape) * values, axis=-1)
+
+    return jnp.tensordot(weight_b, jax.vmap(inner)(b), axes=1)
 
 
 def _expectation(pieces: Pieces, q: jax.Array) -> Expectation:
