@@ -10,7 +10,7 @@ from initlab import initializers as init
 from initlab import networks, theory
 from initlab.coordinates import Subject, of_network, scale_by_width
 from initlab.theory import Growth, Optimizer, Parametrization
-from initlab.types import Initializer, Network, Role
+from initlab.types import Initializer, Network, Params, Role
 
 __all__ = ["DEPTH_CASES", "WIDTH_CASES", "Case"]
 
@@ -56,28 +56,43 @@ def _width_case(parametrization: Parametrization, optimizer: Optimizer, rate: fl
 
 
 WIDTH_CASES = {
-    "standard, SGD": _width_case(Parametrization.STANDARD, Optimizer.SGD, 1e-3),
-    "standard, Adam": _width_case(Parametrization.STANDARD, Optimizer.ADAM, 1e-4),
-    "muP, SGD": _width_case(Parametrization.MUP, Optimizer.SGD, 1e-1),
-    "muP, Adam": _width_case(Parametrization.MUP, Optimizer.ADAM, 1e-4),
+    "standard SGD": _width_case(Parametrization.STANDARD, Optimizer.SGD, 1e-3),
+    "standard Adam": _width_case(Parametrization.STANDARD, Optimizer.ADAM, 1e-4),
+    "muP SGD": _width_case(Parametrization.MUP, Optimizer.SGD, 1e-1),
+    "muP Adam": _width_case(Parametrization.MUP, Optimizer.ADAM, 1e-4),
 }
 """Two hidden relu layers at growing width."""
 
 
 def _depth_case(scaled_branch: bool, scaled_rate: bool) -> Case:
     def make(depth: int, base: int, inputs: int, outputs: int, learning_rate: float) -> Subject:
-        network = networks.residual_mlp((inputs, 64, outputs), depth, jax.nn.relu)
+        network = networks.residual_mlp((inputs, 64, outputs), depth, jax.nn.relu, scanned=True)
         factor = theory.stable_branch_scale(depth) if scaled_branch else 1.0
         start = init.by_role(init.he_normal(), residual=init.scaled(init.he_normal(), factor))
-        rate = learning_rate * (base / depth if scaled_rate else 1.0)
-        return of_network(network, start, optax.sgd(rate))
+        rates = dict.fromkeys(network.specs, 1.0)
+        if scaled_rate:
+            rates["blocks"] = base / depth
+        steps = optax.chain(optax.sgd(learning_rate), _times(rates))
+        return of_network(network, start, steps)
 
     return Case(make, 1e-4, None)
 
 
+def _times(rates: Mapping[str, float]) -> optax.GradientTransformation:
+    """Each part of a network with a factor of its own on the learning rate."""
+
+    def scale(updates: Params, _: Params) -> Params:
+        return {
+            name: jax.tree.map(lambda update, rate=rate: update * rate, updates[name])
+            for name, rate in rates.items()
+        }
+
+    return optax.stateless(scale)
+
+
 DEPTH_CASES = {
     "residual": _depth_case(scaled_branch=False, scaled_rate=False),
-    "residual, branches / sqrt(depth)": _depth_case(scaled_branch=True, scaled_rate=False),
-    "the same, rates / depth": _depth_case(scaled_branch=True, scaled_rate=True),
+    "residual branches scaled": _depth_case(scaled_branch=True, scaled_rate=False),
+    "residual branches and rates scaled": _depth_case(scaled_branch=True, scaled_rate=True),
 }
 """Residual blocks of one relu layer, 64 wide, at growing depth."""

@@ -134,6 +134,21 @@ def test_what_breaks_symmetry_tells_the_truth_table(tmp_path):
     assert "A start without a random piece is broken by dropout" in said.stdout
 
 
+def test_coordinate_check_tells_slopes_and_verdicts(tmp_path):
+    said = run("coordinate_check", "--smoke", "--out", tmp_path / "results")
+    # Two seeds of two narrow networks prove nothing, and it says so.
+    assert said.returncode == 1, said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES - {"sweeps"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["wrong"] == ["muP SGD"]
+    case = summary["cases"]["muP SGD"]
+    assert case["predicted_verdict"] == "pass"
+    assert list(case["start"]) == ["layer_1", "layer_2", "layer_3"]
+    assert summary["cases"]["residual"]["verdict"] == "fail"
+    assert "0 of 1 cases that theory knows have its verdict" in said.stdout
+    assert run("coordinate_check", "--figures_only", "--out", tmp_path / "results").returncode == 1
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
@@ -145,6 +160,7 @@ def test_what_breaks_symmetry_tells_the_truth_table(tmp_path):
         ("random_initialization", ["--seeds=0"], "seeds"),
         ("zero_initialization", ["--task=flowr"], "did you mean 'flower'?"),
         ("what_breaks_symmetry", ["--dropout=1"], "at least 0 and under 1"),
+        ("coordinate_check", ["--width_case=muP"], "did you mean 'muP SGD'?"),
         ("saturation", ["extra"], "unknown arguments: extra"),
         ("theory_tables", ["--sections=4"], "--sections must be of 5, 6, 7, 8, got [4]"),
     ],

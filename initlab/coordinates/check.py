@@ -47,6 +47,12 @@ def of_network(
 
     Returns:
       The Subject.
+
+    >>> from initlab import initializers, networks
+    >>> network = networks.mlp((2, 8, 1), jnp.tanh)
+    >>> subject = of_network(network, initializers.ntk(), optax.sgd(0.1))
+    >>> list(subject.layers(subject.init(jax.random.key(0)), np.ones((4, 2), np.float32)))
+    ['layer_1', 'layer_2']
     """
 
     def layers(params: Params, batch: Any) -> dict[str, jax.Array]:
@@ -99,13 +105,17 @@ def coordinate_check(
 
     Source: Yang et al. 2022, arXiv:2203.03466, appendix D.1.
 
-    >>> from initlab import initializers, networks
     >>> def make(width):
-    ...     network = networks.mlp((2, width, width, 1), jnp.tanh)
-    ...     return of_network(network, initializers.ntk(), optax.sgd(0.1))
+    ...     def init(key):
+    ...         first = jax.random.normal(key, (2, width))
+    ...         return {"first": first, "last": first[0] / width}
+    ...     def layers(params, x):
+    ...         z = x @ params["first"]
+    ...         return {"first": z, "last": jnp.tanh(z) @ params["last"]}
+    ...     return Subject(init, layers, optax.sgd(0.1))
     >>> check = coordinate_check(make, [8, 16], np.ones((4, 2), np.float32), jnp.mean, steps=1)
     >>> check.layers, check.change.shape
-    (('layer_1', 'layer_2', 'layer_3'), (2, 8, 1, 3))
+    (('first', 'last'), (2, 8, 1, 2))
     """
     checks.check_callable("make", make)
     checks.check_callable("loss", loss)
@@ -116,15 +126,12 @@ def coordinate_check(
         if len(set(values)) < 2:
             raise ValueError(f"{name} must hold at least two different ones, got {list(values)}")
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
-    names, measured = [], []
-    for width in widths:
-        # One seed after another: a wide network's copies for all of them might not fit.
-        subject = make(width)
-        outputs = jax.eval_shape(lambda key, s=subject: s.layers(s.init(key), batch), keys[0])
-        names.append(tuple(outputs))
-        follow = _follow(subject, batch, loss, steps)
-        measured.append(np.asarray(jax.jit(lambda keys, f=follow: jax.lax.map(f, keys))(keys)))
-    layers, columns = _common(names)
+    subjects = [make(width) for width in widths]
+    layers, columns = _common([_names(subject, batch, keys[0]) for subject in subjects])
+    # One seed after another: a wide network's copies for all of them might not fit.
+    measured = [
+        np.asarray(jax.jit(_follow_all(subject, batch, loss, steps))(keys)) for subject in subjects
+    ]
     sizes = np.stack(
         [each[..., list(chosen)] for each, chosen in zip(measured, columns, strict=True)]
     )
@@ -152,10 +159,17 @@ def assert_coordinates_stable(check: CoordinateCheck) -> None:
         raise AssertionError(f"coordinates change with {check.axis}:\n{check}")
 
 
-def _follow(
+def _names(subject: Subject, batch: Any, key: jax.Array) -> tuple[str, ...]:
+    names: list[str] = []
+    # Compiled functions return dicts sorted by name; their order is known while tracing.
+    jax.eval_shape(lambda key: names.extend(subject.layers(subject.init(key), batch)), key)
+    return tuple(names)
+
+
+def _follow_all(
     subject: Subject, batch: Any, loss: Callable[[jax.Array], jax.Array], steps: int
 ) -> Callable[[jax.Array], jax.Array]:
-    """`key -> [1 + steps, L]`: sizes at the start, and of the change after each step."""
+    """`keys [S] -> [S, 1 + steps, L]`: sizes at the start, and of the change after each step."""
 
     def outputs(params: Params) -> list[jax.Array]:
         return list(subject.layers(params, batch).values())
@@ -175,7 +189,7 @@ def _follow(
         _, changes = jax.lax.scan(lambda state, _: step(state, start), state, length=steps)
         return jnp.concatenate([_sizes(start)[None], changes])
 
-    return follow
+    return lambda keys: jax.lax.map(follow, keys)
 
 
 def _sizes(outputs: Sequence[jax.Array]) -> jax.Array:
