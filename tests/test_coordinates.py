@@ -271,7 +271,9 @@ def test_networks_of_different_depth_are_compared_by_place():
         def layers(params, x):
             outputs = {"layer 0": x @ params[0]}
             for number in range(depth):
-                outputs[f"layer {number + 1}"] = outputs[f"layer {number}"] * params[1][number : number + 1]
+                outputs[f"layer {number + 1}"] = (
+                    outputs[f"layer {number}"] * params[1][number : number + 1]
+                )
             return outputs
 
         return Subject(init, layers, optax.sgd(0.1))

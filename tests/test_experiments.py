@@ -149,6 +149,17 @@ def test_coordinate_check_tells_slopes_and_verdicts(tmp_path):
     assert run("coordinate_check", "--figures_only", "--out", tmp_path / "results").returncode == 1
 
 
+def test_framework_defaults_are_drawn(tmp_path):
+    said = run("framework_defaults", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stderr
+    rows = json.loads((tmp_path / "results" / "summary.json").read_text())["rows"]
+    assert {row["framework"] for row in rows} == {"flax", "torch"}
+    dense = next(row for row in rows if (row["framework"], row["layer"]) == ("flax", "dense"))
+    assert dense["fan"] == "fan_in"
+    np.testing.assert_allclose(dense["chi1"]["relu"], 0.5, rtol=0.1)
+    assert "fan_in" in said.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
@@ -160,6 +171,7 @@ def test_coordinate_check_tells_slopes_and_verdicts(tmp_path):
         ("random_initialization", ["--seeds=0"], "seeds"),
         ("zero_initialization", ["--task=flowr"], "did you mean 'flower'?"),
         ("what_breaks_symmetry", ["--dropout=1"], "at least 0 and under 1"),
+        ("framework_defaults", ["--size=64"], "two sizes or more that 4 divides, got [64]"),
         ("coordinate_check", ["--width_case=muP"], "did you mean 'muP SGD'?"),
         ("saturation", ["extra"], "unknown arguments: extra"),
         ("theory_tables", ["--sections=4"], "--sections must be of 5, 6, 7, 8, got [4]"),
