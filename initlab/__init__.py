@@ -2,6 +2,7 @@
 
 from initlab import (
     activations,
+    coordinates,
     initializers,
     networks,
     objectives,
@@ -10,12 +11,16 @@ from initlab import (
     tasks,
     theory,
 )
+from initlab.coordinates import assert_coordinates_stable, coordinate_check
 from initlab.initializers import initialize
 from initlab.sweeps import sweep
 from initlab.training import make_loss, make_run
 
 __all__ = [
     "activations",
+    "assert_coordinates_stable",
+    "coordinate_check",
+    "coordinates",
     "initialize",
     "initializers",
     "make_loss",

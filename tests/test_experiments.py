@@ -134,6 +134,32 @@ def test_what_breaks_symmetry_tells_the_truth_table(tmp_path):
     assert "A start without a random piece is broken by dropout" in said.stdout
 
 
+def test_coordinate_check_tells_slopes_and_verdicts(tmp_path):
+    said = run("coordinate_check", "--smoke", "--out", tmp_path / "results")
+    # Two seeds of two narrow networks prove nothing, and it says so.
+    assert said.returncode == 1, said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES - {"sweeps"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["wrong"] == ["muP SGD"]
+    case = summary["cases"]["muP SGD"]
+    assert case["predicted_verdict"] == "pass"
+    assert list(case["start"]) == ["layer_1", "layer_2", "layer_3"]
+    assert summary["cases"]["residual"]["verdict"] == "fail"
+    assert "0 of 1 cases that theory knows have its verdict" in said.stdout
+    assert run("coordinate_check", "--figures_only", "--out", tmp_path / "results").returncode == 1
+
+
+def test_framework_defaults_are_drawn(tmp_path):
+    said = run("framework_defaults", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stderr
+    rows = json.loads((tmp_path / "results" / "summary.json").read_text())["rows"]
+    assert {row["framework"] for row in rows} == {"flax", "torch"}
+    dense = next(row for row in rows if (row["framework"], row["layer"]) == ("flax", "dense"))
+    assert dense["fan"] == "fan_in"
+    np.testing.assert_allclose(dense["chi1"]["relu"], 0.5, rtol=0.1)
+    assert "fan_in" in said.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
@@ -145,6 +171,8 @@ def test_what_breaks_symmetry_tells_the_truth_table(tmp_path):
         ("random_initialization", ["--seeds=0"], "seeds"),
         ("zero_initialization", ["--task=flowr"], "did you mean 'flower'?"),
         ("what_breaks_symmetry", ["--dropout=1"], "at least 0 and under 1"),
+        ("framework_defaults", ["--size=64"], "two sizes or more that 4 divides, got [64]"),
+        ("coordinate_check", ["--width_case=muP"], "did you mean 'muP SGD'?"),
         ("saturation", ["extra"], "unknown arguments: extra"),
         ("theory_tables", ["--sections=4"], "--sections must be of 5, 6, 7, 8, got [4]"),
     ],

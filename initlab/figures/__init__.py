@@ -2,6 +2,8 @@
 
 from initlab.figures.agreement import draw_agreement
 from initlab.figures.breaking import draw_breaking
+from initlab.figures.coordinates import draw_coordinates
+from initlab.figures.defaults import draw_defaults
 from initlab.figures.escape import draw_escape
 from initlab.figures.induction import draw_induction
 from initlab.figures.phases import draw_phases
@@ -14,6 +16,8 @@ from initlab.figures.throughput import draw_throughput
 __all__ = [
     "draw_agreement",
     "draw_breaking",
+    "draw_coordinates",
+    "draw_defaults",
     "draw_escape",
     "draw_induction",
     "draw_phases",

@@ -1,0 +1,202 @@
+"""What a coordinate check found: slopes, what they say of each layer, and a verdict."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray
+
+from initlab.coordinates.slopes import Slope, fit_slope
+from initlab.theory import Growth
+
+__all__ = ["CoordinateCheck"]
+
+FLAT, GROWS, SHRINKS, UNCLEAR = "flat", "grows", "shrinks", "unclear"
+STILL, DIVERGES = "stands still", "is not finite"
+
+
+@dataclasses.dataclass(frozen=True)
+class CoordinateCheck:
+    """Sizes of each layer's output, and of its change in training, over widths and seeds.
+
+    Attributes:
+      axis: what was varied: "width" or "depth".
+      sizes: the widths [W].
+      layers: names of the layers [L], in the order of the forward pass; the last one is the output.
+      start: root mean square of each layer's output at initialization [W, S, L], S seeds.
+      change: that of its difference from the start after 1, 2, ... T steps [W, S, T, L].
+      predicted: the slopes that theory gives to a layer, of those that it knows.
+      tolerance: slopes of up to so much count as flat, and as agreeing with theory.
+    """
+
+    axis: str
+    sizes: tuple[int, ...]
+    layers: tuple[str, ...]
+    start: np.ndarray
+    change: np.ndarray
+    predicted: Mapping[str, Growth]
+    tolerance: float
+
+    @property
+    def start_slopes(self) -> dict[str, Slope]:
+        """`log start` against `log size`, by layer."""
+        return {
+            name: fit_slope(self.sizes, self.start[..., number])
+            for number, name in enumerate(self.layers)
+        }
+
+    @property
+    def change_slopes(self) -> dict[str, tuple[Slope, ...]]:
+        """`log change` against `log size`, by layer, after each step."""
+        return {
+            name: tuple(
+                fit_slope(self.sizes, self.change[:, :, step, number])
+                for step in range(self.change.shape[2])
+            )
+            for number, name in enumerate(self.layers)
+        }
+
+    @property
+    def findings(self) -> dict[str, tuple[str, str]]:
+        """By layer what its start does with size, and the worst that its change does in any step.
+
+        One of: flat; grows; shrinks; unclear (the interval reaches beyond the tolerance, and does
+        not lie beyond it); stands still (exactly 0); is not finite.
+        """
+        found = {}
+        for number, name in enumerate(self.layers):
+            start = self._say(self.start[..., number], self.start_slopes[name])
+            steps = [
+                self._say(self.change[:, :, step, number], slope)
+                for step, slope in enumerate(self.change_slopes[name])
+            ]
+            # A layer may wait: behind a readout of zeros nothing moves in the first step.
+            moving = [said for said in steps if said != STILL] or [STILL]
+            found[name] = (start, max(moving, key=WORSE.index))
+        return found
+
+    @property
+    def verdict(self) -> str:
+        """One of "pass", "warn" and "fail".
+
+        It fails if anything grows with size or is not finite. It warns if a change shrinks or
+        stands still, if a hidden layer's start shrinks, or if something is unclear. The output may
+        start smaller in wider networks, as it does in maximal update.
+        """
+        return _judge(list(self.findings.values()))
+
+    @property
+    def predicted_verdict(self) -> str | None:
+        """What the verdict would be if all slopes were theory's; None if theory lacks a layer."""
+        if set(self.predicted) != set(self.layers):
+            return None
+        said = [
+            tuple(self._place(Slope(each, each, each)) for each in self.predicted[name])
+            for name in self.layers
+        ]
+        return _judge(said)
+
+    @property
+    def disagreement(self) -> float:
+        """The largest distance of a slope from theory: starts, and changes in the first step.
+
+        Theory speaks of a first small step. NaN where it says nothing, or nothing moved.
+        """
+        apart = [
+            abs(measured.value - wanted)
+            for name, growth in self.predicted.items()
+            for measured, wanted in (
+                (self.start_slopes[name], growth.start),
+                (self.change_slopes[name][0], growth.change),
+            )
+        ]
+        return float(np.max(apart)) if apart else float("nan")
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every slope that theory predicts is within the tolerance of it."""
+        return self.disagreement <= self.tolerance
+
+    def to_dataset(self) -> xarray.Dataset:
+        """Sizes over (axis, seed, step, layer), predicted slopes over layer; attrs: the rest."""
+        nothing = Growth(np.nan, np.nan)
+        growth = [self.predicted.get(name, nothing) for name in self.layers]
+        return xarray.Dataset(
+            {
+                "start": ((self.axis, "seed", "layer"), self.start),
+                "change": ((self.axis, "seed", "step", "layer"), self.change),
+                "predicted_start": ("layer", [each.start for each in growth]),
+                "predicted_change": ("layer", [each.change for each in growth]),
+            },
+            coords={
+                self.axis: list(self.sizes),
+                "layer": np.asarray(self.layers, dtype=object),
+                "step": np.arange(1, self.change.shape[2] + 1),
+            },
+            attrs={"axis": self.axis, "verdict": self.verdict, "tolerance": self.tolerance},
+        )
+
+    def __str__(self) -> str:
+        """The verdict, and a line for each layer."""
+        last = self.change.shape[2]
+        rows = [("layer", "start", "theory", "change: step 1", "theory", f"step {last}", "says")]
+        for name in self.layers:
+            growth = self.predicted.get(name)
+            start, change = self.findings[name]
+            steps = self.change_slopes[name]
+            rows.append(
+                (
+                    name,
+                    _text(self.start_slopes[name]),
+                    f"{growth.start:+.2f}" if growth else "",
+                    _text(steps[0]),
+                    f"{growth.change:+.2f}" if growth else "",
+                    _text(steps[-1]),
+                    f"start {start}, change {change}",
+                )
+            )
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        title = (
+            f"{self.verdict}: slopes of log size against log {self.axis}, "
+            f"{self.sizes[0]} to {self.sizes[-1]}, {self.start.shape[1]} seeds [95 % interval]"
+        )
+        return "\n".join([title, *lines])
+
+    def _say(self, measured: np.ndarray, slope: Slope) -> str:
+        if not np.isfinite(measured).all():
+            return DIVERGES
+        if not measured.any():
+            return STILL
+        return self._place(slope)
+
+    def _place(self, slope: Slope) -> str:
+        if slope.low > self.tolerance:
+            return GROWS
+        if slope.high < -self.tolerance:
+            return SHRINKS
+        inside = -self.tolerance <= slope.low and slope.high <= self.tolerance
+        return FLAT if inside else UNCLEAR
+
+
+def _judge(said: Sequence[tuple[str, ...]]) -> str:
+    """The verdict of what is said of (start, change) of each layer, the output last."""
+    *hidden, (start, change) = said
+    words = {word for pair in hidden for word in pair} | {change}
+    words |= {start} & {GROWS, UNCLEAR, DIVERGES}
+    if words & {GROWS, DIVERGES}:
+        return "fail"
+    return "warn" if words & {SHRINKS, UNCLEAR, STILL} else "pass"
+
+
+WORSE = (STILL, FLAT, UNCLEAR, SHRINKS, GROWS, DIVERGES)
+"""What is said of a layer whose steps say different things: the last of them."""
+
+
+def _text(slope: Slope) -> str:
+    if not np.isfinite(slope.value):
+        return "-"
+    return f"{slope.value:+.2f} [{slope.low:+.2f}, {slope.high:+.2f}]"
