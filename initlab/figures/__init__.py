@@ -2,6 +2,7 @@
 
 from initlab.figures.agreement import draw_agreement
 from initlab.figures.breaking import draw_breaking
+from initlab.figures.depth_constants import draw_depth_constants
 from initlab.figures.escape import draw_escape
 from initlab.figures.induction import draw_induction
 from initlab.figures.saturation import draw_saturation
@@ -12,6 +13,7 @@ from initlab.figures.throughput import draw_throughput
 __all__ = [
     "draw_agreement",
     "draw_breaking",
+    "draw_depth_constants",
     "draw_escape",
     "draw_induction",
     "draw_saturation",
