@@ -25,6 +25,7 @@ import initlab
 from experiments import depth_edges, harness, names
 from initlab import figures, probes, report
 from initlab.initializers import by_role, normal
+from initlab.types import Task
 
 NAMES = names.define_names("activation", ("tanh", "relu"), names.ACTIVATIONS, "Activations")
 DEPTHS = names.define_numbers(
@@ -172,12 +173,12 @@ def draw(results: xarray.Dataset):
     )
 
 
-def _task() -> Any:
+def _task() -> Task:
     task = names.TASKS[TASK.value]()
     if EXAMPLES.value > len(task.x):
         raise ValueError(f"--examples must be at most {len(task.x)}, got {EXAMPLES.value}")
     x, y = task.x[: EXAMPLES.value], task.y[: EXAMPLES.value]
-    return initlab.types.Task(x, y, task.objective)
+    return Task(x, y, task.objective)
 
 
 def _row(of: xarray.Dataset, stds: dict, predicted: dict, seeds: int) -> dict:

@@ -9,6 +9,7 @@ from initlab.figures.saturation import draw_saturation
 from initlab.figures.starts import draw_starts
 from initlab.figures.style import save
 from initlab.figures.throughput import draw_throughput
+from initlab.figures.zoo import draw_zoo
 
 __all__ = [
     "draw_agreement",
@@ -19,5 +20,6 @@ __all__ = [
     "draw_saturation",
     "draw_starts",
     "draw_throughput",
+    "draw_zoo",
     "save",
 ]
