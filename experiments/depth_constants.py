@@ -48,12 +48,13 @@ FRACTION = names.define_scale(
     "trained_fraction", 0.5, "A run trained if its loss ends under this share of a constant's."
 )
 SMOKE = {
-    "depth": ["1", "6"],
+    "activation": ["tanh"],
+    "depth": ["1", "4"],
     "width": 16,
     "scale": ["0.001", "0.1", "10"],
     "seeds": 4,
     "examples": 16,
-    "steps": 80,
+    "steps": 60,
 }
 
 

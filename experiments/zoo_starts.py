@@ -114,12 +114,12 @@ def look(network: Network, task: Task, params: Params) -> dict[str, np.ndarray]:
         dead = probes.dead_units(network, own, batch)["dead_units"][:-1]
         units = sum(state.z.shape[-1] for state in states)
         distinct = count_distinct(network, own, batch)
-        shares = [distinct[name] / jnp.float32(size) for name, size in sizes.items()]
+        shares = [distinct[name].astype(jnp.float32) / size for name, size in sizes.items()]
         return {
             "length_growth": lengths[-1] / lengths[0],
             "gradient_growth": gradient[0] / gradient[-2],
             "saturation": jnp.mean(probes.saturation(network, own, batch)["saturation"][:-1]),
-            "dead_share": jnp.sum(dead) / jnp.float32(units),
+            "dead_share": jnp.sum(dead).astype(jnp.float32) / units,
             "distinct_share": jnp.min(jnp.stack(shares)),
         }
 

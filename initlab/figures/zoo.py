@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from initlab.figures.style import SERIES_COLORS, new_figure
 
@@ -86,9 +87,13 @@ def _finish(panels: Any, lines: Mapping[str, int], trained_under: float) -> None
     panels[0].set_yticks(list(lines.values()), list(lines), fontsize=9)
     panels[0].set_ylim(len(lines) - 0.4, -0.6)
     for axes in panels[:3]:
-        axes.set_xscale("log")
         axes.axvline(1, color="0.5", linewidth=1, linestyle=":")
-    panels[3].set_xscale("log")
+    for axes in panels[:4]:
+        axes.set_xscale("log")
+        # Whole decades, so that at least two ticks have numbers.
+        left, right = np.log10(axes.get_xlim())
+        axes.set_xlim(10.0 ** np.floor(left), 10.0 ** np.ceil(right))
+        axes.xaxis.set_minor_formatter(NullFormatter())
     panels[3].axvline(trained_under, color="black", linewidth=1, linestyle=":")
     panels[3].set_xlabel("dotted: trained is left of it")
     panels[4].set_xlim(-0.05, 1.05)
