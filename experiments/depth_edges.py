@@ -114,7 +114,7 @@ def measured_edges(scale: np.ndarray, share: np.ndarray) -> dict[str, tuple[floa
 
 
 def predicted_edges(
-    activation: Activation, width: int, depths: Sequence[float]
+    activation: Activation, width: int, depths: Sequence[float] | np.ndarray
 ) -> dict[str, np.ndarray]:
     """The scales at which `depth = 6 xi`, on both sides of the critical one, without biases.
 

@@ -25,8 +25,8 @@ def test_relu_s_edges_are_those_of_its_length():
 
 
 def test_an_activation_without_a_critical_scale_is_refused():
-    with pytest.raises(ValueError, match="no scale of the weights is critical for sigmoid"):
-        depth_edges.constants(jax.nn.sigmoid, 8)
+    with pytest.raises(ValueError, match="no scale of the weights is critical for softplus"):
+        depth_edges.constants(jax.nn.softplus, 8)
 
 
 SCALE = np.asarray([0.001, 0.01, 0.1, 1.0, 10.0])
@@ -161,7 +161,7 @@ def test_a_map_has_its_cells_its_constants_and_its_edges():
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--activation=sigmoid", "no scale of the weights is critical for sigmoid"),
+        ("--activation=softplus", "no scale of the weights is critical for softplus"),
         ("--examples=5000", "--examples must be at most 1437, got 5000"),
         ("--task=digit", "did you mean 'digits'?"),
     ],

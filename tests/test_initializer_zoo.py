@@ -13,6 +13,7 @@ import initlab
 from experiments import zoo_rows, zoo_starts
 from initlab import figures
 from initlab.initializers import by_role, constant, delta_orthogonal, he_normal, identity, zeros
+from initlab.types import Task
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,8 @@ def test_a_scheme_without_meaning_for_a_shape_is_refused_with_its_reason(starts)
 
 
 def test_the_first_batch_is_measured_as_by_hand(network, starts):
-    task = initlab.tasks.blobs()
     x = np.random.default_rng(0).standard_normal((9, 4))
-    task = initlab.types.Task(x, np.arange(9) % 3, initlab.objectives.softmax)
+    task = Task(x, np.arange(9) % 3, initlab.objectives.softmax)
     seen = zoo_starts.look(network, task, starts.params)
     assert all(each.shape == (4, 2) for each in seen.values())
     layers = network.layers(jax.tree.map(lambda leaf: leaf[2, 0], starts.params), x)
