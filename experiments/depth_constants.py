@@ -42,7 +42,7 @@ EXAMPLES = names.define_count("examples", 64, "Training examples of the task.", 
 TASK = names.define_name("task", "digits", names.TASKS, "Task")
 STEPS = names.define_count("steps", 300, "Steps of gradient descent.")
 LEARNING_RATES = names.define_numbers(
-    "learning_rate", (0.2, 0.6, 2), "Learning rates times depth; the best is taken in each cell."
+    "learning_rate", (0.2, 2), "Learning rates times depth; the best is taken in each cell."
 )
 FRACTION = names.define_scale(
     "trained_fraction", 0.5, "A run trained if its loss ends under this share of a constant's."

@@ -208,16 +208,18 @@ def distances(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def tied_best(shares: Mapping[str, tuple[int, int]]) -> list[str]:
-    """The names whose Wilson interval reaches that of the largest share; none if that is 0.
+    """The names whose Wilson interval reaches that of the largest share, if any run trained.
 
     >>> tied_best({"0.01": (0, 16), "Glorot": (16, 16), "He": (14, 16)})
     ['Glorot', 'He']
     """
     highest = max(shares.values(), key=lambda each: each[0] / each[1])
-    if highest[0] == 0:
-        return []
     low, _ = report.wilson_interval(*highest)
-    return [name for name, each in shares.items() if report.wilson_interval(*each)[1] >= low]
+    return [
+        name
+        for name, each in shares.items()
+        if each[0] > 0 and report.wilson_interval(*each)[1] >= low
+    ]
 
 
 def stops_at(depths: Sequence[int], shares: Sequence[float]) -> int | None:

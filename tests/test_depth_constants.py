@@ -89,6 +89,7 @@ def test_a_cell_takes_the_rate_that_trains_most_and_then_the_least_loss():
 def test_the_best_constant_and_where_one_stops():
     shares = {"0.01": (0, 16), "Glorot": (9, 16), "He": (16, 16), "critical": (15, 16)}
     assert depth_edges.tied_best(shares) == ["He", "critical"]
+    assert depth_edges.tied_best({"0.01": (0, 16), "He": (3, 16)}) == ["He"]
     assert depth_edges.tied_best(dict.fromkeys(shares, (0, 16))) == []
     # What fails at a depth and works at a deeper one has not stopped there.
     assert depth_edges.stops_at([1, 2, 4, 8], [1, 0.4, 0.5, 0]) == 8
