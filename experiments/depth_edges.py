@@ -133,14 +133,15 @@ def predicted_edges(
     """
     found = {}
     for side, (sigma_w2, reached) in zip(SIDES, _reach(activation), strict=True):
-        at = np.interp(np.log(depths), np.log(reached), np.log(sigma_w2), left=np.nan)
+        # 1 / xi is a logarithm of chi, and so nearly linear in that of sigma_w2.
+        at = np.interp(1 / np.asarray(depths), 1 / reached, np.log(sigma_w2), right=np.nan)
         found[side] = np.exp(at / 2) * width**-0.5
     return found
 
 
 @functools.cache
 def _reach(activation: Activation) -> list[tuple[np.ndarray, np.ndarray]]:
-    """`(sigma_w2, 6 xi)` below and above the critical one, in the order of 6 xi."""
+    """`(sigma_w2, 6 xi)` below and above the critical one, largest 6 xi first."""
     critical = float(theory.critical_sigma_w2(activation, 0.0))
     # Dense where xi is large, which is about as 1 / the distance.
     decades = np.geomspace(1e-5, 8, 80)
@@ -150,7 +151,7 @@ def _reach(activation: Activation) -> list[tuple[np.ndarray, np.ndarray]]:
     reached = REACH * np.where(point.exists, point.xi_c, 1 / growth)
     sides = []
     for part in (slice(0, decades.size), slice(decades.size, None)):
-        order = np.argsort(reached[part])
+        order = np.argsort(-reached[part])
         finite = order[np.isfinite(reached[part][order]) & (reached[part][order] > 0)]
         sides.append((sigma_w2[part][finite], reached[part][finite]))
     return sides
