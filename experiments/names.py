@@ -39,6 +39,7 @@ ACTIVATIONS = {
     "elu": jax.nn.elu,
     "selu": jax.nn.selu,
     "softplus": jax.nn.softplus,
+    "sin": jnp.sin,
 }
 
 # Whole-network initializers that need to know nothing of it, with their best-known constants.
@@ -132,6 +133,7 @@ def _transformer(**settings: Any) -> Callable[..., Network]:
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": _mlp,
     "residual_mlp": _residual_mlp(scanned=True),
+    "residual_mlp_gate": _residual_mlp(scanned=True, gate=True),
     "residual_mlp_norm": _residual_mlp(scanned=True, layer_norm=True),
     "convnet": _convnet(),
     "residual_convnet": _convnet(residual=True),

@@ -4,6 +4,7 @@ from initlab.figures.agreement import draw_agreement
 from initlab.figures.breaking import draw_breaking
 from initlab.figures.coordinates import draw_coordinates
 from initlab.figures.defaults import draw_defaults
+from initlab.figures.depth_constants import draw_depth_constants
 from initlab.figures.escape import draw_escape
 from initlab.figures.induction import draw_induction
 from initlab.figures.phases import draw_phases
@@ -12,12 +13,14 @@ from initlab.figures.signal import draw_signal
 from initlab.figures.starts import draw_starts
 from initlab.figures.style import save
 from initlab.figures.throughput import draw_throughput
+from initlab.figures.zoo import draw_zoo
 
 __all__ = [
     "draw_agreement",
     "draw_breaking",
     "draw_coordinates",
     "draw_defaults",
+    "draw_depth_constants",
     "draw_escape",
     "draw_induction",
     "draw_phases",
@@ -25,5 +28,6 @@ __all__ = [
     "draw_signal",
     "draw_starts",
     "draw_throughput",
+    "draw_zoo",
     "save",
 ]

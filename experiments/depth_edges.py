@@ -1,0 +1,238 @@
+"""From depth x scale maps to edges: where half of the runs train, and where theory puts that."""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray
+
+from initlab import report, theory
+from initlab.types import Activation
+
+__all__ = [
+    "REACH",
+    "best_rates",
+    "compare",
+    "constants",
+    "distances",
+    "measured_edges",
+    "predicted_edges",
+    "stops_at",
+    "tied_best",
+]
+
+REACH = 6
+"""A signal reaches so many depth scales (Schoenholz et al. 2017, arXiv:1611.01232)."""
+
+SIDES = ("small", "large")
+
+
+def constants(activation: Activation, width: int) -> dict[str, float]:
+    """The std of hidden weights [width, width] under each of the named constants.
+
+    Args:
+      activation: of the hidden layers.
+      width: units of a hidden layer.
+
+    Returns:
+      `{name: std}`: the lecture's 0.01, Glorot's, He's and the critical one, without biases.
+
+    Raises:
+      ValueError: if no scale is critical for the activation without biases.
+    """
+    sigma_w2 = float(theory.critical_sigma_w2(activation, 0.0))
+    if math.isnan(sigma_w2):
+        name = getattr(activation, "__name__", activation)
+        raise ValueError(f"no scale of the weights is critical for {name} without biases")
+    return {
+        "0.01": 0.01,
+        "Glorot": width**-0.5,
+        "He": (2 / width) ** 0.5,
+        "critical": (sigma_w2 / width) ** 0.5,
+    }
+
+
+def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -> xarray.Dataset:
+    """Each cell at the learning rate that trains most seeds; of equal ones that of the least loss.
+
+    Args:
+      results: `loss` over learning_rate, seed, step and what makes a cell.
+      constant_loss: of the best constant prediction.
+      fraction: a run trained if its loss ended under this share of it.
+
+    Returns:
+      Over the cells: `trained` (number of seeds), `p_train`, `loss` (median over seeds, infinite
+      where most diverged) and `learning_rate`.
+    """
+    trained = report.trained(results, constant_loss, fraction).sum("seed")
+    final = results["loss"].isel(step=-1)
+    ranked = final.where(np.isfinite(final), np.inf).quantile(0.5, "seed", method="inverted_cdf")
+    ranked = ranked.drop_vars("quantile")
+    ties = ranked.where(trained == trained.max("learning_rate"), np.inf)
+    best = ties.argmin("learning_rate")
+    # Where every loss is infinite the first rate is as good as any that trains as many, none.
+    chosen = xarray.Dataset({"trained": trained, "loss": ranked}).isel(learning_rate=best)
+    share = chosen["trained"] / results.sizes["seed"]
+    return chosen.assign(p_train=share).reset_coords("learning_rate")
+
+
+def measured_edges(scale: np.ndarray, share: np.ndarray) -> dict[str, tuple[float, bool]]:
+    """The scales at which P(train) falls through 1/2 on both sides of its highest place.
+
+    Linear in log10 of the scale between the scales that were run.
+
+    Args:
+      scale: ascending [n].
+      share: P(train) [n].
+
+    Returns:
+      `{side: (scale, whether the edge lies beyond it)}`: an edge beyond the smallest or the largest
+      scale is given as that one and True; none where no scale trains half of the runs.
+
+    >>> edges = measured_edges(np.array([0.01, 0.1, 1.0]), np.array([0.0, 1.0, 1.0]))
+    >>> round(edges["small"][0], 4), edges["large"]
+    (0.0316, (1.0, True))
+    """
+    top = _middle(np.flatnonzero(share == share.max()))
+    if share[top] < 0.5:
+        return {}
+    position = np.log10(scale)
+
+    def walk(step: int) -> tuple[float, bool]:
+        at = top
+        while 0 <= at + step < len(share):
+            if share[at + step] < 0.5:
+                within = (share[at] - 0.5) / (share[at] - share[at + step])
+                crossing = position[at] + within * (position[at + step] - position[at])
+                return float(10**crossing), False
+            at += step
+        return float(scale[at]), True
+
+    return {"small": walk(-1), "large": walk(1)}
+
+
+def predicted_edges(
+    activation: Activation, width: int, depths: Sequence[float] | np.ndarray
+) -> dict[str, np.ndarray]:
+    """The scales at which `depth = 6 xi`, on both sides of the critical one, without biases.
+
+    xi is `xi_c = -1 / ln chi(c*)` where the length has a fixed point. Where it grows for ever
+    (relu above its critical scale) it is that of the length, `1 / ln` of its growth by a layer,
+    which is chi1 there; below, where relu's length dies out, the two are one.
+
+    Args:
+      activation: of the hidden layers.
+      width: their units; `sigma_w2 = width scale^2`.
+      depths: hidden layers.
+
+    Returns:
+      `{side: scales [depths]}`; NaN where theory has no edge: tanh carries a signal through 13
+      layers at any large scale.
+    """
+    found = {}
+    for side, (sigma_w2, reached) in zip(SIDES, _reach(activation), strict=True):
+        # 1 / xi is a logarithm of chi, and so nearly linear in that of sigma_w2.
+        at = np.interp(1 / np.asarray(depths), 1 / reached, np.log(sigma_w2), right=np.nan)
+        found[side] = np.exp(at / 2) * width**-0.5
+    return found
+
+
+@functools.cache
+def _reach(activation: Activation) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`(sigma_w2, 6 xi)` below and above the critical one, largest 6 xi first."""
+    critical = float(theory.critical_sigma_w2(activation, 0.0))
+    # Dense where xi is large, which is about as 1 / the distance.
+    decades = np.geomspace(1e-5, 8, 80)
+    sigma_w2 = critical * 10 ** np.concatenate([-decades, decades])
+    point = theory.fixed_point(activation, sigma_w2, 0.0)
+    growth = np.log(np.where(point.exists, np.e, point.chi1))
+    reached = REACH * np.where(point.exists, point.xi_c, 1 / growth)
+    sides = []
+    for part in (slice(0, decades.size), slice(decades.size, None)):
+        order = np.argsort(-reached[part])
+        finite = order[np.isfinite(reached[part][order]) & (reached[part][order] > 0)]
+        sides.append((sigma_w2[part][finite], reached[part][finite]))
+    return sides
+
+
+def compare(
+    measured: Mapping[str, tuple[float, bool]], predicted: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
+    """How far each side's measured edge is from the predicted one.
+
+    Args:
+      measured: as from `measured_edges`.
+      predicted: `{side: scale}`, NaN where there is none.
+
+    Returns:
+      `{side: {measured, beyond, predicted, log10_distance}}`: the logarithm of measured over
+      predicted, None where one of them is missing or where neither lies within the scales that
+      were run. Where `beyond`, the true distance is at least as large.
+    """
+    sides = {}
+    for side in SIDES:
+        scale, beyond = measured.get(side, (math.nan, False))
+        wanted = float(predicted[side])
+        distance = math.log10(scale / wanted)
+        outward = distance > 0 if side == "large" else distance < 0
+        known = math.isfinite(distance) and (not beyond or outward)
+        sides[side] = {
+            "measured": scale,
+            "beyond": beyond,
+            "predicted": wanted,
+            "log10_distance": distance if known else None,
+        }
+    return sides
+
+
+def distances(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Median and largest of the distances of all depths and sides, and of how many.
+
+    Args:
+      rows: each with `edges`, as from `compare`.
+
+    Returns:
+      `{median, largest, compared, at_least}`: decades; `at_least` counts edges beyond the scales
+      that were run, whose distances are bounds.
+    """
+    sides = [each for row in rows for each in row["edges"].values()]
+    sides = [each for each in sides if each["log10_distance"] is not None]
+    sizes = [abs(each["log10_distance"]) for each in sides]
+    return {
+        "median": float(np.median(sizes)) if sizes else None,
+        "largest": max(sizes, default=None),
+        "compared": len(sizes),
+        "at_least": sum(each["beyond"] for each in sides),
+    }
+
+
+def tied_best(shares: Mapping[str, tuple[int, int]]) -> list[str]:
+    """The names whose Wilson interval reaches that of the largest share, if any run trained.
+
+    >>> tied_best({"0.01": (0, 16), "Glorot": (16, 16), "He": (14, 16)})
+    ['Glorot', 'He']
+    """
+    highest = max(shares.values(), key=lambda each: each[0] / each[1])
+    low, _ = report.wilson_interval(*highest)
+    return [
+        name
+        for name, each in shares.items()
+        if each[0] > 0 and report.wilson_interval(*each)[1] >= low
+    ]
+
+
+def stops_at(depths: Sequence[int], shares: Sequence[float]) -> int | None:
+    """The first depth from which on no depth trains half of the runs.
+
+    >>> stops_at([1, 2, 4], [1.0, 0.5, 0.1])
+    4
+    """
+    trains = [depth for depth, share in zip(depths, shares, strict=True) if share >= 0.5]
+    later = [depth for depth in depths if not trains or depth > max(trains)]
+    return min(later, default=None)
+
+
+def _middle(places: np.ndarray) -> int:
+    return int(places[len(places) // 2])
