@@ -12,7 +12,6 @@ from initlab import report, theory
 from initlab.types import Activation
 
 __all__ = [
-    "REACH",
     "best_rates",
     "compare",
     "constants",
@@ -22,9 +21,6 @@ __all__ = [
     "stops_at",
     "tied_best",
 ]
-
-REACH = 6
-"""A signal reaches so many depth scales (Schoenholz et al. 2017, arXiv:1611.01232)."""
 
 SIDES = ("small", "large")
 
@@ -146,9 +142,7 @@ def _reach(activation: Activation) -> list[tuple[np.ndarray, np.ndarray]]:
     # Dense where xi is large, which is about as 1 / the distance.
     decades = np.geomspace(1e-5, 8, 80)
     sigma_w2 = critical * 10 ** np.concatenate([-decades, decades])
-    point = theory.fixed_point(activation, sigma_w2, 0.0)
-    growth = np.log(np.where(point.exists, np.e, point.chi1))
-    reached = REACH * np.where(point.exists, point.xi_c, 1 / growth)
+    reached = np.asarray(theory.trainable_depth(activation, sigma_w2, 0.0))
     sides = []
     for part in (slice(0, decades.size), slice(decades.size, None)):
         order = np.argsort(-reached[part])

@@ -15,7 +15,7 @@ import xarray
 
 from experiments import framework_laws, harness, names
 from experiments.framework_layers import FRAMEWORKS, KINDS, library
-from initlab import figures, report
+from initlab import figures, report, theory
 
 NAMES = names.define_names("framework", tuple(FRAMEWORKS), FRAMEWORKS, "Libraries")
 ACTIVATIONS = names.define_names(
@@ -73,16 +73,15 @@ def measure() -> xarray.Dataset:
             )
         }
     )
-    theory = {"chi1": framework_laws.slope, "depth": framework_laws.depth_reached}
+    # An embedding is looked up, and not followed by another.
+    repeats = results["layer"].values != KINDS[-1]
+    sigma_w2 = results["sigma_w2"].values
     sigma_b2 = np.nan_to_num(results["bias"].values) / results["fan_in"].values
-    for quantity, function in theory.items():
-        values = np.full((results.sizes["row"], len(ACTIVATIONS.value)), math.nan)
-        for row, column in np.ndindex(values.shape):
-            # An embedding is looked up, and not followed by another.
-            if results["layer"].values[row] != KINDS[-1]:
-                activation = names.ACTIVATIONS[ACTIVATIONS.value[column]]
-                sigma_w2 = float(results["sigma_w2"].values[row])
-                values[row, column] = function(activation, sigma_w2, float(sigma_b2[row]))
+    functions = [names.ACTIVATIONS[name] for name in ACTIVATIONS.value]
+    chi1 = [theory.fixed_point(each, sigma_w2, sigma_b2).chi1 for each in functions]
+    depth = [theory.trainable_depth(each, sigma_w2, sigma_b2) for each in functions]
+    for quantity, columns in (("chi1", chi1), ("depth", depth)):
+        values = np.where(repeats[:, None], np.stack(columns, axis=1), math.nan)
         results[quantity] = (("row", "activation"), values)
     return results.assign_coords(activation=np.asarray(ACTIVATIONS.value, dtype=object))
 

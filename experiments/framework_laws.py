@@ -1,4 +1,4 @@
-"""From drawn layers to what they are: variance against fan, slope, and how deep it carries."""
+"""From drawn layers to laws: the variance of weights and biases against the fans."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 
 from experiments.framework_layers import Draw
-from initlab import theory
-from initlab.types import Activation
 
-__all__ = ["bias_law", "depth_reached", "slope", "weight_law"]
-
-REACH = 6
-"""A signal reaches so many depth scales (Schoenholz et al. 2017, arXiv:1611.01232)."""
+__all__ = ["bias_law", "weight_law"]
 
 FANS = {
     "1": lambda draw: 1,
@@ -56,46 +51,6 @@ def bias_law(draws: Sequence[Draw]) -> float:
     """`fan_in Var b` of the draws of one shape; 0 for zeros, NaN for a layer without biases."""
     biases = [each.bias for each in draws if each.bias is not None]
     return draws[0].fan_in * _variance(biases) if biases else math.nan
-
-
-def slope(activation: Activation, sigma_w2: float, sigma_b2: float) -> float:
-    """chi1 where the length settles; where it grows for ever, that of large lengths.
-
-    Args:
-      activation: elementwise function.
-      sigma_w2: fan_in times the variance of the weights.
-      sigma_b2: variance of the biases.
-
-    Returns:
-      The slope of the correlation map at 1.
-
-    >>> import jax
-    >>> round(slope(jax.nn.relu, 1.0, 0.0), 6)
-    0.5
-    """
-    return float(theory.fixed_point(activation, sigma_w2, sigma_b2).chi1)
-
-
-def depth_reached(activation: Activation, sigma_w2: float, sigma_b2: float) -> float:
-    """`6 xi`: after so many layers alike inputs and unlike ones are one, or the length is gone.
-
-    xi is the depth scale of correlations where the length has a fixed point, and that of the length
-    where it grows for ever.
-
-    Args:
-      activation: elementwise function.
-      sigma_w2: fan_in times the variance of the weights.
-      sigma_b2: variance of the biases.
-
-    Returns:
-      Layers; infinite on the critical line.
-
-    >>> import jax
-    >>> round(depth_reached(jax.nn.relu, 1.0, 0.0), 2), depth_reached(jax.nn.relu, 2.0, 0.0)
-    (8.66, inf)
-    """
-    point = theory.fixed_point(activation, sigma_w2, sigma_b2)
-    return REACH * float(point.xi_c if point.exists else 1 / np.log(point.chi1))
 
 
 def _variance(arrays: Sequence[Any]) -> float:

@@ -2,12 +2,10 @@
 
 import math
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.framework_laws import bias_law, depth_reached, slope, weight_law
+from experiments.framework_laws import bias_law, weight_law
 from experiments.framework_layers import FRAMEWORKS, KINDS, Draw, _keras_formulas, library
 
 # The variance of a unit normal that is cut at two.
@@ -99,16 +97,6 @@ def test_laws_are_told_apart():
         np.testing.assert_allclose(factor, 0.3, rtol=0.04)
     assert weight_law(made(lambda i, o: 1 / i**2, every))[0] == "none"
     assert weight_law(made(lambda i, o: 1 / i, [(16, 16), (64, 64)]))[0] == "width"
-
-
-def test_where_they_lead():
-    # relu: chi1 = sigma_w2 / 2 whatever the length; tanh at 0: chi1 = sigma_w2.
-    for sigma_w2 in (1 / 3, 0.77, 1.0, 3.0):
-        np.testing.assert_allclose(slope(jax.nn.relu, sigma_w2, 0.0), sigma_w2 / 2, rtol=1e-9)
-        wanted = 6 / abs(math.log(sigma_w2 / 2))
-        np.testing.assert_allclose(depth_reached(jax.nn.relu, sigma_w2, 0.0), wanted, rtol=1e-6)
-    np.testing.assert_allclose(slope(jnp.tanh, 0.5, 0.0), 0.5, rtol=1e-6)
-    assert depth_reached(jax.nn.relu, 2.0, 0.0) == math.inf
 
 
 def test_kinds_of_attention_have_a_colon():

@@ -246,3 +246,14 @@ DEPTH: Any = 1.5
 def test_bad_input_is_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_how_deep_a_signal_gets():
+    # relu's length is multiplied by sigma_w2 / 2 in each layer.
+    sigma_w2 = np.array([1 / 3, 0.77, 1.0, 3.0])
+    depths = theory.trainable_depth(jax.nn.relu, sigma_w2, 0.0)
+    np.testing.assert_allclose(depths, 6 / np.abs(np.log(sigma_w2 / 2)), rtol=1e-6)
+    # tanh at the published fixed points: 6 xi_c.
+    depths = theory.trainable_depth(jnp.tanh, np.array([1.5, 2.5]), 0.05)
+    np.testing.assert_allclose(depths, 6 * np.array([15.790994, 11.795598]), rtol=1e-5)
+    assert theory.trainable_depth(jax.nn.relu, 2.0, 0.0) == np.inf

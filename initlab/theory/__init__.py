@@ -37,6 +37,7 @@ from initlab.theory.propagation import (
     propagate_residual,
 )
 from initlab.theory.quadrature import Expectation, expectation, pair_expectation
+from initlab.theory.reach import trainable_depth
 from initlab.theory.regimes import Regime, training_regime
 from initlab.theory.residual import fixup_scale, stable_branch_scale
 
@@ -87,5 +88,6 @@ __all__ = [
     "rank_collapse_bound",
     "stable_branch_scale",
     "torch_gain",
+    "trainable_depth",
     "training_regime",
 ]

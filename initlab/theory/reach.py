@@ -1,0 +1,44 @@
+"""How many layers a signal gets through."""
+
+import numpy as np
+
+from initlab.theory.fixed_points import fixed_point
+from initlab.types import Activation, Array
+
+__all__ = ["trainable_depth"]
+
+REACH = 6
+"""Depth scales that a signal gets through, measured by Schoenholz et al. 2017."""
+
+
+def trainable_depth(
+    activation: Activation, sigma_w2: Array | float, sigma_b2: Array | float
+) -> Array:
+    """`6 xi`: beyond so many layers alike and unlike inputs look the same, or lengths are gone.
+
+    xi is the depth scale of correlations, `xi_c = -1 / ln chi(c*)`, where the length has a fixed
+    point. Where it grows for ever (relu above its critical scale) it is that of the length,
+    `1 / ln` of its growth by a layer, which is chi1 there; below, where relu's length dies out, the
+    two are one.
+
+    Args:
+      activation: elementwise function.
+      sigma_w2: fan_in times the variance of the weights.
+      sigma_b2: variance of the biases; numbers or arrays that broadcast.
+
+    Returns:
+      Layers, NumPy float64; infinite on the critical line.
+
+    Raises:
+      TypeError: if activation is not a function of one array, or a number is not real.
+      ValueError: if activation is not elementwise, or a number is negative.
+
+    Source: Schoenholz et al. 2017, arXiv:1611.01232, section 5.
+
+    >>> import jax
+    >>> trainable_depth(jax.nn.relu, np.array([1.0, 2.0, 4.0]), 0.0).round(2).tolist()
+    [8.66, inf, 8.66]
+    """
+    point = fixed_point(activation, sigma_w2, sigma_b2)
+    growth = np.log(np.where(point.exists, np.e, point.chi1))
+    return np.asarray(REACH * np.where(point.exists, point.xi_c, 1 / growth))
