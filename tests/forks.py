@@ -21,16 +21,21 @@ DRAWING = [f"matplotlib.backends.backend_{kind}" for kind in ("agg", "svg")]
 FORKS.set_forkserver_preload(["absl.app", "initlab", "sklearn.datasets", "zarr", *DRAWING])
 
 
-def run_module(module, *flags):
+QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+"""Half the time to compile: for what runs a moment, and where no claim is about bits or speed."""
+
+
+def run_module(module, *flags, quickly=False):
     """What `python -m MODULE FLAGS` says, and its exit status."""
-    return finish(start_module(module, *flags))
+    return finish(start_module(module, *flags, quickly=quickly))
 
 
-def start_module(module, *flags):
+def start_module(module, *flags, quickly=False):
     """The process, and the folder that takes what it says; `finish` waits for it."""
     said = tempfile.TemporaryDirectory()
     given = [str(flag) for flag in flags]
-    process = FORKS.Process(target=_become, args=(module, given, said.name), name=module)
+    args = (module, given, said.name, quickly)
+    process = FORKS.Process(target=_become, args=args, name=module)
     process.start()
     return process, said
 
@@ -43,9 +48,12 @@ def finish(started):
         return subprocess.CompletedProcess([process.name], process.exitcode, out, err)
 
 
-def _become(module, flags, folder):
+def _become(module, flags, folder, quickly):
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), descriptor)
+    if quickly:
+        # The backend reads it when it starts, which it has not yet.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKLY}"
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     sys.argv = [module, *flags]

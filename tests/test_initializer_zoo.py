@@ -117,7 +117,7 @@ def test_ties_reach_the_best_in_share_and_in_steps():
 
 def test_the_zoo_ranks_what_applies_and_gives_the_reason_for_what_does_not(tmp_path):
     flags = ["--smoke", "--compilation_cache_dir=", "--out", tmp_path / "results"]
-    said = run_module("experiments.initializer_zoo", *flags)
+    said = run_module("experiments.initializer_zoo", *flags, quickly=True)
     assert said.returncode == 0, said.stderr
     (group,) = json.loads((tmp_path / "results" / "summary.json").read_text())["networks"]
     he, nothing = group["rows"]

@@ -149,7 +149,12 @@ def test_no_prediction_is_no_verdict():
 
 def test_the_signal_is_within_what_theory_says(tmp_path):
     said = run_module(
-        "experiments.signal_propagation", NO_CACHE, "--smoke", "--out", tmp_path / "out"
+        "experiments.signal_propagation",
+        NO_CACHE,
+        "--smoke",
+        "--out",
+        tmp_path / "out",
+        quickly=True,
     )
     assert said.returncode == 0, said.stdout + said.stderr
     rows = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
@@ -161,7 +166,9 @@ def test_the_signal_is_within_what_theory_says(tmp_path):
 
 
 def test_networks_lie_on_the_phase_diagram(tmp_path):
-    said = run_module("experiments.phase_diagram", NO_CACHE, "--smoke", "--out", tmp_path / "out")
+    said = run_module(
+        "experiments.phase_diagram", NO_CACHE, "--smoke", "--out", tmp_path / "out", quickly=True
+    )
     assert said.returncode == 0, said.stdout + said.stderr
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["grid"] == [8, 8]
