@@ -2,20 +2,26 @@
 
 from initlab import (
     activations,
+    audits,
     initializers,
     networks,
     objectives,
     probes,
     symmetry,
+    taps,
     tasks,
     theory,
 )
+from initlab.audits import assert_sound_initialization, audit
 from initlab.initializers import initialize
 from initlab.sweeps import sweep
 from initlab.training import make_loss, make_run
 
 __all__ = [
     "activations",
+    "assert_sound_initialization",
+    "audit",
+    "audits",
     "initialize",
     "initializers",
     "make_loss",
@@ -25,6 +31,7 @@ __all__ = [
     "probes",
     "sweep",
     "symmetry",
+    "taps",
     "tasks",
     "theory",
 ]

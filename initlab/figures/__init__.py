@@ -1,6 +1,7 @@
 """Pictures from datasets; with `report`, the only place that knows how results look."""
 
 from initlab.figures.agreement import draw_agreement
+from initlab.figures.audit import draw_audit
 from initlab.figures.breaking import draw_breaking
 from initlab.figures.escape import draw_escape
 from initlab.figures.induction import draw_induction
@@ -11,6 +12,7 @@ from initlab.figures.throughput import draw_throughput
 
 __all__ = [
     "draw_agreement",
+    "draw_audit",
     "draw_breaking",
     "draw_escape",
     "draw_induction",

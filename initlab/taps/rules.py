@@ -14,9 +14,8 @@ __all__ = ["CONTRACTIONS", "FLAT", "known_result"]
 
 Rule = Callable[[Any, Sequence[Known]], Known]
 
-FLAT = frozenset(
-    "argmax argmin ceil eq floor ge gt le lt ne round sign stop_gradient top_k".split()
-)
+FLAT_NAMES = "argmax argmin ceil eq floor ge gt le lt ne round sign stop_gradient top_k"
+FLAT = frozenset(FLAT_NAMES.split())
 """Operations that send no gradient back."""
 
 LAB = {

@@ -32,12 +32,11 @@ SATURATED_SLOPE = 0.01
 
 ELEMENTWISE = frozenset(name for name, rule in RULES.items() if rule is elementwise)
 
-BENDS = frozenset(
-    """
+BENDING = """
     atan clamp cos custom_jvp_call custom_vjp_call erf erf_inv erfc expm1 log1p logistic max min
     select_n sin tanh
-    """.split()
-)
+"""
+BENDS = frozenset(BENDING.split())
 """Operations that make a function of one value an activation; squares and roots belong to norms."""
 
 CUSTOM = ("custom_jvp_call", "custom_vjp_call")

@@ -19,9 +19,8 @@ __all__ = ["walk"]
 
 Pair = tuple[Any, Known]
 
-INLINE = frozenset(
-    "checkpoint closed_call composite core_call custom_vmap_call jit pjit remat remat2".split()
-)
+CALLS = "checkpoint closed_call composite core_call custom_vmap_call jit pjit remat remat2"
+INLINE = frozenset(CALLS.split())
 """Calls that are read as if they were written out."""
 
 CASTS = ("convert_element_type", "reduce_precision")
@@ -99,7 +98,8 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
             result = dataclasses.replace(result, uniform=run_equation(equation, uniform)[0])
     data = [known for known in knowns if known.data]
     weights = [known for known in knowns if known.is_weight]
-    if weights and data:
+    if data and equation.primitive.name == "mul":
+        # What is multiplied by a parameter of zero gets no gradient; a bias holds nothing back.
         for weight in weights:
             scope.notes.consume(weight, data[0])
     if equation.primitive.name not in ("add", "add_any", "sub") or not any(result.features):
