@@ -1,8 +1,9 @@
 """The audit: one forward and one backward pass through any model, and a verdict on its start."""
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,24 +81,10 @@ def audit(
     starts, draws = _starts(params, init, keys, key)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
-    model = read_model(apply, shapes, batch)
-    _check_loss(apply, shapes, batch, loss)
-
-    @jax.jit
-    def program(starts: Params, batch: Any, draws: jax.Array) -> Any:
-        def one(params: Params, draw: jax.Array) -> Any:
-            return measure(model, params, batch, draw, loss)
-
-        if draws.shape[0] == 1:
-            # A batched program of one would be another, and slower, than the model's own.
-            alone = one(jax.tree.map(lambda leaf: leaf[0], starts), draws[0])
-            return jax.tree.map(lambda x: x[None], alone)
-        return jax.vmap(one)(starts, draws)
-
-    measured = jax.device_get(program(starts, batch, draws))
+    instrument = _instrument(apply, loss, *_described(shapes), *_described(batch))
+    model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
+    measured = jax.device_get(instrument.program(starts, batch, draws))
     rows = rows_of(model, measured)
-    groups, coverage = _groups(apply, shapes, batch)
-    classes = _classes(apply, shapes, batch)
     found = []
     for seed in range(draws.shape[0]):
         params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)
@@ -109,7 +96,7 @@ def audit(
             same_draws(_tensors(model, params), thresholds.same),
             float(measured["loss"][seed]),
             float(measured["loss_at_zero"][seed]),
-            classes,
+            instrument.classes,
             coverage,
         )
         found.append(judge(evidence, thresholds))
@@ -175,6 +162,47 @@ def assert_sound_initialization(
             raise AssertionError(report.tell(finding))
 
 
+class _Instrument(NamedTuple):
+    """What is made once for a model, and serves all of its starts."""
+
+    model: Model
+    groups: Sequence[UnitGroup]
+    coverage: Coverage | str
+    classes: int
+    program: Callable[[Params, Any, jax.Array], Any]
+
+
+@functools.lru_cache(maxsize=8)
+def _instrument(
+    apply: Apply, loss: Loss | None, tree: Any, leaves: Any, batch_tree: Any, inputs: Any
+) -> _Instrument:
+    """Compiled once for a function and the shapes that it takes, as `jax.jit` would."""
+    shapes, batch = jax.tree.unflatten(tree, leaves), jax.tree.unflatten(batch_tree, inputs)
+    model = read_model(apply, shapes, batch)
+    _check_loss(apply, shapes, batch, loss)
+
+    @jax.jit
+    def program(starts: Params, batch: Any, draws: jax.Array) -> Any:
+        def one(params: Params, draw: jax.Array) -> Any:
+            return measure(model, params, batch, draw, loss)
+
+        if draws.shape[0] == 1:
+            # A batched program of one would be another, and slower, than the model's own.
+            alone = one(jax.tree.map(lambda leaf: leaf[0], starts), draws[0])
+            return jax.tree.map(lambda x: x[None], alone)
+        return jax.vmap(one)(starts, draws)
+
+    outputs = jax.tree.leaves(jax.eval_shape(apply, shapes, batch))
+    classes = outputs[0].shape[-1] if outputs and outputs[0].shape else 1
+    return _Instrument(model, *_groups(apply, shapes, batch), classes, program)
+
+
+def _described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
+    """A tree and its leaves' shapes, which can be hashed."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+
+
 def _starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[Params, jax.Array]:
     """Params with a first axis of seeds, and a key for each."""
     if init is None:
@@ -206,11 +234,6 @@ def _groups(apply: Apply, shapes: Params, batch: Any) -> tuple[Sequence[UnitGrou
     except ValueError as error:
         # A model that ignores its params, or has effects, has no units to compare: that is told.
         return (), f"the symmetry instrument refused the model: {error}"
-
-
-def _classes(apply: Apply, shapes: Params, batch: Any) -> int:
-    outputs = jax.tree.leaves(jax.eval_shape(apply, shapes, batch))
-    return outputs[0].shape[-1] if outputs and outputs[0].shape else 1
 
 
 def _widths(

@@ -146,7 +146,7 @@ class Report:
         return json.dumps(content, indent=2, allow_nan=False)
 
     def figure(self) -> Any:
-        """A matplotlib Figure: length, distance of examples, gradient and flat slopes, layer by layer."""
+        """A matplotlib Figure of signals, distances, gradients and flat slopes, layer by layer."""
         # Matplotlib is for those who draw.
         from initlab import figures
 

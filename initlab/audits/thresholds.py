@@ -19,8 +19,8 @@ class Thresholds:
       trend: e-folds at a steady rate, layer by layer, that are a warning: half of that depth. Only
         the typical layer counts, so that one wide step (from a small embedding) is none.
       saturated: share of units x examples with a flat slope, over what the activation has on inputs
-        drawn from N(0, 1): a warning, a failure. The lab's main job has 24 % at scale 1, and 87 % of seeds
-        train; 83 % at scale 10, and 52 % train; 97 % at scale 100, and none do.
+        drawn from N(0, 1): a warning, a failure. The lab's main job has 24 % at scale 1, where 87 %
+        of seeds train; 83 % at scale 10, where 52 % do; 97 % at scale 100, where 0.4 % do.
       dead: share of a layer's units that are flat on every example, a failure. A draw that is
         symmetric about 0 leaves each unit on for half of all directions, so that at most half can
         be off at once, whatever the correlation of the examples: more than that, by three standard
