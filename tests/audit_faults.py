@@ -20,6 +20,7 @@ from audit_models import (
     deep_relu,
     deep_sigmoid,
     deep_tanh,
+    drawn,
     he,
     heads,
     layers,
@@ -149,7 +150,7 @@ class _Convolutions(nn.Module):
 
 def _drawn(parts):
     init, apply, x = parts
-    return apply, init(jax.random.key(0)), x
+    return apply, drawn(init), x
 
 
 def _equinox_same_key(key):
@@ -281,7 +282,10 @@ FAULTS = {
         "vanishing_gradient", "blocks/w", "fail", _plain(deep_sigmoid, lambda: deep(lecun(WIDTH)))
     ),
     "post-norm without warm-up scale": Fault(
-        "vanishing_gradient", "blocks/w", "fail", _plain(post_norm, lambda: deep(he(WIDTH)))
+        "exploding_gradient",
+        "blocks/w",
+        "fail",
+        _plain(post_norm, lambda: deep(2 * he(WIDTH), depth=60)),
     ),
     "deep sigmoids in equinox": Fault(
         "vanishing_gradient",

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.audits.auditing import QUICKLY
+
 WIDTH, DEPTH, CLASSES = 32, 30, 10
 ROWS = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
 IMAGES = np.random.default_rng(1).normal(size=(8, 6, 6, 3)).astype(np.float32)
@@ -62,12 +64,12 @@ def deep(std, inside=lecun, depth=DEPTH):
     }
 
 
-def _scanned(block):
+def _scanned(block, last=lambda h: h):
     def apply(params, x):
         h, _ = jax.lax.scan(
             lambda h, layer: (block(h, layer), None), x @ params["in"], params["blocks"]
         )
-        return h @ params["out"]
+        return last(h) @ params["out"]
 
     return apply
 
@@ -86,7 +88,7 @@ deep_relu = _scanned(lambda h, layer: jax.nn.relu(_linear(h, layer)))
 deep_sigmoid = _scanned(lambda h, layer: jax.nn.sigmoid(_linear(h, layer)))
 residual = _scanned(lambda h, layer: h + jax.nn.relu(_linear(h, layer)))
 post_norm = _scanned(lambda h, layer: normalized(h + jax.nn.relu(_linear(h, layer))))
-pre_norm = _scanned(lambda h, layer: h + jax.nn.relu(_linear(normalized(h), layer)))
+pre_norm = _scanned(lambda h, layer: h + jax.nn.relu(_linear(normalized(h), layer)), normalized)
 
 
 def attention(params, x):
@@ -101,6 +103,12 @@ def heads(seeds):
     return {name: drawn[:, n] for n, name in enumerate("qkv")} | {
         "o": np.swapaxes(drawn[:, 3], -2, -1)
     }
+
+
+def drawn(init):
+    """Params of an init of any framework, compiled as an audit compiles what runs once."""
+    key = jax.random.key(0)
+    return jax.jit(init).lower(key).compile(QUICKLY)(key)
 
 
 SEQUENCE = np.random.default_rng(3).normal(size=(8, 5, 16)).astype(np.float32)

@@ -1,6 +1,6 @@
 """Verdicts: will this initialization train, and if not, why not?"""
 
-from initlab.audits.audit import assert_sound_initialization, audit
+from initlab.audits.auditing import assert_sound_initialization, audit
 from initlab.audits.finding import Finding
 from initlab.audits.report import Report
 from initlab.audits.thresholds import Thresholds

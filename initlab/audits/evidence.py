@@ -102,7 +102,7 @@ class Evidence:
     def hidden(self) -> list[Signal]:
         """The same without the readout: a last product, which may start at any size."""
         path = self.path
-        return path[:-1] if len(path) > 1 and path[-1].kind == "product" else path
+        return path[:-1] if path and path[-1].kind == "product" else path
 
 
 def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:

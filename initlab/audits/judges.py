@@ -48,7 +48,8 @@ def untracked(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
             seen.setdefault(name, "the symmetry instrument does not follow this operation")
         for axis in evidence.coverage.strided:
             seen[axis] = "units lie here in a layout that the symmetry instrument cannot tell"
-    if all(math.isnan(s.dissimilarity) for s in evidence.path):
+    told = [s for s in evidence.path if s.length > 0]
+    if told and all(math.isnan(s.dissimilarity) for s in told):
         seen["examples"] = "no two examples could be compared: rank_collapse was not looked for"
     if not evidence.path:
         seen["path"] = "no product of a parameter lies on every way from the data to the outputs"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from initlab.jaxprs import inner_program, is_literal, live_equations, run_equation
@@ -50,8 +51,19 @@ def walk(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]:
     for equation, is_live in zip(jaxpr.eqns, live_equations(jaxpr), strict=True):
         if is_live:
             results = _step(equation, [look_up(atom) for atom in equation.invars], scope)
-            known |= dict(zip(equation.outvars, results, strict=True))
+        else:
+            results = [_empty(variable.aval) for variable in equation.outvars]
+        known |= dict(zip(equation.outvars, results, strict=True))
     return [look_up(atom) for atom in jaxpr.outvars]
+
+
+def _empty(aval: Any) -> Pair:
+    """What bears on no output, but may be read where it has no entries, as padding by nothing."""
+    shape = getattr(aval, "shape", ())
+    if 0 not in shape:
+        return None, Known()
+    value = jnp.zeros(shape, aval.dtype)
+    return value, constant(value)
 
 
 def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:

@@ -1,6 +1,7 @@
 """The audit: one forward and one backward pass through any model, and a verdict on its start."""
 
 import functools
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -24,6 +25,10 @@ __all__ = ["assert_sound_initialization", "audit"]
 
 Apply = Callable[[Params, Any], Any]
 Loss = Callable[[Any], jax.Array]
+
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+SMALL = 1e9
+"""XLA's options for a program with fewer operations than this: compiling takes longer than running."""
 
 SEEDS = 16
 """How many starts are drawn where `init` is given and `keys` are not."""
@@ -81,7 +86,8 @@ def audit(
     starts, draws = _starts(params, init, keys, key)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
-    instrument = _instrument(apply, loss, *_described(shapes), *_described(batch))
+    described = (*_described(shapes), *_described(batch), int(draws.shape[0]))
+    instrument = _instrument(apply, loss, *described)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
     measured = jax.device_get(instrument.program(starts, batch, draws))
     rows = rows_of(model, measured)
@@ -174,19 +180,24 @@ class _Instrument(NamedTuple):
 
 @functools.lru_cache(maxsize=8)
 def _instrument(
-    apply: Apply, loss: Loss | None, tree: Any, leaves: Any, batch_tree: Any, inputs: Any
+    apply: Apply,
+    loss: Loss | None,
+    tree: Any,
+    leaves: Any,
+    batch_tree: Any,
+    inputs: Any,
+    seeds: int,
 ) -> _Instrument:
     """Compiled once for a function and the shapes that it takes, as `jax.jit` would."""
     shapes, batch = jax.tree.unflatten(tree, leaves), jax.tree.unflatten(batch_tree, inputs)
     model = read_model(apply, shapes, batch)
     _check_loss(apply, shapes, batch, loss)
 
-    @jax.jit
     def program(starts: Params, batch: Any, draws: jax.Array) -> Any:
         def one(params: Params, draw: jax.Array) -> Any:
             return measure(model, params, batch, draw, loss)
 
-        if draws.shape[0] == 1:
+        if seeds == 1:
             # A batched program of one would be another, and slower, than the model's own.
             alone = one(jax.tree.map(lambda leaf: leaf[0], starts), draws[0])
             return jax.tree.map(lambda x: x[None], alone)
@@ -194,7 +205,23 @@ def _instrument(
 
     outputs = jax.tree.leaves(jax.eval_shape(apply, shapes, batch))
     classes = outputs[0].shape[-1] if outputs and outputs[0].shape else 1
-    return _Instrument(model, *_groups(apply, shapes, batch), classes, program)
+    many = [jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype) for leaf in leaves]
+    draws = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), seeds))
+    lowered = jax.jit(program).lower(jax.tree.unflatten(tree, many), batch, draws)
+    return _Instrument(model, *_groups(apply, shapes, batch), classes, _compiled(lowered))
+
+
+def _compiled(lowered: Any) -> Callable[..., Any]:
+    """A program that runs once: a small one is worth no optimization."""
+    costs = lowered.cost_analysis() or {}
+    if costs.get("flops", math.inf) < SMALL and jax.default_backend() == "cpu":
+        try:
+            return lowered.compile(QUICKLY)
+        except jax.errors.JaxRuntimeError as error:
+            # Options come and go with XLA's versions; without them it only takes longer.
+            if "No such compile option" not in str(error):
+                raise
+    return lowered.compile()
 
 
 def _described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
@@ -217,7 +244,7 @@ def _starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[Param
     if getattr(keys, "ndim", 0) < 1 or keys.shape[0] < 1:
         raise ValueError(f"keys must be an array of at least one key, got {keys!r:.60}")
     draws = jax.vmap(lambda each: jax.random.fold_in(each, 1))(keys)
-    return jax.jit(jax.vmap(init))(keys), draws
+    return _compiled(jax.jit(jax.vmap(init)).lower(keys))(keys), draws
 
 
 def _check_loss(apply: Apply, shapes: Params, batch: Any, loss: Loss | None) -> None:
