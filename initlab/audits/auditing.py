@@ -28,7 +28,7 @@ Loss = Callable[[Any], jax.Array]
 
 QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 SMALL = 1e9
-"""XLA's options for a program with fewer operations than this: compiling takes longer than running."""
+"""XLA's options for a program of fewer operations: compiling it takes longer than running it."""
 
 SEEDS = 16
 """How many starts are drawn where `init` is given and `keys` are not."""

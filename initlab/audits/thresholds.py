@@ -29,9 +29,9 @@ class Thresholds:
         warning, a failure. Logits of standard deviation s cost s^2 / 2; two nats are s = 2, the
         right class being e^2 times less likely than by chance; six is e^6, as for depth.
       unbalanced: ratio of the largest gradient / weight (root mean squares) to the smallest: a
-        warning, a failure. One learning rate moves a layer whose ratio is 1,000 times under
-        another's by a part in 1,000 of its size while the other turns over; at 1e7, about
-        1 / epsilon of float32, its steps are rounded off.
+        warning, a failure. Where one step of gradient descent moves the fastest layer by a tenth of
+        its size, it moves one 1e4 times slower by 1e-5: a whole training of 1e5 steps turns it over
+        once; at 1e7, about 1 / epsilon of float32, its steps are rounded off.
       same: correlation of two tensors' entries from which they count as one draw. Of 16 independent
         normal entries it exceeds 0.999 with probability under 1e-15.
     """
@@ -41,7 +41,7 @@ class Thresholds:
     saturated: tuple[float, float] = (0.5, 0.9)
     dead: float = 0.9
     confident: tuple[float, float] = (2.0, 6.0)
-    unbalanced: tuple[float, float] = (1e3, 1e7)
+    unbalanced: tuple[float, float] = (1e4, 1e7)
     same: float = 0.999
 
     def __post_init__(self) -> None:

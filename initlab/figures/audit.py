@@ -1,5 +1,7 @@
 """A model's layers at the start: lengths, distances, gradients and flat slopes."""
 
+from typing import Any
+
 import numpy as np
 import xarray
 from matplotlib.figure import Figure
@@ -8,7 +10,6 @@ from initlab.figures.style import SERIES_COLORS, new_figure
 
 __all__ = ["draw_audit"]
 
-MARKS = {"product": "o", "sum": "s", "input": "D", "output": "D", "activation": "^"}
 NAMED = 40
 """With more places than this, not every one has its name on the axis."""
 
@@ -35,19 +36,20 @@ def draw_audit(results: xarray.Dataset) -> Figure:
         axes.grid(axis="y", alpha=0.3)
     lengths.set_ylabel("root mean square of the signal,\nnorm of its gradient")
     distances.set_ylabel("1 - c, c the mean cosine\nof two examples")
-    for color, name, label in (
-        (SERIES_COLORS[0], "saturated", "units x examples with a flat slope"),
-        (SERIES_COLORS[1], "dead", "units that are flat on every example"),
+    for color, mark, name, label in (
+        (SERIES_COLORS[0], "^", "saturated", "units x examples with a flat slope"),
+        (SERIES_COLORS[1], "v", "dead", "units that are flat on every example"),
     ):
-        value = np.nanmedian(results[name].values, axis=0) if places else np.zeros(0)
-        shares.plot(
-            range(len(places)), value, "^" if name == "saturated" else "v", color=color, label=label
-        )
+        place, middle, _ = _over_seeds(results[name].values)
+        shares.plot(place, middle, mark, color=color, label=label)
     shares.set_ylim(-0.03, 1.03)
     shares.set_ylabel("share")
     shares.grid(axis="y", alpha=0.3)
     for axes in (lengths, distances, shares):
         axes.legend(fontsize=9, loc="best")
+    # Correlations that hardly differ should look as if they hardly differed.
+    bottom, top = distances.get_ylim()
+    distances.set_ylim(min(0.1, bottom), max(2.0, top))
     every = -(-len(places) // NAMED)
     ticks = range(0, len(places), every)
     shares.set_xticks(ticks, [places[n] for n in ticks], rotation=90, fontsize=8)
@@ -55,26 +57,23 @@ def draw_audit(results: xarray.Dataset) -> Figure:
     return figure
 
 
-def _draw_line(axes, results, name, color, on_path) -> None:
-    values = results[name].values
-    known = ~np.isnan(values).all(axis=0)
+def _over_seeds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places where something was measured, its median there, and its 5 % and 95 % quantiles."""
+    place = np.flatnonzero(~np.isnan(values).all(axis=0))
+    low, middle, high = np.nanquantile(values[:, place], [0.05, 0.5, 0.95], axis=0)
+    return place, middle, np.stack([low, high])
+
+
+def _draw_line(
+    axes: Any, results: xarray.Dataset, name: str, color: str, on_path: np.ndarray
+) -> None:
+    place, middle, (low, high) = _over_seeds(results[name].values)
     label = {"length": "signal", "gradient": "gradient", "dissimilarity": "1 - c"}[name]
-    for chosen, style, named in (
-        (known & on_path, "-o", label),
-        (known & ~on_path, "x", f"{label}, in a branch"),
-    ):
-        if not chosen.any():
-            continue
-        place = np.flatnonzero(chosen)
-        low, middle, high = np.nanquantile(values[:, place], [0.05, 0.5, 0.95], axis=0)
-        axes.plot(
-            place,
-            middle,
-            style,
-            color=color,
-            label=named,
-            markersize=5,
-            alpha=1 if style != "x" else 0.7,
-        )
-        if values.shape[0] > 1 and style != "x":
-            axes.fill_between(place, low, high, color=color, alpha=0.2, linewidth=0)
+    chosen = on_path[place]
+    axes.plot(place[chosen], middle[chosen], "-o", color=color, label=label, markersize=5)
+    if results.sizes["seed"] > 1:
+        ends = low[chosen], high[chosen]
+        axes.fill_between(place[chosen], *ends, color=color, alpha=0.2, linewidth=0)
+    if not chosen.all():
+        aside = {"label": f"{label}, in activations and branches", "alpha": 0.7}
+        axes.plot(place[~chosen], middle[~chosen], "x", color=color, markersize=5, **aside)

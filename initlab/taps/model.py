@@ -155,7 +155,9 @@ def measure(
     nan = jnp.full((), jnp.nan)
     at_zero = nan
     if loss is not None:
-        at_zero = loss(jax.tree.unflatten(model.out_tree, [jnp.zeros_like(y) for y in outputs]))
+        # Behind a barrier: a compiler that sees zeros computes the loss itself, and slowly.
+        zeros = jax.lax.optimization_barrier([jnp.zeros_like(y) for y in outputs])
+        at_zero = loss(jax.tree.unflatten(model.out_tree, zeros))
     return {
         "sites": sites,
         "slots": slots,

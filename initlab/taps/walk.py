@@ -129,9 +129,16 @@ def _sum(value: Any, result: Known, data: list[Known], scope: Scope, where: str)
     """Two products added are one pre-activation; a value and a branch of it are a stream."""
     if not all(any(known.features) for known in data):
         return value, result
-    products = [known for known in data if known.site is not None]
-    both = len(products) == 2
-    names = data[0].names | data[1].names if both else (products or data)[-1].names
+    keys = [None if known.site is None else (*scope.path, known.site) for known in data]
+    began = [keys[1 - n] in known.above for n, known in enumerate(data)]
+    both = None not in keys and not any(began)
+    if both:
+        names = data[0].names | data[1].names
+    else:
+        # A stream is called by the branch that was added last.
+        branch = [known for known, with_other in zip(data, began, strict=True) if with_other]
+        products = [known for known in data if known.site is not None]
+        names = (branch or products or data)[-1].names
     kind = "product" if both else "sum"
     number = scope.add(Site(kind, names, where, _any_sliced(data, scope), gradient=scope.gradient))
     above = result.above | {(*scope.path, number)}
