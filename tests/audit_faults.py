@@ -148,33 +148,39 @@ class _Convolutions(nn.Module):
         return nn.Dense(10)(x.mean((1, 2)))
 
 
-def _drawn(parts):
-    init, apply, x = parts
-    return apply, drawn(init), x
+def _drawn(parts, apply=None):
+    init, own, x = parts
+    return apply or own, drawn(init), x
+
+
+def _equinox(key):
+    return eqx.nn.MLP(8, 10, WIDTH, 3, jnp.tanh, key=key)
 
 
 def _equinox_same_key(key):
-    net = eqx.nn.MLP(8, 10, WIDTH, 3, key=key)
     linear = eqx.nn.Linear(WIDTH, WIDTH, key=key)
-    return eqx.tree_at(lambda net: net.layers[1:3], net, (linear, linear))
+    return eqx.tree_at(lambda net: net.layers[1:3], _equinox(key), (linear, linear))
 
 
 def _equinox_zero(key):
     return jax.tree.map(
-        lambda leaf: jnp.zeros_like(leaf) if eqx.is_inexact_array(leaf) else leaf,
-        eqx.nn.MLP(8, 10, WIDTH, 1, jnp.tanh, key=key),
+        lambda leaf: jnp.zeros_like(leaf) if eqx.is_inexact_array(leaf) else leaf, _equinox(key)
     )
 
 
-def _haiku_small(x):
-    for _ in range(6):
-        x = jnp.tanh(hk.Linear(WIDTH, w_init=hk.initializers.RandomNormal(0.01))(x))
-    return hk.Linear(10)(x)
+def _haiku(w_init=None):
+    def net(x):
+        for _ in range(4):
+            x = jnp.tanh(hk.Linear(WIDTH, w_init=w_init)(x))
+        return hk.Linear(10)(x)
+
+    return net
 
 
-def _haiku_constant(x):
-    h = jnp.tanh(hk.Linear(WIDTH, w_init=hk.initializers.Constant(0.1))(x))
-    return hk.Linear(10)(h)
+# One function for the starts of one net, so that it is compiled once.
+LINEN, EQUINOX, HAIKU = (
+    parts[1] for parts in (linen(_Linen(), ROWS), equinox(_equinox, ROWS), haiku(_haiku(), ROWS))
+)
 
 
 FAULTS = {
@@ -186,10 +192,10 @@ FAULTS = {
         "symmetric_units",
         "Dense_0",
         "fail",
-        lambda: _drawn(linen(_Linen(nn.initializers.zeros), ROWS)),
+        lambda: _drawn(linen(_Linen(nn.initializers.zeros), ROWS), LINEN),
     ),
     "zeros in equinox": Fault(
-        "symmetric_units", "layers/0", "fail", lambda: _drawn(equinox(_equinox_zero, ROWS))
+        "symmetric_units", "layers/0", "fail", lambda: _drawn(equinox(_equinox_zero, ROWS), EQUINOX)
     ),
     "one constant kernel": Fault(
         "constant_tensor",
@@ -206,8 +212,11 @@ FAULTS = {
             [{**each, "w": np.full_like(each["w"], 0.1)} for each in layers(lecun)],
         ),
     ),
-    "a constant kernel in haiku": Fault(
-        "constant_tensor", "linear/w", "warn", lambda: _drawn(haiku(_haiku_constant, ROWS))
+    "constant kernels in haiku": Fault(
+        "constant_tensor",
+        "linear/w",
+        "fail",
+        lambda: _drawn(haiku(_haiku(hk.initializers.Constant(0.1)), ROWS), HAIKU),
     ),
     "two layers from one key": Fault(
         "duplicate_tensors", "1/w, 2/w", "warn", _plain(tanh_net, _same_key)
@@ -222,7 +231,7 @@ FAULTS = {
         "duplicate_tensors",
         "layers/1/weight, layers/2/weight",
         "warn",
-        lambda: _drawn(equinox(_equinox_same_key, ROWS)),
+        lambda: _drawn(equinox(_equinox_same_key, ROWS), EQUINOX),
     ),
     "dead relu biases": Fault(
         "dead_units",
@@ -240,7 +249,7 @@ FAULTS = {
         "dead_units",
         "Dense_0",
         "fail",
-        lambda: _drawn(linen(_Linen(bias_init=nn.initializers.constant(-20.0)), ROWS)),
+        lambda: _drawn(linen(_Linen(bias_init=nn.initializers.constant(-20.0)), ROWS), LINEN),
     ),
     "weights times 100": Fault(
         "saturated", "0/w", "fail", _plain(tanh_net, layers(lambda i: 100 * lecun(i)))
@@ -261,7 +270,10 @@ FAULTS = {
         lambda: _drawn(linen(_Convolutions(), IMAGES)),
     ),
     "0.01 in haiku": Fault(
-        "vanishing_signal", "linear_1/w", "fail", lambda: _drawn(haiku(_haiku_small, ROWS))
+        "vanishing_signal",
+        "linear_1/w",
+        "fail",
+        lambda: _drawn(haiku(_haiku(hk.initializers.RandomNormal(0.01)), ROWS), HAIKU),
     ),
     "one zero layer": Fault(
         "vanishing_signal",

@@ -118,18 +118,11 @@ class _Mixer(nn.Module):
         return nn.Dense(CLASSES)(nn.LayerNorm()(x).mean(1))
 
 
-class _LSTM(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-        states = nn.RNN(nn.OptimizedLSTMCell(16))(x)
-        return nn.Dense(2)(states[:, -1])
-
-
 class _LinenMLP(nn.Module):
     @nn.compact
     def __call__(self, x):
-        for _ in range(4):
-            x = nn.relu(nn.Dense(64)(x))
+        for _ in range(3):
+            x = nn.relu(nn.Dense(32)(x))
         return nn.Dense(CLASSES)(x)
 
 
@@ -244,17 +237,10 @@ SOUND = {
         None,
         (),
     ),
-    "lab: transformer, post-norm": (
-        _lab(_transformer(post_norm=True), I.torch_default(), TOKENS),
-        None,
-        (),
-    ),
     "flax: relu mlp": (_foreign(lambda: linen(_LinenMLP(), ROWS)), cross_entropy, ()),
     "flax: ResNet": (_resnet, None, ()),
     "flax: mixer": (_foreign(lambda: linen(_Mixer(), IMAGES)), None, ()),
-    "flax: LSTM": (_foreign(lambda: linen(_LSTM(), SEQUENCE)), None, ()),
     "flax: convnet": (_of_table("linen convnet"), None, ()),
-    "flax: decoder, scanned": (_of_table("linen decoder, scanned"), None, ()),
     "flax.nnx": (_of_table("nnx"), None, ()),
     "equinox: mlp": (
         _foreign(lambda: equinox(lambda key: eqx.nn.MLP(8, CLASSES, 32, 3, key=key), ROWS)),
@@ -262,7 +248,6 @@ SOUND = {
         (),
     ),
     "equinox: decoder": (_of_table("equinox decoder"), None, ()),
-    "equinox: convnet and GRU": (_of_table("equinox convnet and gru"), None, ()),
     "haiku: mlp": (_foreign(lambda: haiku(_haiku_mlp, ROWS)), cross_entropy, ()),
     "haiku: convolution, LSTM, branch": (_of_table("haiku"), None, ()),
 }

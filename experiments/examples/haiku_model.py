@@ -7,6 +7,7 @@ from typing import Any
 
 import haiku as hk
 import jax
+import jax.numpy as jnp
 
 __all__ = ["lstm"]
 
@@ -17,7 +18,7 @@ def lstm() -> dict[str, Any]:
     def network(x: jax.Array) -> jax.Array:
         core = hk.LSTM(16)
         states, _ = hk.dynamic_unroll(core, x, core.initial_state(x.shape[0]), time_major=False)
-        return hk.Linear(2)(states[:, -1])
+        return hk.Linear(2)(jnp.asarray(states)[:, -1])
 
     model = hk.without_apply_rng(hk.transform(network))
     x = jax.random.normal(jax.random.key(1), (16, 5, 3))

@@ -21,7 +21,7 @@ from initlab.symmetry import Coverage, UnitGroup, find_groups
 from initlab.taps import Model, measure, read_model, rows_of
 from initlab.types import Params
 
-__all__ = ["assert_sound_initialization", "audit"]
+__all__ = ["assert_sound_initialization", "audit", "of_most"]
 
 Apply = Callable[[Params, Any], Any]
 Loss = Callable[[Any], jax.Array]
@@ -106,7 +106,7 @@ def audit(
             coverage,
         )
         found.append(judge(evidence, thresholds))
-    findings = found[0] if len(found) == 1 else _of_most(found)
+    findings = found[0] if len(found) == 1 else of_most(found)
     return Report(
         tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         tuple(rows),
@@ -291,7 +291,7 @@ def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
     return tensors
 
 
-def _of_most(found: Sequence[Sequence[Finding]]) -> list[Finding]:
+def of_most(found: Sequence[Sequence[Finding]]) -> list[Finding]:
     """Findings over seeds: as severe as in at least half of them, else one step less."""
     codes = list(JUDGES)
     sets: dict[tuple[str, str], list[Finding]] = {}

@@ -63,8 +63,8 @@ def unit_marks(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarray
         else:
             mixed = _mix(bits ^ _places(leaf.shape, axes[0], group.size))
         for unit in axes:
-            seed = np.uint64(number * 64 + unit.axis + 1)
-            marks += _mix(_summed(mixed, unit, group.size) ^ _mix(seed[None])[0])
+            seed = np.full(group.size, number * 64 + unit.axis + 1, np.uint64)
+            marks += _mix(_summed(mixed, unit, group.size) ^ _mix(seed))
     return marks
 
 

@@ -199,8 +199,8 @@ def _custom(
     shadows = walk(inner, list(zip(held, beside, strict=True)), scope)
     scope.gradient = before
     if len(scope.entries) > found:
-        given = equation.params.get("name", name)
-        scope.notes.untracked[str(given)] = "a derivative of its own: no gradients inside"
+        given = getattr(inner.jaxpr.debug_info, "func_name", name)
+        scope.notes.untracked[given] = "a derivative of its own: no gradients inside"
     return [
         (each, dataclasses.replace(known, chain=None, site=None))
         for each, (_, known) in zip(results, shadows, strict=True)
