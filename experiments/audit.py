@@ -18,7 +18,7 @@ from absl import flags
 
 import initlab
 from experiments import harness, names
-from initlab import figures
+from initlab import checks, figures
 
 __all__ = ["load", "measure"]
 
@@ -52,6 +52,7 @@ def load(name: str) -> dict[str, Any]:
         make = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"--model {name!r} cannot be found: {error}") from error
+    checks.check_callable(f"--model {name!r}", make)
     given = make()
     if not isinstance(given, Mapping) or not {"apply", "batch"} <= set(given) <= ARGUMENTS:
         got = sorted(given) if isinstance(given, Mapping) else type(given).__name__

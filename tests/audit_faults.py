@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from audit_models import (
     IMAGES,
-    LABELS,
     ROWS,
     SEQUENCE,
     WIDTH,
@@ -350,4 +349,3 @@ FAULTS = {
     ),
     "a while loop": Fault("untracked", "while", "info", _plain(waits, TWO)),
 }
-assert len(LABELS) == len(ROWS)

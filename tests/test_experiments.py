@@ -134,9 +134,26 @@ def test_what_breaks_symmetry_tells_the_truth_table(tmp_path):
     assert "A start without a random piece is broken by dropout" in said.stdout
 
 
+@pytest.mark.parametrize(("model", "status"), [("plain:deep_tanh", 1), ("flax_model:convnet", 0)])
+def test_an_audit_of_a_model_in_a_file_says_its_verdict(model, status, tmp_path):
+    flags = [f"--model=experiments.examples.{model}", "--out", tmp_path / "results"]
+    said = run("audit", *flags)
+    assert said.returncode == status, said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES - {"sweeps"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["verdict"] == ("fail" if status else "pass")
+    assert f"verdict: {summary['verdict']}" in said.stdout
+    again = run("audit", "--figures_only", "--out", tmp_path / "results")
+    assert again.returncode == status
+    assert again.stdout == said.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
+        ("audit", ["--model=nowhere"], "--model must be package.module:factory, got 'nowhere'"),
+        ("audit", ["--model=nowhere:net"], "--model 'nowhere:net' cannot be found"),
+        ("audit", ["--model=math:pi"], "must be a function"),
         ("random_initialization", ["--activation=tahn"], "did you mean 'tanh'?"),
         ("random_initialization", ["--steps=25", "--every=10"], "steps must be a multiple"),
         ("random_initialization", ["--scale=0.1,-1"], "finite numbers of at least 0, got '-1'"),
