@@ -76,7 +76,7 @@ def measure() -> xarray.Dataset:
         if "params" not in given:
             if init is None:
                 raise ValueError(f"the factory must give params or init, got {sorted(given)}")
-            given["params"] = init(key)
+            given["params"] = jax.jit(init)(key)
     report = initlab.audit(
         given.pop("apply"), given.pop("params", None), given.pop("batch"), key=key, **given
     )

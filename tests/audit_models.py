@@ -50,6 +50,7 @@ def _net(activation):
 
 
 tanh_net, relu_net = _net(jnp.tanh), _net(jax.nn.relu)
+siren_net = _net(lambda z: jnp.sin(30 * z))
 
 
 def deep(std, inside=lecun, depth=DEPTH):
@@ -85,6 +86,7 @@ def normalized(h):
 
 deep_tanh = _scanned(lambda h, layer: jnp.tanh(_linear(h, layer)))
 deep_relu = _scanned(lambda h, layer: jax.nn.relu(_linear(h, layer)))
+deep_selu = _scanned(lambda h, layer: jax.nn.selu(_linear(h, layer)))
 deep_sigmoid = _scanned(lambda h, layer: jax.nn.sigmoid(_linear(h, layer)))
 residual = _scanned(lambda h, layer: h + jax.nn.relu(_linear(h, layer)))
 post_norm = _scanned(lambda h, layer: normalized(h + jax.nn.relu(_linear(h, layer))))

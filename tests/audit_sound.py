@@ -1,8 +1,6 @@
 """Sound starts: frameworks' and papers' own, of moderate depth; the audit must not cry wolf."""
 
-import equinox as eqx
 import flax.linen as nn
-import haiku as hk
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +16,7 @@ from audit_models import (
     cross_entropy,
     deep,
     deep_relu,
+    deep_selu,
     deep_tanh,
     drawn,
     he,
@@ -26,10 +25,12 @@ from audit_models import (
     lecun,
     normal,
     pre_norm,
+    siren_net,
     tanh_net,
 )
-from foreign_models import MODELS, equinox, haiku, linen
+from foreign_models import MODELS, linen
 
+from experiments.examples import equinox_model, flax_model, haiku_model
 from initlab import initialize, initializers, networks
 
 I = initializers  # noqa: E741
@@ -58,6 +59,14 @@ def _of_table(name):
         if np.issubdtype(x.dtype, np.integer):
             return apply, params, rng.integers(0, 9, x.shape).astype(x.dtype)
         return apply, params, rng.normal(size=x.shape).astype(x.dtype)
+
+    return ready
+
+
+def _example(make):
+    def ready():
+        given = make()
+        return given["apply"], drawn(given["init"]), given["batch"]
 
     return ready
 
@@ -125,10 +134,6 @@ class _LinenMLP(nn.Module):
         return nn.Dense(CLASSES)(x)
 
 
-def _haiku_mlp(x):
-    return hk.nets.MLP([32, 32, 32, CLASSES])(x)
-
-
 def _logistic(params, x):
     return x @ params["w"] + params["b"][None]
 
@@ -154,6 +159,12 @@ def _plain(apply, params, batch=ROWS):
 def _with_zero_readout():
     params = layers(lecun)
     params[-1]["w"] = np.zeros_like(params[-1]["w"])
+    return params
+
+
+def _siren():
+    params = layers(lambda i: (2 / i) ** 0.5 / 30)
+    params[0]["w"] = normal(0, (8, WIDTH), (1 / 3) ** 0.5 / 8)
     return params
 
 
@@ -200,28 +211,8 @@ SOUND = {
         cross_entropy,
         (),
     ),
-    "lab: selu, LeCun": (
-        _lab(
-            lambda: networks.residual_mlp(
-                (8, 32, CLASSES), 4, jax.nn.selu, layer_norm=True, scanned=True
-            ),
-            I.lecun_normal(),
-            ROWS,
-        ),
-        cross_entropy,
-        (),
-    ),
-    "lab: rezero": (
-        _lab(
-            lambda: networks.residual_mlp(
-                (8, 32, CLASSES), 8, jax.nn.relu, gate=True, scanned=True
-            ),
-            I.rezero(I.he_normal()),
-            ROWS,
-        ),
-        cross_entropy,
-        (),
-    ),
+    "siren": (_plain(siren_net, _siren), None, ()),
+    "30 selu layers": (_plain(deep_selu, lambda: deep(lecun(WIDTH))), cross_entropy, ()),
     "lab: convnet, He": (
         _lab(
             lambda: networks.convnet((6, 6, 3), 16, CLASSES, 4, jax.nn.relu, scanned=True),
@@ -239,14 +230,10 @@ SOUND = {
     "flax: relu mlp": (_foreign(lambda: linen(_LinenMLP(), ROWS)), cross_entropy, ()),
     "flax: ResNet": (_resnet, None, ()),
     "flax: mixer": (_foreign(lambda: linen(_Mixer(), IMAGES)), None, ()),
-    "flax: convnet": (_of_table("linen convnet"), None, ()),
+    "flax: convnet": (_example(flax_model.convnet), None, ()),
     "flax.nnx": (_of_table("nnx"), None, ()),
-    "equinox: mlp": (
-        _foreign(lambda: equinox(lambda key: eqx.nn.MLP(8, CLASSES, 32, 3, key=key), ROWS)),
-        cross_entropy,
-        (),
-    ),
+    "equinox: mlp": (_example(equinox_model.mlp), None, ()),
     "equinox: decoder": (_of_table("equinox decoder"), None, ()),
-    "haiku: mlp": (_foreign(lambda: haiku(_haiku_mlp, ROWS)), cross_entropy, ()),
+    "haiku: LSTM": (_example(haiku_model.lstm), None, ()),
     "haiku: convolution, LSTM, branch": (_of_table("haiku"), None, ()),
 }

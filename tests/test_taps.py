@@ -235,7 +235,7 @@ def test_bad_input_is_refused(params, batch, error, message):
 
 def test_apply_must_be_a_function():
     with pytest.raises(TypeError, match="apply must be a function"):
-        read_model("mlp", W, ROWS)
+        read_model("mlp", W, ROWS)  # type: ignore[arg-type]
 
 
 def test_the_lab_s_own_layers_are_seen():

@@ -17,10 +17,11 @@ def mlp() -> dict[str, Any]:
     def make(key: jax.Array) -> Any:
         return eqx.nn.MLP(in_size=8, out_size=10, width_size=64, depth=3, key=key)
 
-    params, static = eqx.partition(make(jax.random.key(0)), eqx.is_inexact_array)
+    # Shapes are enough to tell the arrays from the rest.
+    model = eqx.filter_eval_shape(make, jax.random.key(0))
+    static = eqx.partition(model, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))[1]
     return {
         "init": lambda key: eqx.filter(make(key), eqx.is_inexact_array),
-        "params": params,
         "apply": lambda params, x: jax.vmap(eqx.combine(params, static))(x),
         "batch": jax.random.normal(jax.random.key(1), (16, 8)),
     }

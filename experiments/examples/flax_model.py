@@ -34,7 +34,6 @@ def convnet() -> dict[str, Any]:
 
     return {
         "init": init,
-        "params": init(jax.random.key(0)),
         "apply": lambda params, x: model.apply({"params": params}, x),
         "batch": x,
         "loss": lambda y: optax.softmax_cross_entropy_with_integer_labels(y, labels).mean(),

@@ -24,7 +24,6 @@ def lstm() -> dict[str, Any]:
     x = jax.random.normal(jax.random.key(1), (16, 5, 3))
     return {
         "init": lambda key: model.init(key, x),
-        "params": model.init(jax.random.key(0), x),
         "apply": model.apply,
         "batch": x,
     }

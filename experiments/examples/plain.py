@@ -32,7 +32,6 @@ def deep_tanh() -> dict[str, Any]:
 
     return {
         "init": init,
-        "params": init(jax.random.key(0)),
         "apply": apply,
         "batch": jax.random.normal(jax.random.key(1), (16, WIDTH)),
     }

@@ -87,7 +87,8 @@ def audit(
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
     described = (*_described(shapes), *_described(batch), int(draws.shape[0]))
-    instrument = _instrument(apply, loss, *described)
+    make = _instrument if _can_be_kept(apply, loss) else _instrument.__wrapped__
+    instrument = make(apply, loss, *described)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
     measured = jax.device_get(instrument.program(starts, batch, draws))
     rows = rows_of(model, measured)
@@ -209,6 +210,14 @@ def _instrument(
     draws = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), seeds))
     lowered = jax.jit(program).lower(jax.tree.unflatten(tree, many), batch, draws)
     return _Instrument(model, *_groups(apply, shapes, batch), classes, _compiled(lowered))
+
+
+def _can_be_kept(*functions: Any) -> bool:
+    """Whether functions can be looked up: one that holds arrays cannot."""
+    try:
+        return all(isinstance(hash(each), int) for each in functions)
+    except TypeError:
+        return False
 
 
 def _compiled(lowered: Any) -> Callable[..., Any]:

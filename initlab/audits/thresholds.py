@@ -16,8 +16,9 @@ class Thresholds:
         the last, at which a start fails. Schoenholz et al. 2017 (arXiv:1611.01232, section 5) find
         networks trainable up to about six depth scales xi, over which what decays as e^(-l/xi)
         falls by e^-6 = 1/403.
-      trend: e-folds at a steady rate, layer by layer, that are a warning: half of that depth. Only
-        the typical layer counts, so that one wide step (from a small embedding) is none.
+      trend: e-folds at a steady rate, layer by layer, that are a warning: half of that depth. A
+        rate is steady if three quarters of the layers have it, so that a wide step (from a small
+        embedding) is none.
       saturated: share of units x examples with a flat slope, over what the activation has on inputs
         drawn from N(0, 1): a warning, a failure. The lab's main job has 24 % at scale 1, where 87 %
         of seeds train; 83 % at scale 10, where 52 % do; 97 % at scale 100, where 0.4 % do.
