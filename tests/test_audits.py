@@ -59,6 +59,7 @@ def test_an_audit_over_seeds_has_intervals_and_speaks_of_most_seeds():
     report = initlab.audit(tanh_net, None, ROWS, init=init, keys=jax.random.split(KEY, 5))
     assert report.seeds == 5
     (finding,) = [f for f in report.findings if f.code == "saturated" and f.place == "1/w"]
+    assert finding.interval is not None
     low, high = finding.interval
     assert 0.9 < low <= finding.value <= high <= 1
     assert finding.seeds == 1
@@ -170,3 +171,20 @@ def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something()
     group = UnitGroup("h", 4, (UnitAxis("['h']", 0), UnitAxis("['h']", 1)))
     assert len(np.unique(copies.unit_marks(cycle, group))) == 1
     assert copies.count_distinct({"h": cycle["['h']"]}, cycle, group) == 4
+
+
+def test_half_precision_and_nested_inputs_and_outputs_are_read():
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), layers(lecun))
+
+    def apply(params, batch):
+        return {"y": tanh_net(params, batch["x"]), "number": batch["number"]}
+
+    batch = {"number": np.arange(len(ROWS)), "x": jnp.asarray(ROWS, jnp.bfloat16)}
+    report = initlab.audit(apply, params, batch)
+    assert report.verdict == "pass"
+    wide = initlab.audit(tanh_net, layers(lecun), ROWS).rows
+    rounded = {row.place: row for row in report.rows if row.kind == "product"}
+    for row in wide:
+        if row.kind == "product":
+            length = rounded[row.place].values["length"]
+            np.testing.assert_allclose(length, row.values["length"], rtol=0.02)

@@ -17,7 +17,7 @@ def _scaled(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     In at least float32: a half's squares overflow. The largest is NaN or infinite where x is.
     """
     x = jax.lax.stop_gradient(x)
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
     largest = jnp.max(jnp.abs(x), initial=0.0)
     return largest, x / jnp.where(largest > 0, largest, 1)
 
