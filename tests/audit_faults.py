@@ -298,14 +298,6 @@ FAULTS = {
         "fail",
         _plain(post_norm, lambda: deep(2 * he(WIDTH), depth=60)),
     ),
-    "deep sigmoids in equinox": Fault(
-        "vanishing_gradient",
-        "weight",
-        "fail",
-        lambda: _drawn(
-            equinox(lambda key: eqx.nn.MLP(8, 10, WIDTH, 7, jax.nn.sigmoid, key=key), ROWS)
-        ),
-    ),
     "a parameter that nothing reads": Fault(
         "unused_parameter",
         "spare",

@@ -166,6 +166,9 @@ def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something()
     assert len(np.unique(marks)) == 5
     params = {name[2:-2]: leaf for name, leaf in leaves.items()}
     assert copies.count_distinct(params, leaves, group) == 5
+    i = UnitAxis("['i']", 1)
+    kinds = np.unique(leaves["['i']"], axis=1).shape[1]
+    assert copies.count_distinct(params, leaves, UnitGroup("i", 6, (i,))) == kinds == 1
     # Alike marks are looked at again: a sum of rows and columns does not prove a symmetry.
     cycle = {"['h']": np.roll(np.eye(4, dtype=np.float32), 1, axis=1)}
     group = UnitGroup("h", 4, (UnitAxis("['h']", 0), UnitAxis("['h']", 1)))
