@@ -46,7 +46,8 @@ def draw_audit(results: xarray.Dataset) -> Figure:
     shares.set_ylabel("share")
     shares.grid(axis="y", alpha=0.3)
     for axes in (lengths, distances, shares):
-        axes.legend(fontsize=9, loc="best")
+        # Beside the panels: no corner is free of points in every model.
+        axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     # Correlations that hardly differ should look as if they hardly differed.
     bottom, top = distances.get_ylim()
     distances.set_ylim(min(0.1, bottom), max(2.0, top))
@@ -75,5 +76,5 @@ def _draw_line(
         ends = low[chosen], high[chosen]
         axes.fill_between(place[chosen], *ends, color=color, alpha=0.2, linewidth=0)
     if not chosen.all():
-        aside = {"label": f"{label}, in activations and branches", "alpha": 0.7}
+        aside = {"label": f"{label}, off the path", "alpha": 0.7}
         axes.plot(place[~chosen], middle[~chosen], "x", color=color, markersize=5, **aside)
