@@ -87,7 +87,7 @@ def vanishing_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
         "vanishing_signal",
         steps,
         thresholds,
-        "the signal shrinks from layer to layer until nothing of the data is left",
+        "the signal shrinks from layer to layer, and with it what the outputs say of the data",
         "draw weights with variance gain^2/fan_in (theory.gain of the activation), or add norms",
     )
 
@@ -112,7 +112,7 @@ def vanishing_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[F
         "vanishing_gradient",
         _backward(evidence),
         thresholds,
-        "the gradient shrinks on its way back, so that the first layers do not learn",
+        "the gradient shrinks on its way back, so that the first layers learn more slowly or not at all",
         "bring the slope of the length map to 1 (initializers.critical, theory.gain), shorten the "
         "way with residual branches, or put norms in front of the branches",
     )
