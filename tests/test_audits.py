@@ -1,5 +1,6 @@
 """The audit: planted faults are found where they are, and sound starts pass."""
 
+import dataclasses
 import itertools
 import json
 
@@ -34,6 +35,13 @@ def test_a_planted_fault_is_found_with_its_code_at_its_place(name):
 
 def test_every_code_is_planted():
     assert {fault.code for fault in FAULTS.values()} == set(JUDGES)
+
+
+def test_a_row_says_what_the_model_calls_its_place():
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        apply, params, batch = FAULTS["dead biases in flax"].make()
+        rows = initlab.audit(apply, params, batch).rows
+    assert next(row.scope for row in rows if row.place == "Dense_1/kernel").endswith("Dense_1")
 
 
 @pytest.mark.parametrize("name", SOUND)
@@ -98,6 +106,11 @@ def test_a_report_is_a_table_a_dataset_json_and_a_picture(failed):
     place = rows["place"].values.tolist()
     assert place[:3] == ["input: input", "0/w: product", "0/w: activation"]
     assert len(said["rows"]) == len(place)
+    wide = Finding("saturated", "warn", "a/" * 90, 0.5, 0.25, "cause", "remedy")
+    values = {name: np.asarray([1.23e-10]) for name in ("length", "dissimilarity", "gradient")}
+    long = dataclasses.replace(failed.rows[1], place="block/" * 20, values=values)
+    padded = dataclasses.replace(failed, findings=(wide,), rows=(*failed.rows, long))
+    assert max(map(len, str(padded).splitlines())) <= 100
     assert rows["code"].values.tolist() == [f.code for f in failed.findings]
     (length,) = rows["length"].sel(place="0/w: product").values
     line = failed.figure().axes[0].lines[0]

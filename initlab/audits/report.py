@@ -16,7 +16,7 @@ from initlab.taps import Row
 __all__ = ["Report"]
 
 WIDTH = 100
-PLACE = 46
+PLACE = 42
 """Columns of a terminal, and of a place in it."""
 
 NUMBERS = ("length", "dissimilarity", "gradient", "saturated")
@@ -104,9 +104,10 @@ class Report:
         for name in (*NUMBERS, "dead"):
             columns = [_values(row, name, self.seeds) for row in self.rows]
             variables[name] = (("seed", "place"), np.stack(columns, axis=1))
-        for name in ("kind", "norms", "on_path", "units"):
+        for name in ("kind", "scope", "norms", "on_path", "units"):
             column = [getattr(row, name) for row in self.rows]
-            variables[name] = ("place", np.asarray(column, object if name == "kind" else None))
+            dtype = object if name in ("kind", "scope") else None
+            variables[name] = ("place", np.asarray(column, dtype))
         for name in ("code", "severity", "cause", "remedy"):
             column = np.asarray([getattr(f, name) for f in self.findings], object)
             variables[name] = ("finding", column)
@@ -138,7 +139,13 @@ class Report:
                 for finding in self.findings
             ],
             "rows": [
-                {"place": row.place, "kind": row.kind, "on_path": row.on_path, "norms": row.norms}
+                {
+                    "place": row.place,
+                    "scope": row.scope,
+                    "kind": row.kind,
+                    "on_path": row.on_path,
+                    "norms": row.norms,
+                }
                 | {name: _plain(_middle(row, name)) for name in (*NUMBERS, "dead")}
                 for row in self.rows
             ],

@@ -112,7 +112,8 @@ def vanishing_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[F
         "vanishing_gradient",
         _backward(evidence),
         thresholds,
-        "the gradient shrinks on its way back, so that the first layers learn more slowly or not at all",
+        "the gradient shrinks on its way back, so that the first layers learn more slowly or "
+        "not at all",
         "bring the slope of the length map to 1 (initializers.critical, theory.gain), shorten the "
         "way with residual branches, or put norms in front of the branches",
     )
