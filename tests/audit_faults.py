@@ -169,7 +169,7 @@ def _equinox_zero(key):
 
 def _haiku(w_init=None):
     def net(x):
-        for _ in range(4):
+        for _ in range(3):
             x = jnp.tanh(hk.Linear(WIDTH, w_init=w_init)(x))
         return hk.Linear(10)(x)
 

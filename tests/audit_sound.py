@@ -97,7 +97,7 @@ class _ResNet(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.relu(nn.BatchNorm(use_running_average=False)(nn.Conv(8, (3, 3))(x)))
-        for width, stride in ((8, 1), (16, 2)):
+        for width, stride in ((16, 2),):
             x = _ResidualBlock(width, stride)(x)
         return nn.Dense(CLASSES)(x.mean((1, 2)))
 
