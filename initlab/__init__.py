@@ -2,15 +2,18 @@
 
 from initlab import (
     activations,
+    audits,
     coordinates,
     initializers,
     networks,
     objectives,
     probes,
     symmetry,
+    taps,
     tasks,
     theory,
 )
+from initlab.audits import assert_sound_initialization, audit
 from initlab.coordinates import assert_coordinates_stable, coordinate_check
 from initlab.initializers import initialize
 from initlab.sweeps import sweep
@@ -19,6 +22,9 @@ from initlab.training import make_loss, make_run
 __all__ = [
     "activations",
     "assert_coordinates_stable",
+    "assert_sound_initialization",
+    "audit",
+    "audits",
     "coordinate_check",
     "coordinates",
     "initialize",
@@ -30,6 +36,7 @@ __all__ = [
     "probes",
     "sweep",
     "symmetry",
+    "taps",
     "tasks",
     "theory",
 ]

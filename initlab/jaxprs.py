@@ -1,6 +1,6 @@
 """Operations that JAX is taught, and programs that are read: the only user of jax.extend.core."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive
 from jax.interpreters import ad, batching, mlir
 
-__all__ = ["define_bilinear", "inner_program", "is_literal"]
+__all__ = ["define_bilinear", "inner_program", "is_literal", "live_equations", "run_equation"]
 
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -90,3 +90,50 @@ def inner_program(params: Mapping[str, Any]) -> ClosedJaxpr | None:
         if isinstance(program, Jaxpr):
             return ClosedJaxpr(program, ())
     return None
+
+
+def live_equations(jaxpr: Any) -> list[bool]:
+    """Which equations bear on an output; one whose results have no entries does not.
+
+    One with an effect, as a write to a reference, may.
+
+    Args:
+      jaxpr: a program, not closed.
+
+    Returns:
+      A flag for each equation.
+
+    >>> live_equations(jax.make_jaxpr(lambda x: (jnp.sin(x), jnp.cos(x))[1])(1.0).jaxpr)
+    [False, True]
+    """
+    wanted = {id(variable) for variable in jaxpr.outvars}
+    live = []
+    for equation in reversed(jaxpr.eqns):
+        used = bool(equation.effects) or any(
+            id(variable) in wanted and 0 not in getattr(variable.aval, "shape", ())
+            for variable in equation.outvars
+        )
+        if used:
+            wanted.update(map(id, equation.invars))
+        live.append(used)
+    return live[::-1]
+
+
+def run_equation(equation: Any, operands: Sequence[Any]) -> list[Any]:
+    """What one equation of a program gives for operands of its own or, elementwise, other shapes.
+
+    Args:
+      equation: of a jaxpr.
+      operands: an array for each of its inputs.
+
+    Returns:
+      An array for each of its outputs.
+
+    >>> (equation,) = jax.make_jaxpr(jnp.sin)(1.0).eqns
+    >>> run_equation(equation, [jnp.zeros(2)])[0].tolist()
+    [0.0, 0.0]
+    """
+    primitive = equation.primitive
+    with equation.ctx.manager:
+        results = primitive.bind(*operands, **primitive.get_bind_params(equation.params))
+    return list(results) if primitive.multiple_results else [results]

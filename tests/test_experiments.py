@@ -165,9 +165,27 @@ def test_framework_defaults_are_drawn(tmp_path):
     assert "fan_in" in said.stdout
 
 
+def test_an_audit_of_a_model_in_a_file_says_its_verdict(tmp_path):
+    said = run("audit", "--out", tmp_path / "results")
+    assert said.returncode == 1, said.stderr
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES - {"sweeps"}
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    assert summary["verdict"] == "fail"
+    assert "fail: vanishing_signal at 2" in said.stdout
+    again = run("audit", "--figures_only", "--out", tmp_path / "results")
+    assert (again.returncode, again.stdout) == (1, said.stdout)
+    flags = ["--model=experiments.examples.flax_model:convnet", "--out", tmp_path / "sound"]
+    sound = run("audit", *flags)
+    assert sound.returncode == 0, sound.stderr
+    assert sound.stdout.startswith("verdict: pass")
+
+
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
+        ("audit", ["--model=nowhere"], "--model must be package.module:factory, got 'nowhere'"),
+        ("audit", ["--model=nowhere:net"], "--model 'nowhere:net' cannot be found"),
+        ("audit", ["--model=math:pi"], "must be a function"),
         ("random_initialization", ["--activation=tahn"], "did you mean 'tanh'?"),
         ("random_initialization", ["--steps=25", "--every=10"], "steps must be a multiple"),
         ("random_initialization", ["--scale=0.1,-1"], "finite numbers of at least 0, got '-1'"),

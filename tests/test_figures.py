@@ -184,3 +184,23 @@ def test_networks_are_coloured_on_the_scale_of_their_map():
         # relu's critical line is one point.
         assert axes.lines[0].get_marker() == "*"
         assert np.asarray(axes.lines[0].get_xdata()).tolist() == [1.0]
+
+
+def test_an_audit_is_drawn_place_by_place():
+    dims = ("seed", "place")
+    length = np.asarray([[1.0, 0.5, 0.25, 0.1], [1.0, 0.7, 0.35, 0.2], [1.0, 0.6, 0.3, 0.3]])
+    flat = np.asarray([[np.nan, np.nan, 0.25, np.nan]] * 3)
+    results = xarray.Dataset(
+        {
+            **dict.fromkeys(("length", "gradient", "dissimilarity"), (dims, length)),
+            **dict.fromkeys(("saturated", "dead"), (dims, flat)),
+            "on_path": ("place", [True, True, False, True]),
+        },
+        coords={"place": ["input", "a", "b", "output"], "seed": [0, 1, 2]},
+        attrs={"verdict": "warn"},
+    )
+    lengths, distances, shares = figures.draw_audit(results).axes
+    drawn = [np.asarray(line.get_xydata()).tolist() for line in lengths.lines[:2]]
+    assert drawn == [[[0, 1.0], [1, 0.6], [3, 0.2]], [[2, 0.3]]]
+    assert np.asarray(shares.lines[0].get_xydata()).tolist() == [[2, 0.25]]
+    assert distances.get_ylim()[0] <= 0.1

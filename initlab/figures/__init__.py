@@ -1,6 +1,7 @@
 """Pictures from datasets; with `report`, the only place that knows how results look."""
 
 from initlab.figures.agreement import draw_agreement
+from initlab.figures.audit import draw_audit
 from initlab.figures.breaking import draw_breaking
 from initlab.figures.coordinates import draw_coordinates
 from initlab.figures.defaults import draw_defaults
@@ -17,6 +18,7 @@ from initlab.figures.zoo import draw_zoo
 
 __all__ = [
     "draw_agreement",
+    "draw_audit",
     "draw_breaking",
     "draw_coordinates",
     "draw_defaults",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from initlab.jaxprs import inner_program, is_literal
+from initlab.jaxprs import inner_program, is_literal, live_equations
 from initlab.symmetry.dimensions import equate, mark_read, pin
 from initlab.symmetry.rule import Axes, fresh, pinned, refuse
 from initlab.symmetry.rules import RULES, SLICES
@@ -31,7 +31,7 @@ def follow(program: Any, inputs: Sequence[Axes], untold: set[str]) -> list[Axes]
 
     known.update(zip(program.jaxpr.constvars, map(_constant_axes, program.consts), strict=True))
     known.update(zip(program.jaxpr.invars, inputs, strict=True))
-    live = _live(program.jaxpr)
+    live = live_equations(program.jaxpr)
     for equation, used in zip(program.jaxpr.eqns, live, strict=True):
         shapes = [getattr(variable.aval, "shape", ()) for variable in equation.outvars]
         if used:
@@ -41,24 +41,6 @@ def follow(program: Any, inputs: Sequence[Axes], untold: set[str]) -> list[Axes]
             results = map(fresh, shapes)
         known.update(zip(equation.outvars, results, strict=True))
     return [axes_of(variable) for variable in program.jaxpr.outvars]
-
-
-def _live(jaxpr: Any) -> list[bool]:
-    """Which equations bear on an output; one whose results have no entries does not.
-
-    One with an effect, as a write to a reference, may.
-    """
-    wanted = {id(variable) for variable in jaxpr.outvars}
-    live = []
-    for equation in reversed(jaxpr.eqns):
-        used = bool(equation.effects) or any(
-            id(variable) in wanted and 0 not in getattr(variable.aval, "shape", ())
-            for variable in equation.outvars
-        )
-        if used:
-            wanted.update(map(id, equation.invars))
-        live.append(used)
-    return live[::-1]
 
 
 def _step(

@@ -1,0 +1,1 @@
+"""Models as `python -m experiments.audit --model` takes them, one for each framework."""

@@ -1,0 +1,148 @@
+"""Copies among parameters: units whose exchange changes nothing, tensors that are one draw."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from initlab.symmetry import UnitGroup, unit_classes
+from initlab.types import Params
+
+__all__ = ["PREFIX", "count_distinct", "same_draws", "unit_marks"]
+
+PREFIX = 256
+"""How many entries of a tensor are compared with another's."""
+
+DISTINCT = 8
+"""A tensor with fewer different entries is not a draw: identities, Hadamard matrices, constants."""
+
+LEAST = 16
+"""With fewer entries than this two tensors may look alike by chance."""
+
+
+def count_distinct(params: Params, leaves: Mapping[str, np.ndarray], group: UnitGroup) -> int:
+    """How many units of a group differ.
+
+    Marks that differ prove that units do. Where no leaf names units twice marks that agree prove
+    the rest, but for one chance in 2^64 a pair; else, as with a recurrent weight, units whose marks
+    agree are compared bit by bit, which takes the square of their number.
+
+    Args:
+      params: the params that the group lies in.
+      leaves: the same by path, as `jax.tree_util.keystr` prints it.
+      group: the units.
+
+    Returns:
+      The number of classes.
+    """
+    distinct = len(np.unique(unit_marks(leaves, group)))
+    if distinct == group.size or len({unit.path for unit in group.axes}) == len(group.axes):
+        return distinct
+    return len(np.unique(np.asarray(unit_classes(params, group))))
+
+
+def unit_marks(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarray:
+    """A number for each unit that is the same for units whose exchange leaves the params alone.
+
+    A sum over a unit's entries of mixed bits, each with its place among them; entries that units
+    have with each other are summed without a place, since an exchange moves them too.
+
+    Args:
+      leaves: arrays by path.
+      group: the units.
+
+    Returns:
+      [size] uint64.
+    """
+    marks = np.zeros(group.size, np.uint64)
+    paths = list(dict.fromkeys(unit.path for unit in group.axes))
+    for number, path in enumerate(paths):
+        axes = [unit for unit in group.axes if unit.path == path]
+        leaf = leaves[path] + 0.0  # -0.0 is 0.0
+        bits = np.ascontiguousarray(leaf.astype(np.float64)).view(np.uint64)
+        if len({unit.axis for unit in axes}) > 1 or len(axes) > 1:
+            mixed = _mix(bits)
+        else:
+            mixed = _mix(bits ^ _places(leaf.shape, axes[0], group.size))
+        for unit in axes:
+            seed = np.full(group.size, number * 64 + unit.axis + 1, np.uint64)
+            marks += _mix(_summed(mixed, unit, group.size) ^ _mix(seed))
+    return marks
+
+
+def _places(shape: tuple[int, ...], unit: Any, size: int) -> np.ndarray:
+    """The place of each entry among its unit's entries, mixed."""
+    before, after = shape[: unit.axis], shape[unit.axis + 1 :]
+    axis = np.arange(shape[unit.axis])
+    inside = axis[unit.start : shape[unit.axis] - unit.rest]
+    block = np.zeros_like(axis)
+    block[unit.start : shape[unit.axis] - unit.rest] = (
+        np.arange(inside.size) // (size * unit.inner) * unit.inner
+        + np.arange(inside.size) % unit.inner
+    )
+    rows = np.arange(int(np.prod(before))).reshape(*before, 1, *(1 for _ in after))
+    columns = np.arange(int(np.prod(after))).reshape(*(1 for _ in before), 1, *after)
+    per_row = unit.outer * unit.inner
+    middle = block.reshape(*(1 for _ in before), -1, *(1 for _ in after))
+    place = (rows * per_row + middle) * max(1, int(np.prod(after))) + columns
+    return _mix(place.astype(np.uint64) + np.uint64(1))
+
+
+def _summed(mixed: np.ndarray, unit: Any, size: int) -> np.ndarray:
+    """Sums, modulo 2^64, over everything but the units of one axis."""
+    along = np.moveaxis(mixed, unit.axis, 0)
+    inside = along[unit.start : along.shape[0] - unit.rest]
+    blocks = inside.reshape(unit.outer, size, unit.inner, -1)
+    return blocks.sum(axis=(0, 2, 3), dtype=np.uint64)
+
+
+def _mix(bits: np.ndarray) -> np.ndarray:
+    """A bijection that spreads every bit over all (the finalizer of MurmurHash3)."""
+    bits = (bits ^ (bits >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    bits = (bits ^ (bits >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return bits ^ (bits >> np.uint64(33))
+
+
+def same_draws(
+    tensors: Sequence[tuple[str, np.ndarray]], same: float
+) -> list[tuple[list[str], float]]:
+    """Sets of tensors whose entries are one draw, but for a factor.
+
+    A key that is used again gives the same numbers in every shape, row by row, under every scale:
+    the first entries are compared.
+
+    Args:
+      tensors: (name, values).
+      same: the correlation from which two count as one.
+
+    Returns:
+      (names, largest correlation) of each set of two or more.
+    """
+    drawn = []
+    for name, values in tensors:
+        head = values.ravel()[:PREFIX].astype(np.float64)
+        if head.size >= LEAST and len(np.unique(head)) >= DISTINCT and np.isfinite(head).all():
+            drawn.append((name, head))
+    found: list[tuple[list[str], float]] = []
+    taken: set[int] = set()
+    for n, (name, head) in enumerate(drawn):
+        if n in taken:
+            continue
+        names, largest = [name], 0.0
+        for m in range(n + 1, len(drawn)):
+            other = drawn[m][1]
+            shared = min(head.size, other.size)
+            correlation = abs(_correlation(head[:shared], other[:shared]))
+            if m not in taken and correlation > same:
+                names.append(drawn[m][0])
+                taken.add(m)
+                largest = max(largest, correlation)
+        if len(names) > 1:
+            found.append((names, largest))
+    return found
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    one, other = one - one.mean(), other - other.mean()
+    size = np.sqrt(np.sum(one**2) * np.sum(other**2))
+    return float(np.sum(one * other) / size) if size > 0 else 0.0

@@ -1,0 +1,131 @@
+"""What the judges look at: one seed's measurements and the facts about the program."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from initlab.symmetry import Coverage
+from initlab.taps import Model, Row
+
+__all__ = ["Evidence", "Signal", "Weight", "signals_of", "weights_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Signal:
+    """One row of one seed; NaN where a number was not measured.
+
+    Attributes:
+      place: where.
+      kind: "input", "product", "sum", "activation" or "output".
+      on_path: whether every way from the data to the outputs passes it.
+      norms: how many normalizations lie before it.
+      upstream: bit set of the parameters whose gradient passes it.
+      units: how many units it has.
+      length: root mean square.
+      dissimilarity: 1 - mean cosine of two examples.
+      gradient: Euclidean norm of the gradient.
+      saturated: share of units x examples with a flat slope.
+      usual: that share on N(0, 1).
+      dead: share of units that are flat on every example.
+    """
+
+    place: str
+    kind: str
+    on_path: bool
+    norms: int
+    upstream: int
+    units: int
+    length: float
+    dissimilarity: float = math.nan
+    gradient: float = math.nan
+    saturated: float = math.nan
+    usual: float = math.nan
+    dead: float = math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Weight:
+    """One parameter, or one slice of a stacked one, of one seed.
+
+    Attributes:
+      path: its name.
+      bit: its bit in sets of parameters.
+      length: root mean square.
+      smallest: entry.
+      largest: entry.
+      gradient: root mean square of its gradient.
+    """
+
+    path: str
+    bit: int
+    length: float
+    smallest: float
+    largest: float
+    gradient: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What is known of one start.
+
+    Attributes:
+      model: the program's facts.
+      signals: in the order in which the data meet them.
+      weights: every parameter.
+      widths: `{group of units: (different ones, all, paths of its parameters)}`.
+      same: sets of tensors that are one draw, with their correlation.
+      loss: at the start; NaN without one.
+      loss_at_zero: where all outputs are 0.
+      classes: the size of the outputs' last axis.
+      coverage: what the symmetry instrument could not follow, or why it did not run.
+    """
+
+    model: Model
+    signals: Sequence[Signal]
+    weights: Sequence[Weight]
+    widths: Mapping[str, tuple[int, int, tuple[str, ...]]]
+    same: Sequence[tuple[list[str], float]]
+    loss: float
+    loss_at_zero: float
+    classes: int
+    coverage: Coverage | str
+
+    @property
+    def path(self) -> list[Signal]:
+        """Products and sums that every way from the data to the outputs passes."""
+        return [s for s in self.signals if s.on_path and s.kind in ("product", "sum")]
+
+    @property
+    def hidden(self) -> list[Signal]:
+        """The same without the readout: a last product, which may start at any size."""
+        path = self.path
+        return path[:-1] if path and path[-1].kind == "product" else path
+
+
+def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
+    """The rows of one seed."""
+    names = ("length", "dissimilarity", "gradient", "saturated", "usual")
+    signals = []
+    for row in rows:
+        values = {name: float(row.values[name][seed]) for name in names if name in row.values}
+        if "dead" in row.values:
+            values["dead"] = float(np.mean(row.values["dead"][seed]))
+        facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
+        signals.append(Signal(*facts, **values))
+    return signals
+
+
+def weights_of(model: Model, measured: Sequence[Mapping[str, Any]], seed: int) -> list[Weight]:
+    """The parameters of one seed, stacked ones slice by slice."""
+    weights = []
+    for bit, (path, values) in enumerate(zip(model.paths, measured, strict=True)):
+        slices = np.stack(
+            [values[name][seed] for name in ("length", "smallest", "largest", "gradient")], axis=-1
+        )
+        for number, each in enumerate(slices):
+            name = f"{path}[{number}]" if model.notes.stacked >> bit & 1 else path
+            weights.append(Weight(name, bit, *map(float, each)))
+    return weights

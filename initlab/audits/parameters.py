@@ -1,0 +1,164 @@
+"""What is wrong with the parameters themselves: copies, constants, those that do not learn."""
+
+import math
+from collections.abc import Iterator
+
+from initlab.audits.evidence import Evidence, Weight
+from initlab.audits.finding import Finding
+from initlab.audits.thresholds import Thresholds
+
+__all__ = [
+    "constant_tensor",
+    "duplicate_tensors",
+    "symmetric_units",
+    "unbalanced_updates",
+    "unused_parameter",
+]
+
+
+def symmetric_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Units whose exchange leaves the parameters alone."""
+    del thresholds
+    for name, (distinct, size, _) in evidence.widths.items():
+        if distinct < size:
+            yield Finding(
+                "symmetric_units",
+                "fail",
+                name,
+                distinct,
+                size,
+                f"only {distinct} of {size} units differ: copies get the same gradients and stay "
+                "copies for ever",
+                "draw every unit's weights at random and with a key of its own",
+            )
+
+
+def duplicate_tensors(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Tensors that are one draw, but for a factor."""
+    for names, correlation in evidence.same:
+        yield Finding(
+            "duplicate_tensors",
+            "warn",
+            ", ".join(names),
+            correlation,
+            thresholds.same,
+            "these tensors hold the same random numbers: one key drew them all",
+            "split the key: one for each tensor and each layer",
+        )
+
+
+def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Weights all of whose entries are one number; zeros may be meant."""
+    del thresholds
+    notes = evidence.model.notes
+    copied = {
+        path
+        for distinct, size, paths in evidence.widths.values()
+        if distinct < size
+        for path in paths
+    }
+    for weight in evidence.weights:
+        is_weight = (notes.contracted | notes.looked_up) >> weight.bit & 1
+        size = math.prod(evidence.model.shapes[weight.bit])
+        if not is_weight or weight.smallest != weight.largest or size == 1:
+            continue
+        severity = "info" if weight.length == 0 else "warn"
+        cause = "all of its entries are one number, so that its units start as one"
+        if evidence.model.paths[weight.bit] in copied:
+            severity, cause = "fail", f"{cause} and, having nothing to tell them apart, stay one"
+        elif weight.length == 0:
+            cause = "it starts at zero: what it feeds starts without it, and it learns first"
+        yield Finding(
+            "constant_tensor",
+            severity,
+            weight.path,
+            weight.largest,
+            0.0,
+            cause,
+            "nothing, if it ends a branch or is the readout; else draw it at random",
+        )
+
+
+def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Parameters whose gradient is exactly zero, and why."""
+    del thresholds
+    outputs = evidence.model.outputs
+    read = opened = 0
+    for known in outputs:
+        read, opened = read | known.params, opened | known.open
+    for weight in evidence.weights:
+        if weight.gradient != 0:
+            continue
+        if not read >> weight.bit & 1:
+            why = ("warn", "no output depends on it", "take it out, or use it")
+        elif not opened >> weight.bit & 1:
+            why = (
+                "warn",
+                "every way from it to the outputs ends at a stop_gradient or a step function",
+                "move the stop_gradient, if this parameter is to learn",
+            )
+        else:
+            why = _blocked(evidence, weight)
+        severity, cause, remedy = why
+        yield Finding("unused_parameter", severity, weight.path, 0.0, 0.0, cause, remedy)
+
+
+def _blocked(evidence: Evidence, weight: Weight) -> tuple[str, str, str]:
+    """Why nothing comes back to a parameter that the outputs depend on."""
+    notes = evidence.model.notes
+    zeros = [w for w in evidence.weights if w.length == 0 and w.bit != weight.bit]
+    behind = [w for w in zeros if notes.consumed.get(w.bit, 0) >> weight.bit & 1]
+    before = [w for w in zeros if notes.consumed.get(weight.bit, 0) >> w.bit & 1]
+    before = [w for w in before if notes.contracted >> w.bit & 1]
+    blocks = behind or before
+    if blocks:
+        named = ", ".join(w.path for w in blocks[:3])
+        shut = [w for w in blocks if w.gradient == 0]
+        if not shut:
+            cause = f"{named} is zero: this gets a gradient as soon as that has taken a step"
+            return "info", cause, "nothing: a start at zero that opens by itself"
+        cause = f"it is blocked by zeros in {named}, which get no gradient either: none ever moves"
+        return "fail", cause, "let only one of two factors in a row start at zero"
+    dead = [
+        s.place
+        for s in evidence.signals
+        if s.kind == "activation" and s.dead == 1 and s.upstream >> weight.bit & 1
+    ]
+    if dead:
+        cause = f"every unit of {dead[0]} is flat on every example, and nothing comes back"
+        return "fail", cause, "start the biases there at zero"
+    is_weight = notes.contracted >> weight.bit & 1
+    cause = (
+        "what comes back to it is exactly zero: it meets zeros, or its sum cancels or underflows"
+    )
+    return ("fail" if is_weight else "warn"), cause, "look at the signal and the gradient around it"
+
+
+def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Gradient over weight, root mean squares, differ too much between the layers' weights."""
+    notes = evidence.model.notes
+    learnt = [
+        (weight.gradient / weight.length, weight.path)
+        for weight in evidence.weights
+        if (notes.contracted & ~notes.looked_up) >> weight.bit & 1
+        and weight.length > 0
+        and weight.gradient > 0
+    ]
+    if len(learnt) < 2:
+        return
+    (least, slow), (most, fast) = min(learnt), max(learnt)
+    spread = most / least
+    for severity, line in (("fail", thresholds.unbalanced[1]), ("warn", thresholds.unbalanced[0])):
+        if spread > line:
+            yield Finding(
+                "unbalanced_updates",
+                severity,
+                slow,
+                spread,
+                line,
+                f"one step of gradient descent moves {fast} by {spread:.0e} times as much of its "
+                "size as this",
+                "bring the weights to one scale, or give them learning rates of their own (Adam "
+                "does)",
+            )
+            return

@@ -1,0 +1,7 @@
+"""Signals and gradients inside any model, measured in its traced program, at every layer."""
+
+from initlab.taps.model import Model, measure, read_model
+from initlab.taps.rows import Row, rows_of
+from initlab.taps.slopes import SATURATED_SLOPE
+
+__all__ = ["SATURATED_SLOPE", "Model", "Row", "measure", "read_model", "rows_of"]

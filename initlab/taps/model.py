@@ -1,0 +1,194 @@
+"""A model as it is read: its program, where to measure it, and the program that does."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab import checks
+from initlab.taps.known import Known
+from initlab.taps.scope import Notes, Scope, slots_of
+from initlab.taps.statistics import length, signal_statistics
+from initlab.taps.walk import walk
+from initlab.types import Params
+
+__all__ = ["Model", "measure", "read_model"]
+
+Apply = Callable[[Params, Any], Any]
+Loss = Callable[[Any], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A traced `apply(params, batch)`, and where it is measured.
+
+    Attributes:
+      program: its jaxpr, closed.
+      paths: the parameters' names, as "layer_1/weight".
+      shapes: theirs.
+      plan: the sites.
+      notes: what the program says besides.
+      outputs: what is known of each output.
+      out_tree: the outputs' tree.
+    """
+
+    program: Any
+    paths: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    plan: Scope
+    notes: Notes
+    outputs: tuple[Known, ...]
+    out_tree: Any
+
+
+def read_model(apply: Apply, params: Params, batch: Any) -> Model:
+    """Traces a model and finds where it can be measured; nothing is computed.
+
+    Sites are products of a parameter and data (with the bias that follows), activations, and sums
+    of two values. `jit`, `remat` and `vmap` are seen through; loops and branches are measured
+    inside; what cannot be is named in the notes.
+
+    Args:
+      apply: a pure function `(params, batch) -> outputs`.
+      params: a pytree of floating arrays, or of `jax.ShapeDtypeStruct`.
+      batch: a pytree of inputs, examples first, or of `jax.ShapeDtypeStruct`.
+
+    Returns:
+      The model.
+
+    Raises:
+      TypeError: if apply is not a function, or a leaf of params is not a floating array.
+      ValueError: if params or batch is empty, or batch has no axis of examples.
+    """
+    checks.check_callable("apply", apply)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    if not leaves:
+        raise ValueError("params must hold at least one array, got none")
+    paths = tuple(checks.path_name(path) for path, _ in leaves)
+    for path, (_, leaf) in zip(paths, leaves, strict=True):
+        if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
+            raise TypeError(f"params[{path!r}] must be an array, got {type(leaf).__name__}")
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(f"params[{path!r}] must be floating, got {leaf.dtype}")
+    inputs = jax.tree.leaves(batch)
+    if not inputs or not np.shape(inputs[0]):
+        raise ValueError(f"batch must hold arrays whose first axis is examples, got {batch!r:.60}")
+    program, out = jax.make_jaxpr(apply, return_shape=True)(params, batch)
+    notes = Notes(np.shape(inputs[0])[0])
+    plan = Scope(notes)
+    outputs: list[Known] = []
+
+    def plan_sites(*values: Any) -> list[Any]:
+        pairs = walk(
+            program, list(zip(values, _known_inputs(program, len(leaves)), strict=True)), plan
+        )
+        for value, known in pairs:
+            plan.end(value, known, "")
+        outputs.extend(known for _, known in pairs)
+        return [value for value, _ in pairs]
+
+    jax.eval_shape(plan_sites, *program.in_avals)
+    shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
+    # What is known holds traced slopes, which must not outlive their trace.
+    known = tuple(dataclasses.replace(each, chain=None, uniform=None) for each in outputs)
+    return Model(program, paths, shapes, plan, notes, known, jax.tree.structure(out))
+
+
+def _known_inputs(program: Any, params: int) -> list[Known]:
+    knowns = []
+    for number, aval in enumerate(program.in_avals):
+        rank = len(aval.shape)
+        if number < params:
+            bit = 1 << number
+            knowns.append(Known(bit, bit, features=(True,) * rank, names=bit))
+        else:
+            knowns.append(Known(data=True, features=(False,) * rank))
+    return knowns
+
+
+def measure(
+    model: Model, params: Params, batch: Any, key: jax.Array, loss: Loss | None = None
+) -> dict[str, Any]:
+    """One forward and one backward pass, and what is seen on the way; jit-able and vmap-able.
+
+    Args:
+      model: as `read_model` reads it.
+      params: its parameters.
+      batch: inputs.
+      key: draws what is sent back where there is no loss.
+      loss: `outputs -> scalar`; a random cotangent of unit variance in its place when absent.
+
+    Returns:
+      sites and slots (the statistics of signals and of gradients, nested as the plan is), params
+      (a dict of statistics for each), inputs and outputs (of each array), loss and loss_at_zero
+      (scalars, NaN without a loss).
+    """
+    leaves = jax.tree.leaves(params)
+    inputs = jax.tree.leaves(batch)
+    knowns = _known_inputs(model.program, len(leaves))
+
+    def run(leaves: list[Any], slots: Any) -> tuple[jax.Array, Any]:
+        scope = Scope(model.notes, plan=model.plan, slots=slots)
+        pairs = walk(model.program, list(zip([*leaves, *inputs], knowns, strict=True)), scope)
+        for value, known in pairs:
+            scope.end(value, known, "")
+        outputs = [jnp.asarray(value) for value, _ in pairs]
+        tree = jax.tree.unflatten(model.out_tree, outputs)
+        if loss is not None:
+            return loss(tree), (scope.results, outputs)
+        real = [each for each in outputs if jnp.issubdtype(each.dtype, jnp.floating)]
+        sent = [
+            jax.random.normal(jax.random.fold_in(key, n), each.shape, each.dtype)
+            for n, each in enumerate(real)
+        ]
+        pairs = zip(real, sent, strict=True)
+        total = [jnp.sum((one * other).astype(jnp.float32)) for one, other in pairs]
+        return sum(total[1:], start=total[0]), (scope.results, outputs)
+
+    given = (leaves, slots_of(model.plan))
+    (value, (sites, outputs)), (gradients, slots) = jax.value_and_grad(run, (0, 1), has_aux=True)(
+        *given
+    )
+    nan = jnp.full((), jnp.nan)
+    at_zero = nan
+    if loss is not None:
+        # Behind a barrier: a compiler that sees zeros computes the loss itself, and slowly.
+        zeros = jax.lax.optimization_barrier([jnp.zeros_like(y) for y in outputs])
+        at_zero = loss(jax.tree.unflatten(model.out_tree, zeros))
+    return {
+        "sites": sites,
+        "slots": slots,
+        "params": [
+            _parameter_statistics(leaf, gradient, bool(model.notes.stacked >> n & 1))
+            for n, (leaf, gradient) in enumerate(zip(leaves, gradients, strict=True))
+        ],
+        "inputs": [
+            signal_statistics(x, 0) for x in inputs if jnp.issubdtype(x.dtype, jnp.floating)
+        ],
+        "outputs": [
+            signal_statistics(y, 0 if y.ndim else None)
+            for y in outputs
+            if jnp.issubdtype(y.dtype, jnp.floating)
+        ],
+        "loss": nan if loss is None else value.astype(jnp.float32),
+        "loss_at_zero": at_zero.astype(jnp.float32),
+    }
+
+
+def _parameter_statistics(leaf: Any, gradient: Any, stacked: bool) -> dict[str, jax.Array]:
+    """Of each slice of a stacked parameter, or of the whole: [slices] or [1]."""
+
+    def each(leaf: Any, gradient: Any) -> dict[str, jax.Array]:
+        return {
+            "length": length(leaf),
+            "smallest": jnp.min(leaf).astype(jnp.float32),
+            "largest": jnp.max(leaf).astype(jnp.float32),
+            "gradient": length(gradient),
+        }
+
+    if stacked:
+        return jax.vmap(each)(leaf, gradient)
+    return jax.tree.map(lambda x: x[None], each(leaf, gradient))

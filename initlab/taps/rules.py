@@ -1,0 +1,176 @@
+"""What an operation does to what is known of its operands: units, norms, weights, gradients."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from initlab.networks.uses import PASSING, moved
+from initlab.taps.known import Known, join, same_size
+from initlab.taps.slopes import ELEMENTWISE
+
+__all__ = ["CONTRACTIONS", "FLAT", "known_result"]
+
+Rule = Callable[[Any, Sequence[Known]], Known]
+
+FLAT_NAMES = "argmax argmin ceil eq floor ge gt le lt ne round sign stop_gradient top_k"
+FLAT = frozenset(FLAT_NAMES.split())
+"""Operations that send no gradient back."""
+
+LAB = {
+    "sum_over_inputs": ((0, 1), (1, 1)),
+    "sum_over_outputs": ((0, 0), (1, 1)),
+    "sum_over_examples": ((0, 0), (1, 0)),
+}
+"""Axes of the two results of the lab's own products: (operand, axis) each."""
+
+CONTRACTIONS = frozenset({"dot_general", "conv_general_dilated", *LAB})
+REDUCTIONS = "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum argmax argmin"
+
+
+def known_result(equation: Any, operands: Sequence[Known], place: int) -> Known:
+    """What is known of the `place`-th result of an equation.
+
+    Args:
+      equation: of a jaxpr; not a call, a loop or a branch.
+      operands: what is known of its operands.
+      place: which result.
+
+    Returns:
+      What is known; without a site or a chain, which the reader adds.
+    """
+    out = equation.outvars[place].aval
+    shape = getattr(out, "shape", ())
+    result = join(operands, shape)
+    name = equation.primitive.name
+    if name in PASSING or name in ("copy", "cumsum", "cumlogsumexp", "cumprod"):
+        result = _passed(equation, operands[0], result)
+    elif name in RULES:
+        result = dataclasses.replace(result, features=RULES[name](equation, operands))
+    elif name in ELEMENTWISE:
+        result = _elementwise(equation, operands, result)
+    else:
+        for variable, known in zip(equation.invars, operands, strict=True):
+            if known.data or known.is_weight:
+                kept = same_size(known.features, variable.aval.shape, shape)
+                result = dataclasses.replace(result, features=_either(result.features, kept))
+    if name in FLAT or not _is_real(out):
+        result = dataclasses.replace(result, open=0)
+    return result
+
+
+def _passed(equation: Any, first: Known, result: Known) -> Known:
+    """A moved value is what it was."""
+    name = equation.primitive.name
+    features = moved(equation, first.features) if name in PASSING else first.features
+    uniform = None if name in ELEMENTWISE else first.uniform
+    return dataclasses.replace(
+        result,
+        features=tuple(features),
+        is_root=first.is_root,
+        names=first.names,
+        norms=first.norms,
+        uniform=uniform,
+    )
+
+
+def _elementwise(equation: Any, operands: Sequence[Known], result: Known) -> Known:
+    name = equation.primitive.name
+    data = [known for known in operands if known.data]
+    features = result.features
+    # Units are those of the data; a weight says where units are if the data do not: a position's
+    # axis is none.
+    has_units = any(any(known.features) for known in data)
+    for variable, known in zip(equation.invars, operands, strict=True):
+        sizes = variable.aval.shape
+        if len(sizes) != len(features):
+            continue
+        if known.data or (known.is_weight and not has_units):
+            flags = [flag and size > 1 for flag, size in zip(known.features, sizes, strict=True)]
+            features = _either(features, flags)
+    norms, is_root = result.norms, False
+    if name in ("rsqrt", "sqrt") or (name == "pow" and operands[0].data):
+        is_root = bool(data)
+    elif name in ("mul", "div") and len(data) == 2:
+        # Divided by a root of the data, or multiplied by one over it.
+        norms += any(known.is_root for known in data) and not all(known.is_root for known in data)
+    elif len(data) == 1 and name in ("max", "add", "mul", "convert_element_type", "integer_pow"):
+        is_root = data[0].is_root
+    names = result.names
+    if name == "mul" and any(known.is_weight for known in operands) and data:
+        (weight,) = (known for known in operands if known.is_weight)
+        names = weight.names
+    return dataclasses.replace(
+        result, features=tuple(features), norms=norms, is_root=is_root, names=names
+    )
+
+
+def _dot(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+    contract, batch = equation.params["dimension_numbers"]
+    flags = [
+        operands[0].features[axis] or operands[1].features[other]
+        for axis, other in zip(*batch, strict=True)
+    ]
+    for side, known in enumerate(operands):
+        fixed = (*contract[side], *batch[side])
+        flags += [flag for axis, flag in enumerate(known.features) if axis not in fixed]
+    return tuple(flags)
+
+
+def _convolve(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+    channels = equation.params["dimension_numbers"].out_spec[1]
+    rank = len(equation.outvars[0].aval.shape)
+    return tuple(axis == channels for axis in range(rank))
+
+
+def _lab(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+    places = LAB[equation.primitive.name]
+    return tuple(operands[operand].features[axis] for operand, axis in places)
+
+
+def _gather(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+    """Of a table the features of a slice; of data those of the axes taken whole."""
+    numbers, table = equation.params["dimension_numbers"], operands[0]
+    gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
+    kept = [flag for axis, flag in enumerate(table.features) if axis not in gone]
+    rank = len(equation.outvars[0].aval.shape)
+    flags = dict(zip(numbers.offset_dims, kept, strict=True))
+    return tuple(flags.get(axis, False) for axis in range(rank))
+
+
+def _reduce(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+    axes = equation.params["axes"]
+    return tuple(flag for axis, flag in enumerate(operands[0].features) if axis not in axes)
+
+
+def _stack(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+    flags = [any(column) for column in zip(*(known.features for known in operands), strict=True)]
+    flags.insert(equation.params["axis"], False)
+    return tuple(flags)
+
+
+def _beside(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+    return tuple(
+        any(column) for column in zip(*(known.features for known in operands), strict=True)
+    )
+
+
+RULES: dict[str, Callable[[Any, Sequence[Known]], tuple[bool, ...]]] = {
+    "dot_general": _dot,
+    "conv_general_dilated": _convolve,
+    **dict.fromkeys(LAB, _lab),
+    "gather": _gather,
+    "concatenate": _beside,
+    "stack": _stack,
+    **dict.fromkeys(REDUCTIONS.split(), _reduce),
+}
+"""Which axes of a result hold units, by the primitive's name."""
+
+
+def _either(one: Sequence[bool], other: Sequence[bool]) -> tuple[bool, ...]:
+    return tuple(a or b for a, b in zip(one, other, strict=True))
+
+
+def _is_real(aval: Any) -> bool:
+    return jnp.issubdtype(getattr(aval, "dtype", None) or bool, jnp.inexact)

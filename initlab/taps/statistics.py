@@ -1,0 +1,99 @@
+"""A tap: an identity that sends back a gradient's length; and what is measured of a signal."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["EXAMPLES", "length", "share", "signal_statistics", "tap"]
+
+EXAMPLES = 16
+"""Correlations are those of the first examples of a batch: 120 pairs tell a mean well enough."""
+
+
+def _scaled(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`(largest, x / largest)`, so that no square under- or overflows; no gradient comes back.
+
+    In at least float32: a half's squares overflow. The largest is NaN or infinite where x is.
+    """
+    x = jax.lax.stop_gradient(x)
+    x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+    largest = jnp.max(jnp.abs(x), initial=0.0)
+    return largest, x / jnp.where(largest > 0, largest, 1)
+
+
+def length(x: jax.Array) -> jax.Array:
+    """`sqrt(mean x^2)`, NaN where an entry is not finite.
+
+    >>> round(float(length(jnp.asarray([3e-30, 4e-30])) * 1e30), 3)
+    3.536
+    """
+    largest, scaled = _scaled(x)
+    return largest * jnp.sqrt(jnp.mean(jnp.square(scaled)))
+
+
+def share(flags: jax.Array) -> jax.Array:
+    """The share of entries that are true, as float32."""
+    return jnp.mean(flags.astype(jnp.float32))
+
+
+def signal_statistics(x: jax.Array, axis: int | None) -> dict[str, jax.Array]:
+    """What is measured of a signal.
+
+    `dissimilarity` is 1 - c, c the mean cosine of two examples: 0 where all point in one direction.
+    With unit vectors u_i around their mean m it is `sum_i |u_i - m|^2 / (n - 1)`, which keeps its
+    digits where c nears 1.
+
+    Args:
+      x: the signal.
+      axis: that of the examples, of which the first EXAMPLES are compared, or None.
+
+    Returns:
+      length and dissimilarity, in [0, 1 + 1/(n - 1)]; NaN with fewer than two examples, or where
+      one is all zeros.
+
+    >>> float(signal_statistics(jnp.asarray([[1.0, 0.0], [0.0, 2.0]]), 0)["dissimilarity"])
+    1.0
+    """
+    largest, scaled = _scaled(x)
+    size = largest * jnp.sqrt(jnp.mean(jnp.square(scaled)))
+    if axis is None or x.shape[axis] < 2:
+        return {"length": size, "dissimilarity": jnp.full_like(size, jnp.nan)}
+    rows = jnp.moveaxis(scaled, axis, 0)[:EXAMPLES].reshape(min(x.shape[axis], EXAMPLES), -1)
+    # A row of zeros has no direction: 0 / 0.
+    rows = rows / jnp.sqrt(jnp.sum(jnp.square(rows), axis=1, keepdims=True))
+    spread = jnp.sum(jnp.square(rows - jnp.mean(rows, axis=0, keepdims=True)))
+    return {"length": size, "dissimilarity": spread / (rows.shape[0] - 1)}
+
+
+@jax.custom_vjp
+def tap(x: jax.Array, slot: jax.Array) -> jax.Array:
+    """The identity in x; the "gradient" of its slot is the Euclidean norm of x's gradient.
+
+    So a whole model's gradients are measured in one backward pass, and none of them is kept.
+
+    Args:
+      x: any array.
+      slot: a float32 scalar, not looked at.
+
+    Returns:
+      x.
+
+    >>> float(jax.grad(lambda slot: 3 * jnp.sum(tap(jnp.ones(4), slot)))(0.0))
+    6.0
+    """
+    del slot
+    return x
+
+
+def _forward(x: jax.Array, slot: jax.Array) -> tuple[jax.Array, None]:
+    del slot
+    return x, None
+
+
+def _backward(_: None, cotangent: Any) -> tuple[Any, jax.Array]:
+    largest, scaled = _scaled(cotangent)
+    return cotangent, (largest * jnp.sqrt(jnp.sum(jnp.square(scaled)))).astype(jnp.float32)
+
+
+tap.defvjp(_forward, _backward)

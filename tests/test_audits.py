@@ -1,0 +1,206 @@
+"""The audit: planted faults are found where they are, and sound starts pass."""
+
+import dataclasses
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from audit_faults import FAULTS
+from audit_models import ROWS, WIDTH, cross_entropy, layers, lecun, tanh_net
+from audit_sound import SOUND
+
+import initlab
+from initlab.audits import Finding, Thresholds, auditing, copies
+from initlab.audits.judges import JUDGES
+from initlab.symmetry import UnitAxis, UnitGroup
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found_with_its_code_at_its_place(name):
+    fault = FAULTS[name]
+    # Other frameworks are written for JAX's own promotion.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        apply, params, batch = fault.make()
+        report = initlab.audit(apply, params, batch, loss=fault.loss)
+    found = [(each.severity, each.place) for each in report.findings if each.code == fault.code]
+    assert any(each == fault.severity and fault.place in place for each, place in found), str(
+        report
+    )
+
+
+def test_every_code_is_planted():
+    assert {fault.code for fault in FAULTS.values()} == set(JUDGES)
+
+
+def test_a_row_says_what_the_model_calls_its_place():
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        apply, params, batch = FAULTS["dead biases in flax"].make()
+        rows = initlab.audit(apply, params, batch).rows
+    assert next(row.scope for row in rows if row.place == "Dense_1/kernel").endswith("Dense_1")
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_start_passes(name):
+    make, loss, explained = SOUND[name]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        apply, params, batch = make()
+        report = initlab.audit(apply, params, batch, loss=loss)
+    said = {finding.code for finding in report.findings if finding.severity != "info"}
+    assert said <= set(explained), str(report)
+    assert report.verdict == ("warn" if explained else "pass")
+
+
+def test_an_audit_over_seeds_has_intervals_and_speaks_of_most_seeds():
+    def init(key):
+        keys = jax.random.split(key, 4)
+        sizes = itertools.pairwise((8, WIDTH, WIDTH, WIDTH, 10))
+        return [
+            {"w": 100 * jax.random.normal(each, shape), "b": jnp.zeros(shape[1])}
+            for each, shape in zip(keys, sizes, strict=True)
+        ]
+
+    report = initlab.audit(tanh_net, None, ROWS, init=init, keys=jax.random.split(KEY, 5))
+    assert report.seeds == 5
+    (finding,) = [f for f in report.findings if f.code == "saturated" and f.place == "1/w"]
+    assert finding.interval is not None
+    low, high = finding.interval
+    assert 0.9 < low <= finding.value <= high <= 1
+    assert finding.seeds == 1
+    rows = report.to_dataset()
+    assert rows["length"].dims == ("seed", "place")
+    assert rows["length"].sel(place="1/w: product").values.std() > 0
+    assert "5 seeds" in str(report)
+
+
+def test_a_fault_of_few_seeds_is_a_step_less_severe():
+    fail = Finding("saturated", "fail", "w", 0.95, 0.9, "cause", "remedy")
+    other = fail._replace(severity="warn", value=0.6, threshold=0.5)
+    (merged,) = auditing.of_most([[fail], [other], [], [other], []])
+    assert (merged.severity, merged.value, merged.seeds) == ("warn", 0.6, 0.6)
+    assert merged.interval == (0.6, 0.95)
+    (merged,) = auditing.of_most([[fail], [], [], [], []])
+    assert (merged.severity, merged.seeds) == ("warn", 0.2)
+    (merged,) = auditing.of_most([[other], [], []])
+    assert merged.severity == "info"
+
+
+@pytest.fixture(scope="module")
+def failed():
+    return initlab.audit(tanh_net, layers(lambda i: 100.0), ROWS, loss=cross_entropy)
+
+
+def test_a_report_is_a_table_a_dataset_json_and_a_picture(failed):
+    text = str(failed)
+    assert text.startswith("verdict: fail (")
+    assert max(map(len, text.splitlines())) <= 100
+    said = json.loads(failed.to_json())
+    assert said["verdict"] == "fail"
+    assert [each["code"] for each in said["findings"]] == [f.code for f in failed.findings]
+    assert said["findings"][0]["severity"] == "fail"
+    rows = failed.to_dataset()
+    place = rows["place"].values.tolist()
+    assert place[:3] == ["input: input", "0/w: product", "0/w: activation"]
+    assert len(said["rows"]) == len(place)
+    wide = Finding("saturated", "warn", "a/" * 90, 0.5, 0.25, "cause", "remedy")
+    values = {name: np.asarray([1.23e-10]) for name in ("length", "dissimilarity", "gradient")}
+    long = dataclasses.replace(failed.rows[1], place="block/" * 20, values=values)
+    padded = dataclasses.replace(failed, findings=(wide,), rows=(*failed.rows, long))
+    assert max(map(len, str(padded).splitlines())) <= 100
+    assert rows["code"].values.tolist() == [f.code for f in failed.findings]
+    (length,) = rows["length"].sel(place="0/w: product").values
+    line = failed.figure().axes[0].lines[0]
+    assert length in line.get_ydata()
+    # Alike findings at several places are told once.
+    assert text.count("saturated at") == 1
+    assert "and 2 more like it" in text
+
+
+def test_the_assertion_names_the_first_failure(failed):
+    with pytest.raises(AssertionError, match=f"{failed.findings[0].code} at .* Remedy: "):
+        initlab.assert_sound_initialization(
+            tanh_net, layers(lambda i: 100.0), ROWS, loss=cross_entropy
+        )
+    initlab.assert_sound_initialization(tanh_net, layers(lecun), ROWS, loss=cross_entropy)
+    same = layers(lecun)
+    same[2]["w"] = same[1]["w"]
+    initlab.assert_sound_initialization(tanh_net, same, ROWS, loss=cross_entropy)
+    with pytest.raises(AssertionError, match="duplicate_tensors at 1/w, 2/w"):
+        initlab.assert_sound_initialization(tanh_net, same, ROWS, loss=cross_entropy, strict=True)
+
+
+def test_every_threshold_can_be_set():
+    params = layers(lambda i: 1.3 * lecun(i))
+    assert initlab.audit(tanh_net, params, ROWS, loss=cross_entropy).verdict == "pass"
+    strict = Thresholds(depth=0.1, trend=0.05, confident=(0.0, 0.1))
+    report = initlab.audit(tanh_net, params, ROWS, loss=cross_entropy, thresholds=strict)
+    assert {"confident_start", "vanishing_signal"} <= {f.code for f in report.findings}
+    with pytest.raises(TypeError, match=r"saturated must be \(warning, failure\), got 0.5"):
+        Thresholds(saturated=0.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="in order"):
+        Thresholds(confident=(2.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"keys": jax.random.split(jax.random.key(0), 2)}, ValueError, "keys want an init"),
+        ({"init": 3}, TypeError, "init must be a function"),
+        ({"loss": 3}, TypeError, "loss must be a function"),
+        ({"loss": lambda y: y}, ValueError, "loss must give one real number"),
+        ({"init": lambda key: {}, "keys": jax.random.key(0)}, ValueError, "at least one key"),
+    ],
+)
+def test_bad_arguments_are_refused(more, error, message):
+    with pytest.raises(error, match=message):
+        initlab.audit(tanh_net, layers(lecun), ROWS, **more)
+
+
+def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something():
+    rng = np.random.default_rng(0)
+    recurrent = rng.integers(0, 2, (6, 6)).astype(np.float32)
+    recurrent[3] = recurrent[1]
+    recurrent[:, 3] = recurrent[:, 1]
+    recurrent[3, 3], recurrent[1, 3] = recurrent[1, 1], recurrent[3, 1]
+    leaves = {
+        "['h']": recurrent,
+        "['i']": np.repeat(rng.normal(size=(4, 1)), 6, 1).astype(np.float32),
+        "['g']": rng.normal(size=(2 * 6 * 3 + 5,)).astype(np.float32),
+    }
+    leaves["['g']"][2:-3].reshape(2, 6, 3)[:, 3] = leaves["['g']"][2:-3].reshape(2, 6, 3)[:, 1]
+    axes = [UnitAxis("['h']", 0), UnitAxis("['h']", 1), UnitAxis("['i']", 1)]
+    group = UnitGroup("h", 6, (*axes, UnitAxis("['g']", 0, 2, 3, 2, 3)))
+    marks = copies.unit_marks(leaves, group)
+    assert marks[1] == marks[3]
+    assert len(np.unique(marks)) == 5
+    params = {name[2:-2]: leaf for name, leaf in leaves.items()}
+    assert copies.count_distinct(params, leaves, group) == 5
+    i = UnitAxis("['i']", 1)
+    kinds = np.unique(leaves["['i']"], axis=1).shape[1]
+    assert copies.count_distinct(params, leaves, UnitGroup("i", 6, (i,))) == kinds == 1
+    # Alike marks are looked at again: a sum of rows and columns does not prove a symmetry.
+    cycle = {"['h']": np.roll(np.eye(4, dtype=np.float32), 1, axis=1)}
+    group = UnitGroup("h", 4, (UnitAxis("['h']", 0), UnitAxis("['h']", 1)))
+    assert len(np.unique(copies.unit_marks(cycle, group))) == 1
+    assert copies.count_distinct({"h": cycle["['h']"]}, cycle, group) == 4
+
+
+def test_half_precision_and_nested_inputs_and_outputs_are_read():
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), layers(lecun))
+
+    def apply(params, batch):
+        return {"y": tanh_net(params, batch["x"]), "number": batch["number"]}
+
+    batch = {"number": np.arange(len(ROWS)), "x": jnp.asarray(ROWS, jnp.bfloat16)}
+    report = initlab.audit(apply, params, batch)
+    assert report.verdict == "pass"
+    wide = initlab.audit(tanh_net, layers(lecun), ROWS).rows
+    rounded = {row.place: row for row in report.rows if row.kind == "product"}
+    for row in wide:
+        if row.kind == "product":
+            length = rounded[row.place].values["length"]
+            np.testing.assert_allclose(length, row.values["length"], rtol=0.02)
