@@ -3,6 +3,7 @@
 from initlab.figures.agreement import draw_agreement
 from initlab.figures.audit import draw_audit
 from initlab.figures.breaking import draw_breaking
+from initlab.figures.calibration import draw_calibration
 from initlab.figures.escape import draw_escape
 from initlab.figures.induction import draw_induction
 from initlab.figures.saturation import draw_saturation
@@ -14,6 +15,7 @@ __all__ = [
     "draw_agreement",
     "draw_audit",
     "draw_breaking",
+    "draw_calibration",
     "draw_escape",
     "draw_induction",
     "draw_saturation",
