@@ -103,8 +103,11 @@ def measure() -> xarray.Dataset:
         verdicts[place] = report.verdict
         found = [each.code for each in report.findings if each.severity == "fail"]
         failures[place] = ", ".join(dict.fromkeys(found))
-        logging.info("%s, %s: %s", *(axis.value[n] for axis, n in zip(
-            (MODEL_NAMES, REFINER_NAMES), place, strict=True)), report.verdict)
+        logging.info(
+            "%s, %s: %s",
+            *(axis.value[n] for axis, n in zip((MODEL_NAMES, REFINER_NAMES), place, strict=True)),
+            report.verdict,
+        )
     return xarray.Dataset(
         {
             "loss": (("model", "refiner", "learning_rate", "seed"), final),
@@ -136,7 +139,5 @@ def draw(results: xarray.Dataset):
 
 if __name__ == "__main__":
     harness.launch(
-        harness.Experiment(
-            "calibration", measure, calibration_tables.summarize, show, draw, SMOKE
-        )
+        harness.Experiment("calibration", measure, calibration_tables.summarize, show, draw, SMOKE)
     )

@@ -36,7 +36,7 @@ def _draw(key: jax.Array, inputs: int, width: int, outputs: int, layers: int, st
 
 def _plain(activation: Activation, layers: int, std: Callable[[int], float]) -> FailingModel:
     def init(key: jax.Array, inputs: int, width: int, outputs: int) -> Params:
-        return _draw(key, inputs, width, outputs, layers std)
+        return _draw(key, inputs, width, outputs, layers, std)
 
     def apply(params: Params, x: jax.Array) -> jax.Array:
         def layer(h: jax.Array, given: Any) -> tuple[jax.Array, None]:

@@ -3,6 +3,7 @@
 from initlab import (
     activations,
     audits,
+    calibration,
     initializers,
     networks,
     objectives,
@@ -22,6 +23,7 @@ __all__ = [
     "assert_sound_initialization",
     "audit",
     "audits",
+    "calibration",
     "initialize",
     "initializers",
     "make_loss",

@@ -79,11 +79,8 @@ def metainit(
         total = jnp.stack(jax.tree.leaves(jax.tree.map(change, gradient, bent))).sum()
         return total / sum(leaf.size for leaf in jax.tree.leaves(params)), jnp.asarray(True)
 
-    def update(slopes: jax.Array, memory: jax.Array, _: jax.Array) -> tuple[jax.Array, jax.Array]:
-        memory = momentum * memory - learning_rate * jnp.sign(slopes)
-        return memory, memory
-
-    return scale(params, entries, jnp.exp(_descend(quotient, len(entries), steps, update)))
+    found = _descend(quotient, len(entries), steps, learning_rate, momentum)
+    return scale(params, entries, jnp.exp(found))
 
 
 def gradinit(
@@ -97,12 +94,14 @@ def gradinit(
     bound: float = 1.0,
     steps: int = 100,
     learning_rate: float = 0.03,
+    momentum: float = 0.9,
 ) -> Params:
     """Scales s that minimize `L(s w - step_size g)`, the loss after one step, with `|g| <= bound`.
 
-    Where the gradient's norm is above the bound it is the norm that is descended on. Adam on the
-    logarithm of each parameter's scale; of all steps within the bound the scales with the least
-    loss are kept, or else those with the least norm.
+    Where the gradient's norm is above the bound it is the norm that is descended on. Signed
+    gradient descent with momentum on the logarithm of each parameter's scale, in place of the
+    paper's Adam on the scale; of all steps within the bound the scales with the least loss are
+    kept, or else those with the least norm.
 
     Args:
       key: a JAX key, as every refiner takes; nothing is drawn.
@@ -113,7 +112,8 @@ def gradinit(
       step_size: of the one step: the learning rate that training will begin with.
       bound: of the gradient's norm.
       steps: of the descent on the scales.
-      learning_rate: of the logarithms.
+      learning_rate: of the logarithms: by how much a scale changes in one step.
+      momentum: of the descent.
 
     Returns:
       The params.
@@ -139,12 +139,7 @@ def gradinit(
         after = objective(jax.tree.map(lambda w, g: w - step_size * g, at, gradient))
         return jnp.where(norm > bound, norm, after), norm <= bound
 
-    optimizer = optax.adam(learning_rate)
-
-    def update(slopes: jax.Array, memory: Any, scales: jax.Array) -> tuple[Any, Any]:
-        return optimizer.update(slopes, memory, scales)
-
-    found = _descend(goal, len(entries), steps, update, optimizer.init)
+    found = _descend(goal, len(entries), steps, learning_rate, momentum)
     return scale(params, entries, jnp.exp(found))
 
 
@@ -152,8 +147,8 @@ def _descend(
     goal: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
     count: int,
     steps: int,
-    update: Callable[[jax.Array, Any, jax.Array], tuple[Any, Any]],
-    start: Callable[[jax.Array], Any] = jnp.zeros_like,
+    learning_rate: float,
+    momentum: float,
 ) -> jax.Array:
     """Logarithms of scales [count]: the best that a descent comes by, its start included.
 
@@ -162,7 +157,7 @@ def _descend(
     """
 
     def step(state: tuple, _: None) -> tuple[tuple, None]:
-        at, memory, (best, least, had) = state
+        at, velocity, (best, least, had) = state
         (value, allowed), slopes = jax.value_and_grad(goal, has_aux=True)(at)
         better = (allowed & ~had) | ((allowed == had) & (value < least))
         kept = jax.tree.map(
@@ -170,13 +165,13 @@ def _descend(
             (at, value, allowed),
             (best, least, had),
         )
-        moved, memory = update(jnp.nan_to_num(slopes), memory, at)
-        at = jnp.maximum(at + moved, jnp.log(jnp.asarray(LEAST, at.dtype)))
-        return (at, memory, kept), None
+        velocity = momentum * velocity - learning_rate * jnp.sign(jnp.nan_to_num(slopes))
+        at = jnp.maximum(at + velocity, jnp.log(jnp.asarray(LEAST, at.dtype)))
+        return (at, velocity, kept), None
 
     zeros = jnp.zeros(count, jnp.float32)
     nothing = zeros, jnp.asarray(jnp.inf, jnp.float32), jnp.asarray(False)
-    state, _ = jax.lax.scan(step, (zeros, start(zeros), nothing), length=steps)
+    state, _ = jax.lax.scan(step, (zeros, zeros, nothing), length=steps)
     return state[2][0]
 
 
