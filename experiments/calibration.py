@@ -92,22 +92,12 @@ def measure() -> xarray.Dataset:
         starts = jax.jit(jax.vmap(start))(keys)
         over_rates = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
         final[place] = jax.jit(over_rates)(starts, rates)
-        report = initlab.audit(
-            model.apply,
-            None,
-            x,
-            loss=loss,
-            keys=jnp.arange(SEEDS.value),
-            init=lambda number, starts=starts: jax.tree.map(lambda leaf: leaf[number], starts),
-        )
+        report = initlab.audit(model.apply, None, x, loss=loss, keys=keys, init=start)
         verdicts[place] = report.verdict
         found = [each.code for each in report.findings if each.severity == "fail"]
         failures[place] = ", ".join(dict.fromkeys(found))
-        logging.info(
-            "%s, %s: %s",
-            *(axis.value[n] for axis, n in zip((MODEL_NAMES, REFINER_NAMES), place, strict=True)),
-            report.verdict,
-        )
+        names_here = MODEL_NAMES.value[place[0]], REFINER_NAMES.value[place[1]]
+        logging.info("%s, %s: %s", *names_here, report.verdict)
     return xarray.Dataset(
         {
             "loss": (("model", "refiner", "learning_rate", "seed"), final),
