@@ -3,6 +3,7 @@
 from initlab import (
     activations,
     audits,
+    calibration,
     coordinates,
     initializers,
     networks,
@@ -25,6 +26,7 @@ __all__ = [
     "assert_sound_initialization",
     "audit",
     "audits",
+    "calibration",
     "coordinate_check",
     "coordinates",
     "initialize",

@@ -154,6 +154,19 @@ def test_coordinate_check_tells_slopes_and_verdicts(tmp_path):
     assert run("coordinate_check", "--figures_only", "--out", tmp_path / "results").returncode == 1
 
 
+def test_calibration_compares_starts_before_and_after(tmp_path):
+    said = run("calibration", "--smoke", "--out", tmp_path / "results")
+    assert said.returncode == 0, said.stderr
+    summary = json.loads((tmp_path / "results" / "summary.json").read_text())
+    before, after = summary["rows"]
+    assert (before["refiner"], after["refiner"]) == ("none", "lsuv")
+    assert before["verdict"] == "fail"
+    assert "vanishing_signal" in before["failures"]
+    assert "vanishing_signal" not in after["failures"]
+    assert after["loss"][0] < before["loss"][0]
+    assert "Networks that train" in said.stdout
+
+
 def test_framework_defaults_are_drawn(tmp_path):
     said = run("framework_defaults", "--smoke", "--out", tmp_path / "results")
     assert said.returncode == 0, said.stderr

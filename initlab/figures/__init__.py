@@ -3,6 +3,7 @@
 from initlab.figures.agreement import draw_agreement
 from initlab.figures.audit import draw_audit
 from initlab.figures.breaking import draw_breaking
+from initlab.figures.calibration import draw_calibration
 from initlab.figures.coordinates import draw_coordinates
 from initlab.figures.defaults import draw_defaults
 from initlab.figures.depth_constants import draw_depth_constants
@@ -20,6 +21,7 @@ __all__ = [
     "draw_agreement",
     "draw_audit",
     "draw_breaking",
+    "draw_calibration",
     "draw_coordinates",
     "draw_defaults",
     "draw_depth_constants",

@@ -1,0 +1,77 @@
+"""What refiners did to starts that fail, as a table."""
+
+from typing import Any
+
+import numpy as np
+import xarray
+
+from initlab import report
+
+__all__ = ["show", "summarize"]
+
+
+def summarize(results: xarray.Dataset) -> dict[str, Any]:
+    """For each network and refiner the best rate's losses and P(train); how many trained.
+
+    Args:
+      results: `loss` over (model, refiner, learning_rate, seed), `verdict` and `failures` over
+        (model, refiner), attrs trained_under.
+
+    Returns:
+      seeds, trained_under, rows, and by refiner how many networks train: those with a P(train)
+      whose 95 % interval lies above one half.
+    """
+    under, seeds = results.attrs["trained_under"], results.sizes["seed"]
+    rows, trains = [], dict.fromkeys(map(str, results["refiner"].values), 0)
+    for model in results["model"].values:
+        for refiner in results["refiner"].values:
+            of = results.sel(model=model, refiner=refiner)
+            losses = np.where(np.isfinite(of["loss"]), of["loss"], np.inf)
+            trained = (losses < under).sum(axis=1)
+            medians = np.quantile(losses, 0.5, axis=1, method="inverted_cdf")
+            # The rate that trains most seeds; of equal ones that of the least loss.
+            best = min(range(len(trained)), key=lambda n: (-trained[n], medians[n]))
+            interval = report.wilson_interval(int(trained[best]), seeds)
+            trains[str(refiner)] += interval[0] > 0.5
+            rows.append(
+                {
+                    "model": str(model),
+                    "refiner": str(refiner),
+                    "verdict": str(of["verdict"].item()),
+                    "failures": str(of["failures"].item()),
+                    "learning_rate": float(of["learning_rate"][best]),
+                    "loss": report.quartiles(losses[best]),
+                    "p_train": float(trained[best] / seeds),
+                    "interval": list(interval),
+                }
+            )
+    return {
+        "seeds": seeds,
+        "trained_under": under,
+        "models": results.sizes["model"],
+        "trains": {name: int(count) for name, count in trains.items()},
+        "rows": rows,
+    }
+
+
+def show(summary: dict[str, Any]) -> str:
+    """A line for each network and refiner, and how many networks each refiner makes train."""
+    rows = [
+        {
+            "network": row["model"],
+            "refiner": row["refiner"],
+            "audit": row["verdict"],
+            "final loss [quartiles]": report.format_quartiles(row["loss"]),
+            "P(train) [95 % interval]": report.format_share(row["p_train"], row["interval"]),
+            "rate": f"{row['learning_rate']:g}",
+            "failures": row["failures"],
+        }
+        for row in summary["rows"]
+    ]
+    counts = ", ".join(
+        f"{name} {count} of {summary['models']}" for name, count in summary["trains"].items()
+    )
+    return (
+        report.format_table(rows)
+        + f"\n\nNetworks that train (the interval lies above one half): {counts}."
+    )

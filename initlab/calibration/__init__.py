@@ -1,0 +1,8 @@
+"""Better starts: refiners `(key, apply, params, batch, ...) -> params` that change scales only."""
+
+from initlab.calibration.changes import changes
+from initlab.calibration.criticality import to_criticality
+from initlab.calibration.gradients import gradinit, metainit
+from initlab.calibration.lsuv import lsuv
+
+__all__ = ["changes", "gradinit", "lsuv", "metainit", "to_criticality"]

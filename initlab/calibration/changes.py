@@ -1,0 +1,37 @@
+"""What a refiner did."""
+
+import jax
+import numpy as np
+
+from initlab import checks
+from initlab.types import Params
+
+__all__ = ["changes"]
+
+
+def changes(before: Params, after: Params) -> dict[str, float]:
+    """`|after| / |before|` of each parameter: the factor of its scale.
+
+    Args:
+      before: params.
+      after: what a refiner made of them.
+
+    Returns:
+      `{path: factor}`, 1.0 where nothing changed, in the order of the tree; of a parameter stacked
+      over layers it is the factor of the whole stack. NaN where before is zero.
+
+    Raises:
+      ValueError: if the two trees differ.
+
+    >>> changes({"w": np.ones(4), "b": np.zeros(4)}, {"w": 3 * np.ones(4), "b": np.zeros(4)})
+    {'b': nan, 'w': 3.0}
+    """
+    if jax.tree.structure(before) != jax.tree.structure(after):
+        raise ValueError("before and after must have the same tree")
+    pairs, _ = jax.tree_util.tree_flatten_with_path(before)
+    factors = {}
+    for (path, old), new in zip(pairs, jax.tree.leaves(after), strict=True):
+        length = np.linalg.norm(np.asarray(old, np.float64))
+        size = np.linalg.norm(np.asarray(new, np.float64))
+        factors[checks.path_name(path)] = float(size / length) if length else float("nan")
+    return factors

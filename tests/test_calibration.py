@@ -1,0 +1,239 @@
+"""Refiners: lengths and gains by hand in NumPy, directions kept, any model that can be tapped."""
+
+import itertools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.flatten_util import ravel_pytree
+
+import initlab
+from initlab import calibration, initializers, networks
+from initlab.calibration import changes, gradinit, lsuv, metainit, to_criticality
+
+KEY = jax.random.key(0)
+NOTHING: Any = None
+X = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+LAYERS = 5
+
+
+def draw(std=0.3, width=6, layers=LAYERS):
+    stream = np.random.default_rng(1)
+    sizes = [3, *[width] * layers]
+    return [
+        (std * stream.normal(size=pair)).astype(np.float32) for pair in itertools.pairwise(sizes)
+    ]
+
+
+def plain(params, x):
+    h = x
+    for weight in params[:-1]:
+        h = jnp.tanh(h @ weight)
+    return h @ params[-1]
+
+
+def scanned(params, x):
+    first, hidden, last = params
+    h, _ = jax.lax.scan(lambda h, weight: (jnp.tanh(h @ weight), None), jnp.tanh(x @ first), hidden)
+    return h @ last
+
+
+def relu_chain(params, x):
+    h = x
+    for weight in params[:-1]:
+        h = jax.nn.relu(h @ weight)
+    return h @ params[-1]
+
+
+def loss(outputs):
+    return jnp.mean(jnp.square(outputs - 1))
+
+
+def direction(weight):
+    return np.asarray(weight, np.float64) / np.linalg.norm(np.asarray(weight, np.float64))
+
+
+REFINERS = {
+    "lsuv": lsuv,
+    "to_criticality": to_criticality,
+    "metainit": lambda *given: metainit(*given, loss=loss, steps=3),
+    "gradinit": lambda *given: gradinit(*given, loss=loss, steps=3),
+}
+
+
+def test_every_refiner_is_tested():
+    assert {*REFINERS, "changes"} == set(calibration.__all__)
+
+
+@pytest.mark.parametrize("name", REFINERS)
+def test_directions_are_kept_and_seeds_go_together(name):
+    refine = jax.jit(lambda params: REFINERS[name](KEY, plain, params, X))
+    first, second = draw(), [2 * weight[::-1] for weight in draw(0.5)]
+    alone = [refine(params) for params in (first, second)]
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), first, second)
+    together = jax.vmap(refine)(both)
+    for number, params in enumerate((first, second)):
+        for before, after, beside in zip(params, alone[number], together, strict=True):
+            np.testing.assert_allclose(direction(after), direction(before), atol=1e-6)
+            np.testing.assert_allclose(beside[number], after, rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("target", [1.0, 0.5])
+def test_lsuv_gives_every_product_its_length(target):
+    refined = lsuv(KEY, plain, draw(), X, target=target)
+    h = X.astype(np.float64)
+    for weight in refined:
+        z = h @ np.asarray(weight, np.float64)
+        np.testing.assert_allclose(np.sqrt(np.mean(z**2)), target, rtol=1e-5)
+        h = np.tanh(z)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.floats(-30, 30), min_size=LAYERS, max_size=LAYERS))
+def test_lsuv_forgets_the_scales_that_it_is_given(powers):
+    scaled = [weight * np.float32(10**power) for weight, power in zip(draw(), powers, strict=True)]
+    for one, other in zip(JITTED(draw()), JITTED(scaled), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4)
+
+
+JITTED = jax.jit(lambda params: lsuv(KEY, plain, params, X))
+
+
+def test_a_loop_over_layers_is_refined_slice_by_slice():
+    params = draw()
+    stacked = [params[0], np.stack(params[1:-1]), params[-1]]
+    for refine in (lsuv, to_criticality):
+        unrolled, looped = refine(KEY, plain, params, X), refine(KEY, scanned, stacked, X)
+        np.testing.assert_allclose(looped[0], unrolled[0], rtol=1e-3)
+        np.testing.assert_allclose(looped[1], np.stack(unrolled[1:-1]), rtol=1e-3)
+        np.testing.assert_allclose(looped[2], unrolled[-1], rtol=1e-3)
+
+
+def test_a_zero_weight_keeps_its_scale():
+    params = draw()
+    params[2] = np.zeros_like(params[2])
+    for refine in (lsuv, to_criticality):
+        refined = refine(KEY, plain, params, X)
+        assert not np.any(refined[2])
+        assert all(np.isfinite(weight).all() for weight in refined)
+
+
+@pytest.mark.parametrize("std", [0.01, 0.5, 30.0])
+def test_criticality_makes_forward_and_backward_gain_cancel(std):
+    """The gains by hand: a relu chain from any start, and the gradient that was sent back."""
+    params = to_criticality(KEY, relu_chain, draw(std, width=40, layers=6), X, iterations=3)
+    weights = [np.asarray(weight, np.float64) for weight in params]
+    signals, h = [], X.astype(np.float64)
+    for weight in weights:
+        signals.append(h @ weight)
+        h = np.maximum(signals[-1], 0)
+    sent = jax.random.normal(jax.random.fold_in(KEY, 0), signals[-1].shape)
+    gradients = [np.asarray(sent, np.float64)]
+    for weight, z in zip(weights[:0:-1], signals[-2::-1], strict=True):
+        gradients.append((gradients[-1] @ weight.T) * (z > 0))
+    gradients = gradients[::-1]
+    np.testing.assert_allclose(np.sqrt(np.mean(signals[0] ** 2)), 1, rtol=1e-4)
+    for number in range(1, len(weights)):
+        forward = np.sqrt(np.mean(signals[number] ** 2) / np.mean(signals[number - 1] ** 2))
+        back = np.linalg.norm(gradients[number - 1]) / np.linalg.norm(gradients[number])
+        np.testing.assert_allclose(forward * back, 1, rtol=1e-3)
+        assert 0.5 < forward < 2
+
+
+def test_a_residual_stream_of_the_lab_s_own_grows_by_a_factor_of_order_one():
+    network = networks.residual_mlp((3, 16, 2), 24, jax.nn.relu, scanned=True)
+    init = initializers.by_role(initializers.he_normal())
+    params = initlab.initialize(KEY, network.specs, init)
+
+    def growth(params):
+        states = network.layers(params, X)
+        last = [state.stream for state in states.values() if state.stream is not None][-1]
+        return float(jnp.sqrt(jnp.mean(last**2) / jnp.mean(states["stem"].z ** 2)))
+
+    assert growth(params) > 1000
+    # Independent branches would give (1 + 1 / depth)^(depth / 2), at most e^(1/2).
+    assert 1 < growth(to_criticality(KEY, network.apply, params, X)) < 2.5
+
+
+def test_a_flax_model_is_refined():
+    model = nn.Sequential([nn.Dense(8), nn.relu, nn.Dense(8), nn.relu, nn.Dense(2)])
+    params = jax.tree.map(lambda leaf: 0.01 * leaf, model.init(KEY, X)["params"])
+
+    def apply(params, x):
+        return model.apply({"params": params}, x)
+
+    out = np.asarray(apply(lsuv(KEY, apply, params, X), X))
+    np.testing.assert_allclose(np.sqrt(np.mean(out**2)), 1, rtol=1e-4)
+
+
+def test_metainit_lowers_the_gradient_quotient():
+    def quotient(params):
+        flat, back = ravel_pytree(params)
+        slope = jax.grad(lambda w: loss(plain(back(w), X)))(flat)
+        hessian = jax.hessian(lambda w: loss(plain(back(w), X)))(flat)
+        offset = np.where(slope >= 0, 1e-5, -1e-5)
+        return float(np.mean(np.abs((slope - hessian @ slope) / (slope + offset) - 1)))
+
+    params = draw(2.0, width=4, layers=3)
+    better = metainit(KEY, plain, params, X, loss=loss, steps=40)
+    assert quotient(better) < 0.5 * quotient(params)
+
+
+def test_gradinit_lowers_the_loss_after_a_step_within_the_bound():
+    def after(params):
+        gradient = jax.grad(lambda p: loss(plain(p, X)))(params)
+        norm = np.sqrt(sum(np.sum(np.square(g)) for g in gradient))
+        stepped = [w - 0.1 * g for w, g in zip(params, gradient, strict=True)]
+        return float(loss(plain(stepped, X))), norm
+
+    params = draw(3.0, width=4, layers=3)
+    before, norm = after(params)
+    assert norm > 0.5
+    found = gradinit(KEY, plain, params, X, loss=loss, step_size=0.1, bound=0.5, steps=60)
+    loss_after, norm_after = after(found)
+    assert norm_after <= 0.5
+    assert loss_after < before
+
+
+def test_changes_are_told_by_path():
+    before = {"a": {"w": np.ones((2, 2)), "b": np.zeros(2)}, "c": np.ones(4)}
+    after = {"a": {"w": np.full((2, 2), 0.5), "b": np.zeros(2)}, "c": np.ones(4)}
+    told = changes(before, after)
+    assert list(told) == ["a/b", "a/w", "c"]
+    assert (told["a/w"], told["c"]) == (0.5, 1.0)
+    with pytest.raises(ValueError, match="the same tree"):
+        changes(before, {"a": np.ones(2)})
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: lsuv(KEY, NOTHING, draw(), X), TypeError, "apply must be a function"),
+        (lambda: lsuv(KEY, plain, draw(), X, target=-1.0), ValueError, "target must be at least 0"),
+        (
+            lambda: lsuv(KEY, lambda p, x: x + p, np.ones((1, 3), np.float32), X),
+            ValueError,
+            "no product of a parameter",
+        ),
+        (lambda: to_criticality(KEY, plain, draw(), X, iterations=0), ValueError, "iterations"),
+        (
+            lambda: metainit(KEY, plain, draw(), X, loss=NOTHING),
+            TypeError,
+            "loss must be a function",
+        ),
+        (lambda: gradinit(KEY, plain, draw(), X, loss=loss, steps=0), ValueError, "steps"),
+        (
+            lambda: gradinit(KEY, plain, draw(), X, loss=loss, learning_rate=0.0),
+            ValueError,
+            "learning_rate must be positive",
+        ),
+    ],
+)
+def test_bad_arguments_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
