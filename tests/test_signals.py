@@ -128,13 +128,44 @@ def table_of(shift):
 
 
 def test_a_layer_that_is_out_is_told():
-    right, wrong = (signal_tables.summarize(table_of(shift)) for shift in (2.9, -3.1))
+    right, wrong = (signal_tables.summarize(table_of(shift)) for shift in (2.9, -5.0))
     assert signal_tables.verdict(right) == 0
     assert signal_tables.verdict(wrong) == 1
     assert [row["finite"]["within"] for row in wrong["rows"]] == [2, 2, 1]
     assert [row["layers"] for row in wrong["rows"]] == [3, 3, 2]
-    np.testing.assert_allclose(wrong["rows"][0]["finite"]["largest"], 3.1)
-    assert "3 of 3 rows agree at fewer than 95% of their layers" in signal_tables.show(wrong)
+    np.testing.assert_allclose(wrong["rows"][0]["finite"]["largest"], 5)
+    assert {row["why"] for row in wrong["rows"]} == {"not explained"}
+    said = " ".join(signal_tables.show(wrong).split())
+    assert "3 of 3 rows agree at fewer than 95% of their layers, 3 of them for no reason" in said
+
+
+def test_layers_that_are_off_together_by_chance_are_told_from_others():
+    stream = np.random.default_rng(0)
+    shared = stream.normal(size=(400, 1)) + 0.01 * stream.normal(size=(400, 5))
+    off = shared.mean(axis=0) + 2.5 * shared.std(axis=0) / 20
+    assert signal_tables.joint_probability(shared, off) > 0.1
+    alone = stream.normal(size=(400, 5))
+    off = alone.mean(axis=0) + 2.5 * alone.std(axis=0) / 20
+    assert signal_tables.joint_probability(alone, off) < 1e-3
+    # Under the truth it is uniform, whatever the units of a layer.
+    powers = 10.0 ** np.arange(5)
+    found = [
+        signal_tables.joint_probability(stream.normal(size=(30, 5)) * powers, np.zeros(5))
+        for _ in range(300)
+    ]
+    assert 0.45 < np.mean(found) < 0.55
+    assert np.isnan(signal_tables.joint_probability(shared[:10], off))
+
+
+def test_what_the_order_of_the_correction_explains_is_no_disagreement():
+    table = table_of(-5.0)
+    # A correction of a third leaves out a ninth, which is more than the difference.
+    wide = table["length_predicted"].sel(kind="finite").values / 1.34
+    for name in ("length", "decorrelation", "gradient"):
+        table[f"{name}_predicted"].loc[{"kind": "wide"}] = wide
+    summary = signal_tables.summarize(signal_tables.compare(table))
+    assert (summary["short"], summary["unexplained"]) == (3, 0)
+    assert signal_tables.verdict(summary) == 0
 
 
 def test_no_prediction_is_no_verdict():
