@@ -8,7 +8,14 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Primitive
 from jax.interpreters import ad, batching, mlir
 
-__all__ = ["define_bilinear", "inner_program", "is_literal", "live_equations", "run_equation"]
+__all__ = [
+    "define_bilinear",
+    "inner_program",
+    "is_literal",
+    "live_equations",
+    "run_equation",
+    "scan_counts",
+]
 
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -68,6 +75,27 @@ def define_bilinear(name: str, product: Product, left: Product, right: Product) 
 def is_literal(variable: Any) -> bool:
     """Whether an operand of an equation is a number written into the program."""
     return isinstance(variable, Literal)
+
+
+def scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:
+    """How many operands all iterations of a scan share, and how many each hands on to the next.
+
+    Args:
+      params: the parameters of a scan's equation.
+
+    Returns:
+      The two counts; the operands after them are sliced.
+
+    >>> body = lambda total, x: (total + x * 2.0, total)
+    >>> program = jax.make_jaxpr(lambda xs: jax.lax.scan(body, 0.0, xs))(jnp.ones(3))
+    >>> scan_counts(program.eqns[-1].params)
+    (0, 1)
+    """
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    # From JAX 0.12 on: three trees of operands.
+    shared, carried, _ = params["ft_in"].unpack()
+    return len(shared), len(carried)
 
 
 def inner_program(params: Mapping[str, Any]) -> ClosedJaxpr | None:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from initlab.jaxprs import inner_program, is_literal
+from initlab.jaxprs import inner_program, is_literal, scan_counts
 from initlab.networks.uses import Known, Thread, Use, Value, join
 from initlab.types import Role
 
@@ -99,7 +99,7 @@ class Reader:
         return self.otherwise(self, equation, path, operands) if results is None else results
 
     def _scan(self, equation: Any, path: Path, operands: list[Known]) -> list[Known]:
-        constants, carries = equation.params["num_consts"], equation.params["num_carry"]
+        constants, carries = scan_counts(equation.params)
         length = equation.params["length"]
         fixed, given = operands[:constants], operands[constants : constants + carries]
         slices = [self._slice(each, length, path) for each in operands[constants + carries :]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from initlab.jaxprs import inner_program, is_literal, live_equations
+from initlab.jaxprs import inner_program, is_literal, live_equations, scan_counts
 from initlab.symmetry.dimensions import equate, mark_read, pin
 from initlab.symmetry.rule import Axes, fresh, pinned, refuse
 from initlab.symmetry.rules import RULES, SLICES
@@ -80,7 +80,7 @@ def _call(params: Mapping[str, Any], operands: Sequence[Axes], untold: set[str])
 
 
 def _scan(params: Mapping[str, Any], operands: Sequence[Axes], untold: set[str]) -> Sequence[Axes]:
-    consts, carried = params["num_consts"], params["num_carry"]
+    consts, carried = scan_counts(params)
     state, stacked = operands[consts : consts + carried], operands[consts + carried :]
     for axes in stacked:
         pin(axes[0])

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from initlab.jaxprs import run_equation
+from initlab.jaxprs import run_equation, scan_counts
 from initlab.taps.known import Known, join
 from initlab.taps.scope import Scope
 
@@ -32,7 +32,8 @@ def scan(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[
       Its results.
     """
     params = equation.params
-    constants, first = params["num_consts"], params["num_consts"] + params["num_carry"]
+    constants, carries = scan_counts(params)
+    first = constants + carries
     values = [value for value, _ in operands]
     knowns = [_entering(known) for _, known in operands]
     slices = [_slice(known) for known in knowns[first:]]
@@ -50,7 +51,7 @@ def scan(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[
             inner.end(value, each, "")
         seen["scope"], seen["out"] = inner, [_entering(each) for _, each in out]
         results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
-        return results[: params["num_carry"]], (results[params["num_carry"] :], inner.results)
+        return results[:carries], (results[carries:], inner.results)
 
     avals = [each.aval for each in params["jaxpr"].jaxpr.outvars]
     state = [_typed(*each) for each in zip(values[constants:first], avals, strict=False)]
@@ -82,7 +83,7 @@ def scan(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[
     pairs = []
     gained = plan.norms_gained * (params["length"] - 1)
     for n, (value, known) in enumerate(zip([*state, *stacked], seen["out"], strict=True)):
-        features = known.features if n < params["num_carry"] else (False, *known.features)
+        features = known.features if n < carries else (False, *known.features)
         known = dataclasses.replace(known, features=features, norms=known.norms + gained)
         pairs.append((value, known))
     return pairs
