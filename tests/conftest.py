@@ -15,3 +15,51 @@ def compilation_cache(tmp_path_factory):
     jax.config.update("jax_compilation_cache_dir", None)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", threshold)
     cache.reset_cache()
+
+
+QUICKLY = {
+    "test_adopt.py",
+    "test_audits.py",
+    "test_calibration.py",
+    "test_checks.py",
+    "test_coordinates.py",
+    "test_deep_network_arguments.py",
+    "test_deep_networks.py",
+    "test_depth_constants.py",
+    "test_dimensions.py",
+    "test_figures.py",
+    "test_find_arguments.py",
+    "test_find_models.py",
+    "test_find_rules.py",
+    "test_find_soundness.py",
+    "test_framework_defaults.py",
+    "test_initialize.py",
+    "test_initializer_arguments.py",
+    "test_initializer_matrices.py",
+    "test_initializer_networks.py",
+    "test_initializer_zoo.py",
+    "test_initializers.py",
+    "test_names.py",
+    "test_network_arguments.py",
+    "test_readme.py",
+    "test_signals.py",
+    "test_symmetry_foreign.py",
+    "test_taps.py",
+    "test_tasks.py",
+    "test_tasks_given.py",
+    "test_theory.py",
+    "test_theory_depth.py",
+    "test_theory_finite.py",
+    "test_theory_fixed_points.py",
+    "test_theory_scaling.py",
+}
+"""Tests that say nothing of bits or of speed, whose programs run shorter than they compile."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compile_quickly(request):
+    """Without most of XLA's optimizations, where no claim is about what they make."""
+    name = "jax_disable_most_optimizations"
+    jax.config.update(name, request.path.name in QUICKLY)
+    yield
+    jax.config.update(name, False)
