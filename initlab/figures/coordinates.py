@@ -49,9 +49,12 @@ def _draw_layers(axes: Any, values: xarray.DataArray, slopes: Any, axis: str) ->
         columns = values.isel(layer=number).transpose(axis, "seed").values
         # A log axis has no place for what stands still or is not finite.
         shown = np.where(np.isfinite(columns) & (columns > 0), columns, np.nan)
-        if np.isnan(shown).all():
+        quartiles = np.full((3, len(sizes)), np.nan)
+        seen = ~np.isnan(shown).all(axis=1)
+        if not seen.any():
             continue
-        low, middle, high = np.nanquantile(shown, [0.25, 0.5, 0.75], axis=1)
+        quartiles[:, seen] = np.nanquantile(shown[seen], [0.25, 0.5, 0.75], axis=1)
+        low, middle, high = quartiles
         axes.plot(sizes, middle, "o-", color=color, label=str(layers[number]), markersize=4)
         axes.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
         if slopes is not None and np.isfinite(slopes[number]):
@@ -60,5 +63,5 @@ def _draw_layers(axes: Any, values: xarray.DataArray, slopes: Any, axis: str) ->
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.minorticks_off()
+    axes.tick_params(axis="x", which="minor", bottom=False)
     axes.set_xlabel(axis)
