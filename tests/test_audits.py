@@ -140,6 +140,7 @@ def test_every_threshold_can_be_set():
     report = initlab.audit(tanh_net, params, ROWS, loss=cross_entropy, thresholds=strict)
     assert {"confident_start", "vanishing_signal"} <= {f.code for f in report.findings}
     with pytest.raises(TypeError, match=r"saturated must be \(warning, failure\), got 0.5"):
+        # What a type checker would refuse is refused at run time too.
         Thresholds(saturated=0.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="in order"):
         Thresholds(confident=(2.0, 1.0))

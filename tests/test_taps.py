@@ -235,6 +235,7 @@ def test_bad_input_is_refused(params, batch, error, message):
 
 def test_apply_must_be_a_function():
     with pytest.raises(TypeError, match="apply must be a function"):
+        # What a type checker would refuse is refused at run time too.
         read_model("mlp", W, ROWS)  # type: ignore[arg-type]
 
 

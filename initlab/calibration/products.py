@@ -65,7 +65,7 @@ class Products:
         seen = measure(self.model, params, batch, key, loss)
 
         def length(place: Place, number: int | None) -> jax.Array:
-            return _at(_of(seen["sites"], place)["length"], number)
+            return _at(_of(seen["sites"], place)["length"], number).astype(jnp.float32)
 
         def norm(place: Place, number: int | None) -> jax.Array:
             return _at(_of(seen["slots"], place), number)
@@ -75,10 +75,7 @@ class Products:
             lengths.append(_together([length(place, number) for place in places], jnp.mean))
             norms.append(_together([norm(place, number) for place in places], jnp.sum))
             ends.append(jnp.float32(jnp.nan) if end is None else length(end, number))
-        return tuple(
-            jnp.stack([jnp.asarray(each, jnp.float32) for each in column])
-            for column in (lengths, norms, ends)
-        )  # type: ignore[return-value]
+        return jnp.stack(lengths), jnp.stack(norms), jnp.stack(ends)
 
 
 def scale(params: Params, entries: Sequence[Entry], scales: jax.Array) -> Params:

@@ -69,7 +69,7 @@ def scan(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[
         gains = [b.norms - a.norms for a, b in zip(carried, seen["out"], strict=False) if a.data]
         plan.norms_gained = max(0, min(gains, default=0))
     else:
-        (plan,) = scope.plan.entries[number]  # type: ignore[misc]
+        (plan,) = scope.plan.scopes(number)
         slots = scope.slots.get(number, {})
     state, (stacked, results) = jax.lax.scan(
         functools.partial(body, plan.carried, plan if scope.plan else None),
@@ -133,10 +133,10 @@ def branch(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> lis
     values, knowns = [value for value, _ in rest], [_entering(known) for _, known in rest]
     number = scope.add([])
     numbers = range(len(branches))
-    plans: list[Any] = [None] * len(branches)
+    plans: list[Scope | None] = [None] * len(branches)
     slots: list[Any] = [{} for _ in branches]
     if scope.plan is not None:
-        plans = scope.plan.entries[number]  # type: ignore[assignment]
+        plans = list(scope.plan.scopes(number))
         slots = scope.slots.get(number, slots)
     seen: dict[int, Any] = {}
 

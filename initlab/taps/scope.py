@@ -105,6 +105,12 @@ class Scope:
         self.entries.append(entry)
         return len(self.entries) - 1
 
+    def scopes(self, number: int) -> "list[Scope]":
+        """The scopes of a loop or of branches, by its number."""
+        entry = self.entries[number]
+        assert isinstance(entry, list)
+        return entry
+
     def visit(self, number: int, value: Any, known: Known) -> Any:
         """The value at a site, tapped if this is the site's last event."""
         site = self.entries[number]
