@@ -23,6 +23,9 @@ MODEL_NAMES = names.define_names("model", tuple(MODELS), MODELS, "Networks")
 REFINERS = {
     "none": lambda key, apply, params, batch, loss: params,
     "lsuv": lambda key, apply, params, batch, loss: calibration.lsuv(key, apply, params, batch),
+    "layerwise_whitening": lambda key, apply, params, batch, loss: calibration.layerwise_whitening(
+        key, apply, params, batch
+    ),
     "to_criticality": lambda key, apply, params, batch, loss: calibration.to_criticality(
         key, apply, params, batch
     ),
@@ -36,7 +39,9 @@ REFINERS = {
 REFINER_NAMES = names.define_names("refiner", tuple(REFINERS), REFINERS, "Refiners")
 SEEDS = names.define_count("seeds", 16, "Seeds of each network.", least=2)
 STEPS = names.define_count("steps", 300, "Steps of gradient descent.")
-LEARNING_RATES = names.define_numbers("learning_rate", (0.01, 0.03, 0.1, 0.3), "Learning rates.")
+LEARNING_RATES = names.define_numbers(
+    "learning_rate", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "Learning rates."
+)
 WIDTH = names.define_count("width", 32, "Units of each layer.", least=2)
 EXAMPLES = names.define_count("examples", 64, "Examples of the digits.", least=2)
 FRACTION = names.define_scale(

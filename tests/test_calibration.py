@@ -14,7 +14,14 @@ from jax.flatten_util import ravel_pytree
 
 import initlab
 from initlab import calibration, initializers, networks
-from initlab.calibration import changes, gradinit, lsuv, metainit, to_criticality
+from initlab.calibration import (
+    changes,
+    gradinit,
+    layerwise_whitening,
+    lsuv,
+    metainit,
+    to_criticality,
+)
 
 KEY = jax.random.key(0)
 NOTHING: Any = None
@@ -54,12 +61,14 @@ def loss(outputs):
     return jnp.mean(jnp.square(outputs - 1))
 
 
-def direction(weight):
-    return np.asarray(weight, np.float64) / np.linalg.norm(np.asarray(weight, np.float64))
+def direction(weight, axis=None):
+    weight = np.asarray(weight, np.float64)
+    return weight / np.linalg.norm(weight, axis=axis, keepdims=True)
 
 
 REFINERS = {
     "lsuv": lsuv,
+    "layerwise_whitening": layerwise_whitening,
     "to_criticality": to_criticality,
     "metainit": lambda *given: metainit(*given, loss=loss, steps=3),
     "gradinit": lambda *given: gradinit(*given, loss=loss, steps=3),
@@ -76,10 +85,11 @@ def test_directions_are_kept_and_seeds_go_together(name):
     first, second = draw(), [2 * weight[::-1] for weight in draw(0.5)]
     alone = [refine(params) for params in (first, second)]
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), first, second)
+    axis = 0 if name == "layerwise_whitening" else None
     together = jax.vmap(refine)(both)
     for number, params in enumerate((first, second)):
         for before, after, beside in zip(params, alone[number], together, strict=True):
-            np.testing.assert_allclose(direction(after), direction(before), atol=1e-6)
+            np.testing.assert_allclose(direction(after, axis), direction(before, axis), atol=1e-6)
             np.testing.assert_allclose(beside[number], after, rtol=2e-4, atol=1e-6)
 
 
@@ -112,6 +122,49 @@ def test_a_loop_over_layers_is_refined_slice_by_slice():
         np.testing.assert_allclose(looped[0], unrolled[0], rtol=1e-3)
         np.testing.assert_allclose(looped[1], np.stack(unrolled[1:-1]), rtol=1e-3)
         np.testing.assert_allclose(looped[2], unrolled[-1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("refine", [lsuv, to_criticality])
+def test_a_loop_over_residual_blocks_is_refined_block_by_block(refine):
+    """Both products of a block before those of the next: as if the loop were written out."""
+    stream = np.random.default_rng(2)
+    first, last, starts, ends = (
+        stream.normal(size=shape).astype(np.float32)
+        for shape in ((3, 6), (6, 6), (4, 6, 6), (4, 6, 6))
+    )
+
+    def block(h, weights):
+        return h + jax.nn.relu(h @ weights[0]) @ weights[1]
+
+    def looped(params, x):
+        first, blocks, last = params
+        h, _ = jax.lax.scan(lambda h, weights: (block(h, weights), None), x @ first, blocks)
+        return h @ last
+
+    def unrolled(params, x):
+        first, blocks, last = params
+        h = x @ first
+        for weights in blocks:
+            h = block(h, weights)
+        return h @ last
+
+    scanned = refine(KEY, looped, (first, (starts, ends), last), X)
+    written = refine(KEY, unrolled, (first, list(zip(starts, ends, strict=True)), last), X)
+    again = written[0], tuple(np.stack(each) for each in zip(*written[1], strict=True)), written[2]
+    for one, other in zip(jax.tree.leaves(scanned), jax.tree.leaves(again), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3)
+    h = X @ np.asarray(written[0], np.float64)
+    np.testing.assert_allclose(np.sqrt(np.mean(h**2)), 1, rtol=1e-4)
+    for start, end in written[1]:
+        inside = h @ np.asarray(start, np.float64)
+        branch = np.maximum(inside, 0) @ np.asarray(end, np.float64)
+        np.testing.assert_allclose(np.sqrt(np.mean(inside**2)), 1, rtol=1e-3)
+        if refine is lsuv:
+            np.testing.assert_allclose(np.sqrt(np.mean(branch**2)), 1, rtol=1e-3)
+        else:
+            share = np.sqrt(np.mean(branch**2) / np.mean((h + branch) ** 2))
+            np.testing.assert_allclose(share, 4**-0.5, rtol=0.05)
+        h = h + branch
 
 
 def test_a_zero_weight_keeps_its_scale():

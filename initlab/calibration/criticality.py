@@ -21,7 +21,7 @@ def to_criticality(
     params: Params,
     batch: Any,
     *,
-    iterations: int = 10,
+    iterations: int = 2,
 ) -> Params:
     """`w_k <- w_k (f_k b_k)^(-1/2)`: forward and backward gain of each layer multiply to 1.
 
@@ -37,7 +37,8 @@ def to_criticality(
       apply: a pure function `(params, batch) -> outputs`.
       params: where to begin; first brought to unit lengths (`lsuv`), so that any start will do.
       batch: inputs, some tens of examples.
-      iterations: of all gains at once; relu networks need one.
+      iterations: passes through all products, one after another, so that each is set with those
+        before it in place; a pass measures the model once for each.
 
     Returns:
       The params. A weight whose product or gradient is zero or not finite keeps its scale.
@@ -64,19 +65,23 @@ def to_criticality(
     checks.check_count("iterations", iterations, 1)
     products = find_products(apply, params, batch)
     scales = unit_scales(products, params, batch, key, 1.0)
+    count = len(products.leaf)
 
-    def settle(_: jax.Array, scales: jax.Array) -> jax.Array:
+    def settle(turn: jax.Array, scales: jax.Array) -> jax.Array:
+        # All at once would set a branch's products each for what the others lack too.
+        number = turn % count
         seen = products.measure(products.scaled(params, scales), batch, key)
-        factors = _factors(products, *seen)
-        return scales * jnp.where(jnp.isfinite(factors) & (factors > 0), factors, 1)
+        factor = _factors(products, *seen)[number]
+        usable = jnp.isfinite(factor) & (factor > 0)
+        return scales.at[number].multiply(jnp.where(usable, factor, 1))
 
-    return products.scaled(params, jax.lax.fori_loop(0, iterations, settle, scales))
+    return products.scaled(params, jax.lax.fori_loop(0, iterations * count, settle, scales))
 
 
 def _factors(
     products: Products, lengths: jax.Array, norms: jax.Array, sums: jax.Array
 ) -> jax.Array:
-    """What every scale is multiplied by, [K]."""
+    """What each scale wants to be multiplied by, [K]."""
     path = np.flatnonzero(products.on_path)
     share = np.float32(1 / max(products.sums, 1) ** 0.5)
     ends = np.asarray([end is not None for end in products.ends])

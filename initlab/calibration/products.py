@@ -134,15 +134,22 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
                 found.setdefault(entry, []).append((place, key in above))
     if not found:
         raise ValueError("apply has no product of a parameter of its own and data")
+    # A loop's products follow each other within an iteration, then come those of the next.
+    order = sorted(found, key=lambda entry: _turn(found[entry][0][0], entry[1]))
     return Products(
         model,
-        tuple(leaf for leaf, _ in found),
-        tuple(number for _, number in found),
-        tuple(tuple(place for place, _ in each) for each in found.values()),
-        tuple(all(on_path for _, on_path in each) for each in found.values()),
-        tuple(ends.get(leaf) for leaf, _ in found),
+        tuple(leaf for leaf, _ in order),
+        tuple(number for _, number in order),
+        tuple(tuple(place for place, _ in found[entry]) for entry in order),
+        tuple(all(on_path for _, on_path in found[entry]) for entry in order),
+        tuple(ends.get(leaf) for leaf, _ in order),
         sums,
     )
+
+
+def _turn(place: Place, number: int | None) -> Place:
+    """When a product is computed: by its number, or its loop's, the iteration's and its own."""
+    return place if len(place) == 1 else (place[0], number or 0, place[1])
 
 
 def _sites(plan: Scope) -> list[tuple[Place, tuple[int, ...], Site, int]]:

@@ -3,5 +3,6 @@
 from initlab.taps.model import Model, measure, read_model
 from initlab.taps.rows import Row, rows_of
 from initlab.taps.slopes import SATURATED_SLOPE
+from initlab.taps.units import unit_factors
 
-__all__ = ["SATURATED_SLOPE", "Model", "Row", "measure", "read_model", "rows_of"]
+__all__ = ["SATURATED_SLOPE", "Model", "Row", "measure", "read_model", "rows_of", "unit_factors"]

@@ -44,7 +44,7 @@ def scan(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[
 
     def body(carried: Sequence[Known], plan: Scope | None, state: Any, given: Any) -> Any:
         xs, slots = given
-        inner = Scope(scope.notes, (*scope.path, number, 0), plan, slots, gradient=scope.gradient)
+        inner = scope.inner(number, 0, plan, slots)
         held, known = [*values[:constants], *state, *xs], [*knowns[:constants], *carried, *slices]
         out = walk(params["jaxpr"], list(zip(held, known, strict=True)), inner)
         for value, each in out:
@@ -141,8 +141,7 @@ def branch(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> lis
     seen: dict[int, Any] = {}
 
     def alone(n: int, values: Any, slots: Any) -> Any:
-        path = (*scope.path, number, n)
-        inner = Scope(scope.notes, path, plans[n], slots[n], gradient=scope.gradient)
+        inner = scope.inner(number, n, plans[n], slots[n])
         out = walk(branches[n], list(zip(values, knowns, strict=True)), inner)
         for value, known in out:
             inner.end(value, known, "")

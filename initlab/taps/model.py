@@ -10,12 +10,12 @@ import numpy as np
 
 from initlab import checks
 from initlab.taps.known import Known
-from initlab.taps.scope import Notes, Scope, slots_of
+from initlab.taps.scope import Notes, Scope, Weigh, slots_of
 from initlab.taps.statistics import length, signal_statistics
 from initlab.taps.walk import walk
 from initlab.types import Params
 
-__all__ = ["Model", "measure", "read_model"]
+__all__ = ["Model", "measure", "read_model", "walk_through"]
 
 Apply = Callable[[Params, Any], Any]
 Loss = Callable[[Any], jax.Array]
@@ -176,6 +176,25 @@ def measure(
         "loss": nan if loss is None else value.astype(jnp.float32),
         "loss_at_zero": at_zero.astype(jnp.float32),
     }
+
+
+def walk_through(model: Model, leaves: list[Any], inputs: list[Any], weigh: Weigh) -> list[Any]:
+    """The outputs that gradients come back from, where others take the place of weights.
+
+    Args:
+      model: as `read_model` reads it.
+      leaves: of its parameters.
+      inputs: leaves of its batch.
+      weigh: gives the operands of each product of one parameter and data.
+
+    Returns:
+      The floating ones.
+    """
+    knowns = _known_inputs(model.program, len(leaves))
+    scope = Scope(model.notes, plan=model.plan, weigh=weigh)
+    pairs = walk(model.program, list(zip([*leaves, *inputs], knowns, strict=True)), scope)
+    outputs = [jnp.asarray(value) for value, _ in pairs]
+    return [each for each in outputs if jnp.issubdtype(each.dtype, jnp.floating)]
 
 
 def _parameter_statistics(leaf: Any, gradient: Any, stacked: bool) -> dict[str, jax.Array]:

@@ -10,7 +10,7 @@ from initlab.networks.uses import PASSING, moved
 from initlab.taps.known import Known, join, same_size
 from initlab.taps.slopes import ELEMENTWISE
 
-__all__ = ["CONTRACTIONS", "FLAT", "known_result"]
+__all__ = ["CONTRACTIONS", "FLAT", "known_result", "unit_axes"]
 
 Rule = Callable[[Any, Sequence[Known]], Known]
 
@@ -27,6 +27,37 @@ LAB = {
 
 CONTRACTIONS = frozenset({"dot_general", "conv_general_dilated", *LAB})
 REDUCTIONS = "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum argmax argmin"
+
+
+def unit_axes(equation: Any, place: int) -> list[tuple[int, int]]:
+    """The axes of a product that one of its operands brings, those of its own units.
+
+    Args:
+      equation: one of CONTRACTIONS.
+      place: which operand.
+
+    Returns:
+      `(axis of the result, axis of the operand)` for each.
+
+    >>> import jax
+    >>> (equation,) = jax.make_jaxpr(jnp.dot)(jnp.ones((5, 2)), jnp.ones((2, 3))).eqns
+    >>> unit_axes(equation, 1)
+    [(1, 1)]
+    """
+    name = equation.primitive.name
+    if name in LAB:
+        return [(n, axis) for n, (operand, axis) in enumerate(LAB[name]) if operand == place]
+    numbers = equation.params["dimension_numbers"]
+    if name == "conv_general_dilated":
+        # A convolution by what depends on the data has no units of its own.
+        return [(numbers.out_spec[1], numbers.rhs_spec[0])] if place == 1 else []
+    contract, batch = numbers
+    free = [
+        [n for n in range(len(operand.aval.shape)) if n not in contract[side] + batch[side]]
+        for side, operand in enumerate(equation.invars)
+    ]
+    first = len(batch[0]) + (len(free[0]) if place == 1 else 0)
+    return list(enumerate(batch[place])) + list(enumerate(free[place], first))
 
 
 def known_result(equation: Any, operands: Sequence[Known], place: int) -> Known:

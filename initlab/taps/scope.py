@@ -1,6 +1,7 @@
 """Where a model is measured: sites in the order of the program, loops and branches within it."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -9,7 +10,10 @@ from initlab.taps.known import Chain, Key, Known
 from initlab.taps.slopes import activation_statistics
 from initlab.taps.statistics import signal_statistics, tap
 
-__all__ = ["Notes", "Scope", "Site", "bits", "slots_of"]
+__all__ = ["Notes", "Scope", "Site", "Weigh", "bits", "slots_of"]
+
+Weigh = Callable[[Any, int, list[Any]], list[Any]]
+"""`(product, which operand is the weight, operands) -> operands` that take their place."""
 
 
 @dataclasses.dataclass
@@ -88,10 +92,11 @@ class Scope:
         slots: dict[int, Any] | None = None,
         *,
         gradient: bool = True,
+        weigh: Weigh | None = None,
     ) -> None:
         self.notes, self.path, self.plan = notes, path, plan
         self.slots = slots or {}
-        self.gradient = gradient
+        self.gradient, self.weigh = gradient, weigh
         self.entries: list[Site | list[Scope]] = []
         self.results: dict[int, Any] = {}
         self.repeats = 1
@@ -99,6 +104,13 @@ class Scope:
         self.carried: list[Known] = []
         self.events = 0
         self._ended: list[Chain] = []
+
+    def inner(
+        self, number: int, branch: int, plan: "Scope | None", slots: dict[int, Any]
+    ) -> "Scope":
+        """The scope of a loop's body, or of one of several branches."""
+        path = (*self.path, number, branch)
+        return Scope(self.notes, path, plan, slots, gradient=self.gradient, weigh=self.weigh)
 
     def add(self, entry: "Site | list[Scope]") -> int:
         """A new site, or the scopes of a loop or of branches; its number."""

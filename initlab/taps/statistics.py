@@ -1,11 +1,12 @@
 """A tap: an identity that sends back a gradient's length; and what is measured of a signal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["EXAMPLES", "length", "share", "signal_statistics", "tap"]
+__all__ = ["EXAMPLES", "deviation", "length", "share", "signal_statistics", "tap"]
 
 EXAMPLES = 16
 """Correlations are those of the first examples of a batch: 120 pairs tell a mean well enough."""
@@ -30,6 +31,20 @@ def length(x: jax.Array) -> jax.Array:
     """
     largest, scaled = _scaled(x)
     return largest * jnp.sqrt(jnp.mean(jnp.square(scaled)))
+
+
+def deviation(x: jax.Array, axes: Sequence[int]) -> jax.Array:
+    """The standard deviation over some axes, which are kept with size 1; NaN as `length` is.
+
+    >>> deviation(jnp.asarray([[1e-30, 5.0], [3e-30, 5.0]]), (0,)).tolist()[0][1]
+    0.0
+    """
+    x = jax.lax.stop_gradient(x)
+    x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+    apart = x - jnp.mean(x, tuple(axes), keepdims=True)
+    largest = jnp.max(jnp.abs(apart), tuple(axes), keepdims=True, initial=0.0)
+    squares = jnp.square(apart / jnp.where(largest > 0, largest, 1))
+    return largest * jnp.sqrt(jnp.mean(squares, tuple(axes), keepdims=True))
 
 
 def share(flags: jax.Array) -> jax.Array:

@@ -13,7 +13,7 @@ from initlab.networks.uses import PASSING
 from initlab.taps import loops
 from initlab.taps.known import Known, constant, join
 from initlab.taps.rules import CONTRACTIONS, known_result
-from initlab.taps.scope import Scope, Site
+from initlab.taps.scope import Scope, Site, bits
 from initlab.taps.slopes import CUSTOM, extend, is_elementwise
 
 __all__ = ["walk"]
@@ -83,6 +83,11 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         scope.end(value, known, where)
     if name in PASSING and len(operands) == 1:
         return _moved(equation, operands[0])
+    if scope.weigh is not None and name in CONTRACTIONS:
+        places = [n for n, known in enumerate(knowns) if known.is_weight]
+        params = [bit for n in places for bit in bits(knowns[n].params)]
+        if len(places) == len(params) == 1 and any(known.data for known in knowns):
+            values = scope.weigh(equation, places[0], values)
     results = run_equation(equation, values)
     if inner is not None or name in CUSTOM:
         return _custom(equation, inner, operands, results, scope)
