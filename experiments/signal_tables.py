@@ -154,6 +154,10 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
                     "predicted": float(of[f"{name}_law"].values[at]),
                     "error": float(of[f"{name}_law_error"].values[at]),
                     "within": int(np.sum(law_off <= allowed)),
+                    "chance": joint_probability(
+                        of[name].transpose("seed", "layer").values[:, layers],
+                        of[f"{name}_law"].values[layers],
+                    ),
                 }
             row["why"] = _why(of, name, layers, row, results.attrs)
             rows.append(row)
@@ -175,7 +179,8 @@ def _why(of: xarray.Dataset, name: str, layers: slice, row: dict, limits: dict) 
         return None
     if row["finite"]["chance"] > RARE:
         return CHANCE
-    if row["law"] and row["law"]["within"] >= limits["share"] * row["layers"]:
+    law = row["law"]
+    if law and (law["within"] >= limits["share"] * row["layers"] or law["chance"] > RARE):
         return LAW
     wide, finite = (of[f"{name}_predicted"].sel(kind=kind).values[layers] for kind in KINDS)
     gap = np.abs(of[name].mean("seed").values[layers] - finite)
@@ -213,6 +218,7 @@ def show(summary: dict[str, Any]) -> str:
         law = row["law"]
         cells["exact law"] = f"{law['predicted']:.4g} +- {law['error']:.2g}" if law else ""
         cells["within, law"] = f"{law['within']}/{row['layers']}" if law else ""
+        cells["chance, law"] = _chance(law["chance"]) if law else ""
         if summary["short"]:
             cells["too few layers"] = row["why"] or ""
         rows.append(cells)

@@ -161,12 +161,17 @@ def test_layers_that_are_off_together_by_chance_are_told_from_others():
 
 
 def test_what_the_exact_law_explains_is_no_disagreement():
-    explained, not_explained = (
-        signal_tables.summarize(table_of(-5.0, law)) for law in (-2.9, -3.1)
+    explained, by_chance, not_explained = (
+        signal_tables.summarize(table_of(-5.0, law)) for law in (-2.9, -3.1, -4.5)
     )
-    assert {row["why"] for row in explained["rows"]} == {signal_tables.LAW}
+    for summary in (explained, by_chance):
+        assert {row["why"] for row in summary["rows"]} == {signal_tables.LAW}
+    assert [row["law"]["within"] for row in explained["rows"]] == [3, 3, 2]
+    # Two of three within, and the three together no further than chance puts them.
+    assert [row["law"]["within"] for row in by_chance["rows"]] == [2, 2, 1]
+    assert min(row["law"]["chance"] for row in by_chance["rows"]) > 0.01
     assert (explained["short"], explained["unexplained"]) == (3, 0)
-    assert [row["law"]["within"] for row in not_explained["rows"]] == [2, 2, 1]
+    assert max(row["law"]["chance"] for row in not_explained["rows"]) < 0.01
     assert signal_tables.verdict(not_explained) == 1
     assert signal_tables.LAW in signal_tables.show(explained)
 
