@@ -48,7 +48,7 @@ def draw_induction(results: xarray.Dataset) -> Figure:
             label=str(name),
             linewidth=5 if is_wide else 1.5,
         )
-    wide.set_title("Identical units are one unit (flower, sigmoid)", fontsize=11)
+    wide.set_title("Identical units are one unit (breast_cancer, sigmoid)", fontsize=11)
     for axes in (logistic, wide):
         axes.set_xlabel("step of full-batch gradient descent")
         axes.set_ylabel("training loss (nats)")
