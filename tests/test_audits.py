@@ -87,6 +87,22 @@ def test_a_fault_of_few_seeds_is_a_step_less_severe():
     assert (merged.severity, merged.seeds) == ("warn", 0.2)
     (merged,) = auditing.of_most([[other], [], []])
     assert merged.severity == "info"
+    # A seed counts once, however often it has what is one finding of the whole network.
+    parameter = Finding("non_finite", "fail", "w", np.nan, np.inf, "a parameter", "remedy")
+    signal = parameter._replace(place="z", cause="a signal")
+    (merged,) = auditing.of_most([[parameter, signal], [], [], []])
+    assert (merged.severity, merged.place, merged.seeds) == ("warn", "w", 0.25)
+
+
+@pytest.mark.parametrize("more", [{}, {"init": lambda key: layers(lecun)}])
+def test_keys_of_the_old_style_draw_what_those_of_the_new_style_do(more):
+    def lengths(make):
+        own = more and {"keys": jax.random.split(make(1), 2)}
+        rows = initlab.audit(tanh_net, layers(lecun), ROWS, key=make(0), **more, **own).rows
+        return [row.values["gradient"] for row in rows if row.kind == "product"]
+
+    for old, new in zip(lengths(jax.random.PRNGKey), lengths(jax.random.key), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.fixture(scope="module")

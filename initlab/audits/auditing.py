@@ -58,7 +58,7 @@ def audit(
         their correlation to be seen, eight or more for dead units.
       loss: `outputs -> scalar`, labels closed over. Without one a random cotangent of unit variance
         is sent back, and `confident_start` is not looked for.
-      key: draws that cotangent, and the seeds where keys are not given.
+      key: of either style; draws that cotangent, and the seeds where keys are not given.
       keys: one for each start that `init` draws, [seeds].
       init: `key -> params`; findings are then those of most seeds, with intervals.
       thresholds: where the lines are; `Thresholds()` says why they are there.
@@ -86,7 +86,7 @@ def audit(
     starts, draws = _starts(params, init, keys, key)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
-    described = (*_described(shapes), *_described(batch), int(draws.shape[0]))
+    described = (*_described(shapes), *_described(batch), *_described(draws)[1])
     make = _instrument if _can_be_kept(apply, loss) else _instrument.__wrapped__
     instrument = make(apply, loss, *described)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
@@ -124,12 +124,8 @@ def assert_sound_initialization(
     params: Params,
     batch: Any,
     *,
-    loss: Loss | None = None,
-    key: jax.Array | None = None,
-    keys: jax.Array | None = None,
-    init: Callable[[jax.Array], Params] | None = None,
-    thresholds: Thresholds | None = None,
     strict: bool = False,
+    **more: Any,
 ) -> None:
     """Asserts that an audit finds no failure: one line in a test of a model of your own.
 
@@ -137,12 +133,8 @@ def assert_sound_initialization(
       apply: as for `audit`.
       params: as for `audit`.
       batch: as for `audit`.
-      loss: as for `audit`.
-      key: as for `audit`.
-      keys: as for `audit`.
-      init: as for `audit`.
-      thresholds: as for `audit`.
       strict: whether a warning fails too.
+      **more: what else `audit` takes by name: loss, key, keys, init, thresholds.
 
     Raises:
       AssertionError: with the first failure: code, place, number, threshold, cause and remedy.
@@ -153,16 +145,7 @@ def assert_sound_initialization(
     >>> apply = lambda p, x: jnp.tanh(x @ p["in"]) @ p["out"]
     >>> assert_sound_initialization(apply, params, jax.random.normal(jax.random.key(0), (8, 3)))
     """
-    report = audit(
-        apply,
-        params,
-        batch,
-        loss=loss,
-        key=key,
-        keys=keys,
-        init=init,
-        thresholds=thresholds,
-    )
+    report = audit(apply, params, batch, **more)
     unsound = ("fail", "warn") if strict else ("fail",)
     for finding in report.findings:
         if finding.severity in unsound:
@@ -187,7 +170,7 @@ def _instrument(
     leaves: Any,
     batch_tree: Any,
     inputs: Any,
-    seeds: int,
+    draws: jax.ShapeDtypeStruct,
 ) -> _Instrument:
     """Compiled once for a function and the shapes that it takes, as `jax.jit` would."""
     shapes, batch = jax.tree.unflatten(tree, leaves), jax.tree.unflatten(batch_tree, inputs)
@@ -198,7 +181,7 @@ def _instrument(
         def one(params: Params, draw: jax.Array) -> Any:
             return measure(model, params, batch, draw, loss)
 
-        if seeds == 1:
+        if draws.shape[0] == 1:
             # A batched program of one would be another, and slower, than the model's own.
             alone = one(jax.tree.map(lambda leaf: leaf[0], starts), draws[0])
             return jax.tree.map(lambda x: x[None], alone)
@@ -206,8 +189,7 @@ def _instrument(
 
     outputs = jax.tree.leaves(jax.eval_shape(apply, shapes, batch))
     classes = outputs[0].shape[-1] if outputs and outputs[0].shape else 1
-    many = [jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype) for leaf in leaves]
-    draws = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), seeds))
+    many = [jax.ShapeDtypeStruct((draws.shape[0], *leaf.shape), leaf.dtype) for leaf in leaves]
     lowered = jax.jit(program).lower(jax.tree.unflatten(tree, many), batch, draws)
     return _Instrument(model, *_groups(apply, shapes, batch), classes, _compiled(lowered))
 
@@ -305,9 +287,13 @@ def of_most(found: Sequence[Sequence[Finding]]) -> list[Finding]:
     codes = list(JUDGES)
     sets: dict[tuple[str, str], list[Finding]] = {}
     for findings in found:
-        for each in findings:
+        # A seed counts once: NaN in a parameter is NaN in a signal too.
+        worst: dict[tuple[str, str], Finding] = {}
+        for each in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
             place = "" if each.code in ALONG_THE_PATH else each.place
-            sets.setdefault((each.code, place), []).append(each)
+            worst.setdefault((each.code, place), each)
+        for where, each in worst.items():
+            sets.setdefault(where, []).append(each)
     merged = []
     for (code, _), each in sorted(sets.items(), key=lambda item: codes.index(item[0][0])):
         ranks = sorted(SEVERITIES.index(one.severity) for one in each)

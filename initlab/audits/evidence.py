@@ -26,6 +26,7 @@ class Signal:
       units: how many units it has.
       length: root mean square.
       dissimilarity: 1 - mean cosine of two examples.
+      has_gradient: whether its gradient was measured, so that NaN means NaN.
       gradient: Euclidean norm of the gradient.
       saturated: share of units x examples with a flat slope.
       usual: that share on N(0, 1).
@@ -39,6 +40,7 @@ class Signal:
     upstream: int
     units: int
     length: float
+    has_gradient: bool = False
     dissimilarity: float = math.nan
     gradient: float = math.nan
     saturated: float = math.nan
@@ -114,7 +116,7 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
         if "dead" in row.values:
             values["dead"] = float(np.mean(row.values["dead"][seed]))
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
-        signals.append(Signal(*facts, **values))
+        signals.append(Signal(*facts, has_gradient="gradient" in values, **values))
     return signals
 
 

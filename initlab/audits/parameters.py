@@ -59,7 +59,8 @@ def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Find
     }
     for weight in evidence.weights:
         is_weight = (notes.contracted | notes.looked_up) >> weight.bit & 1
-        size = math.prod(evidence.model.shapes[weight.bit])
+        is_stacked = notes.stacked >> weight.bit & 1
+        size = math.prod(evidence.model.shapes[weight.bit][is_stacked:])
         if not is_weight or weight.smallest != weight.largest or size == 1:
             continue
         severity = "info" if weight.length == 0 else "warn"
