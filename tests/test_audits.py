@@ -94,14 +94,19 @@ def test_a_fault_of_few_seeds_is_a_step_less_severe():
     assert (merged.severity, merged.place, merged.seeds) == ("warn", "w", 0.25)
 
 
-@pytest.mark.parametrize("more", [{}, {"init": lambda key: layers(lecun)}])
-def test_keys_of_the_old_style_draw_what_those_of_the_new_style_do(more):
-    def lengths(make):
-        own = more and {"keys": jax.random.split(make(1), 2)}
-        rows = initlab.audit(tanh_net, layers(lecun), ROWS, key=make(0), **more, **own).rows
+@pytest.mark.parametrize(
+    "drawn_by",
+    [
+        lambda key: {"key": key},
+        lambda key: {"init": lambda _: layers(lecun), "keys": jax.random.split(key, 2)},
+    ],
+)
+def test_keys_of_the_old_style_draw_what_those_of_the_new_style_do(drawn_by):
+    def gradients(make):
+        rows = initlab.audit(tanh_net, layers(lecun), ROWS, **drawn_by(make(0))).rows
         return [row.values["gradient"] for row in rows if row.kind == "product"]
 
-    for old, new in zip(lengths(jax.random.PRNGKey), lengths(jax.random.key), strict=True):
+    for old, new in zip(gradients(jax.random.PRNGKey), gradients(jax.random.key), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
