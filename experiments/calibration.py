@@ -128,8 +128,8 @@ def show(summary: dict) -> str:
 
 
 def draw(results: xarray.Dataset):
-    """The losses of every start."""
-    return figures.draw_calibration(results)
+    """The losses of every start at its best rate."""
+    return figures.draw_calibration(calibration_tables.at_best_rates(results))
 
 
 if __name__ == "__main__":
