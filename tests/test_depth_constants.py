@@ -102,7 +102,7 @@ def test_the_best_constant_and_where_one_stops():
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     out = tmp_path_factory.mktemp("depth") / "results"
-    flags = ["--smoke", "--compilation_cache_dir=", "--out", out]
+    flags = ["--smoke", "--depth=4,1", "--compilation_cache_dir=", "--out", out]
     said = run_module("experiments.depth_constants", *flags, quickly=True)
     assert said.returncode == 0, said.stderr
     return json.loads((out / "summary.json").read_text()), said.stdout
