@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from audit_faults import FAULTS
-from audit_models import ROWS, WIDTH, cross_entropy, layers, lecun, tanh_net
+from audit_models import ROWS, WIDTH, cross_entropy, layers, lecun, normal, tanh_net
 from audit_sound import SOUND
 
 import initlab
@@ -175,11 +175,25 @@ def test_every_threshold_can_be_set():
         ({"loss": 3}, TypeError, "loss must be a function"),
         ({"loss": lambda y: y}, ValueError, "loss must give one real number"),
         ({"init": lambda key: {}, "keys": jax.random.key(0)}, ValueError, "at least one key"),
+        ({"key": 0}, TypeError, "key must be a JAX key, got 0"),
+        ({"thresholds": 6.0}, TypeError, "thresholds must be Thresholds, got 6.0"),
+        ({"batch": ROWS[:0]}, ValueError, "batch must hold at least one example"),
     ],
 )
 def test_bad_arguments_are_refused(more, error, message):
     with pytest.raises(error, match=message):
-        initlab.audit(tanh_net, layers(lecun), ROWS, **more)
+        initlab.audit(tanh_net, layers(lecun), **({"batch": ROWS} | more))
+
+
+@pytest.mark.parametrize("examples", [1, 8])
+def test_a_model_without_activations_has_a_picture(examples):
+    params = {"w": normal(0, (8, 2), 0.3)}
+    report = initlab.audit(lambda params, x: x @ params["w"], params, ROWS[:examples])
+    lengths, distances, shares = report.figure().axes
+    (length,) = report.to_dataset()["length"].sel(place="w: product").values
+    assert length in lengths.lines[0].get_ydata()
+    assert len(distances.lines[0].get_ydata()) == (3 if examples > 1 else 0)
+    assert not any(len(line.get_ydata()) for line in shares.lines)
 
 
 def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something():

@@ -67,8 +67,8 @@ def audit(
       The report: verdict "pass", "warn" or "fail", findings, and a row for every place.
 
     Raises:
-      TypeError: if apply, loss or init is not a function, or a leaf of params is not a floating
-        array.
+      TypeError: if apply, loss or init is not a function, key not a JAX key, thresholds not
+        Thresholds, or a leaf of params is not a floating array.
       ValueError: if there are no params, keys come without init, loss gives no scalar, or batch
         has no examples.
 
@@ -77,15 +77,21 @@ def audit(
     >>> report.verdict, report.findings[0].code
     ('fail', 'symmetric_units')
     """
-    thresholds = thresholds or Thresholds()
+    thresholds = Thresholds() if thresholds is None else thresholds
+    if not isinstance(thresholds, Thresholds):
+        raise TypeError(f"thresholds must be Thresholds, got {thresholds!r:.60}")
     for name, given in (("loss", loss), ("init", init)):
         if given is not None:
             checks.check_callable(name, given)
     checks.check_callable("apply", apply)
     key = jax.random.key(0) if key is None else key
+    if not isinstance(key, jax.Array):
+        raise TypeError(f"key must be a JAX key, got {key!r:.60}")
     starts, draws = _starts(params, init, keys, key)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
+    if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch)[:1]):
+        raise ValueError("batch must hold at least one example, got none")
     described = (*_described(shapes), *_described(batch), *_described(draws)[1])
     make = _instrument if _can_be_kept(apply, loss) else _instrument.__wrapped__
     instrument = make(apply, loss, *described)
