@@ -145,6 +145,28 @@ def _with_own_derivative(params, x):
     return tanh_net(params[1:], h)
 
 
+def _one_branch_taken(params, x):
+    h = jnp.tanh(x @ params[0]["w"] + params[0]["b"][None])
+    h = jax.lax.cond(
+        jnp.sum(x) < 1e9,
+        lambda h: jnp.tanh(h @ params[1]["w"] + params[1]["b"][None]),
+        lambda h: jnp.tanh(h @ params[2]["w"] + params[2]["b"][None]),
+        h,
+    )
+    return h @ params[3]["w"] + params[3]["b"][None]
+
+
+def _weight_norm(params, x):
+    direction, gain = params["direction"], params["gain"][None]
+    h = jnp.tanh(x @ (gain * direction / jnp.linalg.norm(direction, axis=0, keepdims=True)))
+    return h @ params["out"]
+
+
+def _gate_inside(params, x):
+    h = x @ params["in"]
+    return (h + (params["gate"] * jnp.tanh(h @ params["w"])) @ params["end"]) @ params["out"]
+
+
 def two_layer_branches(params, x):
     def block(h, layer):
         return h + jax.nn.relu(h @ layer["w"]) @ layer["end"], None
@@ -194,6 +216,33 @@ SOUND = {
     "tanh, LeCun": (plain(tanh_net, layers(lecun)), cross_entropy, ()),
     "tanh, a derivative of its own": (
         plain(_with_own_derivative, layers(lecun)),
+        cross_entropy,
+        (),
+    ),
+    "one of two branches": (plain(_one_branch_taken, layers(lecun)), cross_entropy, ()),
+    "weight norm": (
+        plain(
+            _weight_norm,
+            {
+                "direction": normal(1, (8, WIDTH), 1.0),
+                "gain": np.ones(WIDTH, np.float32),
+                "out": normal(2, (WIDTH, CLASSES), lecun(WIDTH)),
+            },
+        ),
+        cross_entropy,
+        (),
+    ),
+    "a gate of zero inside a branch": (
+        plain(
+            _gate_inside,
+            {
+                "gate": np.zeros((), np.float32),
+                "in": normal(1, (8, WIDTH), lecun(8)),
+                "w": normal(2, (WIDTH, WIDTH), lecun(WIDTH)),
+                "end": normal(3, (WIDTH, WIDTH), lecun(WIDTH)),
+                "out": normal(4, (WIDTH, CLASSES), lecun(WIDTH)),
+            },
+        ),
         cross_entropy,
         (),
     ),

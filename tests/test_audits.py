@@ -33,6 +33,25 @@ def test_a_planted_fault_is_found_with_its_code_at_its_place(name):
     )
 
 
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_what_is_not_finite_in_a_branch_is_found_where_it_is_taken(is_taken):
+    params = [layer["w"] for layer in layers(lecun)]
+    params[1] = np.full_like(params[1], 3e38)
+
+    def apply(params, x):
+        h = jnp.tanh(x @ params[0])
+        threshold = 1e9 if is_taken else -1e9
+        h = jax.lax.cond(jnp.sum(x) < threshold, lambda h: h @ params[1], lambda h: h, h)
+        return h @ params[3]
+
+    found = initlab.audit(apply, params, ROWS).findings
+    places = [each.place for each in found if each.code == "non_finite"]
+    assert places == (["1"] if is_taken else [])
+    blocked = [each.severity for each in found if each.code == "unused_parameter"]
+    # The third weight is read by nothing at all.
+    assert blocked == (["warn"] if is_taken else ["warn", "info"])
+
+
 def test_every_code_is_planted():
     assert {fault.code for fault in FAULTS.values()} == set(JUDGES)
 

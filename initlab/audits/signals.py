@@ -28,7 +28,8 @@ def non_finite(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """NaN or infinity in a parameter, a signal or a gradient: the first place of each."""
     del thresholds
     weights = [w.path for w in evidence.weights if not math.isfinite(w.length)]
-    forward = [s.place for s in evidence.signals if not math.isfinite(s.length)]
+    computed = [s for s in evidence.signals if s.is_computed]
+    forward = [s.place for s in computed if not math.isfinite(s.length)]
     # What comes back meets the last layer first, and parameters behind all layers.
     backward = [
         s.place
