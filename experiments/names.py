@@ -223,7 +223,18 @@ def define_numbers(
 
 
 def take_examples(task: Task, count: int) -> Task:
-    """A task of the first examples of another, as many as a flag --examples says."""
+    """A task of the first examples of another, as many as a flag --examples says.
+
+    Args:
+      task: all of them.
+      count: how many.
+
+    Returns:
+      The task.
+
+    Raises:
+      ValueError: if it has fewer.
+    """
     if count > len(task.x):
         raise ValueError(f"--examples must be at most {len(task.x)}, got {count}")
     return Task(task.x[:count], task.y[:count], task.objective)

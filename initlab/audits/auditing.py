@@ -289,7 +289,15 @@ def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
 
 
 def of_most(found: Sequence[Sequence[Finding]]) -> list[Finding]:
-    """Findings over seeds: as severe as in at least half of them, else one step less."""
+    """Findings over seeds: as severe as in at least half of them, else one step less.
+
+    Args:
+      found: the findings of each seed.
+
+    Returns:
+      One for each code and place, or for each code of the whole network, with the median of its
+      values, their interval, and the share of the seeds that have it.
+    """
     codes = list(JUDGES)
     sets: dict[tuple[str, str], list[Finding]] = {}
     for findings in found:
