@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from absl import flags
 
+from experiments.signals import critical_variances, gaussian
 from initlab import initializers as init
 from initlab import networks, tasks, theory
 from initlab.types import Activation, Initializer, Network, Task
@@ -85,7 +86,8 @@ INITIALIZERS: dict[str, Callable[[Activation, int], Initializer]] = {
     "variance_scaling": lambda activation, branches: init.by_role(
         init.variance_scaling(theory.gain(activation) ** 2)
     ),
-    "critical": lambda activation, branches: init.critical(activation),
+    # Without biases gelu and silu are critical where signals vanish; at their point they stay.
+    "critical": lambda activation, branches: gaussian(*critical_variances(activation)),
     "gpt2": lambda activation, branches: init.gpt2(branches),
     "fixup": lambda activation, branches: init.fixup(branches),
 }

@@ -5,7 +5,9 @@
 Networks are drawn and not trained. Two inputs of a given length and angle go through each, and a
 random gradient comes back from the last hidden layer. What theory predicts for wide networks, with
 its first correction for their width, stands beside the mean over seeds, and the table says by how
-many standard errors they differ. Exits 1 if too many layers are out.
+many standard errors they differ. What a first correction leaves out is told by the exact law of
+networks of this width, drawn without their weights. Exits 1 if too many layers are out and nothing
+explains it.
 """
 
 import numpy as np
@@ -14,7 +16,7 @@ from absl import flags
 
 from experiments import harness, names
 from experiments.signal_tables import KINDS, QUANTITIES, compare, show, summarize, verdict
-from experiments.signal_theory import GAUSSIAN, RECURSIONS, Prediction, Start, predict
+from experiments.signal_theory import GAUSSIAN, RECURSIONS, Prediction, Start, predict, sample
 from experiments.signals import critical_variances, gaussian, signal_run
 from initlab import figures
 from initlab.types import Initializer
@@ -43,9 +45,17 @@ CORRELATION = flags.DEFINE_float(
     "correlation", 0.5, "Cosine of two inputs.", lower_bound=0.0, upper_bound=1.0
 )
 SEEDS = names.define_count("seeds", 256, "Networks of each activation.", least=2)
+DRAWS = names.define_count("draws", 4096, "Networks drawn of the exact law.", least=2)
 ERRORS = names.define_scale("errors", 3.0, "Standard errors within which a layer agrees.")
 SHARE = names.define_share("share", 0.95, "Share of the layers that must agree.")
-SMOKE = {"width": 32, "depth": 4, "inputs": 9, "seeds": 16, "activation": ["tanh"]}
+SMOKE = {
+    "width": 32,
+    "depth": 4,
+    "inputs": 9,
+    "seeds": 16,
+    "draws": 256,
+    "activation": ["tanh"],
+}
 
 
 def measure() -> xarray.Dataset:
@@ -88,14 +98,20 @@ def _predict(measured: xarray.Dataset, activation) -> xarray.Dataset:
         if str(name).startswith("sigma_")
     }
     start = Start(LENGTH.value, CORRELATION.value, variances, WIDTH.value, DEPTH.value)
-    wide, finite = predict(NETWORK.value, INITIALIZER.value, activation, start)
-    nothing = Prediction(*[np.full(measured.sizes["layer"], np.nan)] * 3)
-    columns = {
-        f"{name}_predicted": np.stack([getattr(each or nothing, name) for each in (wide, finite)])
-        for name in QUANTITIES
-    }
+    of = NETWORK.value, INITIALIZER.value, activation, start
+    wide, finite = predict(*of)
+    drawn = sample(*of, DRAWS.value) or {}
+    nothing = np.full(measured.sizes["layer"], np.nan)
+    no_prediction = Prediction(*[nothing] * 3)
+    columns = {}
+    for name in QUANTITIES:
+        pair = [getattr(each or no_prediction, name) for each in (wide, finite)]
+        columns[f"{name}_predicted"] = ("kind", "layer"), np.stack(pair)
+        law = drawn.get(name, np.stack([nothing, nothing]))
+        columns[f"{name}_law"] = "layer", law.mean(axis=0)
+        columns[f"{name}_law_error"] = "layer", law.std(axis=0, ddof=1) / np.sqrt(len(law))
     return xarray.Dataset(
-        {name: (("kind", "layer"), values) for name, values in columns.items()},
+        columns,
         coords={"kind": np.asarray(KINDS, dtype=object), "layer": measured["layer"]},
     )
 

@@ -8,7 +8,16 @@ from scipy.special import fdtrc
 
 from initlab import report
 
-__all__ = ["KINDS", "QUANTITIES", "compare", "joint_probability", "show", "summarize", "verdict"]
+__all__ = [
+    "KINDS",
+    "LAW",
+    "QUANTITIES",
+    "compare",
+    "joint_probability",
+    "show",
+    "summarize",
+    "verdict",
+]
 
 QUANTITIES = {
     "length": "length",
@@ -21,6 +30,7 @@ RARE = 0.01
 """Differences that chance makes less often are none of its."""
 
 CHANCE = "chance: its layers are off together"
+LAW = "width: as in its exact law, past the first order"
 SECOND_ORDER = "width: within the square of the correction, which is of the first order"
 UNEXPLAINED = "not explained"
 
@@ -32,12 +42,15 @@ def compare(results: xarray.Dataset) -> xarray.Dataset:
     """Adds `QUANTITY_error`, the standard error of the mean over seeds, and `QUANTITY_off`.
 
     Args:
-      results: of each quantity the measurement over (activation, seed, layer) and
-        `QUANTITY_predicted` over (activation, kind, layer).
+      results: of each quantity the measurement over (activation, seed, layer),
+        `QUANTITY_predicted` over (activation, kind, layer), and over (activation, layer) the mean
+        `QUANTITY_law` of networks drawn from the exact law and its standard error
+        `QUANTITY_law_error`, NaN where there is none.
 
     Returns:
       The same, with `QUANTITY_off = (mean - predicted) / error` over (activation, kind, layer): 0
-      where the two are equal, infinite where only the error is 0.
+      where the two are equal, infinite where only the error is 0; and `QUANTITY_law_off`, to
+      both errors.
     """
     added = {}
     for name in QUANTITIES:
@@ -46,7 +59,13 @@ def compare(results: xarray.Dataset) -> xarray.Dataset:
         gap = measured.mean("seed") - predicted
         with np.errstate(divide="ignore", invalid="ignore"):
             off = xarray.where(gap == 0, 0.0, gap / error)
-        added |= {f"{name}_error": error, f"{name}_off": off.transpose(*predicted.dims)}
+        both = np.hypot(error, results[f"{name}_law_error"])
+        law_off = (measured.mean("seed") - results[f"{name}_law"]) / both
+        added |= {
+            f"{name}_error": error,
+            f"{name}_off": off.transpose(*predicted.dims),
+            f"{name}_law_off": law_off.transpose(*results[f"{name}_law"].dims),
+        }
     return results.assign(added)
 
 
@@ -128,6 +147,18 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
                     if known
                     else None
                 )
+            law_off = np.abs(of[f"{name}_law_off"].values[layers])
+            row["law"] = None
+            if not np.isnan(law_off).all():
+                row["law"] = {
+                    "predicted": float(of[f"{name}_law"].values[at]),
+                    "error": float(of[f"{name}_law_error"].values[at]),
+                    "within": int(np.sum(law_off <= allowed)),
+                    "chance": joint_probability(
+                        of[name].transpose("seed", "layer").values[:, layers],
+                        of[f"{name}_law"].values[layers],
+                    ),
+                }
             row["why"] = _why(of, name, layers, row, results.attrs)
             rows.append(row)
     return {
@@ -148,6 +179,9 @@ def _why(of: xarray.Dataset, name: str, layers: slice, row: dict, limits: dict) 
         return None
     if row["finite"]["chance"] > RARE:
         return CHANCE
+    law = row["law"]
+    if law and (law["within"] >= limits["share"] * row["layers"] or law["chance"] > RARE):
+        return LAW
     wide, finite = (of[f"{name}_predicted"].sel(kind=kind).values[layers] for kind in KINDS)
     gap = np.abs(of[name].mean("seed").values[layers] - finite)
     # What a first-order term leaves out is of the order of its square.
@@ -181,6 +215,10 @@ def show(summary: dict[str, Any]) -> str:
                 cells["within, wide"] = cells.pop(f"within {allowed}")
             else:
                 cells["chance"] = _chance(found["chance"]) if found else ""
+        law = row["law"]
+        cells["exact law"] = f"{law['predicted']:.4g} +- {law['error']:.2g}" if law else ""
+        cells["within, law"] = f"{law['within']}/{row['layers']}" if law else ""
+        cells["chance, law"] = _chance(law["chance"]) if law else ""
         if summary["short"]:
             cells["too few layers"] = row["why"] or ""
         rows.append(cells)
@@ -190,7 +228,8 @@ def show(summary: dict[str, Any]) -> str:
         f"correction for this width; layers at which the mean is within {allowed} standard errors "
         "of it,\nand the largest difference in standard errors. Gradient: over that of the last "
         "hidden layer. Chance: how often all\nlayers together come to be as far off if theory is "
-        "right; layers of one network are off together.\n\n"
+        "right; layers of one network are off together. Exact law:\nthe mean of networks drawn "
+        "without their weights, which knows all orders; within of both errors.\n\n"
     )
     tail = f"\n\n{summary['theory']}"
     if any(row["finite"] for row in summary["rows"]):

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from initlab import theory
 from initlab.types import Activation
 
-__all__ = ["GAUSSIAN", "RECURSIONS", "Prediction", "Start", "predict"]
+__all__ = ["GAUSSIAN", "RECURSIONS", "Prediction", "Start", "predict", "sample"]
 
 GAUSSIAN = frozenset(
     {
@@ -21,6 +22,10 @@ GAUSSIAN = frozenset(
 
 The weights of another law have another term of the same order, and dependent weights other maps.
 """
+
+
+TOGETHER = 64
+"""Networks drawn at a time: some megabytes."""
 
 
 class Start(NamedTuple):
@@ -73,8 +78,7 @@ def predict(
     if network not in RECURSIONS:
         return None, None
     wide = RECURSIONS[network](activation, start)
-    usable = start.variances.get("sigma_w2_weight", 0) > 0 and start.correlation < 1
-    if network != "mlp" or initializer not in GAUSSIAN or not usable:
+    if not _has_finite_width(network, initializer, start):
         return wide, None
     q0, c0 = _enter(start)
     of = activation, *_pair(start, "weight"), q0
@@ -84,6 +88,39 @@ def predict(
         np.asarray(theory.finite_width_correlation(*of, c0, width, depth)),
         np.asarray(theory.finite_width_gradient(*of, width, depth)),
     )
+
+
+def sample(
+    network: str, initializer: str, activation: Activation, start: Start, draws: int
+) -> dict[str, np.ndarray] | None:
+    """The exact law of networks of this width, as it was drawn.
+
+    Args:
+      network: its name.
+      initializer: its name.
+      activation: of its hidden layers.
+      start: all numbers.
+      draws: how many networks.
+
+    Returns:
+      length and decorrelation [draws, depth]; None where `predict` has no correction either. A
+      gradient has no such law: its weights are those that the signals have met.
+    """
+    if not _has_finite_width(network, initializer, start):
+        return None
+
+    def one(key: jax.Array) -> theory.FiniteSample:
+        of = *_pair(start, "weight"), *_enter(start), start.width, start.depth - 1
+        return theory.sample_finite_width(key, activation, *of)
+
+    keys = jax.random.split(jax.random.key(0), draws)
+    drawn = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=TOGETHER))(keys)
+    return {name: np.asarray(each, float) for name, each in drawn._asdict().items()}
+
+
+def _has_finite_width(network: str, initializer: str, start: Start) -> bool:
+    usable = start.variances.get("sigma_w2_weight", 0) > 0 and start.correlation < 1
+    return network == "mlp" and initializer in GAUSSIAN and usable
 
 
 def _mlp(activation: Activation, start: Start) -> Prediction:

@@ -52,6 +52,7 @@ QUICKLY = {
     "test_theory_finite.py",
     "test_theory_fixed_points.py",
     "test_theory_scaling.py",
+    "test_whitening.py",
 }
 """Tests that say nothing of bits or of speed, whose programs run shorter than they compile."""
 

@@ -230,6 +230,13 @@ def test_groups_of_another_model(use, params, message):
         use(params, GROUP)
 
 
+@pytest.mark.parametrize("use", [sy.unit_classes, sy.unit_rows, sy.permute])
+def test_what_is_no_group(use):
+    order = [np.arange(8)] if use is sy.permute else []
+    with pytest.raises(TypeError, match=r"^group must be a UnitGroup, got str$"):
+        use(PARAMS, "hidden", *order)
+
+
 def test_a_permutation_of_found_units_under_jit():
     assert isinstance(GROUP, UnitGroup)
     params = jax.tree.map(

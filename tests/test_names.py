@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from absl import flags
 from initializer_tables import KEY, WINDOWED, weight_spec
@@ -10,6 +11,7 @@ import initlab
 from experiments import names
 from initlab import initializers as I  # noqa: N812
 from initlab import networks as N  # noqa: N812
+from initlab import theory
 from initlab.types import ParamSpec, Role
 
 NOT_SCHEMES = {
@@ -37,6 +39,18 @@ def test_every_name_starts_a_network(name):
     # Traced and not run: what the draws are is the tables' business.
     params = jax.eval_shape(lambda key: initlab.initialize(key, specs, initializer), KEY)
     assert jax.tree.structure(params) == jax.tree.structure(specs)
+
+
+@pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu, jax.nn.gelu])
+def test_critical_starts_at_the_critical_point(activation):
+    point = theory.critical_point(activation)
+    initializer = names.INITIALIZERS["critical"](activation, 4)
+    weight = initializer(KEY, weight_spec(300, 300))
+    bias = initializer(KEY, ParamSpec((9000,), 300, 300, Role.BIAS))
+    np.testing.assert_allclose(300 * np.var(weight, dtype=float), point.sigma_w2, rtol=0.03)
+    # gelu's lengths stay with biases alone.
+    np.testing.assert_allclose(np.var(bias, dtype=float), point.sigma_b2, rtol=0.06, atol=1e-12)
+    assert (activation is jax.nn.gelu) == (point.sigma_b2 > 0.1)
 
 
 def test_help_lists_every_initializer():

@@ -112,8 +112,8 @@ def test_what_is_critical():
         critical_variances(jax.nn.softplus)
 
 
-def table_of(shift):
-    """Two layers and three; predicted is right but for a shift in standard errors at one layer."""
+def table_of(shift, law=np.nan):
+    """Three layers; predicted is right but for a shift in standard errors at one; so is the law."""
     rng = np.random.default_rng(0)
     measured = rng.normal(1.0, 0.1, (1, 50, 3))
     mean, error = measured.mean(1), measured.std(1, ddof=1) / np.sqrt(50)
@@ -122,6 +122,9 @@ def table_of(shift):
     for name in signal_tables.QUANTITIES:
         columns[name] = (("activation", "seed", "layer"), measured)
         columns[f"{name}_predicted"] = (("activation", "kind", "layer"), predicted)
+        drawn = mean + np.asarray([0, law, 0]) * error
+        columns[f"{name}_law"] = (("activation", "layer"), drawn)
+        columns[f"{name}_law_error"] = (("activation", "layer"), 0.1 * error)
     coords = {"activation": ["tanh"], "kind": ["wide", "finite"], "layer": ["1", "2", "3"]}
     attrs = {"errors": 3.0, "share": 0.95, "width": 10, "theory": "said."}
     return signal_tables.compare(xarray.Dataset(columns, coords, attrs))
@@ -155,6 +158,22 @@ def test_layers_that_are_off_together_by_chance_are_told_from_others():
     ]
     assert 0.45 < np.mean(found) < 0.55
     assert np.isnan(signal_tables.joint_probability(shared[:10], off))
+
+
+def test_what_the_exact_law_explains_is_no_disagreement():
+    explained, by_chance, not_explained = (
+        signal_tables.summarize(table_of(-5.0, law)) for law in (-2.9, -3.1, -4.5)
+    )
+    for summary in (explained, by_chance):
+        assert {row["why"] for row in summary["rows"]} == {signal_tables.LAW}
+    assert [row["law"]["within"] for row in explained["rows"]] == [3, 3, 2]
+    # Two of three within, and the three together no further than chance puts them.
+    assert [row["law"]["within"] for row in by_chance["rows"]] == [2, 2, 1]
+    assert min(row["law"]["chance"] for row in by_chance["rows"]) > 0.01
+    assert (explained["short"], explained["unexplained"]) == (3, 0)
+    assert max(row["law"]["chance"] for row in not_explained["rows"]) < 0.01
+    assert signal_tables.verdict(not_explained) == 1
+    assert signal_tables.LAW in signal_tables.show(explained)
 
 
 def test_what_the_order_of_the_correction_explains_is_no_disagreement():
@@ -191,6 +210,7 @@ def test_the_signal_is_within_what_theory_says(tmp_path):
     rows = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
     assert [row["quantity"] for row in rows] == list(signal_tables.QUANTITIES)
     assert [row["finite"]["within"] for row in rows] == [4, 4, 3]
+    assert [row["law"] and row["law"]["within"] for row in rows] == [4, 4, None]
     with xarray.open_zarr(tmp_path / "out" / "results.zarr", consolidated=False) as results:
         assert results["length"].dims == ("activation", "seed", "layer")
         assert abs(float(results["sigma_w2_weight"].mean()) - 1) < 0.02

@@ -1,5 +1,7 @@
 """Finite width: the cosine of two inputs and the gradient, beside networks drawn in NumPy."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ from initlab.theory.pieces import find_pieces
 WIDTH, DEPTH = 24, 4
 CHAOTIC = (2.5, 0.05)
 """sigma_w2 and sigma_b2."""
+HALF: Any = 0.5
 START = (1.5, 0.3)
 """Length and correlation of the first layer's pre-activations."""
 
@@ -110,3 +113,57 @@ def test_what_is_no_number_or_no_correlation_is_refused():
         theory.finite_width_gradient(jnp.tanh, 1.0, 0.0, np.ones(2), 10, 2)
     with pytest.raises(ValueError, match="depth"):
         theory.finite_width_gradient(jnp.tanh, 1.0, 0.0, 1.0, 10, 0)
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match=r"c0 must be in \[-1, 1\], got 1.5"):
+        theory.sample_finite_width(key, jnp.tanh, 1.0, 0.0, 1.0, 1.5, 10, 2)
+    with pytest.raises(ValueError, match=r"sigma_w2 must be at least 0, got -1.0"):
+        theory.sample_finite_width(key, jnp.tanh, -1.0, 0.0, 1.0, 0.5, 10, 2)
+    with pytest.raises(TypeError, match="width must be an integer"):
+        theory.sample_finite_width(key, jnp.tanh, 1.0, 0.0, 1.0, 0.5, HALF, 2)
+
+
+def test_the_exact_law_is_that_of_networks_that_are_drawn():
+    """Far from wide, where the first order would be off; means and spreads of both."""
+    width, depth, networks = 3, 4, 40_000
+    keys = jax.random.split(jax.random.key(0), networks)
+    drawn = jax.jit(
+        jax.vmap(
+            lambda key: theory.sample_finite_width(key, jnp.tanh, *CHAOTIC, *START, width, depth)
+        )
+    )(keys)
+    rng = np.random.default_rng(1)
+    first, second = rng.standard_normal((2, networks, width))
+    second = START[1] * first + np.sqrt(1 - START[1] ** 2) * second
+    z = np.sqrt(START[0]) * np.stack([first, second], axis=-1)
+    for layer in range(depth + 1):
+        unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+        for found, wanted in (
+            (drawn.length[:, layer], np.mean(z[..., 0] ** 2, axis=1)),
+            (drawn.decorrelation[:, layer], 1 - np.sum(unit[..., 0] * unit[..., 1], axis=1)),
+        ):
+            for power in (1, 2):
+                one, other = np.asarray(found, float) ** power, wanted**power
+                error = np.hypot(one.std(), other.std()) / np.sqrt(networks)
+                assert abs(one.mean() - other.mean()) < 4 * error
+        w = rng.standard_normal((networks, width, width)) * np.sqrt(CHAOTIC[0] / width)
+        z = w @ np.tanh(z) + np.sqrt(CHAOTIC[1]) * rng.standard_normal((networks, width, 1))
+
+
+def test_the_exact_law_agrees_with_the_first_order_where_that_is_enough():
+    keys = jax.random.split(jax.random.key(1), 4000)
+    drawn = jax.jit(
+        jax.vmap(lambda key: theory.sample_finite_width(key, jnp.tanh, *CHAOTIC, *START, 200, 4))
+    )(keys)
+    band = theory.finite_width_variance(jnp.tanh, *CHAOTIC, START[0], 200, 4)
+    assert within(np.asarray(drawn.length, float), band.mean)
+    apart = theory.finite_width_correlation(jnp.tanh, *CHAOTIC, *START, 200, 4)
+    assert within(np.asarray(drawn.decorrelation, float), apart)
+
+
+def test_the_exact_law_keeps_its_digits_where_two_inputs_are_nearly_one():
+    drawn = jax.jit(
+        lambda key: theory.sample_finite_width(key, jax.nn.relu, 2.0, 0.1, 1.0, 1 - 2e-6, 50, 3)
+    )(jax.random.key(0))
+    # c0 in float32 has a rounding of its own of 3 %.
+    np.testing.assert_allclose(drawn.decorrelation[0], 2e-6, rtol=0.5)
+    assert np.all(np.asarray(drawn.decorrelation) > 0)

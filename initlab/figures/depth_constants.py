@@ -51,8 +51,8 @@ def draw_depth_constants(
         final = _draw_map(right, loss, cmap="cividis_r", norm=losses)
         left.set_title(f"{name}: share of the seeds that train, P(train)", fontsize=11)
         right.set_title(f"{name}: final loss (nats), median over seeds", fontsize=11)
-        figure.colorbar(shares, ax=left, pad=0.16)
-        figure.colorbar(final, ax=right, pad=0.16, extend="both")
+        figure.colorbar(shares, ax=left, pad=0.02)
+        figure.colorbar(final, ax=right, pad=0.02, extend="both")
         for axes in (left, right):
             _draw_edges(axes, edges[name])
             _draw_constants(axes, constants[name])

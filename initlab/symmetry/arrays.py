@@ -29,15 +29,15 @@ def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]
       Params of the same tree, shapes and dtypes.
 
     Raises:
-      TypeError: if the permutation does not hold integers.
+      TypeError: if group is no UnitGroup, or the permutation does not hold integers.
       ValueError: if it is no permutation of the units, or params do not fit the group.
 
     >>> group = UnitGroup("hidden", 3, (UnitAxis("['w']", 1),))
     >>> permute({"w": jnp.asarray([[1.0, 2.0, 3.0]])}, group, [2, 0, 1])["w"].tolist()
     [[3.0, 1.0, 2.0]]
     """
-    order = _check_permutation(group, permutation)
     found = leaves_of(params, group)
+    order = _check_permutation(group, permutation)
     for unit in group.axes:
         leaf = found[unit.path]
         # Where each entry of the axis comes from.
@@ -155,7 +155,9 @@ def _with_leaves(params: Params, found: Mapping[str, jax.Array]) -> Params:
 
 
 def leaves_of(params: Params, group: UnitGroup) -> dict[str, jax.Array]:
-    """The group's leaves by path; ValueError unless they fit it."""
+    """The group's leaves by path; ValueError unless they fit it, TypeError if it is no group."""
+    if not isinstance(group, UnitGroup):
+        raise TypeError(f"group must be a UnitGroup, got {type(group).__name__}")
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     by_path = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
     found = {}

@@ -9,6 +9,7 @@ from initlab.theory.convolutions import frequency_depth_scale, frequency_gains
 from initlab.theory.criticality import CriticalPoint, critical_point, critical_sigma_w2
 from initlab.theory.finite_gradients import finite_width_gradient
 from initlab.theory.finite_pairs import finite_width_correlation
+from initlab.theory.finite_sample import FiniteSample, sample_finite_width
 from initlab.theory.finite_width import (
     FiniteWidth,
     dying_relu_probability,
@@ -47,6 +48,7 @@ __all__ = [
     "EdgeOfChaos",
     "Expectation",
     "Exponents",
+    "FiniteSample",
     "FiniteWidth",
     "FixedPoint",
     "Growth",
@@ -86,6 +88,7 @@ __all__ = [
     "propagate_uniform_attention",
     "q_map",
     "rank_collapse_bound",
+    "sample_finite_width",
     "stable_branch_scale",
     "torch_gain",
     "trainable_depth",
