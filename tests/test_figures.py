@@ -200,7 +200,7 @@ def test_other_libraries_layers_are_drawn_at_their_variance_and_depth():
     # An embedding has no depth, and so no line.
     labels = [text.get_text() for text in left.get_yticklabels()]
     assert labels == ["torch: dense", "flax: dense"]
-    dots = [line.get_xdata()[0] for line in left.lines[:2]]
+    dots = [np.asarray(line.get_xdata())[0] for line in left.lines[:2]]
     np.testing.assert_allclose(dots, [1 / 3, 1.01])
     assert left.lines[0].get_color() != left.lines[1].get_color()
     depths = {line.get_label(): np.asarray(line.get_xdata()).tolist() for line in right.lines[:2]}
