@@ -44,9 +44,7 @@ LEARNING_RATES = names.define_numbers(
 )
 WIDTH = names.define_count("width", 32, "Units of each layer.", least=2)
 EXAMPLES = names.define_count("examples", 64, "Examples of the digits.", least=2)
-FRACTION = names.define_scale(
-    "trained_fraction", 0.5, "A run trained if its loss ends under this share of a constant's."
-)
+FRACTION = names.define_trained_fraction()
 SMOKE = {
     "model": ["24 relu layers std 0.01"],
     "refiner": ["none", "lsuv"],
@@ -59,10 +57,10 @@ SMOKE = {
 
 def measure() -> xarray.Dataset:
     """Refines, audits and trains every network from every start."""
-    task = initlab.tasks.digits()
-    x = jnp.asarray(task.x[: EXAMPLES.value], jnp.float32)
-    y = jnp.asarray(task.y[: EXAMPLES.value])
-    outputs = task.objective.outputs(task.y)
+    digits = initlab.tasks.digits()
+    task = names.take_examples(digits, EXAMPLES.value)
+    x, y = jnp.asarray(task.x, jnp.float32), jnp.asarray(task.y)
+    outputs = digits.objective.outputs(digits.y)
     keys = jax.vmap(jax.random.key)(jnp.arange(SEEDS.value))
     rates = jnp.asarray([float(rate) for rate in LEARNING_RATES.value], jnp.float32)
 
@@ -74,8 +72,8 @@ def measure() -> xarray.Dataset:
     verdicts = np.full(shape, "", dtype=object)
     failures = np.full(shape, "", dtype=object)
     for place in np.ndindex(shape):
-        model = MODELS[MODEL_NAMES.value[place[0]]]
-        refine = REFINERS[REFINER_NAMES.value[place[1]]]
+        name, refiner = MODEL_NAMES.value[place[0]], REFINER_NAMES.value[place[1]]
+        model, refine = MODELS[name], REFINERS[refiner]
 
         def start(key, model=model, refine=refine):
             params = model.init(key, x.shape[1], WIDTH.value, outputs)
@@ -101,8 +99,7 @@ def measure() -> xarray.Dataset:
         verdicts[place] = report.verdict
         found = [each.code for each in report.findings if each.severity == "fail"]
         failures[place] = ", ".join(dict.fromkeys(found))
-        names_here = MODEL_NAMES.value[place[0]], REFINER_NAMES.value[place[1]]
-        logging.info("%s, %s: %s", *names_here, report.verdict)
+        logging.info("%s, %s: %s", name, refiner, report.verdict)
     return xarray.Dataset(
         {
             "loss": (("model", "refiner", "learning_rate", "seed"), final),
@@ -114,7 +111,7 @@ def measure() -> xarray.Dataset:
             "refiner": np.asarray(REFINER_NAMES.value, dtype=object),
             "learning_rate": np.asarray(rates, float),
         },
-        attrs={"trained_under": FRACTION.value * task.objective.constant_loss(np.asarray(y))},
+        attrs={"trained_under": FRACTION.value * task.objective.constant_loss(task.y)},
     )
 
 
@@ -128,8 +125,8 @@ def show(summary: dict) -> str:
 
 
 def draw(results: xarray.Dataset):
-    """The losses of every start."""
-    return figures.draw_calibration(results)
+    """The losses of every start at its best rate."""
+    return figures.draw_calibration(calibration_tables.at_best_rates(results))
 
 
 if __name__ == "__main__":

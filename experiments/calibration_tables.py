@@ -7,7 +7,20 @@ import xarray
 
 from initlab import report
 
-__all__ = ["show", "summarize"]
+__all__ = ["at_best_rates", "show", "summarize"]
+
+
+def at_best_rates(results: xarray.Dataset) -> xarray.Dataset:
+    """The results of each network and refiner at the learning rate that trains most seeds.
+
+    Args:
+      results: as for `summarize`.
+
+    Returns:
+      The same with `loss` over (model, refiner, seed) and learning_rate over (model, refiner).
+    """
+    best = report.best_rate(results["loss"], results.attrs["trained_under"])
+    return results.isel(learning_rate=best)
 
 
 def summarize(results: xarray.Dataset) -> dict[str, Any]:
@@ -23,15 +36,13 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
     """
     under, seeds = results.attrs["trained_under"], results.sizes["seed"]
     rows, trains = [], dict.fromkeys(map(str, results["refiner"].values), 0)
+    best = at_best_rates(results)
     for model in results["model"].values:
         for refiner in results["refiner"].values:
-            of = results.sel(model=model, refiner=refiner)
-            losses = np.where(np.isfinite(of["loss"]), of["loss"], np.inf)
-            trained = (losses < under).sum(axis=1)
-            medians = np.quantile(losses, 0.5, axis=1, method="inverted_cdf")
-            # The rate that trains most seeds; of equal ones that of the least loss.
-            best = min(range(len(trained)), key=lambda n: (-trained[n], medians[n]))
-            interval = report.wilson_interval(int(trained[best]), seeds)
+            of = best.sel(model=model, refiner=refiner)
+            losses = of["loss"].values
+            trained = int((np.isfinite(losses) & (losses < under)).sum())
+            interval = report.wilson_interval(trained, seeds)
             trains[str(refiner)] += interval[0] > 0.5
             rows.append(
                 {
@@ -39,9 +50,9 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
                     "refiner": str(refiner),
                     "verdict": str(of["verdict"].item()),
                     "failures": str(of["failures"].item()),
-                    "learning_rate": float(of["learning_rate"][best]),
-                    "loss": report.quartiles(losses[best]),
-                    "p_train": float(trained[best] / seeds),
+                    "learning_rate": float(of["learning_rate"]),
+                    "loss": report.quartiles(losses),
+                    "p_train": trained / seeds,
                     "interval": list(interval),
                 }
             )

@@ -11,7 +11,7 @@ import xarray
 
 from initlab.types import Array
 
-__all__ = ["KINDS", "PUBLISHED", "Row", "compare", "count_published", "published_rows"]
+__all__ = ["KINDS", "PUBLISHED", "Row", "choose", "compare", "count_published", "published_rows"]
 
 PUBLISHED = Path(__file__).with_name("course_numbers.json")
 """The published numbers. An entry with labels ("at") is a row for each, another is one row; "steps"
@@ -67,6 +67,26 @@ def published_rows(path: Path = PUBLISHED) -> list[Row]:
       ValueError: for an entry of an unknown kind, or lists that do not go with its labels.
     """
     return [row for entry in json.loads(path.read_text()) for row in _rows(entry)]
+
+
+def choose(rows: Sequence[Row], sections: Sequence[str]) -> list[Row]:
+    """The rows of some sections, as a flag --sections names them.
+
+    Args:
+      rows: published numbers.
+      sections: numbers as text.
+
+    Returns:
+      Those rows, in their order.
+
+    Raises:
+      ValueError: for a section that no row is of.
+    """
+    wanted, known = {int(section) for section in sections}, {row.section for row in rows}
+    if unknown := sorted(wanted - known):
+        names = ", ".join(map(str, sorted(known)))
+        raise ValueError(f"--sections must be of {names}, got {unknown}")
+    return [row for row in rows if row.section in wanted]
 
 
 def count_published(rows: Sequence[Row]) -> int:

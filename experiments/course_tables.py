@@ -18,7 +18,7 @@ import jax
 import xarray
 
 from experiments import harness, names
-from experiments.course_rows import compare, published_rows
+from experiments.course_rows import choose, compare, published_rows
 from experiments.course_runs import (
     measure_ensemble,
     measure_first_cost,
@@ -47,14 +47,10 @@ UNTRAINED = {1: measure_data, 3: measure_vectors, 4: measure_first_cost}
 
 def measure() -> xarray.Dataset:
     """Measures what the chosen sections publish and sets it beside that."""
-    published = published_rows()
-    sections = {int(section) for section in SECTIONS.value}
-    if unknown := sorted(sections - {row.section for row in published}):
-        raise ValueError(f"--sections must be of 1, 2, 3, 4, got {unknown}")
-    chosen = [row for row in published if row.section in sections]
+    chosen = choose(published_rows(), SECTIONS.value)
     rows = [row for row in chosen if row.steps <= MAX_STEPS.value]
     measured: Measured = {}
-    for section in sorted(sections):
+    for section in sorted({row.section for row in chosen}):
         if section in UNTRAINED:
             measured |= UNTRAINED[section]()
         for training in trainings(section):

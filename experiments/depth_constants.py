@@ -44,9 +44,7 @@ STEPS = names.define_count("steps", 300, "Steps of gradient descent.")
 LEARNING_RATES = names.define_numbers(
     "learning_rate", (0.2, 2), "Learning rates times depth; the best is taken in each cell."
 )
-FRACTION = names.define_scale(
-    "trained_fraction", 0.5, "A run trained if its loss ends under this share of a constant's."
-)
+FRACTION = names.define_trained_fraction()
 SMOKE = {
     "activation": ["tanh"],
     "depth": ["1", "4"],
@@ -85,7 +83,7 @@ def measure() -> xarray.Dataset:
             probes=(probes.loss,),
         )
 
-    structure = {"activation": activations, "depth": [int(depth) for depth in DEPTHS.value]}
+    structure = {"activation": activations, "depth": sorted(map(int, DEPTHS.value))}
     return harness.sweep(describe, axes, structure=structure)
 
 
@@ -175,11 +173,7 @@ def draw(results: xarray.Dataset):
 
 
 def _task() -> Task:
-    task = names.TASKS[TASK.value]()
-    if EXAMPLES.value > len(task.x):
-        raise ValueError(f"--examples must be at most {len(task.x)}, got {EXAMPLES.value}")
-    x, y = task.x[: EXAMPLES.value], task.y[: EXAMPLES.value]
-    return Task(x, y, task.objective)
+    return names.take_examples(names.TASKS[TASK.value](), EXAMPLES.value)
 
 
 def _row(of: xarray.Dataset, stds: dict, predicted: dict, seeds: int) -> dict:

@@ -64,12 +64,10 @@ def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -
     """
     trained = report.trained(results, constant_loss, fraction).sum("seed")
     final = results["loss"].isel(step=-1)
-    ranked = final.where(np.isfinite(final), np.inf).quantile(0.5, "seed", method="inverted_cdf")
-    ranked = ranked.drop_vars("quantile")
-    ties = ranked.where(trained == trained.max("learning_rate"), np.inf)
-    best = ties.argmin("learning_rate")
-    # Where every loss is infinite the first rate is as good as any that trains as many, none.
-    chosen = xarray.Dataset({"trained": trained, "loss": ranked}).isel(learning_rate=best)
+    best = report.best_rate(final, fraction * constant_loss)
+    median = final.where(np.isfinite(final), np.inf).quantile(0.5, "seed", method="inverted_cdf")
+    cells = xarray.Dataset({"trained": trained, "loss": median.drop_vars("quantile")})
+    chosen = cells.isel(learning_rate=best)
     share = chosen["trained"] / results.sizes["seed"]
     return chosen.assign(p_train=share).reset_coords("learning_rate")
 

@@ -32,7 +32,7 @@ SMOKE = {"framework": ["flax", "torch"], "size": ["32", "64"], "seeds": 2}
 
 def measure() -> xarray.Dataset:
     """Draws every layer in every shape."""
-    sizes = [int(size) for size in SIZES.value]
+    sizes = sorted(map(int, SIZES.value))
     if len(set(sizes)) < 2 or any(size % 4 for size in sizes):
         raise ValueError(f"--size must hold two sizes or more that 4 divides, got {sizes}")
     rows = []

@@ -40,9 +40,7 @@ EVERY = names.define_count("every", 10, "Steps between snapshots: the unit of st
 LEARNING_RATES = names.define_numbers(
     "learning_rate", (0.03, 0.1, 0.3, 1), "Learning rates; the best is taken for each scheme."
 )
-FRACTION = names.define_scale(
-    "trained_fraction", 0.5, "A run trained if its loss ends under this share of a constant's."
-)
+FRACTION = names.define_trained_fraction()
 FIRST_BATCH = (
     "length_growth",
     "gradient_growth",
@@ -182,10 +180,7 @@ def draw(results: xarray.Dataset):
 
 
 def _task() -> Task:
-    task = names.TASKS[TASK.value]()
-    if EXAMPLES.value > len(task.x):
-        raise ValueError(f"--examples must be at most {len(task.x)}, got {EXAMPLES.value}")
-    return Task(task.x[: EXAMPLES.value], task.y[: EXAMPLES.value], task.objective)
+    return names.take_examples(names.TASKS[TASK.value](), EXAMPLES.value)
 
 
 def _schemes() -> list[str]:

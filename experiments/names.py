@@ -12,7 +12,7 @@ from absl import flags
 from experiments.signals import critical_variances, gaussian
 from initlab import initializers as init
 from initlab import networks, tasks, theory
-from initlab.types import Activation, Initializer, Network
+from initlab.types import Activation, Initializer, Network, Task
 
 __all__ = [
     "ACTIVATIONS",
@@ -26,6 +26,8 @@ __all__ = [
     "define_numbers",
     "define_scale",
     "define_share",
+    "define_trained_fraction",
+    "take_examples",
 ]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
@@ -206,6 +208,13 @@ def define_share(name: str, default: float, help: str) -> flags.FlagHolder:
     return holder
 
 
+def define_trained_fraction() -> flags.FlagHolder:
+    """The flag that says which runs count as trained."""
+    return define_scale(
+        "trained_fraction", 0.5, "A run trained if its loss ends under this share of a constant's."
+    )
+
+
 def define_numbers(
     name: str, default: Sequence[float], help: str, *, whole: bool = False
 ) -> flags.FlagHolder:
@@ -213,6 +222,24 @@ def define_numbers(
     holder = flags.DEFINE_list(name, [str(each) for each in default], help)
     flags.register_validator(name, lambda given: _check_numbers(name, given, whole))
     return holder
+
+
+def take_examples(task: Task, count: int) -> Task:
+    """A task of the first examples of another, as many as a flag --examples says.
+
+    Args:
+      task: all of them.
+      count: how many.
+
+    Returns:
+      The task.
+
+    Raises:
+      ValueError: if it has fewer.
+    """
+    if count > len(task.x):
+        raise ValueError(f"--examples must be at most {len(task.x)}, got {count}")
+    return Task(task.x[:count], task.y[:count], task.objective)
 
 
 def _check_name(given: str, table: Mapping[str, Any]) -> bool:

@@ -24,9 +24,7 @@ SEEDS = names.define_count("seeds", 256, "Seeds for each start.")
 STEPS = names.define_count("steps", 2000, "Gradient descent steps; a multiple of --every.")
 EVERY = names.define_count("every", 100, "Steps between snapshots.")
 LEARNING_RATE = names.define_scale("learning_rate", 1.2, "Learning rate.")
-FRACTION = names.define_scale(
-    "trained_fraction", 0.5, "A run trained if its loss ends under this share of a constant's."
-)
+FRACTION = names.define_trained_fraction()
 SMOKE = {"seeds": 8, "steps": 20, "every": 10, "scale": ["0", "0.01", "1000"]}
 SCHEMES = {"Glorot": glorot_normal(), "He": he_normal()}
 GRID = 80

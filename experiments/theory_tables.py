@@ -11,7 +11,7 @@ import jax
 import xarray
 
 from experiments import harness, names
-from experiments.course_rows import compare, published_rows
+from experiments.course_rows import choose, compare, published_rows
 from experiments.course_vectors import Measured
 from experiments.theory_draws import measure_finite_width
 from experiments.theory_show import PUBLISHED, show
@@ -39,10 +39,7 @@ SMOKE = {"sections": ["6", "8"], "length_draws": 300_000, "dying_draws": 50_000}
 
 def measure() -> xarray.Dataset:
     """Computes what the chosen sections publish and sets it beside that."""
-    published = published_rows(PUBLISHED)
-    sections = {int(section) for section in SECTIONS.value}
-    if unknown := sorted(sections - {row.section for row in published}):
-        raise ValueError(f"--sections must be of 5, 6, 7, 8, got {unknown}")
+    rows = choose(published_rows(PUBLISHED), SECTIONS.value)
     measures = {
         5: measure_mean_field,
         6: lambda: measure_finite_width(LENGTH_DRAWS.value, DYING_DRAWS.value),
@@ -50,9 +47,9 @@ def measure() -> xarray.Dataset:
         8: measure_starts,
     }
     measured: Measured = {}
-    for section in sorted(sections):
+    for section in sorted({row.section for row in rows}):
         measured |= measures[section]()
-    return compare([row for row in published if row.section in sections], measured)
+    return compare(rows, measured)
 
 
 def draw(results: xarray.Dataset):

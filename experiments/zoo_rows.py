@@ -8,7 +8,7 @@ import xarray
 
 from initlab import report
 
-__all__ = ["best_rate", "rank", "row", "steps_to"]
+__all__ = ["rank", "row", "steps_to"]
 
 
 def steps_to(loss: np.ndarray, step: np.ndarray, threshold: float) -> np.ndarray:
@@ -29,23 +29,6 @@ def steps_to(loss: np.ndarray, step: np.ndarray, threshold: float) -> np.ndarray
     return np.where(under.any(axis=-1), step[under.argmax(axis=-1)], np.inf)
 
 
-def best_rate(trained: np.ndarray, final: np.ndarray) -> int:
-    """The index of the rate that trained most seeds; of equal ones that of the least median loss.
-
-    Args:
-      trained: [rates, seeds], booleans.
-      final: final losses [rates, seeds].
-
-    Returns:
-      An index of the first axis.
-
-    >>> best_rate(np.array([[True, False], [True, True]]), np.array([[0.1, 9.0], [0.2, 0.2]]))
-    1
-    """
-    medians = [report.quartiles(each)[1] for each in final]
-    return int(np.lexsort((medians, -trained.sum(axis=1)))[0])
-
-
 def row(results: xarray.Dataset, threshold: float) -> dict[str, Any]:
     """What training did to one scheme on one network.
 
@@ -60,7 +43,7 @@ def row(results: xarray.Dataset, threshold: float) -> dict[str, Any]:
     loss = results["loss"].transpose("learning_rate", "seed", "step").values
     final = loss[..., -1]
     trained = np.isfinite(final) & (final < threshold)
-    best = best_rate(trained, final)
+    best = int(report.best_rate(results["loss"].isel(step=-1), threshold))
     count, seeds = int(trained[best].sum()), trained.shape[1]
     steps = steps_to(loss[best], results["step"].values, threshold)
     return {

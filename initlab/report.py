@@ -11,6 +11,7 @@ import numpy as np
 import xarray
 
 __all__ = [
+    "best_rate",
     "format_quartiles",
     "format_share",
     "format_table",
@@ -34,6 +35,29 @@ def trained(results: xarray.Dataset, constant_loss: float, fraction: float) -> x
     """
     final = results["loss"].isel(step=-1)
     return (final > -np.inf) & (final < fraction * constant_loss)
+
+
+def best_rate(final: xarray.DataArray, trained_under: float) -> xarray.DataArray:
+    """The learning rate that trains most seeds; of equal ones that of the least median loss.
+
+    Args:
+      final: final losses over "learning_rate", "seed" and what has a best rate of its own. One that
+        is not finite counts as infinite.
+      trained_under: a run trained if it ended under this loss.
+
+    Returns:
+      Indices of learning_rate, over the rest; of rates that are equal in both the first.
+
+    >>> dims = ("learning_rate", "seed")
+    >>> best_rate(xarray.DataArray([[0.1, 9.0], [0.2, 0.2], [0.3, 0.3]], dims=dims), 1.0).item()
+    1
+    """
+    counted = final.where(np.isfinite(final), np.inf).astype(float)
+    trained = (counted < trained_under).sum("seed")
+    median = counted.quantile(0.5, "seed", method="inverted_cdf").drop_vars("quantile")
+    # A median may be infinite where some seeds train: it still comes before rates that train fewer.
+    ranked = median.clip(max=np.finfo(float).max)
+    return ranked.where(trained == trained.max("learning_rate"), np.inf).argmin("learning_rate")
 
 
 def wilson_interval(successes: int, runs: int, z: float = 1.959963984540054) -> tuple[float, float]:

@@ -25,10 +25,12 @@ from audit_models import (
     layers,
     lecun,
     normal,
+    plain,
     post_norm,
     relu_net,
     residual,
     tanh_net,
+    times_norm,
 )
 from foreign_models import equinox, haiku, linen
 
@@ -47,10 +49,6 @@ def _changed(params, number, **changes):
     params = [dict(layer) for layer in params]
     params[number] |= changes
     return params
-
-
-def _plain(apply, params, batch=ROWS):
-    return lambda: (apply, params() if callable(params) else params, batch)
 
 
 def _rescaled():
@@ -183,9 +181,9 @@ LINEN, EQUINOX, HAIKU = (
 
 
 FAULTS = {
-    "zero weights": Fault("symmetric_units", "0", "fail", _plain(tanh_net, layers(lambda i: 0.0))),
+    "zero weights": Fault("symmetric_units", "0", "fail", plain(tanh_net, layers(lambda i: 0.0))),
     "two heads from one key": Fault(
-        "symmetric_units", "k:0", "fail", _plain(attention, heads((0, 1, 1, 2)), SEQUENCE)
+        "symmetric_units", "k:0", "fail", plain(attention, heads((0, 1, 1, 2)), SEQUENCE)
     ),
     "zero kernels in flax": Fault(
         "symmetric_units",
@@ -200,13 +198,13 @@ FAULTS = {
         "constant_tensor",
         "1/w",
         "warn",
-        _plain(tanh_net, _changed(layers(lecun), 1, w=np.full((WIDTH, WIDTH), 0.1, np.float32))),
+        plain(tanh_net, _changed(layers(lecun), 1, w=np.full((WIDTH, WIDTH), 0.1, np.float32))),
     ),
     "constants everywhere": Fault(
         "constant_tensor",
         "1/w",
         "fail",
-        _plain(
+        plain(
             tanh_net,
             [{**each, "w": np.full_like(each["w"], 0.1)} for each in layers(lecun)],
         ),
@@ -218,13 +216,13 @@ FAULTS = {
         lambda: _drawn(haiku(_haiku(hk.initializers.Constant(0.1)), ROWS), HAIKU),
     ),
     "two layers from one key": Fault(
-        "duplicate_tensors", "1/w, 2/w", "warn", _plain(tanh_net, _same_key)
+        "duplicate_tensors", "1/w, 2/w", "warn", plain(tanh_net, _same_key)
     ),
     "one key, two shapes": Fault(
-        "duplicate_tensors", "1/w, 3/w", "warn", _plain(tanh_net, _same_key_other_shape)
+        "duplicate_tensors", "1/w, 3/w", "warn", plain(tanh_net, _same_key_other_shape)
     ),
     "a stack from one key": Fault(
-        "duplicate_tensors", "blocks/w[0], blocks/w[1]", "warn", _plain(deep_tanh, _stacked_key)
+        "duplicate_tensors", "blocks/w[0], blocks/w[1]", "warn", plain(deep_tanh, _stacked_key)
     ),
     "one key in equinox": Fault(
         "duplicate_tensors",
@@ -236,13 +234,13 @@ FAULTS = {
         "dead_units",
         "1/w",
         "fail",
-        _plain(relu_net, _changed(layers(he), 1, b=np.full(WIDTH, -20, np.float32))),
+        plain(relu_net, _changed(layers(he), 1, b=np.full(WIDTH, -20, np.float32))),
     ),
     "weights that see only one side": Fault(
         "dead_units",
         "0/w",
         "fail",
-        _plain(relu_net, _changed(layers(he), 0, w=-abs(layers(he)[0]["w"])), abs(ROWS)),
+        plain(relu_net, _changed(layers(he), 0, w=-abs(layers(he)[0]["w"])), abs(ROWS)),
     ),
     "dead biases in flax": Fault(
         "dead_units",
@@ -251,16 +249,16 @@ FAULTS = {
         lambda: _drawn(linen(_Linen(bias_init=nn.initializers.constant(-20.0)), ROWS), LINEN),
     ),
     "weights times 100": Fault(
-        "saturated", "0/w", "fail", _plain(tanh_net, layers(lambda i: 100 * lecun(i)))
+        "saturated", "0/w", "fail", plain(tanh_net, layers(lambda i: 100 * lecun(i)))
     ),
     "std 1 in a deep tanh net": Fault(
-        "saturated", "blocks/w[3]", "warn", _plain(deep_tanh, lambda: deep(1.0))
+        "saturated", "blocks/w[3]", "warn", plain(deep_tanh, lambda: deep(1.0))
     ),
     "std 1 in a deep tanh net, its gradient": Fault(
-        "exploding_gradient", "blocks/w", "fail", _plain(deep_tanh, lambda: deep(1.0))
+        "exploding_gradient", "blocks/w", "fail", plain(deep_tanh, lambda: deep(1.0))
     ),
     "0.01 in a 30-layer net": Fault(
-        "vanishing_signal", "blocks/w[2]", "fail", _plain(deep_tanh, lambda: deep(0.01))
+        "vanishing_signal", "blocks/w[2]", "fail", plain(deep_tanh, lambda: deep(0.01))
     ),
     "a fan of axes in another order": Fault(
         "vanishing_signal",
@@ -278,41 +276,41 @@ FAULTS = {
         "vanishing_signal",
         "1/w",
         "fail",
-        _plain(tanh_net, _changed(layers(lecun), 1, w=np.zeros((WIDTH, WIDTH), np.float32))),
+        plain(tanh_net, _changed(layers(lecun), 1, w=np.zeros((WIDTH, WIDTH), np.float32))),
     ),
     "twice He in a 30-layer net": Fault(
-        "exploding_signal", "blocks/w", "fail", _plain(deep_relu, lambda: deep(2 * he(WIDTH)))
+        "exploding_signal", "blocks/w", "fail", plain(deep_relu, lambda: deep(2 * he(WIDTH)))
     ),
     "unscaled residual branches": Fault(
-        "exploding_signal", "blocks/w", "fail", _plain(residual, lambda: deep(he(WIDTH)))
+        "exploding_signal", "blocks/w", "fail", plain(residual, lambda: deep(he(WIDTH)))
     ),
     "sigmoids in a 30-layer net": Fault(
-        "rank_collapse", "blocks/w", "fail", _plain(deep_sigmoid, lambda: deep(lecun(WIDTH)))
+        "rank_collapse", "blocks/w", "fail", plain(deep_sigmoid, lambda: deep(lecun(WIDTH)))
     ),
     "sigmoids in a 30-layer net, their gradient": Fault(
-        "vanishing_gradient", "blocks/w", "fail", _plain(deep_sigmoid, lambda: deep(lecun(WIDTH)))
+        "vanishing_gradient", "blocks/w", "fail", plain(deep_sigmoid, lambda: deep(lecun(WIDTH)))
     ),
     "post-norm without warm-up scale": Fault(
         "exploding_gradient",
         "blocks/w",
         "fail",
-        _plain(post_norm, lambda: deep(2 * he(WIDTH), depth=60)),
+        plain(post_norm, lambda: deep(2 * he(WIDTH), depth=60)),
     ),
     "a parameter that nothing reads": Fault(
         "unused_parameter",
         "spare",
         "warn",
-        _plain(with_spare, {"net": layers(lecun), "spare": normal(9, (3, 3), 1.0)}),
+        plain(with_spare, {"net": layers(lecun), "spare": normal(9, (3, 3), 1.0)}),
     ),
     "a stop_gradient in the wrong place": Fault(
-        "unused_parameter", "0/w", "warn", _plain(stopped, layers(lecun))
+        "unused_parameter", "0/w", "warn", plain(stopped, layers(lecun))
     ),
-    "a step function": Fault("unused_parameter", "in", "warn", _plain(ints, TWO)),
+    "a step function": Fault("unused_parameter", "in", "warn", plain(ints, TWO)),
     "two consecutive zero layers": Fault(
         "unused_parameter",
         "1/w",
         "fail",
-        _plain(
+        plain(
             tanh_net,
             _changed(
                 _changed(layers(lecun), 1, w=np.zeros((WIDTH, WIDTH), np.float32)),
@@ -321,23 +319,29 @@ FAULTS = {
             ),
         ),
     ),
-    "a zero gate before zeros": Fault("unused_parameter", "w1", "fail", _plain(gated, _gated)),
-    "a float16 overflow": Fault("non_finite", "mid", "fail", _plain(halves, _halves)),
+    "a zero gate before zeros": Fault("unused_parameter", "w1", "fail", plain(gated, _gated)),
+    "a float16 overflow": Fault("non_finite", "mid", "fail", plain(halves, _halves)),
     "a NaN in a bias": Fault(
         "non_finite",
         "2/b",
         "fail",
-        _plain(tanh_net, _changed(layers(lecun), 2, b=np.full(WIDTH, np.nan, np.float32))),
+        plain(tanh_net, _changed(layers(lecun), 2, b=np.full(WIDTH, np.nan, np.float32))),
+    ),
+    "a norm of zeros": Fault(
+        "non_finite",
+        "factor",
+        "fail",
+        plain(times_norm, {"net": layers(lecun), "factor": np.zeros(4, np.float32)}),
     ),
     "a readout of std 1": Fault(
         "confident_start",
         "output",
         "fail",
-        _plain(relu_net, _changed(layers(he), 3, w=normal(8, (WIDTH, 10), 3.0))),
+        plain(relu_net, _changed(layers(he), 3, w=normal(8, (WIDTH, 10), 3.0))),
         cross_entropy,
     ),
     "layers out of balance": Fault(
-        "unbalanced_updates", "1/w", "warn", _plain(relu_net, _rescaled), cross_entropy
+        "unbalanced_updates", "1/w", "warn", plain(relu_net, _rescaled), cross_entropy
     ),
-    "a while loop": Fault("untracked", "while", "info", _plain(waits, TWO)),
+    "a while loop": Fault("untracked", "while", "info", plain(waits, TWO)),
 }

@@ -40,6 +40,11 @@ def he(fan_in):
     return (2 / fan_in) ** 0.5
 
 
+def plain(apply, params, batch=ROWS):
+    """A row of the tables, whose params may wait until they are wanted."""
+    return lambda: (apply, params() if callable(params) else params, batch)
+
+
 def _net(activation):
     def apply(params, x):
         for layer in params[:-1]:
@@ -91,6 +96,23 @@ deep_sigmoid = _scanned(lambda h, layer: jax.nn.sigmoid(_linear(h, layer)))
 residual = _scanned(lambda h, layer: h + jax.nn.relu(_linear(h, layer)))
 post_norm = _scanned(lambda h, layer: normalized(h + jax.nn.relu(_linear(h, layer))))
 pre_norm = _scanned(lambda h, layer: h + jax.nn.relu(_linear(normalized(h), layer)), normalized)
+
+
+@jax.custom_vjp
+def tanh_layer(h, w):
+    """With a derivative of its own, so that no gradient is seen inside."""
+    return jnp.tanh(h @ w)
+
+
+tanh_layer.defvjp(
+    lambda h, w: (tanh_layer(h, w), (h, w)),
+    lambda kept, sent: jax.vjp(lambda h, w: jnp.tanh(h @ w), *kept)[1](sent),
+)
+
+
+def times_norm(params, x):
+    """The norm of zeros has no slope: its gradient is NaN where no signal is."""
+    return tanh_net(params["net"], x) * (1 + jnp.linalg.norm(params["factor"]))
 
 
 def attention(params, x):

@@ -24,8 +24,10 @@ from audit_models import (
     layers,
     lecun,
     normal,
+    plain,
     pre_norm,
     siren_net,
+    tanh_layer,
     tanh_net,
 )
 from foreign_models import MODELS, linen
@@ -138,6 +140,33 @@ def _logistic(params, x):
     return x @ params["w"] + params["b"][None]
 
 
+def _with_own_derivative(params, x):
+    h = tanh_layer(x, params[0]["w"]) + params[0]["b"][None]
+    return tanh_net(params[1:], h)
+
+
+def _one_branch_taken(params, x):
+    h = jnp.tanh(x @ params[0]["w"] + params[0]["b"][None])
+    h = jax.lax.cond(
+        jnp.sum(x) < 1e9,
+        lambda h: jnp.tanh(h @ params[1]["w"] + params[1]["b"][None]),
+        lambda h: jnp.tanh(h @ params[2]["w"] + params[2]["b"][None]),
+        h,
+    )
+    return h @ params[3]["w"] + params[3]["b"][None]
+
+
+def _weight_norm(params, x):
+    direction, gain = params["direction"], params["gain"][None]
+    h = jnp.tanh(x @ (gain * direction / jnp.linalg.norm(direction, axis=0, keepdims=True)))
+    return h @ params["out"]
+
+
+def _gate_inside(params, x):
+    h = x @ params["in"]
+    return (h + (params["gate"] * jnp.tanh(h @ params["w"])) @ params["end"]) @ params["out"]
+
+
 def two_layer_branches(params, x):
     def block(h, layer):
         return h + jax.nn.relu(h @ layer["w"]) @ layer["end"], None
@@ -152,8 +181,15 @@ def _two_layers(std):
     return params | {"blocks": {"w": params["blocks"]["w"], "end": end}}
 
 
-def _plain(apply, params, batch=ROWS):
-    return lambda: (apply, params() if callable(params) else params, batch)
+def _of_one_unit():
+    return {
+        "in": normal(1, (8, 1), lecun(8)),
+        "blocks": {
+            "w": 1 + normal(2, (5, 1, 1), 0.1),
+            "b": np.zeros((5, 1), np.float32),
+        },
+        "out": normal(3, (1, CLASSES), 1.0),
+    }
 
 
 def _with_zero_readout():
@@ -177,10 +213,43 @@ def _critical():
 
 # name: (() -> (apply, params, batch), loss or None, the warnings that theory explains)
 SOUND = {
-    "tanh, LeCun": (_plain(tanh_net, layers(lecun)), cross_entropy, ()),
-    "tanh, 0.1": (_plain(tanh_net, layers(lambda i: 0.1)), None, ()),
+    "tanh, LeCun": (plain(tanh_net, layers(lecun)), cross_entropy, ()),
+    "tanh, a derivative of its own": (
+        plain(_with_own_derivative, layers(lecun)),
+        cross_entropy,
+        (),
+    ),
+    "one of two branches": (plain(_one_branch_taken, layers(lecun)), cross_entropy, ()),
+    "weight norm": (
+        plain(
+            _weight_norm,
+            {
+                "direction": normal(1, (8, WIDTH), 1.0),
+                "gain": np.ones(WIDTH, np.float32),
+                "out": normal(2, (WIDTH, CLASSES), lecun(WIDTH)),
+            },
+        ),
+        cross_entropy,
+        (),
+    ),
+    "a gate of zero inside a branch": (
+        plain(
+            _gate_inside,
+            {
+                "gate": np.zeros((), np.float32),
+                "in": normal(1, (8, WIDTH), lecun(8)),
+                "w": normal(2, (WIDTH, WIDTH), lecun(WIDTH)),
+                "end": normal(3, (WIDTH, WIDTH), lecun(WIDTH)),
+                "out": normal(4, (WIDTH, CLASSES), lecun(WIDTH)),
+            },
+        ),
+        cross_entropy,
+        (),
+    ),
+    "five layers of one unit": (plain(deep_tanh, _of_one_unit), None, ()),
+    "tanh, 0.1": (plain(tanh_net, layers(lambda i: 0.1)), None, ()),
     "a readout of zeros": (
-        _plain(
+        plain(
             tanh_net,
             _with_zero_readout,
         ),
@@ -188,31 +257,31 @@ SOUND = {
         (),
     ),
     "logistic regression from zero": (
-        _plain(_logistic, {"w": np.zeros((8, 10), np.float32), "b": np.zeros(10, np.float32)}),
+        plain(_logistic, {"w": np.zeros((8, 10), np.float32), "b": np.zeros(10, np.float32)}),
         cross_entropy,
         (),
     ),
-    "30 relu layers, He": (_plain(deep_relu, lambda: deep(he(WIDTH))), cross_entropy, ()),
-    "30 orthogonal tanh layers": (_plain(deep_tanh, _critical), cross_entropy, ()),
-    "30 pre-norm branches": (_plain(pre_norm, lambda: deep(he(WIDTH))), cross_entropy, ()),
+    "30 relu layers, He": (plain(deep_relu, lambda: deep(he(WIDTH))), cross_entropy, ()),
+    "30 orthogonal tanh layers": (plain(deep_tanh, _critical), cross_entropy, ()),
+    "30 pre-norm branches": (plain(pre_norm, lambda: deep(he(WIDTH))), cross_entropy, ()),
     "30 branches over sqrt(depth)": (
-        _plain(two_layer_branches, lambda: _two_layers(DEPTH**-0.5 * lecun(WIDTH))),
+        plain(two_layer_branches, lambda: _two_layers(DEPTH**-0.5 * lecun(WIDTH))),
         cross_entropy,
         (),
     ),
     "30 branches that end in zeros": (
-        _plain(two_layer_branches, lambda: _two_layers(0.0)),
+        plain(two_layer_branches, lambda: _two_layers(0.0)),
         cross_entropy,
         (),
     ),
-    "attention": (_plain(attention, heads((0, 1, 2, 3)), SEQUENCE), None, ()),
+    "attention": (plain(attention, heads((0, 1, 2, 3)), SEQUENCE), None, ()),
     "lab: mlp, Glorot": (
         _lab(lambda: networks.mlp((8, 16, 16, CLASSES), jnp.tanh), I.glorot_uniform(), ROWS),
         cross_entropy,
         (),
     ),
-    "siren": (_plain(siren_net, _siren), None, ()),
-    "30 selu layers": (_plain(deep_selu, lambda: deep(lecun(WIDTH))), cross_entropy, ()),
+    "siren": (plain(siren_net, _siren), None, ()),
+    "30 selu layers": (plain(deep_selu, lambda: deep(lecun(WIDTH))), cross_entropy, ()),
     "lab: convnet, He": (
         _lab(
             lambda: networks.convnet((6, 6, 3), 16, CLASSES, 4, jax.nn.relu, scanned=True),

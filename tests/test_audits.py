@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from audit_faults import FAULTS
-from audit_models import ROWS, WIDTH, cross_entropy, layers, lecun, tanh_net
+from audit_models import ROWS, WIDTH, cross_entropy, layers, lecun, normal, tanh_net
 from audit_sound import SOUND
 
 import initlab
@@ -31,6 +31,25 @@ def test_a_planted_fault_is_found_with_its_code_at_its_place(name):
     assert any(each == fault.severity and fault.place in place for each, place in found), str(
         report
     )
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_what_is_not_finite_in_a_branch_is_found_where_it_is_taken(is_taken):
+    params = [layer["w"] for layer in layers(lecun)]
+    params[1] = np.full_like(params[1], 3e38)
+
+    def apply(params, x):
+        h = jnp.tanh(x @ params[0])
+        threshold = 1e9 if is_taken else -1e9
+        h = jax.lax.cond(jnp.sum(x) < threshold, lambda h: h @ params[1], lambda h: h, h)
+        return h @ params[3]
+
+    found = initlab.audit(apply, params, ROWS).findings
+    places = [each.place for each in found if each.code == "non_finite"]
+    assert places == (["1"] if is_taken else [])
+    blocked = [each.severity for each in found if each.code == "unused_parameter"]
+    # The third weight is read by nothing at all.
+    assert blocked == (["warn"] if is_taken else ["warn", "info"])
 
 
 def test_every_code_is_planted():
@@ -87,6 +106,27 @@ def test_a_fault_of_few_seeds_is_a_step_less_severe():
     assert (merged.severity, merged.seeds) == ("warn", 0.2)
     (merged,) = auditing.of_most([[other], [], []])
     assert merged.severity == "info"
+    # A seed counts once, however often it has what is one finding of the whole network.
+    parameter = Finding("non_finite", "fail", "w", np.nan, np.inf, "a parameter", "remedy")
+    signal = parameter._replace(place="z", cause="a signal")
+    (merged,) = auditing.of_most([[parameter, signal], [], [], []])
+    assert (merged.severity, merged.place, merged.seeds) == ("warn", "w", 0.25)
+
+
+@pytest.mark.parametrize(
+    "drawn_by",
+    [
+        lambda key: {"key": key},
+        lambda key: {"init": lambda _: layers(lecun), "keys": jax.random.split(key, 2)},
+    ],
+)
+def test_keys_of_the_old_style_draw_what_those_of_the_new_style_do(drawn_by):
+    def gradients(make):
+        rows = initlab.audit(tanh_net, layers(lecun), ROWS, **drawn_by(make(0))).rows
+        return [row.values["gradient"] for row in rows if row.kind == "product"]
+
+    for old, new in zip(gradients(jax.random.PRNGKey), gradients(jax.random.key), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 @pytest.fixture(scope="module")
@@ -154,11 +194,25 @@ def test_every_threshold_can_be_set():
         ({"loss": 3}, TypeError, "loss must be a function"),
         ({"loss": lambda y: y}, ValueError, "loss must give one real number"),
         ({"init": lambda key: {}, "keys": jax.random.key(0)}, ValueError, "at least one key"),
+        ({"key": 0}, TypeError, "key must be a JAX key, got 0"),
+        ({"thresholds": 6.0}, TypeError, "thresholds must be Thresholds, got 6.0"),
+        ({"batch": ROWS[:0]}, ValueError, "batch must hold at least one example"),
     ],
 )
 def test_bad_arguments_are_refused(more, error, message):
     with pytest.raises(error, match=message):
-        initlab.audit(tanh_net, layers(lecun), ROWS, **more)
+        initlab.audit(tanh_net, layers(lecun), **({"batch": ROWS} | more))
+
+
+@pytest.mark.parametrize("examples", [1, 8])
+def test_a_model_without_activations_has_a_picture(examples):
+    params = {"w": normal(0, (8, 2), 0.3)}
+    report = initlab.audit(lambda params, x: x @ params["w"], params, ROWS[:examples])
+    lengths, distances, shares = report.figure().axes
+    (length,) = report.to_dataset()["length"].sel(place="w: product").values
+    assert length in lengths.lines[0].get_ydata()
+    assert len(distances.lines[0].get_ydata()) == (3 if examples > 1 else 0)
+    assert not any(len(line.get_ydata()) for line in shares.lines)
 
 
 def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something():

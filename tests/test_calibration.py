@@ -285,6 +285,21 @@ def test_changes_are_told_by_path():
             ValueError,
             "learning_rate must be positive",
         ),
+        (
+            lambda: metainit(KEY, plain, draw(), X, loss=loss, momentum=1.0),
+            ValueError,
+            "momentum must be under 1",
+        ),
+        (
+            lambda: gradinit(KEY, plain, draw(), X, loss=loss, bound=-1.0),
+            ValueError,
+            "bound must be at least 0",
+        ),
+        (
+            lambda: gradinit(KEY, plain, draw(), X, loss=loss, step_size=-1.0),
+            ValueError,
+            "step_size must be at least 0",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(call, error, message):

@@ -317,6 +317,7 @@ def make_one_layer(width):
         (make_any, [2.5, 4], {}, TypeError, "widths must be an integer"),
         (make_any, [2, 4], {"seeds": [1]}, ValueError, "seeds must hold at least two"),
         (make_any, [2, 4], {"steps": 0}, ValueError, "steps must be at least 1"),
+        (make_any, [2, 4], {"tolerance": -0.1}, ValueError, "tolerance must be at least 0"),
         (make_one_layer, [2, 4], {}, ValueError, "at least two layers"),
     ],
 )

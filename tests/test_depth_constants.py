@@ -69,21 +69,23 @@ def test_a_cell_takes_the_rate_that_trains_most_and_then_the_least_loss():
     inf = np.inf
     final = np.asarray(
         [
-            # Two seeds at each of three rates.
-            [[0.1, 0.9], [0.3, 0.3], [0.2, 0.2]],
-            [[np.nan, inf], [2.0, 3.0], [2.0, 1.5]],
-            [[inf, inf], [inf, inf], [np.nan, inf]],
+            # Three seeds at each of three rates.
+            [[0.1, 0.9, 0.9], [0.3, 0.3, 0.3], [0.2, 0.2, 0.2]],
+            [[np.nan, inf, inf], [2.0, 3.0, 3.0], [2.0, 1.5, 1.5]],
+            [[inf, inf, inf], [inf, inf, inf], [np.nan, inf, inf]],
+            # One trains and two diverge, so that the median is infinite.
+            [[2.0, 2.0, 2.0], [0.1, inf, np.nan], [inf, inf, 0.2]],
         ]
     )
     results = xarray.Dataset(
         {"loss": (("scale", "learning_rate", "seed", "step"), final[..., None])},
-        coords={"learning_rate": [1.0, 2.0, 3.0], "scale": [1.0, 2.0, 3.0]},
+        coords={"learning_rate": [1.0, 2.0, 3.0], "scale": [1.0, 2.0, 3.0, 4.0]},
     )
     cells = depth_edges.best_rates(results, 1.0, 0.5)
-    assert cells["learning_rate"].values[:2].tolist() == [3.0, 3.0]
-    assert cells["trained"].values.tolist() == [2, 0, 0]
-    assert cells["p_train"].values.tolist() == [1, 0, 0]
-    assert cells["loss"].values.tolist() == [0.2, 1.5, inf]
+    assert cells["learning_rate"].values[[0, 1, 3]].tolist() == [3.0, 3.0, 2.0]
+    assert cells["trained"].values.tolist() == [3, 0, 0, 1]
+    assert cells["p_train"].values.tolist() == [1, 0, 0, 1 / 3]
+    assert cells["loss"].values.tolist() == [0.2, 1.5, inf, inf]
 
 
 def test_the_best_constant_and_where_one_stops():
@@ -100,7 +102,7 @@ def test_the_best_constant_and_where_one_stops():
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
     out = tmp_path_factory.mktemp("depth") / "results"
-    flags = ["--smoke", "--compilation_cache_dir=", "--out", out]
+    flags = ["--smoke", "--depth=4,1", "--compilation_cache_dir=", "--out", out]
     said = run_module("experiments.depth_constants", *flags, quickly=True)
     assert said.returncode == 0, said.stderr
     return json.loads((out / "summary.json").read_text()), said.stdout

@@ -52,12 +52,12 @@ def test_calibration_compares_starts_before_and_after(tmp_path):
 
 
 def test_framework_defaults_are_drawn(tmp_path):
-    said = run("framework_defaults", "--smoke", "--out", tmp_path / "results")
+    said = run("framework_defaults", "--smoke", "--size=64,32", "--out", tmp_path / "results")
     assert said.returncode == 0, said.stderr
     rows = json.loads((tmp_path / "results" / "summary.json").read_text())["rows"]
     assert {row["framework"] for row in rows} == {"flax", "torch"}
     dense = next(row for row in rows if (row["framework"], row["layer"]) == ("flax", "dense"))
-    assert dense["fan"] == "fan_in"
+    assert (dense["fan"], dense["fan_in"]) == ("fan_in", 64)
     np.testing.assert_allclose(dense["chi1"]["relu"], 0.5, rtol=0.1)
     assert "fan_in" in said.stdout
 

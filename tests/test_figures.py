@@ -186,6 +186,27 @@ def test_networks_are_coloured_on_the_scale_of_their_map():
         assert np.asarray(axes.lines[0].get_xdata()).tolist() == [1.0]
 
 
+def test_other_libraries_layers_are_drawn_at_their_variance_and_depth():
+    results = xarray.Dataset(
+        {
+            "framework": ("row", np.asarray(["torch", "torch", "flax"], dtype=object)),
+            "layer": ("row", np.asarray(["dense", "embedding", "dense"], dtype=object)),
+            "sigma_w2": ("row", [1 / 3, 1.0, 1.01]),
+            "depth": (("row", "activation"), [[5.0, 3.0], [np.nan, np.nan], [np.inf, 8.0]]),
+        },
+        coords={"activation": np.asarray(["tanh", "relu"], dtype=object)},
+    )
+    left, right = figures.draw_defaults(results, far=1000).axes
+    # An embedding has no depth, and so no line.
+    labels = [text.get_text() for text in left.get_yticklabels()]
+    assert labels == ["torch: dense", "flax: dense"]
+    dots = [np.asarray(line.get_xdata())[0] for line in left.lines[:2]]
+    np.testing.assert_allclose(dots, [1 / 3, 1.01])
+    assert left.lines[0].get_color() != left.lines[1].get_color()
+    depths = {line.get_label(): np.asarray(line.get_xdata()).tolist() for line in right.lines[:2]}
+    assert depths == {"tanh": [5.0, 1000.0], "relu": [3.0, 8.0]}
+
+
 def test_an_audit_is_drawn_place_by_place():
     dims = ("seed", "place")
     length = np.asarray([[1.0, 0.5, 0.25, 0.1], [1.0, 0.7, 0.35, 0.2], [1.0, 0.6, 0.3, 0.3]])

@@ -58,7 +58,7 @@ def audit(
         their correlation to be seen, eight or more for dead units.
       loss: `outputs -> scalar`, labels closed over. Without one a random cotangent of unit variance
         is sent back, and `confident_start` is not looked for.
-      key: draws that cotangent, and the seeds where keys are not given.
+      key: of either style; draws that cotangent, and the seeds where keys are not given.
       keys: one for each start that `init` draws, [seeds].
       init: `key -> params`; findings are then those of most seeds, with intervals.
       thresholds: where the lines are; `Thresholds()` says why they are there.
@@ -67,8 +67,8 @@ def audit(
       The report: verdict "pass", "warn" or "fail", findings, and a row for every place.
 
     Raises:
-      TypeError: if apply, loss or init is not a function, or a leaf of params is not a floating
-        array.
+      TypeError: if apply, loss or init is not a function, key not a JAX key, thresholds not
+        Thresholds, or a leaf of params is not a floating array.
       ValueError: if there are no params, keys come without init, loss gives no scalar, or batch
         has no examples.
 
@@ -77,16 +77,22 @@ def audit(
     >>> report.verdict, report.findings[0].code
     ('fail', 'symmetric_units')
     """
-    thresholds = thresholds or Thresholds()
+    thresholds = Thresholds() if thresholds is None else thresholds
+    if not isinstance(thresholds, Thresholds):
+        raise TypeError(f"thresholds must be Thresholds, got {thresholds!r:.60}")
     for name, given in (("loss", loss), ("init", init)):
         if given is not None:
             checks.check_callable(name, given)
     checks.check_callable("apply", apply)
     key = jax.random.key(0) if key is None else key
+    if not isinstance(key, jax.Array):
+        raise TypeError(f"key must be a JAX key, got {key!r:.60}")
     starts, draws = _starts(params, init, keys, key)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
-    described = (*_described(shapes), *_described(batch), int(draws.shape[0]))
+    if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch)[:1]):
+        raise ValueError("batch must hold at least one example, got none")
+    described = (*_described(shapes), *_described(batch), *_described(draws)[1])
     make = _instrument if _can_be_kept(apply, loss) else _instrument.__wrapped__
     instrument = make(apply, loss, *described)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
@@ -124,12 +130,8 @@ def assert_sound_initialization(
     params: Params,
     batch: Any,
     *,
-    loss: Loss | None = None,
-    key: jax.Array | None = None,
-    keys: jax.Array | None = None,
-    init: Callable[[jax.Array], Params] | None = None,
-    thresholds: Thresholds | None = None,
     strict: bool = False,
+    **more: Any,
 ) -> None:
     """Asserts that an audit finds no failure: one line in a test of a model of your own.
 
@@ -137,12 +139,8 @@ def assert_sound_initialization(
       apply: as for `audit`.
       params: as for `audit`.
       batch: as for `audit`.
-      loss: as for `audit`.
-      key: as for `audit`.
-      keys: as for `audit`.
-      init: as for `audit`.
-      thresholds: as for `audit`.
       strict: whether a warning fails too.
+      **more: what else `audit` takes by name: loss, key, keys, init, thresholds.
 
     Raises:
       AssertionError: with the first failure: code, place, number, threshold, cause and remedy.
@@ -153,16 +151,7 @@ def assert_sound_initialization(
     >>> apply = lambda p, x: jnp.tanh(x @ p["in"]) @ p["out"]
     >>> assert_sound_initialization(apply, params, jax.random.normal(jax.random.key(0), (8, 3)))
     """
-    report = audit(
-        apply,
-        params,
-        batch,
-        loss=loss,
-        key=key,
-        keys=keys,
-        init=init,
-        thresholds=thresholds,
-    )
+    report = audit(apply, params, batch, **more)
     unsound = ("fail", "warn") if strict else ("fail",)
     for finding in report.findings:
         if finding.severity in unsound:
@@ -187,7 +176,7 @@ def _instrument(
     leaves: Any,
     batch_tree: Any,
     inputs: Any,
-    seeds: int,
+    draws: jax.ShapeDtypeStruct,
 ) -> _Instrument:
     """Compiled once for a function and the shapes that it takes, as `jax.jit` would."""
     shapes, batch = jax.tree.unflatten(tree, leaves), jax.tree.unflatten(batch_tree, inputs)
@@ -198,7 +187,7 @@ def _instrument(
         def one(params: Params, draw: jax.Array) -> Any:
             return measure(model, params, batch, draw, loss)
 
-        if seeds == 1:
+        if draws.shape[0] == 1:
             # A batched program of one would be another, and slower, than the model's own.
             alone = one(jax.tree.map(lambda leaf: leaf[0], starts), draws[0])
             return jax.tree.map(lambda x: x[None], alone)
@@ -206,8 +195,7 @@ def _instrument(
 
     outputs = jax.tree.leaves(jax.eval_shape(apply, shapes, batch))
     classes = outputs[0].shape[-1] if outputs and outputs[0].shape else 1
-    many = [jax.ShapeDtypeStruct((seeds, *leaf.shape), leaf.dtype) for leaf in leaves]
-    draws = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), seeds))
+    many = [jax.ShapeDtypeStruct((draws.shape[0], *leaf.shape), leaf.dtype) for leaf in leaves]
     lowered = jax.jit(program).lower(jax.tree.unflatten(tree, many), batch, draws)
     return _Instrument(model, *_groups(apply, shapes, batch), classes, _compiled(lowered))
 
@@ -301,13 +289,25 @@ def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
 
 
 def of_most(found: Sequence[Sequence[Finding]]) -> list[Finding]:
-    """Findings over seeds: as severe as in at least half of them, else one step less."""
+    """Findings over seeds: as severe as in at least half of them, else one step less.
+
+    Args:
+      found: the findings of each seed.
+
+    Returns:
+      One for each code and place, or for each code of the whole network, with the median of its
+      values, their interval, and the share of the seeds that have it.
+    """
     codes = list(JUDGES)
     sets: dict[tuple[str, str], list[Finding]] = {}
     for findings in found:
-        for each in findings:
+        # A seed counts once: NaN in a parameter is NaN in a signal too.
+        worst: dict[tuple[str, str], Finding] = {}
+        for each in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
             place = "" if each.code in ALONG_THE_PATH else each.place
-            sets.setdefault((each.code, place), []).append(each)
+            worst.setdefault((each.code, place), each)
+        for where, each in worst.items():
+            sets.setdefault(where, []).append(each)
     merged = []
     for (code, _), each in sorted(sets.items(), key=lambda item: codes.index(item[0][0])):
         ranks = sorted(SEVERITIES.index(one.severity) for one in each)

@@ -8,7 +8,7 @@ import numpy as np
 from initlab.symmetry import UnitGroup, unit_classes
 from initlab.types import Params
 
-__all__ = ["PREFIX", "count_distinct", "same_draws", "unit_marks"]
+__all__ = ["count_distinct", "same_draws", "unit_marks"]
 
 PREFIX = 256
 """How many entries of a tensor are compared with another's."""
@@ -60,7 +60,7 @@ def unit_marks(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarray
         axes = [unit for unit in group.axes if unit.path == path]
         leaf = leaves[path] + 0.0  # -0.0 is 0.0
         bits = np.ascontiguousarray(leaf.astype(np.float64)).view(np.uint64)
-        if len({unit.axis for unit in axes}) > 1 or len(axes) > 1:
+        if len(axes) > 1:
             mixed = _mix(bits)
         else:
             mixed = _mix(bits ^ _places(leaf.shape, axes[0], group.size))

@@ -9,6 +9,7 @@ import numpy as np
 
 from initlab.symmetry import Coverage
 from initlab.taps import Model, Row
+from initlab.taps.scope import Scope, Site
 
 __all__ = ["Evidence", "Signal", "Weight", "signals_of", "weights_of"]
 
@@ -26,6 +27,8 @@ class Signal:
       units: how many units it has.
       length: root mean square.
       dissimilarity: 1 - mean cosine of two examples.
+      is_computed: whether it was, as it is not in a branch that was not taken.
+      has_gradient: whether its gradient was measured, so that NaN means NaN.
       gradient: Euclidean norm of the gradient.
       saturated: share of units x examples with a flat slope.
       usual: that share on N(0, 1).
@@ -39,6 +42,8 @@ class Signal:
     upstream: int
     units: int
     length: float
+    is_computed: bool = True
+    has_gradient: bool = False
     dissimilarity: float = math.nan
     gradient: float = math.nan
     saturated: float = math.nan
@@ -104,6 +109,23 @@ class Evidence:
         path = self.path
         return path[:-1] if path and path[-1].kind == "product" else path
 
+    @property
+    def alone(self) -> int:
+        """Bit set of the parameters that are all of a product's weight, not one factor of it."""
+        return _alone(self.model.plan)
+
+
+def _alone(scope: Scope) -> int:
+    found = 0
+    for entry in scope.entries:
+        if isinstance(entry, Site):
+            is_one = entry.kind == "product" and entry.names.bit_count() == 1
+            found |= entry.names if is_one else 0
+        else:
+            for inner in entry:
+                found |= _alone(inner)
+    return found
+
 
 def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
     """The rows of one seed."""
@@ -114,8 +136,18 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
         if "dead" in row.values:
             values["dead"] = float(np.mean(row.values["dead"][seed]))
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
-        signals.append(Signal(*facts, **values))
+        is_computed, has_gradient = _is_computed(values), "gradient" in values
+        signals.append(Signal(*facts, is_computed=is_computed, has_gradient=has_gradient, **values))
     return signals
+
+
+def _is_computed(values: Mapping[str, float]) -> bool:
+    """A branch that is not taken leaves NaN for every number, and sends back exactly nothing."""
+    if not math.isnan(values["length"]):
+        return True
+    if "saturated" in values:
+        return not math.isnan(values["saturated"])
+    return values.get("gradient") != 0
 
 
 def weights_of(model: Model, measured: Sequence[Mapping[str, Any]], seed: int) -> list[Weight]:

@@ -59,12 +59,16 @@ def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Find
     }
     for weight in evidence.weights:
         is_weight = (notes.contracted | notes.looked_up) >> weight.bit & 1
-        size = math.prod(evidence.model.shapes[weight.bit])
+        is_stacked = notes.stacked >> weight.bit & 1
+        size = math.prod(evidence.model.shapes[weight.bit][is_stacked:])
         if not is_weight or weight.smallest != weight.largest or size == 1:
             continue
+        is_copied = evidence.model.paths[weight.bit] in copied
+        if weight.length > 0 and not is_copied and not evidence.alone >> weight.bit & 1:
+            continue  # One factor of a weight, as the gain of a weight norm: others may differ.
         severity = "info" if weight.length == 0 else "warn"
         cause = "all of its entries are one number, so that its units start as one"
-        if evidence.model.paths[weight.bit] in copied:
+        if is_copied:
             severity, cause = "fail", f"{cause} and, having nothing to tell them apart, stay one"
         elif weight.length == 0:
             cause = "it starts at zero: what it feeds starts without it, and it learns first"
@@ -106,10 +110,15 @@ def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
 def _blocked(evidence: Evidence, weight: Weight) -> tuple[str, str, str]:
     """Why nothing comes back to a parameter that the outputs depend on."""
     notes = evidence.model.notes
+    first = next((s for s in evidence.signals if s.upstream >> weight.bit & 1), None)
+    if first is not None and not first.is_computed:
+        cause = "it is used in a branch that was not taken"
+        return "info", cause, "nothing, if other batches take that branch"
     zeros = [w for w in evidence.weights if w.length == 0 and w.bit != weight.bit]
     behind = [w for w in zeros if notes.consumed.get(w.bit, 0) >> weight.bit & 1]
     before = [w for w in zeros if notes.consumed.get(weight.bit, 0) >> w.bit & 1]
-    before = [w for w in before if notes.contracted >> w.bit & 1]
+    # A bias of zero holds nothing back; what data are multiplied by does.
+    before = [w for w in before if w.bit in notes.consumed]
     blocks = behind or before
     if blocks:
         named = ", ".join(w.path for w in blocks[:3])

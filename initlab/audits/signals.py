@@ -28,14 +28,22 @@ def non_finite(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """NaN or infinity in a parameter, a signal or a gradient: the first place of each."""
     del thresholds
     weights = [w.path for w in evidence.weights if not math.isfinite(w.length)]
-    forward = [s.place for s in evidence.signals if not math.isfinite(s.length)]
-    measured = [s for s in evidence.signals if s.kind in ("product", "sum")]
-    tapped = [s for s in measured if not math.isnan(s.gradient) or math.isfinite(s.length)]
-    # What comes back meets the last layer first.
-    backward = [s.place for s in reversed(tapped) if not math.isfinite(s.gradient)]
-    for what, places in (("parameter", weights), ("signal", forward), ("gradient", backward)):
-        if what == "gradient" and (forward or weights or not _has_gradients(evidence)):
-            continue
+    computed = [s for s in evidence.signals if s.is_computed]
+    forward = [s.place for s in computed if not math.isfinite(s.length)]
+    # What comes back meets the last layer first, and parameters behind all layers.
+    backward = [
+        s.place
+        for s in reversed(evidence.signals)
+        if s.has_gradient and not math.isfinite(s.gradient)
+    ]
+    backward += [w.path for w in evidence.weights if not math.isfinite(w.gradient)]
+    # A signal that is not finite explains every gradient that is not.
+    explained = bool(weights or forward)
+    for what, places in (
+        ("parameter", weights),
+        ("signal", forward),
+        ("gradient", [] if explained else backward),
+    ):
         for place in places[:1]:
             yield Finding(
                 "non_finite",
@@ -47,12 +55,6 @@ def non_finite(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
                 "make it smaller: a smaller scale of the weights before it, a norm, or a dtype "
                 "with a larger range (bfloat16 for float16)",
             )
-
-
-def _has_gradients(evidence: Evidence) -> bool:
-    return any(math.isfinite(s.gradient) for s in evidence.signals) or any(
-        not math.isfinite(w.gradient) for w in evidence.weights
-    )
 
 
 def _logarithm(value: float) -> float:

@@ -1,7 +1,7 @@
 """Scales learned by descent: on the gradient's change in a step, or on the loss after one."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,15 @@ import optax
 from initlab import checks
 from initlab.calibration.products import Entry, scale
 from initlab.taps import read_model
-from initlab.types import Params
+from initlab.types import Number, Params
 
 __all__ = ["gradinit", "metainit"]
 
 Apply = Callable[[Params, Any], Any]
 Loss = Callable[[Any], jax.Array]
+Objective = Callable[[Params], jax.Array]
+Goal = Callable[[Objective, Params], tuple[jax.Array, jax.Array | bool]]
+"""What is descended on at some params, given the loss by params, and whether they are allowed."""
 
 LEAST = 0.01
 """Scales stay above it, as in Zhu et al. 2021: none may vanish or change its sign."""
@@ -32,8 +35,8 @@ def metainit(
     *,
     loss: Loss,
     steps: int = 100,
-    learning_rate: float = 0.1,
-    momentum: float = 0.9,
+    learning_rate: Number = 0.1,
+    momentum: Number = 0.9,
 ) -> Params:
     """Scales that make `mean |(g - H g) / g - 1|` small: a step hardly changes the gradient.
 
@@ -47,40 +50,36 @@ def metainit(
       batch: inputs; the paper draws them and the labels at random.
       loss: `outputs -> scalar`, labels closed over.
       steps: of the descent.
-      learning_rate: of the logarithms: by how much a scale changes in one step.
-      momentum: of the descent.
+      learning_rate: of the logarithms: by how much a scale changes in one step; may be traced.
+      momentum: of the descent; may be traced.
 
     Returns:
       The params.
 
     Raises:
-      TypeError: if apply or loss is not a function, or steps not an integer.
-      ValueError: if steps is under 1 or learning_rate not positive.
+      TypeError: if apply or loss is not a function, a leaf of params is not a floating array, steps
+        not an integer, or another argument not a number.
+      ValueError: if steps is under 1, learning_rate not positive, or momentum not in [0, 1).
 
     Source: Dauphin and Schoenholz 2019, MetaInit: initializing learning by learning to initialize,
     equation 3 and algorithm 1 (there on the norms themselves).
     """
     del key
-    _check(apply, loss, steps, learning_rate)
-    entries = _entries(apply, params, batch, 2)
 
-    def objective(params: Params) -> jax.Array:
-        return loss(apply(params, batch))
-
-    def quotient(scales: jax.Array) -> tuple[jax.Array, jax.Array]:
-        at = scale(params, entries, jnp.exp(scales))
+    def quotient(objective: Objective, at: Params) -> tuple[jax.Array, bool]:
+        dtype = _precision(at)
         gradient = jax.grad(objective)(at)
         _, bent = jax.jvp(jax.grad(objective), (at,), (gradient,))
 
         def change(g: jax.Array, h: jax.Array) -> jax.Array:
-            offset = jnp.where(g >= 0, jnp.asarray(OFFSET, g.dtype), jnp.asarray(-OFFSET, g.dtype))
-            return jnp.sum(jnp.abs((g - h) / (g + offset) - 1))
+            g, h = g.astype(dtype), h.astype(dtype)
+            return jnp.sum(jnp.abs((g - h) / (g + jnp.where(g >= 0, OFFSET, -OFFSET)) - 1))
 
         total = jnp.stack(jax.tree.leaves(jax.tree.map(change, gradient, bent))).sum()
-        return total / sum(leaf.size for leaf in jax.tree.leaves(params)), jnp.asarray(True)
+        return total / sum(leaf.size for leaf in jax.tree.leaves(at)), True
 
-    found = _descend(quotient, len(entries), steps, learning_rate, momentum)
-    return scale(params, entries, jnp.exp(found))
+    descent = _Descent(steps, learning_rate, momentum)
+    return _learn_scales(quotient, apply, params, batch, loss, descent, least_rank=2)
 
 
 def gradinit(
@@ -90,11 +89,11 @@ def gradinit(
     batch: Any,
     *,
     loss: Loss,
-    step_size: float = 0.1,
-    bound: float = 1.0,
+    step_size: Number = 0.1,
+    bound: Number = 1.0,
     steps: int = 100,
-    learning_rate: float = 0.03,
-    momentum: float = 0.9,
+    learning_rate: Number = 0.03,
+    momentum: Number = 0.9,
 ) -> Params:
     """Scales s that minimize `L(s w - step_size g)`, the loss after one step, with `|g| <= bound`.
 
@@ -109,70 +108,93 @@ def gradinit(
       params: where to begin; every array has a scale.
       batch: inputs.
       loss: `outputs -> scalar`, labels closed over.
-      step_size: of the one step: the learning rate that training will begin with.
-      bound: of the gradient's norm.
+      step_size: of the one step: the learning rate that training will begin with; may be traced.
+      bound: of the gradient's norm; may be traced.
       steps: of the descent on the scales.
-      learning_rate: of the logarithms: by how much a scale changes in one step.
-      momentum: of the descent.
+      learning_rate: as for `metainit`.
+      momentum: as for `metainit`.
 
     Returns:
       The params.
 
     Raises:
-      TypeError: if apply or loss is not a function, or steps not an integer.
-      ValueError: if steps is under 1 or learning_rate not positive.
+      TypeError: as `metainit`.
+      ValueError: as `metainit`, and if step_size or bound is negative.
 
     Source: Zhu et al. 2021, arXiv:2102.08098, equation 1 and algorithm 1, for a step of SGD on the
     same batch.
     """
     del key
-    _check(apply, loss, steps, learning_rate)
-    entries = _entries(apply, params, batch, 0)
+    checks.check_scale("step_size", step_size)
+    checks.check_scale("bound", bound)
+
+    def loss_after(objective: Objective, at: Params) -> tuple[jax.Array, jax.Array]:
+        dtype = _precision(at)
+        gradient = jax.grad(objective)(at)
+        # In the params' own dtype a half's squares would overflow.
+        norm = optax.tree.norm(jax.tree.map(lambda g: g.astype(dtype), gradient))
+        limit = jnp.asarray(bound, dtype)
+        stepped = jax.tree.map(lambda w, g: w - jnp.asarray(step_size, g.dtype) * g, at, gradient)
+        return jnp.where(norm > limit, norm, objective(stepped).astype(dtype)), norm <= limit
+
+    descent = _Descent(steps, learning_rate, momentum)
+    return _learn_scales(loss_after, apply, params, batch, loss, descent, least_rank=0)
+
+
+class _Descent(NamedTuple):
+    """By signs of slopes, with momentum, on logarithms of scales."""
+
+    steps: int
+    learning_rate: Number
+    momentum: Number
+
+
+def _learn_scales(
+    goal: Goal,
+    apply: Apply,
+    params: Params,
+    batch: Any,
+    loss: Loss,
+    descent: _Descent,
+    *,
+    least_rank: int,
+) -> Params:
+    """Params under the best scales that a descent on the goal comes by, its start included.
+
+    Allowed ones are better than any others. Arrays of at least so many axes have a scale.
+    """
+    checks.check_callable("apply", apply)
+    checks.check_callable("loss", loss)
+    _check_descent(descent)
+    entries = _entries(apply, params, batch, least_rank)
+    dtype = _precision(params)
+    rate, momentum = (jnp.asarray(n, dtype) for n in (descent.learning_rate, descent.momentum))
 
     def objective(params: Params) -> jax.Array:
         return loss(apply(params, batch))
 
-    def goal(scales: jax.Array) -> tuple[jax.Array, jax.Array]:
-        at = scale(params, entries, jnp.exp(scales))
-        gradient = jax.grad(objective)(at)
-        norm = optax.tree.norm(gradient)
-        after = objective(jax.tree.map(lambda w, g: w - step_size * g, at, gradient))
-        return jnp.where(norm > bound, norm, after), norm <= bound
-
-    found = _descend(goal, len(entries), steps, learning_rate, momentum)
-    return scale(params, entries, jnp.exp(found))
-
-
-def _descend(
-    goal: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
-    count: int,
-    steps: int,
-    learning_rate: float,
-    momentum: float,
-) -> jax.Array:
-    """Logarithms of scales [count]: the best that a descent comes by, its start included.
-
-    The goal gives what is descended on and whether the scales are allowed; allowed ones are better
-    than any others.
-    """
+    def at_scales(scales: jax.Array) -> tuple[jax.Array, jax.Array]:
+        value, allowed = goal(objective, scale(params, entries, jnp.exp(scales)))
+        # No value is less than NaN, which would be kept for ever.
+        return value, jnp.isfinite(value) & allowed
 
     def step(state: tuple, _: None) -> tuple[tuple, None]:
         at, velocity, (best, least, had) = state
-        (value, allowed), slopes = jax.value_and_grad(goal, has_aux=True)(at)
+        (value, allowed), slopes = jax.value_and_grad(at_scales, has_aux=True)(at)
         better = (allowed & ~had) | ((allowed == had) & (value < least))
         kept = jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
             (at, value, allowed),
             (best, least, had),
         )
-        velocity = momentum * velocity - learning_rate * jnp.sign(jnp.nan_to_num(slopes))
+        velocity = momentum * velocity - rate * jnp.sign(jnp.nan_to_num(slopes))
         at = jnp.maximum(at + velocity, jnp.log(jnp.asarray(LEAST, at.dtype)))
         return (at, velocity, kept), None
 
-    zeros = jnp.zeros(count, jnp.float32)
-    nothing = zeros, jnp.asarray(jnp.inf, jnp.float32), jnp.asarray(False)
-    state, _ = jax.lax.scan(step, (zeros, zeros, nothing), length=steps)
-    return state[2][0]
+    zeros = jnp.zeros(len(entries), dtype)
+    nothing = zeros, jnp.asarray(jnp.inf, dtype), jnp.asarray(False)
+    (_, _, (best, _, _)), _ = jax.lax.scan(step, (zeros, zeros, nothing), length=descent.steps)
+    return scale(params, entries, jnp.exp(best))
 
 
 def _entries(apply: Apply, params: Params, batch: Any, rank: int) -> list[Entry]:
@@ -186,10 +208,18 @@ def _entries(apply: Apply, params: Params, batch: Any, rank: int) -> list[Entry]
     return entries
 
 
-def _check(apply: Apply, loss: Loss, steps: int, learning_rate: float) -> None:
-    checks.check_callable("apply", apply)
-    checks.check_callable("loss", loss)
+def _precision(params: Params) -> Any:
+    """float64 where a parameter is, else float32: halves are too coarse for scales and norms."""
+    is_double = any(leaf.dtype == jnp.float64 for leaf in jax.tree.leaves(params))
+    return jnp.float64 if is_double else jnp.float32
+
+
+def _check_descent(descent: _Descent) -> None:
+    steps, learning_rate, momentum = descent
     checks.check_count("steps", steps, 1)
     checks.check_scale("learning_rate", learning_rate)
-    if learning_rate == 0:
+    if checks.is_concrete(learning_rate) and learning_rate == 0:
         raise ValueError("learning_rate must be positive, got 0")
+    checks.check_scale("momentum", momentum)
+    if checks.is_concrete(momentum) and momentum >= 1:
+        raise ValueError(f"momentum must be under 1, got {momentum}")

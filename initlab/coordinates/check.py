@@ -97,11 +97,11 @@ def coordinate_check(
         leading one bend a slope: at 128 to 2048 units by up to 0.1 in the cases that were measured.
 
     Returns:
-      The check; print it. `figures.draw_coordinates(check.to_dataset())` is its picture.
+      The check; print it. `figures.draw_coordinates({title: check.to_dataset()})` is its picture.
 
     Raises:
       TypeError: if make or loss is not a function, a count not an integer, or a loss not a scalar.
-      ValueError: if there are too few widths, seeds, layers or steps.
+      ValueError: if there are too few widths, seeds, layers or steps, or tolerance is negative.
 
     Source: Yang et al. 2022, arXiv:2203.03466, appendix D.1.
 
@@ -120,6 +120,7 @@ def coordinate_check(
     checks.check_callable("make", make)
     checks.check_callable("loss", loss)
     checks.check_count("steps", steps, 1)
+    checks.check_scale("tolerance", tolerance)
     for name, values, least in (("widths", widths, 1), ("seeds", seeds, 0)):
         for value in values:
             checks.check_count(name, value, least)

@@ -61,6 +61,8 @@ def draw_audit(results: xarray.Dataset) -> Figure:
 def _over_seeds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Places where something was measured, its median there, and its 5 % and 95 % quantiles."""
     place = np.flatnonzero(~np.isnan(values).all(axis=0))
+    if not place.size:  # No activations, or no two examples; NumPy has no quantiles of nothing.
+        return place, np.empty(0), np.empty((2, 0))
     low, middle, high = np.nanquantile(values[:, place], [0.05, 0.5, 0.95], axis=0)
     return place, middle, np.stack([low, high])
 

@@ -10,11 +10,11 @@ __all__ = ["draw_calibration"]
 
 
 def draw_calibration(results: xarray.Dataset) -> Figure:
-    """A panel for each network; every seed's loss at each refiner's best learning rate.
+    """A panel for each network, a line for each refiner, a dot for every seed's loss.
 
     Args:
-      results: `loss` over (model, refiner, learning_rate, seed), `verdict` over (model, refiner),
-        attrs trained_under. Losses that are not finite stand at the right edge.
+      results: `loss` over (model, refiner, seed), `verdict` over (model, refiner), attrs
+        trained_under. Losses that are not finite stand at the right edge.
 
     Returns:
       The figure.
@@ -23,7 +23,7 @@ def draw_calibration(results: xarray.Dataset) -> Figure:
     figure = new_figure(12, 1.2 + 1.7 * len(models))
     figure.suptitle("Final loss of each seed, from a start that fails and after each refiner")
     grid = figure.subplots(len(models), 1, squeeze=False, sharex=True)[:, 0]
-    loss = results["loss"].transpose("model", "refiner", "learning_rate", "seed").values
+    loss = results["loss"].transpose("model", "refiner", "seed").values
     finite = loss[np.isfinite(loss)]
     edge = 3 * float(np.quantile(finite, 0.99)) if finite.size else 1.0
     refiners = results["refiner"].values
@@ -31,9 +31,8 @@ def draw_calibration(results: xarray.Dataset) -> Figure:
         labels = []
         for line, refiner in enumerate(refiners):
             shown = np.minimum(np.where(np.isfinite(losses[line]), losses[line], edge), edge)
-            best = shown[np.argmin(np.median(shown, axis=1))]
             color = SERIES_COLORS[line % len(SERIES_COLORS)]
-            axes.plot(best, np.full(best.size, -line), "o", color=color, alpha=0.5)
+            axes.plot(shown, np.full(shown.size, -line), "o", color=color, alpha=0.5)
             verdict = results["verdict"].sel(model=model, refiner=refiner).item()
             labels.append(f"{refiner} (audit: {verdict})")
         axes.axvline(results.attrs["trained_under"], color="0.6", linewidth=1, linestyle=":")

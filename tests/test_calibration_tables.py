@@ -1,0 +1,58 @@
+"""What refiners did: the table and the picture are those of each refiner's best rate."""
+
+import numpy as np
+import pytest
+import xarray
+
+from experiments import calibration_tables
+from initlab import figures, report
+
+
+@pytest.fixture(scope="module")
+def results():
+    nan, inf = np.nan, np.inf
+    final = [
+        # Two rates of four seeds: one trains none but has the least median; none trains at all.
+        [
+            [[0.6, 0.6, 0.6, 0.6], [0.1, 0.1, inf, nan]],
+            [[2.0, 2.0, 2.0, 2.0], [inf, 3.0, 3.0, nan]],
+        ],
+        [
+            [[0.2, 0.2, 0.2, 0.2], [0.4, 0.4, 0.4, 0.4]],
+            [[0.3, 0.3, 9.0, 9.0], [0.3, 0.3, 0.3, 9.0]],
+        ],
+    ]
+    pairs = ("model", "refiner")
+    return xarray.Dataset(
+        {
+            "loss": ((*pairs, "learning_rate", "seed"), np.asarray(final)),
+            "verdict": (pairs, np.full((2, 2), "fail", dtype=object)),
+            "failures": (pairs, np.full((2, 2), "vanishing_signal", dtype=object)),
+        },
+        coords={
+            "model": np.asarray(["deep", "deeper"], dtype=object),
+            "refiner": np.asarray(["none", "lsuv"], dtype=object),
+            "learning_rate": [0.1, 1.0],
+        },
+        attrs={"trained_under": 0.5},
+    )
+
+
+def test_each_refiner_is_told_at_the_rate_that_trains_most_seeds(results):
+    summary = calibration_tables.summarize(results)
+    assert [row["learning_rate"] for row in summary["rows"]] == [1.0, 0.1, 0.1, 1.0]
+    assert [row["p_train"] for row in summary["rows"]] == [0.5, 0, 1, 0.75]
+    assert summary["rows"][0]["loss"] == [0.1, 0.1, np.inf]
+    # Of four seeds only four lie above one half with their interval.
+    assert report.wilson_interval(3, 4)[0] < 0.5 < report.wilson_interval(4, 4)[0]
+    assert summary["trains"] == {"none": 1, "lsuv": 0}
+    assert "none 1 of 2, lsuv 0 of 2" in calibration_tables.show(summary)
+
+
+def test_the_picture_shows_the_seeds_that_the_table_counts(results):
+    figure = figures.draw_calibration(calibration_tables.at_best_rates(results))
+    none, lsuv = (np.asarray(line.get_xdata()) for line in figure.axes[0].lines[:2])
+    edge = max(none)
+    np.testing.assert_array_equal(none, [0.1, 0.1, edge, edge])
+    np.testing.assert_array_equal(lsuv, [2.0, 2.0, 2.0, 2.0])
+    assert edge > 9
