@@ -130,8 +130,12 @@ def assert_sound_initialization(
     params: Params,
     batch: Any,
     *,
+    loss: Loss | None = None,
+    key: jax.Array | None = None,
+    keys: jax.Array | None = None,
+    init: Callable[[jax.Array], Params] | None = None,
+    thresholds: Thresholds | None = None,
     strict: bool = False,
-    **more: Any,
 ) -> None:
     """Asserts that an audit finds no failure: one line in a test of a model of your own.
 
@@ -139,8 +143,12 @@ def assert_sound_initialization(
       apply: as for `audit`.
       params: as for `audit`.
       batch: as for `audit`.
+      loss: as for `audit`.
+      key: as for `audit`.
+      keys: as for `audit`.
+      init: as for `audit`.
+      thresholds: as for `audit`.
       strict: whether a warning fails too.
-      **more: what else `audit` takes by name: loss, key, keys, init, thresholds.
 
     Raises:
       AssertionError: with the first failure: code, place, number, threshold, cause and remedy.
@@ -151,7 +159,9 @@ def assert_sound_initialization(
     >>> apply = lambda p, x: jnp.tanh(x @ p["in"]) @ p["out"]
     >>> assert_sound_initialization(apply, params, jax.random.normal(jax.random.key(0), (8, 3)))
     """
-    report = audit(apply, params, batch, **more)
+    # Written out, so that an editor and a type checker know the names.
+    given = {"loss": loss, "key": key, "keys": keys, "init": init, "thresholds": thresholds}
+    report = audit(apply, params, batch, **given)
     unsound = ("fail", "warn") if strict else ("fail",)
     for finding in report.findings:
         if finding.severity in unsound:
