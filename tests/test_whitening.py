@@ -111,6 +111,20 @@ def test_a_weight_used_again_gets_the_mean_of_its_uses():
     np.testing.assert_allclose(found, weight * (first + second) / 2, rtol=1e-4)
 
 
+def test_a_tied_table_keeps_its_scale():
+    table, weight = (jax.random.normal(jax.random.key(n), (9, 9)) for n in range(2))
+    tokens = jax.random.randint(KEY, (32,), 0, 9)
+
+    def apply(params, tokens):
+        table, weight = params
+        return jnp.tanh(table[tokens] @ weight) @ table.T
+
+    found = layerwise_whitening(KEY, apply, (table, weight), tokens)
+    np.testing.assert_array_equal(found[0], table)
+    z = np.asarray(table[tokens], np.float64) @ np.asarray(found[1], np.float64)
+    np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-5)
+
+
 def test_a_weight_that_is_moved_and_scaled_on_its_way_is_followed():
     kernel = np.random.default_rng(6).normal(size=(2, 2, 3)).astype(np.float32)
 

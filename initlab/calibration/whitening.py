@@ -29,8 +29,9 @@ def layerwise_whitening(
       batch: inputs, some tens of examples.
 
     Returns:
-      The params. A unit that is constant or not finite keeps its scale; a weight that is used more
-      than once, as in a loop over time, gets the mean of what its uses want.
+      The params. A unit that is constant or not finite keeps its scale, and so does a table that is
+      looked up, although it be the readout too: its rows are no units there. A weight that is used
+      more than once, as in a loop over time, gets the mean of what its uses want.
 
     Raises:
       TypeError: if apply is not a function, or a leaf of params is not a floating array.

@@ -185,7 +185,7 @@ def walk_through(model: Model, leaves: list[Any], inputs: list[Any], weigh: Weig
       model: as `read_model` reads it.
       leaves: of its parameters.
       inputs: leaves of its batch.
-      weigh: gives the operands of each product of one parameter and data.
+      weigh: gives the operands of each product of one parameter, that is no table, and data.
 
     Returns:
       The floating ones.

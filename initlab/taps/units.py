@@ -30,7 +30,7 @@ def unit_factors(model: Model, params: Params, batch: Any) -> list[jax.Array]:
 
     Returns:
       For each leaf an array of its shape: the mean over its uses; 1 where an entry feeds no product
-      or a unit that is constant or not finite.
+      or a unit that is constant or not finite, and for a table that is looked up.
     """
     leaves = jax.tree.leaves(params)
 

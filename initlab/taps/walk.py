@@ -86,7 +86,8 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     if scope.weigh is not None and name in CONTRACTIONS:
         places = [n for n, known in enumerate(knowns) if known.is_weight]
         params = [bit for n in places for bit in bits(knowns[n].params)]
-        if len(places) == len(params) == 1 and any(known.data for known in knowns):
+        is_alone = len(places) == len(params) == 1 and any(known.data for known in knowns)
+        if is_alone and not scope.notes.looked_up >> params[0] & 1:
             values = scope.weigh(equation, places[0], values)
     results = run_equation(equation, values)
     if inner is not None or name in CUSTOM:
