@@ -259,3 +259,47 @@ def test_half_precision_and_nested_inputs_and_outputs_are_read():
         if row.kind == "product":
             length = rounded[row.place].values["length"]
             np.testing.assert_allclose(length, row.values["length"], rtol=0.02)
+
+
+def low_rank(params, x):
+    for number in range(2):
+        a, b = params[f"A{number}"], params[f"B{number}"]
+        x = jax.nn.relu(x @ (params[f"w{number}"] + a @ b))
+    return x @ params["out"]
+
+
+def test_a_low_rank_pair_is_blocked_by_its_own_partner_alone():
+    """Of the first pair both are zero, which is for ever; of the second one, as is usual."""
+    keys = jax.random.split(jax.random.key(3), 4)
+    weights = [jax.random.normal(key, (8, 8)) / 2 for key in keys[:3]]
+    zeros = np.zeros((8, 2), np.float32)
+    pairs = {"A0": zeros, "B0": zeros.T, "A1": jax.random.normal(keys[3], (8, 2)), "B1": zeros.T}
+    params = {"w0": weights[0], "w1": weights[1], "out": weights[2], **pairs}
+    x = jax.random.normal(jax.random.key(4), (8, 8))
+    report = initlab.audit(low_rank, params, x)
+    found = {each.place: each for each in report.findings if each.code == "unused_parameter"}
+    assert {place: each.severity for place, each in found.items()} == {
+        "A0": "fail",
+        "B0": "fail",
+        "A1": "info",
+    }
+    assert "B0" in found["A0"].cause
+    assert "B1" in found["A1"].cause
+    assert "B0" not in found["A1"].cause
+
+
+def test_an_overflow_behind_which_all_is_flat_is_no_branch():
+    weights = [400 * jax.random.normal(jax.random.key(1), (16, 16)) / 4, normal(2, (16, 4), 0.3)]
+    halves = [jnp.asarray(weight, jnp.float16) for weight in weights]
+
+    def apply(params, x):
+        return jnp.tanh(x.astype(jnp.float16) @ params[0]) @ params[1]
+
+    report = initlab.audit(apply, halves, 100 * jax.random.normal(jax.random.key(0), (32, 16)))
+    assert ("non_finite", "0") in {(each.code, each.place) for each in report.findings}
+    assert "branch that was not taken" not in str(report)
+
+
+def test_outputs_that_are_all_integers_are_refused():
+    with pytest.raises(ValueError, match="apply must give a floating output"):
+        initlab.audit(lambda p, x: (x @ p).argmax(-1), jnp.eye(3), jnp.ones((4, 3)))

@@ -11,7 +11,7 @@ from test_calibration import KEY, X, draw, plain, scanned
 
 import initlab
 from initlab import initializers, networks
-from initlab.calibration import layerwise_whitening
+from initlab.calibration import layerwise_whitening, lsuv, to_criticality
 from initlab.taps.rules import CONTRACTIONS, unit_axes
 
 NOTHING: Any = None
@@ -111,6 +111,85 @@ def test_a_weight_used_again_gets_the_mean_of_its_uses():
     np.testing.assert_allclose(found, weight * (first + second) / 2, rtol=1e-4)
 
 
+def test_what_lies_behind_a_weight_used_again_sees_its_mean():
+    again, behind = (jax.random.normal(jax.random.key(n), (3, 3)) for n in range(2))
+
+    def apply(params, x):
+        return jnp.tanh(x @ params[0] @ params[0]) @ params[1]
+
+    found = layerwise_whitening(KEY, apply, (again, behind), X)
+    z = np.asarray(apply(found, X), np.float64)
+    np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-4)
+
+
+OTHERS = {
+    "standardized": lambda v: (v - v.mean(0)) / v.std(0),
+    "normalized": lambda v: v / jnp.linalg.norm(v),
+    "antisymmetric": lambda v: v - v.T,
+    "softplus": jax.nn.softplus,
+    "frozen": jax.lax.stop_gradient,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_weight_that_the_model_makes_anew_is_left_alone(name):
+    """As are its scale's readers: what is behind is whitened as the model runs it."""
+    made, behind = (jax.random.normal(jax.random.key(n), (3, 3)) for n in range(2))
+
+    def apply(params, x):
+        with jax.numpy_rank_promotion("allow"):
+            return jnp.tanh(x @ OTHERS[name](params[0])) @ params[1]
+
+    for refine in (layerwise_whitening, lsuv):
+        found = refine(KEY, apply, (made, behind), X)
+        if not (name == "frozen" and refine is lsuv):
+            np.testing.assert_array_equal(found[0], made)
+        z = np.asarray(apply(found, X), np.float64)
+        size = z.std(axis=0) if refine is layerwise_whitening else np.sqrt(np.mean(z**2))
+        np.testing.assert_allclose(size, 1, rtol=1e-4)
+
+
+def test_what_no_gradient_passes_is_whitened_all_the_same():
+    params = [jax.random.normal(jax.random.key(n), (3, 3)) for n in range(3)]
+
+    def apply(params, x):
+        h = jax.lax.stop_gradient(jnp.tanh(x @ params[0]))
+        return jnp.where(h @ params[1] > 0, 1.0, -1.0) @ params[2]
+
+    first, second, third = layerwise_whitening(KEY, apply, params, X)
+    h = X.astype(np.float64) @ np.asarray(first, np.float64)
+    np.testing.assert_allclose(h.std(axis=0), 1, rtol=1e-4)
+    z = np.tanh(h) @ np.asarray(second, np.float64)
+    np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-4)
+    out = np.where(z > 0, 1.0, -1.0) @ np.asarray(third, np.float64)
+    np.testing.assert_allclose(out.std(axis=0), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("refine", [lsuv, to_criticality])
+def test_branches_and_loops_within_loops_are_refused_where_lengths_are_wanted(refine):
+    def branching(params, x):
+        h = jax.lax.cond(x[0, 0] > 0, lambda h: h @ params[0], lambda h: h @ params[1], x)
+        return h @ params[2]
+
+    def nested(params, x):
+        def layer(h, weight):
+            again = jax.lax.scan(lambda h, _: (jnp.tanh(h @ weight), None), h, None, length=2)
+            return again[0], None
+
+        return jax.lax.scan(layer, x, params)[0]
+
+    params = [jax.random.normal(jax.random.key(n), (3, 3)) for n in range(3)]
+    with pytest.raises(ValueError, match="the products of 0, 1 lie in a branch"):
+        refine(KEY, branching, params, X)
+    with pytest.raises(ValueError, match="in a loop within a loop"):
+        refine(KEY, nested, jnp.stack(params), X)
+    found = layerwise_whitening(KEY, branching, params, X)
+    taken = int(X[0, 0] <= 0)
+    np.testing.assert_array_equal(found[1 - taken], params[1 - taken])
+    z = X.astype(np.float64) @ np.asarray(found[taken], np.float64)
+    np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-4)
+
+
 def test_a_tied_table_keeps_its_scale():
     table, weight = (jax.random.normal(jax.random.key(n), (9, 9)) for n in range(2))
     tokens = jax.random.randint(KEY, (32,), 0, 9)
@@ -163,6 +242,11 @@ def test_units_of_a_product_are_found(name):
             "apply must be a function",
         ),
         (lambda: layerwise_whitening(KEY, plain, [], X), ValueError, "at least one array"),
+        (
+            lambda: layerwise_whitening(KEY, lambda p, x: (x @ p[0]).argmax(-1), draw(), X),
+            ValueError,
+            "a floating output",
+        ),
     ],
 )
 def test_bad_arguments_are_refused(call, error, message):

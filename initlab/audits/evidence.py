@@ -136,13 +136,14 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
         if "dead" in row.values:
             values["dead"] = float(np.mean(row.values["dead"][seed]))
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
-        is_computed, has_gradient = _is_computed(values), "gradient" in values
+        is_computed = not row.in_branch or _is_computed(values)
+        has_gradient = "gradient" in values
         signals.append(Signal(*facts, is_computed=is_computed, has_gradient=has_gradient, **values))
     return signals
 
 
 def _is_computed(values: Mapping[str, float]) -> bool:
-    """A branch that is not taken leaves NaN for every number, and sends back exactly nothing."""
+    """A branch not taken leaves NaN for every number, and sends back exactly nothing."""
     if not math.isnan(values["length"]):
         return True
     if "saturated" in values:

@@ -41,12 +41,13 @@ def to_criticality(
         before it in place; a pass measures the model once for each.
 
     Returns:
-      The params. A weight whose product or gradient is zero or not finite keeps its scale.
+      The params. What keeps its scale with `lsuv` keeps it, and a weight whose gradient is zero or
+      not finite.
 
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or iterations
         not an integer.
-      ValueError: if apply has no product of a parameter and data, or iterations is under 1.
+      ValueError: as `lsuv`, or if iterations is under 1.
 
     Source: the conditions of Schoenholz et al. 2017, arXiv:1611.01232 (chi = 1), and Hanin and
     Rolnick 2018, arXiv:1803.01719 (branches), measured instead of computed.

@@ -36,12 +36,15 @@ def lsuv(
       target: the length; may be traced.
 
     Returns:
-      The params. A weight whose product is zero or not finite keeps its scale.
+      The params. A weight whose product is zero or not finite keeps its scale, and so does one that
+      a product does not take as it is, moved or times constants: the model may undo what is done to
+      a weight that it normalizes or adds to another.
 
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or target
         not a number.
-      ValueError: if apply has no product of a parameter and data.
+      ValueError: if apply has no product of a parameter and data, or has one in a branch or in a
+        loop within a loop.
 
     Source: Mishkin and Matas 2015, arXiv:1511.06422, algorithm 1.
 

@@ -115,9 +115,16 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
       The products, in the order of the program.
 
     Raises:
-      ValueError: if no weight's scale can be told from its product.
+      ValueError: if no weight's scale can be told from its product, or one has a product in a
+        branch, or in a loop within a loop.
     """
     model = read_model(apply, params, batch)
+    if hidden := _hidden(model.plan, 0):
+        names = ", ".join(model.paths[bit] for bit in bits(hidden))
+        raise ValueError(
+            f"the products of {names} lie in a branch or in a loop within a loop, where their "
+            "lengths cannot be told apart"
+        )
     above = frozenset().union(*(known.above for known in model.outputs if known.data))
     found: dict[tuple[int, int | None], list[Any]] = {}
     ends: dict[int, Place] = {}
@@ -128,7 +135,7 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
         if site.kind == "sum":
             sums += times if repeats else 1
             ends |= dict.fromkeys(weights, place)
-        elif site.kind == "product" and len(weights) == 1:
+        elif site.kind == "product" and site.scales:
             for number in range(times):
                 entry = (weights[0], number if site.sliced else None)
                 found.setdefault(entry, []).append((place, key in above))
@@ -150,6 +157,18 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
 def _turn(place: Place, number: int | None) -> Place:
     """When a product is computed: by its number, or its loop's, the iteration's and its own."""
     return place if len(place) == 1 else (place[0], number or 0, place[1])
+
+
+def _hidden(scope: Scope, loops: int) -> int:
+    """Bit set of the weights with products in branches, or in loops within loops."""
+    found = 0
+    for entry in scope.entries:
+        if isinstance(entry, Site):
+            found |= entry.names if loops > 1 and entry.scales else 0
+        else:
+            for inner in entry:
+                found |= _hidden(inner, loops + (1 if len(entry) == 1 else 2))
+    return found
 
 
 def _sites(plan: Scope) -> list[tuple[Place, tuple[int, ...], Site, int]]:

@@ -29,13 +29,14 @@ def layerwise_whitening(
       batch: inputs, some tens of examples.
 
     Returns:
-      The params. A unit that is constant or not finite keeps its scale, and so does a table that is
-      looked up, although it be the readout too: its rows are no units there. A weight that is used
-      more than once, as in a loop over time, gets the mean of what its uses want.
+      The params. A unit that is constant or not finite keeps its scale; so do a table that is
+      looked up, although it be the readout too, since its rows are no units there, and a weight
+      that a product does not take as it is, moved or times constants. One that is used more than
+      once, as in a loop over time, gets the mean of what its uses want; what is behind sees that.
 
     Raises:
       TypeError: if apply is not a function, or a leaf of params is not a floating array.
-      ValueError: if params or batch is empty.
+      ValueError: if params or batch is empty, or no output of apply is floating.
 
     Source: Kraehenbuehl et al. 2016, arXiv:1511.06856, algorithm 1; their second algorithm, between
     layers, has `to_criticality` for a relative.

@@ -40,6 +40,8 @@ class Known:
       open: those of them to which a gradient can come back.
       data: whether it depends on the batch; if not, and on parameters, it is a weight.
       sliced: whether it is a weight of one iteration of a loop over layers.
+      scales: whether it is one parameter, moved or times constants, so that it scales as that does.
+      factors: bit set of the parameters any of which makes all of it zero where it is zero.
       features: for each axis, whether units lie on it.
       above: sites that every way from the data to it passes.
       norms: how many normalizations every such way passes at least.
@@ -62,6 +64,8 @@ class Known:
     site: int | None = None
     chain: Chain | None = None
     uniform: Any = None
+    scales: bool = False
+    factors: int = 0
 
     @property
     def is_weight(self) -> bool:

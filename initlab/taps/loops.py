@@ -109,11 +109,14 @@ def _again(before: Known, after: Known, operands: Sequence[Known]) -> Known:
         names=before.names or after.names,
         above=above,
         uniform=None,
+        scales=before.scales and after.scales,
+        factors=before.factors & after.factors,
     )
 
 
 def _facts(known: Known) -> tuple[Any, ...]:
-    return known.params, known.open, known.data, known.features, known.names, known.above
+    origin = known.params, known.open, known.data, known.scales, known.factors
+    return *origin, known.features, known.names, known.above
 
 
 def branch(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:

@@ -61,7 +61,8 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
 
     Raises:
       TypeError: if apply is not a function, or a leaf of params is not a floating array.
-      ValueError: if params or batch is empty, or batch has no axis of examples.
+      ValueError: if params or batch is empty, batch has no axis of examples, or no output of apply
+        is floating.
     """
     checks.check_callable("apply", apply)
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
@@ -77,6 +78,8 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     if not inputs or not np.shape(inputs[0]):
         raise ValueError(f"batch must hold arrays whose first axis is examples, got {batch!r:.60}")
     program, out = jax.make_jaxpr(apply, return_shape=True)(params, batch)
+    if not any(jnp.issubdtype(aval.dtype, jnp.floating) for aval in program.out_avals):
+        raise ValueError(f"apply must give a floating output, got {jax.tree.leaves(out)!r:.60}")
     notes = Notes(np.shape(inputs[0])[0])
     plan = Scope(notes)
     outputs: list[Known] = []
@@ -103,7 +106,8 @@ def _known_inputs(program: Any, params: int) -> list[Known]:
         rank = len(aval.shape)
         if number < params:
             bit = 1 << number
-            knowns.append(Known(bit, bit, features=(True,) * rank, names=bit))
+            features = (True,) * rank
+            knowns.append(Known(bit, bit, features=features, names=bit, scales=True, factors=bit))
         else:
             knowns.append(Known(data=True, features=(False,) * rank))
     return knowns
@@ -178,23 +182,29 @@ def measure(
     }
 
 
-def walk_through(model: Model, leaves: list[Any], inputs: list[Any], weigh: Weigh) -> list[Any]:
-    """The outputs that gradients come back from, where others take the place of weights.
+def walk_through(
+    model: Model, leaves: list[Any], inputs: list[Any], weigh: Weigh, kept: frozenset[int]
+) -> Any:
+    """Runs a model in which others take the place of weights.
 
     Args:
       model: as `read_model` reads it.
       leaves: of its parameters.
       inputs: leaves of its batch.
-      weigh: gives the operands of each product of one parameter, that is no table, and data.
+      weigh: gives the operands of each product of data and one parameter that is no table, and says
+        what is to be told of it.
+      kept: numbers of parameters that stay as they are.
 
     Returns:
-      The floating ones.
+      The statistics of its sites, nested as the plan is, with what was said as "told".
     """
-    knowns = _known_inputs(model.program, len(leaves))
+    knowns = [
+        dataclasses.replace(known, scales=known.scales and n not in kept)
+        for n, known in enumerate(_known_inputs(model.program, len(leaves)))
+    ]
     scope = Scope(model.notes, plan=model.plan, weigh=weigh)
-    pairs = walk(model.program, list(zip([*leaves, *inputs], knowns, strict=True)), scope)
-    outputs = [jnp.asarray(value) for value, _ in pairs]
-    return [each for each in outputs if jnp.issubdtype(each.dtype, jnp.floating)]
+    walk(model.program, list(zip([*leaves, *inputs], knowns, strict=True)), scope)
+    return scope.results
 
 
 def _parameter_statistics(leaf: Any, gradient: Any, stacked: bool) -> dict[str, jax.Array]:

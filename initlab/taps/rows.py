@@ -27,6 +27,7 @@ class Row:
       upstream: bit set of the parameters to which a gradient can come back from here.
       units: how many units it has.
       values: `{statistic: [seeds]}`; dead is [seeds, units].
+      in_branch: whether it lies in a branch, whose values are NaN where it is not taken.
     """
 
     place: str
@@ -37,6 +38,7 @@ class Row:
     upstream: int
     units: int
     values: Mapping[str, np.ndarray]
+    in_branch: bool = False
 
 
 def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
@@ -109,7 +111,8 @@ def _walk(
         else:
             inner_slots = slots.get(number, [{} for _ in entry])
             for inner, measured, slot in zip(entry, sites[number], inner_slots, strict=True):
-                yield from _walk(model, inner, measured, slot, index, above, norms)
+                for row in _walk(model, inner, measured, slot, index, above, norms):
+                    yield dataclasses.replace(row, in_branch=True)
 
 
 def _loop(

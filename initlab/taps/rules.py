@@ -86,6 +86,9 @@ def known_result(equation: Any, operands: Sequence[Known], place: int) -> Known:
             if known.data or known.is_weight:
                 kept = same_size(known.features, variable.aval.shape, shape)
                 result = dataclasses.replace(result, features=_either(result.features, kept))
+    weights = [known for known in operands if known.is_weight]
+    if name in CONTRACTIONS and len(weights) == 2:
+        result = dataclasses.replace(result, factors=weights[0].factors | weights[1].factors)
     if name in FLAT or not _is_real(out):
         result = dataclasses.replace(result, open=0)
     return result
@@ -94,7 +97,8 @@ def known_result(equation: Any, operands: Sequence[Known], place: int) -> Known:
 def _passed(equation: Any, first: Known, result: Known) -> Known:
     """A moved value is what it was."""
     name = equation.primitive.name
-    features = moved(equation, first.features) if name in PASSING else first.features
+    is_moved = name in PASSING
+    features = moved(equation, first.features) if is_moved else first.features
     uniform = None if name in ELEMENTWISE else first.uniform
     return dataclasses.replace(
         result,
@@ -103,6 +107,8 @@ def _passed(equation: Any, first: Known, result: Known) -> Known:
         names=first.names,
         norms=first.norms,
         uniform=uniform,
+        scales=is_moved and first.scales,
+        factors=first.factors,
     )
 
 
@@ -132,8 +138,23 @@ def _elementwise(equation: Any, operands: Sequence[Known], result: Known) -> Kno
     if name == "mul" and any(known.is_weight for known in operands) and data:
         (weight,) = (known for known in operands if known.is_weight)
         names = weight.names
+    scales, factors = False, 0
+    if name in ("mul", "div") and not data:
+        first, *others = operands if operands[0].is_weight else reversed(operands)
+        scales = first.scales and not any(known.params for known in others)
+        factors = first.factors
+        if name == "mul":
+            factors |= others[0].factors
+        elif not operands[0].is_weight:
+            scales, factors = False, 0
     return dataclasses.replace(
-        result, features=tuple(features), norms=norms, is_root=is_root, names=names
+        result,
+        features=tuple(features),
+        norms=norms,
+        is_root=is_root,
+        names=names,
+        scales=scales,
+        factors=factors,
     )
 
 

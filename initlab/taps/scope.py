@@ -12,8 +12,8 @@ from initlab.taps.statistics import signal_statistics, tap
 
 __all__ = ["Notes", "Scope", "Site", "Weigh", "bits", "slots_of"]
 
-Weigh = Callable[[Any, int, list[Any]], list[Any]]
-"""`(product, which operand is the weight, operands) -> operands` that take their place."""
+Weigh = Callable[[Any, int, list[Any]], tuple[list[Any], Any]]
+"""`(product, which operand is the weight, operands) -> operands in their place, what is told`."""
 
 
 @dataclasses.dataclass
@@ -31,6 +31,7 @@ class Site:
       shape: its shape.
       event: which event of its scope is its last: a bias moves a product on.
       gradient: whether its gradient is measured too.
+      scales: whether its weight scales as one parameter does.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Site:
     shape: tuple[int, ...] = ()
     event: int = 0
     gradient: bool = True
+    scales: bool = False
 
 
 @dataclasses.dataclass
@@ -68,7 +70,7 @@ class Notes:
 
     def consume(self, weight: Known, data: Known) -> None:
         """Notes that what comes back to `data`'s parameters passes a weight."""
-        for bit in bits(weight.params):
+        for bit in bits(weight.factors):
             self.consumed[bit] = self.consumed.get(bit, 0) | data.open
 
 
@@ -103,6 +105,7 @@ class Scope:
         self.norms_gained = 0
         self.carried: list[Known] = []
         self.events = 0
+        self.told: dict[int, Any] = {}
         self._ended: list[Chain] = []
 
     def inner(
@@ -137,6 +140,8 @@ class Scope:
         if last.event != self.events:
             return value
         self.results[number] = signal_statistics(value, self.examples(known.features, value.shape))
+        if number in self.told:
+            self.results[number]["told"] = self.told[number]
         return tap(value, self.slots[number]) if number in self.slots else value
 
     def examples(self, features: tuple[bool, ...], shape: tuple[int, ...]) -> int | None:

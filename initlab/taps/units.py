@@ -1,6 +1,6 @@
-"""What each unit of a model is scaled by to have unit variance, found in one pass."""
+"""What each unit of a model is scaled by to have unit variance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from initlab.jaxprs import run_equation
 from initlab.taps.model import Model, walk_through
 from initlab.taps.rules import unit_axes
+from initlab.taps.scope import Scope, Site, bits
 from initlab.taps.statistics import deviation
 from initlab.types import Params
 
@@ -19,9 +20,8 @@ def unit_factors(model: Model, params: Params, batch: Any) -> list[jax.Array]:
     """`1 / std(z_i)` for every entry of a weight that feeds unit i; jit-able and vmap-able.
 
     z = x w is a product of a weight and data, its spread that over examples and positions. Each
-    product is scaled before the next one sees it, so that one pass is enough. The factors are
-    found on the weight as its product takes it and are handed back as its gradient would be: by
-    every move, cast, and slice between the parameter and there.
+    product is scaled before the next one sees it, so that one pass is enough; weights that are used
+    again have their mean factor first, so that what is behind them sees it.
 
     Args:
       model: as `read_model` reads it.
@@ -29,29 +29,54 @@ def unit_factors(model: Model, params: Params, batch: Any) -> list[jax.Array]:
       batch: inputs.
 
     Returns:
-      For each leaf an array of its shape: the mean over its uses; 1 where an entry feeds no product
-      or a unit that is constant or not finite, and for a table that is looked up.
+      For each leaf an array of its shape; 1 where an entry feeds no product, a unit that is
+      constant or not finite, or a product that takes a function of the parameter; for a table that
+      is looked up; and where no gradient comes back.
     """
-    leaves = jax.tree.leaves(params)
+    leaves, inputs = jax.tree.leaves(params), jax.tree.leaves(batch)
+    again = _used_again(model)
+    first = [jnp.ones_like(leaf) for leaf in leaves]
+    if again:
+        found = _one_pass(model, leaves, inputs)
+        first = [found[n] if n in again else one for n, one in enumerate(first)]
+        leaves = [leaf * factor for leaf, factor in zip(leaves, first, strict=True)]
+    found = _one_pass(model, leaves, inputs, again)
+    return [one if n in again else found[n] for n, one in enumerate(first)]
 
-    def told(tell: Callable[[jax.Array, jax.Array], jax.Array]) -> list[jax.Array]:
-        def weigh(equation: Any, place: int, values: Sequence[Any]) -> list[Any]:
-            weight = values[place]
-            factor, usable = _factor(equation, place, values)
-            factor = jnp.broadcast_to(factor, weight.shape).astype(weight.dtype)
-            usable = jnp.broadcast_to(usable, weight.shape).astype(weight.dtype)
-            scaled = _hand_back(weight, tell(factor, usable)) * factor
-            return [scaled if n == place else value for n, value in enumerate(values)]
 
-        def run(leaves: list[Any]) -> list[Any]:
-            return walk_through(model, leaves, jax.tree.leaves(batch), weigh)
+def _one_pass(
+    model: Model, leaves: list[Any], inputs: list[Any], kept: frozenset[int] = frozenset()
+) -> list[jax.Array]:
+    """The factors of all leaves but those that are kept, each the mean over its uses.
 
-        outputs, back = jax.vjp(run, leaves)
-        (found,) = back([jnp.zeros_like(each) for each in outputs])
-        return found
+    A product knows which axes of what it takes are its units, but not which those are in the
+    parameter. So its factors are the slope of `sum(factors * what it takes)`, which the gradient
+    brings back through every move, cast and slice.
+    """
 
-    totals = told(lambda factor, usable: factor * usable)
-    counts = told(lambda factor, usable: usable)
+    def weigh(equation: Any, place: int, values: Sequence[Any]) -> tuple[list[Any], Any]:
+        weight = values[place]
+        factor, usable = _factor(equation, place, values)
+        factor, usable = (
+            jnp.broadcast_to(each, weight.shape).astype(weight.dtype) for each in (factor, usable)
+        )
+        told = [jnp.sum(each * weight) for each in (factor * usable, usable)]
+        scaled = [weight * factor if n == place else value for n, value in enumerate(values)]
+        return scaled, jnp.stack(told).astype(jnp.float32)
+
+    def run(leaves: list[Any]) -> jax.Array:
+        results = walk_through(model, leaves, inputs, weigh, kept)
+        pairs, _ = jax.tree_util.tree_flatten_with_path(results)
+        # A branch that is not taken leaves NaN.
+        sums = [
+            jnp.sum(jnp.where(jnp.isnan(each), 0, each).reshape(-1, 2), axis=0)
+            for path, each in pairs
+            if path[-1] == jax.tree_util.DictKey("told")
+        ]
+        return jnp.stack([jnp.zeros(2, jnp.float32), *sums]).sum(axis=0)
+
+    _, back = jax.vjp(run, leaves)
+    (totals,), (counts,) = (back(each) for each in jnp.eye(2, dtype=jnp.float32))
     return [
         jnp.where(count != 0, total / jnp.where(count != 0, count, 1), 1)
         for total, count in zip(totals, counts, strict=True)
@@ -61,7 +86,7 @@ def unit_factors(model: Model, params: Params, batch: Any) -> list[jax.Array]:
 def _factor(equation: Any, place: int, values: Sequence[Any]) -> tuple[jax.Array, jax.Array]:
     """The factor of each unit and whether it is one, in the shape of the weight or broadcast."""
     axes = unit_axes(equation, place)
-    (product,) = run_equation(equation, values)
+    (product,) = run_equation(equation, [jax.lax.stop_gradient(value) for value in values])
     units = [axis for axis, _ in axes]
     spread = deviation(product, [n for n in range(product.ndim) if n not in units])
     # The weight's axes in their order, all others of size 1.
@@ -74,19 +99,20 @@ def _factor(equation: Any, place: int, values: Sequence[Any]) -> tuple[jax.Array
     return jnp.where(usable, factor, 1), usable
 
 
-@jax.custom_vjp
-def _hand_back(weight: jax.Array, told: jax.Array) -> jax.Array:
-    """The weight; its "gradient" is what is told of it."""
-    del told
-    return weight
+def _used_again(model: Model) -> frozenset[int]:
+    """Parameters in more than one product, as in a loop over time."""
+    counts: dict[int, int] = {}
 
+    def count(scope: Scope, times: int, loops: int) -> None:
+        for entry in scope.entries:
+            if isinstance(entry, Site):
+                # Of a loop within a loop it is not known which of them took the slice.
+                uses = 1 if entry.sliced and loops == 1 else times
+                for bit in bits(entry.names) if entry.kind == "product" and entry.scales else ():
+                    counts[bit] = counts.get(bit, 0) + uses
+            else:
+                for inner in entry:
+                    count(inner, times * inner.repeats, loops + (len(entry) == 1))
 
-def _forward(weight: jax.Array, told: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return weight, told
-
-
-def _backward(told: jax.Array, _: Any) -> tuple[jax.Array, jax.Array]:
-    return told, jnp.zeros_like(told)
-
-
-_hand_back.defvjp(_forward, _backward)
+    count(model.plan, 1, 0)
+    return frozenset(bit for bit, uses in counts.items() if uses > 1)

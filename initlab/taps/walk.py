@@ -13,7 +13,7 @@ from initlab.networks.uses import PASSING
 from initlab.taps import loops
 from initlab.taps.known import Known, constant, join
 from initlab.taps.rules import CONTRACTIONS, known_result
-from initlab.taps.scope import Scope, Site, bits
+from initlab.taps.scope import Scope, Site
 from initlab.taps.slopes import CUSTOM, extend, is_elementwise
 
 __all__ = ["walk"]
@@ -83,12 +83,11 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         scope.end(value, known, where)
     if name in PASSING and len(operands) == 1:
         return _moved(equation, operands[0])
+    told = None
     if scope.weigh is not None and name in CONTRACTIONS:
-        places = [n for n, known in enumerate(knowns) if known.is_weight]
-        params = [bit for n in places for bit in bits(knowns[n].params)]
-        is_alone = len(places) == len(params) == 1 and any(known.data for known in knowns)
-        if is_alone and not scope.notes.looked_up >> params[0] & 1:
-            values = scope.weigh(equation, places[0], values)
+        (place, *others) = [n for n, known in enumerate(knowns) if known.is_weight] or [None]
+        if place is not None and not others and _may_be_scaled(knowns[place], scope):
+            values, told = scope.weigh(equation, place, values)
     results = run_equation(equation, values)
     if inner is not None or name in CUSTOM:
         return _custom(equation, inner, operands, results, scope)
@@ -96,8 +95,16 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     weights = [known for known in knowns if known.is_weight]
     data = [known for known in knowns if known.data]
     if weights and data:
-        pairs[0] = _product(equation, pairs[0], weights[0], data[0], scope, where)
+        pairs[0] = _product(equation, pairs[0], weights[0], data[0], scope, where, told)
+    elif name in CONTRACTIONS and len(weights) == 2:
+        scope.notes.consume(*weights)
+        scope.notes.consume(*reversed(weights))
     return pairs
+
+
+def _may_be_scaled(weight: Known, scope: Scope) -> bool:
+    """Whether a scale of what a product takes is one of a parameter, which is no table."""
+    return weight.scales and bool(weight.open) and not weight.open & scope.notes.looked_up
 
 
 def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) -> Pair:
@@ -120,6 +127,9 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
         # What is multiplied by a parameter of zero gets no gradient; a bias holds nothing back.
         for weight in weights:
             scope.notes.consume(weight, data[0])
+    elif equation.primitive.name == "mul" and len(weights) == 2:
+        scope.notes.consume(*weights)
+        scope.notes.consume(*reversed(weights))
     if equation.primitive.name not in ("add", "add_any", "sub") or not any(result.features):
         return value, result
     if len(data) == 1 and weights and data[0].site is not None:
@@ -159,7 +169,13 @@ def _any_sliced(data: list[Known], scope: Scope) -> bool:
 
 
 def _product(
-    equation: Any, pair: Pair, weight: Known, data: Known, scope: Scope, where: str
+    equation: Any,
+    pair: Pair,
+    weight: Known,
+    data: Known,
+    scope: Scope,
+    where: str,
+    told: Any,
 ) -> Pair:
     value, result = pair
     notes = scope.notes
@@ -171,8 +187,17 @@ def _product(
         notes.looked_up |= weight.params
     else:
         return value, result
-    site = Site("product", weight.names, where, weight.sliced, gradient=scope.gradient)
+    site = Site(
+        "product",
+        weight.names,
+        where,
+        weight.sliced,
+        gradient=scope.gradient,
+        scales=weight.scales,
+    )
     number = scope.add(site)
+    if told is not None:
+        scope.told[number] = told
     above = result.above | {(*scope.path, number)}
     result = dataclasses.replace(result, site=number, above=above, names=weight.names)
     return scope.visit(number, value, result), result
