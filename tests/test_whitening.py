@@ -79,7 +79,7 @@ def test_channels_and_heads_are_units():
 
 
 def test_a_network_of_the_lab_s_own_is_whitened():
-    network = networks.mlp((3, 20, 2), jnp.tanh)
+    network = networks.mlp((3, 5, 2), jnp.tanh)
     init = initializers.by_role(initializers.he_normal())
     params = initlab.initialize(KEY, network.specs, init)
     x = jax.random.normal(KEY, (32, 3))
