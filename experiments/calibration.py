@@ -7,12 +7,14 @@ Five deep networks whose starts fail the audit, each from its own start and afte
 gradient descent steps on a few digits, at the best of several learning rates.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray
-from absl import logging
 
 import initlab
 from experiments import calibration_tables, harness, names
@@ -57,62 +59,81 @@ SMOKE = {
 
 def measure() -> xarray.Dataset:
     """Refines, audits and trains every network from every start."""
-    digits = initlab.tasks.digits()
-    task = names.take_examples(digits, EXAMPLES.value)
-    x, y = jnp.asarray(task.x, jnp.float32), jnp.asarray(task.y)
-    outputs = digits.objective.outputs(digits.y)
-    keys = jax.vmap(jax.random.key)(jnp.arange(SEEDS.value))
-    rates = jnp.asarray([float(rate) for rate in LEARNING_RATES.value], jnp.float32)
-
-    def loss(logits):
-        return task.loss(logits, y)
-
+    sizes = {
+        "seeds": SEEDS.value,
+        "steps": STEPS.value,
+        "learning_rates": [float(rate) for rate in LEARNING_RATES.value],
+        "width": WIDTH.value,
+        "examples": EXAMPLES.value,
+    }
+    starts = [
+        {"model": model, "refiner": refiner, **sizes}
+        for model in MODEL_NAMES.value
+        for refiner in REFINER_NAMES.value
+    ]
+    found = harness.fill(starts, _try)
     shape = (len(MODEL_NAMES.value), len(REFINER_NAMES.value))
-    final = np.full((*shape, len(rates), len(keys)), np.nan)
-    verdicts = np.full(shape, "", dtype=object)
-    failures = np.full(shape, "", dtype=object)
-    for place in np.ndindex(shape):
-        name, refiner = MODEL_NAMES.value[place[0]], REFINER_NAMES.value[place[1]]
-        model, refine = MODELS[name], REFINERS[refiner]
-
-        def start(key, model=model, refine=refine):
-            params = model.init(key, x.shape[1], WIDTH.value, outputs)
-            return refine(key, model.apply, params, x, loss)
-
-        def train(params, rate, model=model):
-            optimizer = optax.sgd(rate)
-
-            def step(state, _):
-                params, memory = state
-                gradient = jax.grad(lambda params: loss(model.apply(params, x)))(params)
-                updates, memory = optimizer.update(gradient, memory, params)
-                return (optax.apply_updates(params, updates), memory), None
-
-            state = params, optimizer.init(params)
-            (params, _), _ = jax.lax.scan(step, state, length=STEPS.value)
-            return loss(model.apply(params, x))
-
-        starts = jax.jit(jax.vmap(start))(keys)
-        over_rates = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
-        final[place] = jax.jit(over_rates)(starts, rates)
-        report = initlab.audit(model.apply, None, x, loss=loss, keys=keys, init=start)
-        verdicts[place] = report.verdict
-        found = [each.code for each in report.findings if each.severity == "fail"]
-        failures[place] = ", ".join(dict.fromkeys(found))
-        logging.info("%s, %s: %s", name, refiner, report.verdict)
+    losses = np.stack([each["loss"] for each in found])
+    words = {
+        name: np.asarray([each[name].item() for each in found], dtype=object).reshape(shape)
+        for name in ("verdict", "failures")
+    }
+    task = names.take_examples(initlab.tasks.digits(), EXAMPLES.value)
     return xarray.Dataset(
         {
-            "loss": (("model", "refiner", "learning_rate", "seed"), final),
-            "verdict": (("model", "refiner"), verdicts),
-            "failures": (("model", "refiner"), failures),
+            "loss": (
+                ("model", "refiner", "learning_rate", "seed"),
+                losses.reshape(*shape, *losses.shape[1:]),
+            ),
+            **{name: (("model", "refiner"), each) for name, each in words.items()},
         },
         coords={
             "model": np.asarray(MODEL_NAMES.value, dtype=object),
             "refiner": np.asarray(REFINER_NAMES.value, dtype=object),
-            "learning_rate": np.asarray(rates, float),
+            "learning_rate": sizes["learning_rates"],
         },
         attrs={"trained_under": FRACTION.value * task.objective.constant_loss(task.y)},
     )
+
+
+def _try(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The audit's verdict on one start, and its losses [rate, seed] after training."""
+    digits = initlab.tasks.digits()
+    task = names.take_examples(digits, given["examples"])
+    x, y = jnp.asarray(task.x, jnp.float32), jnp.asarray(task.y)
+    outputs = digits.objective.outputs(digits.y)
+    keys = jax.vmap(jax.random.key)(jnp.arange(given["seeds"]))
+    rates = jnp.asarray(given["learning_rates"], jnp.float32)
+    model, refine = MODELS[given["model"]], REFINERS[given["refiner"]]
+
+    def loss(logits):
+        return task.loss(logits, y)
+
+    def start(key):
+        params = model.init(key, x.shape[1], given["width"], outputs)
+        return refine(key, model.apply, params, x, loss)
+
+    def train(params, rate):
+        optimizer = optax.sgd(rate)
+
+        def step(state, _):
+            params, memory = state
+            gradient = jax.grad(lambda params: loss(model.apply(params, x)))(params)
+            updates, memory = optimizer.update(gradient, memory, params)
+            return (optax.apply_updates(params, updates), memory), None
+
+        state = params, optimizer.init(params)
+        (params, _), _ = jax.lax.scan(step, state, length=given["steps"])
+        return loss(model.apply(params, x))
+
+    over_rates = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
+    report = initlab.audit(model.apply, None, x, loss=loss, keys=keys, init=start)
+    failures = [each.code for each in report.findings if each.severity == "fail"]
+    return {
+        "loss": np.asarray(jax.jit(over_rates)(jax.jit(jax.vmap(start))(keys), rates), float),
+        "verdict": report.verdict,
+        "failures": ", ".join(dict.fromkeys(failures)),
+    }
 
 
 def show(summary: dict) -> str:

@@ -75,7 +75,7 @@ def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -
 def measured_edges(scale: np.ndarray, share: np.ndarray) -> dict[str, tuple[float, bool]]:
     """The scales at which P(train) falls through 1/2 on both sides of its highest place.
 
-    Linear in log10 of the scale between the scales that were run.
+    Linear in log10 of the scale between the scales that were run; a scale of 0 has none.
 
     Args:
       scale: ascending [n].
@@ -89,9 +89,10 @@ def measured_edges(scale: np.ndarray, share: np.ndarray) -> dict[str, tuple[floa
     >>> round(edges["small"][0], 4), edges["large"]
     (0.0316, (1.0, True))
     """
-    top = _middle(np.flatnonzero(share == share.max()))
-    if share[top] < 0.5:
+    scale, share = scale[scale > 0], share[scale > 0]
+    if not np.any(share >= 0.5):
         return {}
+    top = _middle(np.flatnonzero(share == share.max()))
     position = np.log10(scale)
 
     def walk(step: int) -> tuple[float, bool]:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,12 +14,12 @@ import xarray
 from absl import app, flags, logging
 
 import initlab
-from experiments import machines
+from experiments import cells, machines
 from initlab import figures, report
 from initlab.sweeps import folder, provenance, store
 from initlab.training import Run
 
-__all__ = ["Experiment", "launch", "sweep"]
+__all__ = ["Experiment", "fill", "launch", "sweep"]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
 flags.disclaim_key_flags()
@@ -88,6 +88,22 @@ def sweep(
     if machines.is_first() and "flags" not in results.attrs:
         folder.add_attributes(path, given)
     return results.assign_attrs(given)
+
+
+def fill(
+    table: Sequence[Mapping[str, Any]],
+    find: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """`cells.fill`, kept in the experiment's folder: the same command goes on where it stopped.
+
+    Args:
+      table: its cells, as for `cells.fill`.
+      find: what is found in a cell.
+
+    Returns:
+      What was found, as NumPy arrays.
+    """
+    return cells.fill(Path(FLAGS.out) / "cells", table, find)
 
 
 def _main(experiment: Experiment, argv: list[str]) -> int:

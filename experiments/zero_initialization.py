@@ -8,10 +8,11 @@ after each step of training, alone and under vmap). Beside it: logistic regressi
 from zero, and a wide net of identical units, which is its one-unit net.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray
-from absl import logging
-from tqdm import tqdm
 
 import initlab
 from experiments import collapse, harness, induction, names
@@ -88,59 +89,42 @@ def measure() -> xarray.Dataset:
 
 
 def _facts() -> xarray.Dataset:
-    tasks = {name: names.TASKS[name]() for name in TASK_NAMES.value}
     widths, depths = ([int(each) for each in flag.value] for flag in (WIDTHS, DEPTHS))
     constants = [float(each) for each in CONSTANTS.value]
     rate = LEARNING_RATE.value
     rates = np.geomspace(rate, rate / 50, max(1, RUNS.value // len(constants)))
-    trained_on = tasks[TASK_NAMES.value[0]]
-    rows = np.linspace(0, len(trained_on.x) - 1, min(EXAMPLES_TOGETHER.value, len(trained_on.x)))
-    few = initlab.tasks.from_arrays(trained_on.x[rows.astype(int)], trained_on.y[rows.astype(int)])
-
-    shape = (len(NAMES.value), len(depths), len(widths))
-    base = np.zeros((*shape, len(tasks), len(constants)), bool)
-    step = np.zeros((*shape, len(tasks)), bool)
-    alone = np.zeros((*shape, len(constants)), bool)
-    moving = np.zeros_like(alone)
-    together = np.zeros(shape, bool)
-    steps = np.zeros(shape, np.int32)
-    for place in tqdm(list(np.ndindex(shape)), unit="net", disable=None):
-        activation = NAMES.value[place[0]]
-        hidden = (widths[place[2]],) * depths[place[1]]
-        for number, task in enumerate(tasks.values()):
-            network = _network(task, hidden, activation)
-            base[place][number] = induction.base_holds(network, task.x, constants)
-            step[place][number] = induction.step_holds(
-                network, task, LEARNING_RATE.value, DRAWS.value
-            )
-        network = _network(trained_on, hidden, activation)
-        is_long = len(hidden) == 1 and hidden[0] <= LONG_WIDTH
-        steps[place] = STEPS.value if is_long else STEPS_BEYOND.value
-        alone[place], moving[place] = induction.alone_holds(
-            network, trained_on, int(steps[place]), constants, rate
-        )
-        together[place] = induction.together_holds(
-            network, few, int(steps[place]), constants, rates.tolist()
-        )
-        logging.info(
-            "%s %s: base %s, step %s, %d steps alone %s, together %s",
-            activation,
-            hidden,
-            base[place].all(),
-            step[place].all(),
-            steps[place],
-            alone[place].all(),
-            together[place],
-        )
+    nets = [
+        {
+            "activation": activation,
+            "hidden": [width] * depth,
+            "tasks": TASK_NAMES.value,
+            "constants": constants,
+            "steps": STEPS.value if depth == 1 and width <= LONG_WIDTH else STEPS_BEYOND.value,
+            "learning_rate": rate,
+            "learning_rates_together": rates.tolist(),
+            "examples_together": EXAMPLES_TOGETHER.value,
+            "draws": DRAWS.value,
+        }
+        for activation in NAMES.value
+        for depth in depths
+        for width in widths
+    ]
+    found = harness.fill(nets, _facts_of)
     dims = ("activation", "depth", "width")
+    beyond = {
+        "base": ("task", "constant"),
+        "step_holds": ("task",),
+        "alone": ("constant",),
+        "moving": ("constant",),
+        "together": (),
+        "steps": (),
+    }
+    shape = (len(NAMES.value), len(depths), len(widths))
+    stacked = {name: np.stack([each[name] for each in found]) for name in beyond}
     return xarray.Dataset(
         {
-            "base": ((*dims, "task", "constant"), base),
-            "step_holds": ((*dims, "task"), step),
-            "alone": ((*dims, "constant"), alone),
-            "moving": ((*dims, "constant"), moving),
-            "together": (dims, together),
-            "steps": (dims, steps),
+            name: ((*dims, *more), stacked[name].reshape(*shape, *stacked[name].shape[1:]))
+            for name, more in beyond.items()
         },
         coords={
             "activation": np.asarray(NAMES.value, dtype=object),
@@ -150,6 +134,33 @@ def _facts() -> xarray.Dataset:
             "constant": constants,
         },
     )
+
+
+def _facts_of(net: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = [names.TASKS[name]() for name in net["tasks"]]
+    networks = [_network(task, net["hidden"], net["activation"]) for task in tasks]
+    constants, steps, rate = net["constants"], net["steps"], net["learning_rate"]
+    # The first task is trained on; under vmap on some of its examples, spread over all of them.
+    network, task = networks[0], tasks[0]
+    rows = np.linspace(0, len(task.x) - 1, min(net["examples_together"], len(task.x))).astype(int)
+    few = initlab.tasks.from_arrays(task.x[rows], task.y[rows])
+    alone, moving = induction.alone_holds(network, task, steps, constants, rate)
+    return {
+        "base": [
+            induction.base_holds(network, task.x, constants)
+            for network, task in zip(networks, tasks, strict=True)
+        ],
+        "step_holds": [
+            induction.step_holds(network, task, rate, net["draws"])
+            for network, task in zip(networks, tasks, strict=True)
+        ],
+        "alone": alone,
+        "moving": moving,
+        "together": induction.together_holds(
+            network, few, steps, constants, net["learning_rates_together"]
+        ),
+        "steps": steps,
+    }
 
 
 def _network(task, hidden, activation):

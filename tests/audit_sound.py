@@ -204,6 +204,10 @@ def _siren():
     return params
 
 
+def _with_no_more_inputs(params, x):
+    return tanh_net(params["layers"], x + x[:, :0] @ params["more"])
+
+
 def _critical():
     rng = np.random.default_rng(0)
     params = deep(1.0)
@@ -242,6 +246,14 @@ SOUND = {
                 "end": normal(3, (WIDTH, WIDTH), lecun(WIDTH)),
                 "out": normal(4, (WIDTH, CLASSES), lecun(WIDTH)),
             },
+        ),
+        cross_entropy,
+        (),
+    ),
+    "a parameter without entries": (
+        plain(
+            _with_no_more_inputs,
+            {"layers": layers(lecun), "more": np.zeros((0, 8), np.float32)},
         ),
         cross_entropy,
         (),

@@ -52,6 +52,12 @@ def test_where_no_scale_trains_half_there_is_no_edge():
     assert depth_edges.measured_edges(SCALE, np.asarray([0, 0.4, 0.4, 0, 0])) == {}
 
 
+def test_a_scale_of_zero_has_no_place_on_a_logarithmic_axis():
+    scale, share = np.asarray([0.0, *SCALE]), np.asarray([0, 0.75, 1, 0, 0, 0])
+    assert depth_edges.measured_edges(scale, share)["small"] == (0.001, True)
+    assert depth_edges.measured_edges(np.asarray([0.0]), np.asarray([1.0])) == {}
+
+
 def test_distances_are_decades_and_bounds_are_counted():
     measured = {"small": (0.001, True), "large": (1.0, False)}
     sides = depth_edges.compare(measured, {"small": 0.01, "large": 10**0.25})

@@ -91,7 +91,8 @@ def test_another_experiment_s_folder_is_refused_and_left_alone(main_job):
 def test_zero_initialization_finds_every_fact_to_hold(tmp_path):
     said = run("zero_initialization", "--smoke", "--out", tmp_path / "results")
     assert said.returncode == 0, said.stderr
-    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES
+    assert {path.name for path in (tmp_path / "results").iterdir()} == FILES | {"cells"}
+    assert len(list((tmp_path / "results" / "cells").iterdir())) == 2
     summary = json.loads((tmp_path / "results" / "summary.json").read_text())
     assert summary["broken"] == 0
     assert len(summary["facts"]) == 2

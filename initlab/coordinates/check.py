@@ -101,7 +101,8 @@ def coordinate_check(
 
     Raises:
       TypeError: if make or loss is not a function, a count not an integer, or a loss not a scalar.
-      ValueError: if there are too few widths, seeds, layers or steps, or tolerance is negative.
+      ValueError: if there are too few widths, seeds, layers or steps, one of them comes twice, or
+        tolerance is negative.
 
     Source: Yang et al. 2022, arXiv:2203.03466, appendix D.1.
 
@@ -124,8 +125,8 @@ def coordinate_check(
     for name, values, least in (("widths", widths, 1), ("seeds", seeds, 0)):
         for value in values:
             checks.check_count(name, value, least)
-        if len(set(values)) < 2:
-            raise ValueError(f"{name} must hold at least two different ones, got {list(values)}")
+        if len(values) < 2 or len(set(values)) < len(values):
+            raise ValueError(f"{name} must hold at least two, all different, got {list(values)}")
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     subjects = [make(width) for width in widths]
     layers, columns = _common([_names(subject, batch, keys[0]) for subject in subjects])

@@ -208,7 +208,7 @@ def walk_through(
 
 
 def _parameter_statistics(leaf: Any, gradient: Any, stacked: bool) -> dict[str, jax.Array]:
-    """Of each slice of a stacked parameter, or of the whole: [slices] or [1]."""
+    """Of each slice of a stacked parameter, or of the whole: [slices] or [1]; [0] of no entries."""
 
     def each(leaf: Any, gradient: Any) -> dict[str, jax.Array]:
         return {
@@ -218,6 +218,8 @@ def _parameter_statistics(leaf: Any, gradient: Any, stacked: bool) -> dict[str, 
             "gradient": length(gradient),
         }
 
+    if not leaf.size:
+        return dict.fromkeys(("length", "smallest", "largest", "gradient"), jnp.zeros(0))
     if stacked:
         return jax.vmap(each)(leaf, gradient)
     return jax.tree.map(lambda x: x[None], each(leaf, gradient))
