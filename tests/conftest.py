@@ -2,6 +2,10 @@
 
 import jax
 import pytest
+
+# Jitted functions take options of their own; for all programs, operations among them, there is none
+# but the environment's, which would hold for tests about bits too.
+from jax._src import compiler
 from jax.experimental.compilation_cache import compilation_cache as cache
 
 
@@ -70,7 +74,18 @@ QUICKLY = {
 @pytest.fixture(autouse=True, scope="module")
 def compile_quickly(request):
     """Without most of XLA's optimizations, where no claim is about what they make."""
+    if request.path.name not in QUICKLY:
+        yield
+        return
     name = "jax_disable_most_optimizations"
-    jax.config.update(name, request.path.name in QUICKLY)
+    jax.config.update(name, True)
+    usual = compiler.get_compile_options
+
+    def without_emitters(*args, env_options_overrides=None, **settings):
+        options = {"xla_cpu_use_fusion_emitters": False} | dict(env_options_overrides or {})
+        return usual(*args, env_options_overrides=options, **settings)
+
+    compiler.get_compile_options = without_emitters
     yield
+    compiler.get_compile_options = usual
     jax.config.update(name, False)
