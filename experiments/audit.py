@@ -84,8 +84,9 @@ def measure() -> xarray.Dataset:
     return report.to_dataset().assign_attrs(summary=json.dumps(said))
 
 
-def summarize(results: xarray.Dataset) -> dict[str, Any]:
+def summarize(results: xarray.Dataset, settings: harness.Settings) -> dict[str, Any]:
     """The report as JSON."""
+    del settings
     return json.loads(results.attrs["summary"])
 
 
@@ -96,7 +97,7 @@ if __name__ == "__main__":
             measure,
             summarize,
             lambda summary: summary["text"],
-            figures.draw_audit,
+            lambda results, settings: figures.draw_audit(results),
             SMOKE,
             lambda summary: int(summary["verdict"] == "fail"),
         )

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from absl import flags
 
-from experiments.signals import critical_variances, gaussian
 from initlab import initializers as init
 from initlab import networks, tasks, theory
+from initlab.signals.measure import critical_variances, gaussian
 from initlab.types import Activation, Initializer, Network, Task
 
 __all__ = [

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab.activations import max_slope, slope
-from initlab.networks.leaves import layer_leaves
+from initlab.networks.layer_params import layer_leaves
 from initlab.symmetry import (
     UnitGroup,
     class_spread,

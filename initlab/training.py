@@ -13,7 +13,7 @@ import optax
 from initlab import checks
 from initlab.initializers import initialize
 from initlab.keys import path_key
-from initlab.networks.leaves import layer_names
+from initlab.networks.layer_params import layer_names
 from initlab.types import Array, Batch, Initializer, Network, Params, Probe, Task, Trace
 
 __all__ = ["Point", "Run", "make_loss", "make_run"]

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from initlab.networks.parts import EPSILON
+from initlab.networks.layers import EPSILON
 
 
 def activate(name, z):

@@ -20,7 +20,7 @@ import jax
 from sweep_runs import AXES, small_run
 
 import initlab
-from initlab.sweeps import execution
+from initlab.sweeps import run_sweep
 
 
 def start(given, process=0, processes=1, port=0):
@@ -37,7 +37,7 @@ def start(given, process=0, processes=1, port=0):
             jax.distributed.initialize(
                 f"127.0.0.1:{port}", num_processes=processes, process_id=process
             )
-        execution.CHUNK_BLOCKS = 1
+        run_sweep.CHUNK_BLOCKS = 1
         axes = AXES | {"seed": range(given.seeds)}
         results = initlab.sweep(small_run(), axes, block=16, out=given.out, progress=False)
         # Opened by every process, and whole for every process.

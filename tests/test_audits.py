@@ -13,8 +13,8 @@ from audit_models import ROWS, WIDTH, cross_entropy, layers, lecun, normal, tanh
 from audit_sound import SOUND
 
 import initlab
-from initlab.audits import Finding, Thresholds, auditing, copies
-from initlab.audits.judges import JUDGES
+from initlab.audits import Finding, Thresholds, auditing, duplicates
+from initlab.audits.diagnostics import JUDGES
 from initlab.symmetry import UnitAxis, UnitGroup
 
 KEY = jax.random.key(0)
@@ -229,19 +229,19 @@ def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something()
     leaves["['g']"][2:-3].reshape(2, 6, 3)[:, 3] = leaves["['g']"][2:-3].reshape(2, 6, 3)[:, 1]
     axes = [UnitAxis("['h']", 0), UnitAxis("['h']", 1), UnitAxis("['i']", 1)]
     group = UnitGroup("h", 6, (*axes, UnitAxis("['g']", 0, 2, 3, 2, 3)))
-    marks = copies.unit_marks(leaves, group)
+    marks = duplicates.unit_marks(leaves, group)
     assert marks[1] == marks[3]
     assert len(np.unique(marks)) == 5
     params = {name[2:-2]: leaf for name, leaf in leaves.items()}
-    assert copies.count_distinct(params, leaves, group) == 5
+    assert duplicates.count_distinct(params, leaves, group) == 5
     i = UnitAxis("['i']", 1)
     kinds = np.unique(leaves["['i']"], axis=1).shape[1]
-    assert copies.count_distinct(params, leaves, UnitGroup("i", 6, (i,))) == kinds == 1
+    assert duplicates.count_distinct(params, leaves, UnitGroup("i", 6, (i,))) == kinds == 1
     # Alike marks are looked at again: a sum of rows and columns does not prove a symmetry.
     cycle = {"['h']": np.roll(np.eye(4, dtype=np.float32), 1, axis=1)}
     group = UnitGroup("h", 4, (UnitAxis("['h']", 0), UnitAxis("['h']", 1)))
-    assert len(np.unique(copies.unit_marks(cycle, group))) == 1
-    assert copies.count_distinct({"h": cycle["['h']"]}, cycle, group) == 4
+    assert len(np.unique(duplicates.unit_marks(cycle, group))) == 1
+    assert duplicates.count_distinct({"h": cycle["['h']"]}, cycle, group) == 4
 
 
 def test_half_precision_and_nested_inputs_and_outputs_are_read():

@@ -11,7 +11,7 @@ import optax
 import pytest
 
 import initlab
-from experiments import induction
+from experiments.zero_initialization import facts
 from initlab.initializers import by_role, constant
 from initlab.networks import dense
 
@@ -44,7 +44,7 @@ STEP_CASES = [
 def test_a_step_keeps_random_tied_params_tied(name, hidden, examples):
     # Random tied params make every sum a sum of unlike terms: any change of order shows at once.
     network = initlab.networks.mlp((2, *hidden, 1), ACTIVATIONS[name])
-    assert induction.step_holds(network, task_of(examples), 0.5, 8)
+    assert facts.step_holds(network, task_of(examples), 0.5, 8)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +67,22 @@ def test_a_step_keeps_random_tied_params_tied(name, hidden, examples):
 def test_units_stay_identical_through_training(name, hidden, steps):
     network = initlab.networks.mlp((2, *hidden, 1), ACTIVATIONS[name])
     few = task_of(32)
-    alone, _ = induction.alone_holds(network, few, steps, CONSTANTS, 0.5)
+    alone, _ = facts.alone_holds(network, few, steps, CONSTANTS, 0.5)
     assert alone == [True] * len(CONSTANTS)
     rates = np.geomspace(0.5, 0.01, 4).tolist()
-    assert induction.together_holds(network, few, steps, CONSTANTS, rates)
+    assert facts.together_holds(network, few, steps, CONSTANTS, rates)
 
 
 @pytest.mark.parametrize(("hidden", "steps"), [((5,), 2000), ((65,), 100), ((37, 37), 100)])
 def test_64_runs_under_vmap_stay_identical_on_all_points(hidden, steps):
     network = initlab.networks.mlp((2, *hidden, 1), jnp.tanh)
     rates = np.geomspace(1.2, 0.01, 16).tolist()
-    assert induction.together_holds(network, initlab.tasks.flower(), steps, (0, *CONSTANTS), rates)
+    assert facts.together_holds(network, initlab.tasks.flower(), steps, (0, *CONSTANTS), rates)
 
 
 def test_a_net_stands_still_from_zero_and_moves_from_other_constants():
     network = initlab.networks.mlp((2, 5, 1), jnp.tanh)
-    held, moving = induction.alone_holds(
-        network, initlab.tasks.flower(), 2000, (0, *CONSTANTS), 1.2
-    )
+    held, moving = facts.alone_holds(network, initlab.tasks.flower(), 2000, (0, *CONSTANTS), 1.2)
     assert held == [True] * 4
     assert moving == [False, True, True, True]
 

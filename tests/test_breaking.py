@@ -10,9 +10,17 @@ import pytest
 import xarray
 
 import initlab
-from experiments import breaking, breaking_cells
-from experiments.breaking import TERMS
-from experiments.lesson import Data, Lesson, Noise, Start, State, Treatment, start_params
+from experiments.what_breaks_symmetry import attribution, truth_table
+from experiments.what_breaks_symmetry.attribution import TERMS
+from experiments.what_breaks_symmetry.training import (
+    Data,
+    Lesson,
+    Noise,
+    Start,
+    State,
+    Treatment,
+    start_params,
+)
 from initlab.initializers import constant, normal, zeros
 from initlab.types import Network
 
@@ -127,7 +135,7 @@ def found_by(lesson: Lesson):
     """`(start, treatment) -> Found` of both seeds, after 40 steps."""
     with jax.numpy_dtype_promotion("standard"):
         starts = starts_of(lesson.network, 2)
-        found = breaking.run_all(lesson, 40, range(2), starts, numbers(TREATMENTS.values()))
+        found = attribution.run_all(lesson, 40, range(2), starts, numbers(TREATMENTS.values()))
     return lambda start, treatment: at(found, start, list(TREATMENTS).index(treatment))
 
 
@@ -279,7 +287,7 @@ def runs_dataset(**changed):
         "apart_by": np.zeros((4, len(TERMS)), bool),
         "broken_by": np.zeros((4, len(TERMS)), bool),
     } | {name: np.asarray(value) for name, value in changed.items()}
-    dims = ("activation", "treatment", *breaking_cells.STARTS, "seed", "term")
+    dims = ("activation", "treatment", *truth_table.STARTS, "seed", "term")
     return xarray.Dataset(
         {
             name: (dims[: 5 + value.ndim], value.reshape(1, 1, 1, 1, 1, *value.shape))
@@ -288,7 +296,7 @@ def runs_dataset(**changed):
         coords={
             "activation": ["tanh"],
             "treatment": ["dropout"],
-            **{name: ["zero"] for name in breaking_cells.STARTS},
+            **{name: ["zero"] for name in truth_table.STARTS},
             "term": list(TERMS),
         },
     )
@@ -324,11 +332,11 @@ def by(*names):
 )
 def test_a_cell_says_what_its_runs_did(changed, outcome, code):
     results = runs_dataset(**changed)
-    table = breaking_cells.cells(results, trained_under=0.3)
+    table = truth_table.cells(results, trained_under=0.3)
     assert table["outcome"].item() == outcome
     assert table["code"].item() == code
     assert table["start"].item() == "0 0 0"
-    counted = breaking_cells.summary_of(results, trained_under=0.3)
+    counted = truth_table.summary_of(results, trained_under=0.3)
     happened = int((results["apart_step"] >= 0).sum())
     assert counted["symmetric"]["dropout"]["happened"] == happened
     assert counted["harmless"] == ([] if happened else ["dropout"])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import xarray
 
-from experiments import calibration_tables
-from initlab import figures, report
+from experiments.calibration import tables
+from experiments.calibration.figure import draw_calibration
+from initlab import report
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +40,18 @@ def results():
 
 
 def test_each_refiner_is_told_at_the_rate_that_trains_most_seeds(results):
-    summary = calibration_tables.summarize(results)
+    summary = tables.summarize(results)
     assert [row["learning_rate"] for row in summary["rows"]] == [1.0, 0.1, 0.1, 1.0]
     assert [row["p_train"] for row in summary["rows"]] == [0.5, 0, 1, 0.75]
     assert summary["rows"][0]["loss"] == [0.1, 0.1, np.inf]
     # Of four seeds only four lie above one half with their interval.
     assert report.wilson_interval(3, 4)[0] < 0.5 < report.wilson_interval(4, 4)[0]
     assert summary["trains"] == {"none": 1, "lsuv": 0}
-    assert "none 1 of 2, lsuv 0 of 2" in calibration_tables.show(summary)
+    assert "none 1 of 2, lsuv 0 of 2" in tables.show(summary)
 
 
 def test_the_picture_shows_the_seeds_that_the_table_counts(results):
-    figure = figures.draw_calibration(calibration_tables.at_best_rates(results))
+    figure = draw_calibration(tables.at_best_rates(results))
     none, lsuv = (np.asarray(line.get_xdata()) for line in figure.axes[0].lines[:2])
     edge = max(none)
     np.testing.assert_array_equal(none, [0.1, 0.1, edge, edge])

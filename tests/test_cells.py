@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import cells
+from experiments.harness import checkpoints
 from initlab.sweeps import provenance
 
 TABLE = [{"model": "deep", "depth": depth} for depth in (1, 2, 3)]
@@ -42,60 +42,60 @@ def assert_same(found, wanted):
 
 
 def test_an_interrupted_table_goes_on_and_is_the_uninterrupted_one(tmp_path):
-    whole = cells.fill(tmp_path / "whole", TABLE, Finder())
+    whole = checkpoints.fill(tmp_path / "whole", TABLE, Finder())
     with pytest.raises(KeyboardInterrupt, match=r"2 of 3 cells are kept in .*parts"):
-        cells.fill(tmp_path / "parts", TABLE, Finder(stop=TABLE[2]))
+        checkpoints.fill(tmp_path / "parts", TABLE, Finder(stop=TABLE[2]))
     rest = Finder()
-    assert_same(cells.fill(tmp_path / "parts", TABLE, rest), whole)
+    assert_same(checkpoints.fill(tmp_path / "parts", TABLE, rest), whole)
     assert rest.calls == [3]
     again = Finder()
-    assert_same(cells.fill(tmp_path / "parts", TABLE, again), whole)
+    assert_same(checkpoints.fill(tmp_path / "parts", TABLE, again), whole)
     assert again.calls == []
     assert not list(tmp_path.rglob("*.unfinished"))
 
 
 def test_what_a_killed_process_was_writing_does_not_count(tmp_path):
-    cells.fill(tmp_path, TABLE[:1], Finder())
+    checkpoints.fill(tmp_path, TABLE[:1], Finder())
     (file,) = tmp_path.iterdir()
     file.rename(file.with_suffix(".unfinished"))
     finder = Finder()
-    cells.fill(tmp_path, TABLE[:1], finder)
+    checkpoints.fill(tmp_path, TABLE[:1], finder)
     assert finder.calls == [1]
 
 
 def test_only_new_cells_are_found_and_each_comes_back_to_its_place(tmp_path):
-    cells.fill(tmp_path, TABLE[:2], Finder())
+    checkpoints.fill(tmp_path, TABLE[:2], Finder())
     finder = Finder()
-    found = cells.fill(tmp_path, [TABLE[2], TABLE[1], {**TABLE[0], "steps": 5}], finder)
+    found = checkpoints.fill(tmp_path, [TABLE[2], TABLE[1], {**TABLE[0], "steps": 5}], finder)
     assert finder.calls == [3, 1]
     assert [each["loss"][0, 0] for each in found] == [1.0, 2 / 3, 1 / 3]
 
 
 @pytest.mark.parametrize("part", ["versions", "device"])
 def test_another_package_or_device_makes_all_cells_new(tmp_path, monkeypatch, part):
-    cells.fill(tmp_path, TABLE, Finder())
+    checkpoints.fill(tmp_path, TABLE, Finder())
     monkeypatch.setattr(provenance, part, lambda: {"jax": "another"})
     finder = Finder()
-    cells.fill(tmp_path, TABLE, finder)
+    checkpoints.fill(tmp_path, TABLE, finder)
     assert finder.calls == [1, 2, 3]
 
 
 def test_a_changed_line_of_code_makes_all_cells_new(tmp_path, monkeypatch):
     code = tmp_path / "initlab"
-    shutil.copytree(Path(cells.initlab.__file__).parent, code)
-    monkeypatch.setattr(cells.initlab, "__file__", str(code / "__init__.py"))
+    shutil.copytree(Path(checkpoints.initlab.__file__).parent, code)
+    monkeypatch.setattr(checkpoints.initlab, "__file__", str(code / "__init__.py"))
     finder = Finder()
-    cells.fill(tmp_path / "kept", TABLE[:1], finder)
-    cells.fill(tmp_path / "kept", TABLE[:1], finder)
+    checkpoints.fill(tmp_path / "kept", TABLE[:1], finder)
+    checkpoints.fill(tmp_path / "kept", TABLE[:1], finder)
     assert finder.calls == [1]
     with (code / "symmetry" / "arrays.py").open("a") as file:
         file.write("# a line\n")
-    cells.fill(tmp_path / "kept", TABLE[:1], finder)
+    checkpoints.fill(tmp_path / "kept", TABLE[:1], finder)
     assert finder.calls == [1, 1]
 
 
 def test_a_file_says_whose_it_is(tmp_path):
-    cells.fill(tmp_path, TABLE[:1], Finder())
+    checkpoints.fill(tmp_path, TABLE[:1], Finder())
     (file,) = tmp_path.iterdir()
     with np.load(file) as kept:
         given = json.loads(kept["given"].item())

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 from forks import run_module
 
-from experiments import course_rows, course_tables
-from experiments.course import course_cost, course_layout, course_params, he_scale
-from experiments.course_runs import measure_training, trainings
-from experiments.course_vectors import measure_data, measure_vectors, three_points
+from experiments.course_tables import experiment
+from experiments.course_tables.conventions import (
+    course_cost,
+    course_layout,
+    course_params,
+    he_scale,
+)
+from experiments.course_tables.runs import measure_training, trainings
+from experiments.course_tables.vectors import measure_data, measure_vectors, three_points
+from experiments.published import rows as published
 
 BINARY = "experiments.course_tables", "--compilation_cache_dir="
 DRAWS = {
@@ -63,7 +69,7 @@ def _backward(arrays, x, y):
 
 @pytest.fixture(scope="module")
 def rows():
-    return course_rows.published_rows()
+    return published.published_rows()
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +126,7 @@ def test_data_and_vectors_are_the_published_ones(rows, vectors):
     measured = {**measure_data(), **vectors}
     fast = [row for row in rows if (row.name, row.label) in measured]
     assert len(fast) == 3 + 17
-    assert bool(course_rows.compare(fast, measured)["within"].all())
+    assert bool(published.compare(fast, measured)["within"].all())
 
 
 def test_cost_at_step_k_is_that_after_k_updates():
@@ -147,7 +153,7 @@ def test_course_cost_is_infinite_and_leaves_out_what_is_not_a_number():
 
 def test_the_file_holds_every_published_number(rows):
     counts = {
-        section: course_rows.count_published([row for row in rows if row.section == section])
+        section: published.count_published([row for row in rows if row.section == section])
         for section in (1, 2, 3, 4)
     }
     assert counts == {
@@ -182,11 +188,11 @@ def _agreeing(rows):
 
 
 def _verdict(rows, measured):
-    results = course_rows.compare(rows, measured).assign_attrs(left_out=0, max_steps=0)
-    summary = course_tables.summarize(results)
+    results = published.compare(rows, measured).assign_attrs(left_out=0, max_steps=0)
+    summary = experiment.summarize(results)
     json.dumps(summary, allow_nan=False)
-    assert len(course_tables.show(summary).splitlines()) == len(rows) + 7
-    return course_tables.verdict(summary), summary["outside"]
+    assert len(experiment.show(summary).splitlines()) == len(rows) + 7
+    return experiment.verdict(summary), summary["outside"]
 
 
 def test_verdict_of_agreement(rows):
@@ -210,10 +216,10 @@ def test_one_number_out_makes_the_verdict_1(rows, name, label, change):
 
 
 def test_a_corrupted_published_number_makes_the_verdict_1(rows, tmp_path):
-    text = course_rows.PUBLISHED.read_text()
+    text = rows.PUBLISHED.read_text()
     corrupted = tmp_path / "numbers.json"
     corrupted.write_text(text.replace("0.01640271", "0.01640371", 1))
-    assert _verdict(course_rows.published_rows(corrupted), _agreeing(rows)) == (1, 1)
+    assert _verdict(published.published_rows(corrupted), _agreeing(rows)) == (1, 1)
 
 
 @pytest.mark.parametrize(("measured", "code"), [(90.0, 0), (90.75, 0), (91.0, 1), (89.75, 1)])
@@ -224,17 +230,17 @@ def test_whole_percents_are_cut_and_not_rounded(rows, measured, code):
 
 def test_rows_that_do_not_fit_are_refused(rows, tmp_path):
     with pytest.raises(KeyError):
-        course_rows.compare(rows, {})
+        published.compare(rows, {})
     with pytest.raises(ValueError, match=r"W1 \(4x2\) is published with shape \(4, 2\)"):
-        course_rows.compare(rows, _agreeing(rows) | {("init(2,4,1), seed 2: W1", ""): np.ones(8)})
+        published.compare(rows, _agreeing(rows) | {("init(2,4,1), seed 2: W1", ""): np.ones(8)})
     entry = {"section": 1, "name": "a", "kind": "published", "tolerance": 1, "steps": 0}
     path = tmp_path / "numbers.json"
     path.write_text(json.dumps([entry | {"kind": "guess", "published": 1}]))
     with pytest.raises(ValueError, match=r"kind must be one of .*, got 'guess'"):
-        course_rows.published_rows(path)
+        published.published_rows(path)
     path.write_text(json.dumps([entry | {"each": "of", "at": ["b"], "published": [1, 2]}]))
     with pytest.raises(ValueError, match="1 labels for 2 published numbers"):
-        course_rows.published_rows(path)
+        published.published_rows(path)
 
 
 def test_smoke_run(tmp_path):

@@ -7,14 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import course_rows, course_tables
-from experiments.course_runs import (
-    MEMBERS,
-    ROUNDING,
-    measure_ensemble,
-    perturb,
-    trainings,
-)
+from experiments.course_tables import experiment
+from experiments.course_tables.runs import MEMBERS, ROUNDING, measure_ensemble, perturb, trainings
+from experiments.published import rows as published
 
 COST = "circles, times 10: cost"
 MEDIAN = 0.6
@@ -23,7 +18,7 @@ MEDIAN = 0.6
 @pytest.fixture(scope="module")
 def row():
     """The published cost at step 1000."""
-    chaotic = [row for row in course_rows.published_rows() if row.kind == "chaotic"]
+    chaotic = [row for row in published.published_rows() if row.kind == "chaotic"]
     return {row.label: row for row in chaotic}["1000"]
 
 
@@ -38,7 +33,7 @@ def judged(row, training, compilation_cache):
 
     def judge(rate):
         measured = measure_ensemble(training._replace(learning_rate=rate), [1000])
-        return measured, course_rows.compare([row], measured)
+        return measured, published.compare([row], measured)
 
     with jax.enable_x64(True):
         return {rate: judge(rate) for rate in (0.0098, 0.01, 0.0105)}
@@ -46,12 +41,12 @@ def judged(row, training, compilation_cache):
 
 def _judge(row, measured):
     """The row's line, its words and the verdict."""
-    results = course_rows.compare([row], {(row.name, row.label): measured})
-    summary = course_tables.summarize(results.assign_attrs(left_out=0, max_steps=0))
+    results = published.compare([row], {(row.name, row.label): measured})
+    summary = experiment.summarize(results.assign_attrs(left_out=0, max_steps=0))
     json.dumps(summary, allow_nan=False)
-    assert len(course_tables.draw(results.assign_attrs(left_out=0, max_steps=0)).axes) == 1
+    assert len(experiment.draw(results.assign_attrs(left_out=0, max_steps=0)).axes) == 1
     (line,) = summary["rows"]
-    return line, course_tables.show(summary), course_tables.verdict(summary)
+    return line, experiment.show(summary), experiment.verdict(summary)
 
 
 def _members(spread):
@@ -100,16 +95,16 @@ def test_the_ensemble_runs_no_further_than_its_rows_need(monkeypatch, training, 
         ran[training.costs] = steps
         return {(training.costs, str(step)): np.full(MEMBERS, 0.6) for step in steps}
 
-    rows = [row for row in course_rows.published_rows() if row.name == COST]
+    rows = [row for row in published.published_rows() if row.name == COST]
     alone = {(row.name, row.label): np.asarray(0.5) for row in rows}
-    monkeypatch.setattr(course_tables, "published_rows", lambda: rows)
-    monkeypatch.setattr(course_tables, "SECTIONS", SimpleNamespace(value=[4]))
-    monkeypatch.setattr(course_tables, "MAX_STEPS", SimpleNamespace(value=max_steps))
-    monkeypatch.setattr(course_tables, "UNTRAINED", {})
-    monkeypatch.setattr(course_tables, "trainings", lambda section: [training])
-    monkeypatch.setattr(course_tables, "measure_training", lambda *_: alone)
-    monkeypatch.setattr(course_tables, "measure_ensemble", pretend)
-    results = course_tables.measure()
+    monkeypatch.setattr(experiment, "published_rows", lambda: rows)
+    monkeypatch.setattr(experiment, "SECTIONS", SimpleNamespace(value=[4]))
+    monkeypatch.setattr(experiment, "MAX_STEPS", SimpleNamespace(value=max_steps))
+    monkeypatch.setattr(experiment, "UNTRAINED", {})
+    monkeypatch.setattr(experiment, "trainings", lambda section: [training])
+    monkeypatch.setattr(experiment, "measure_training", lambda *_: alone)
+    monkeypatch.setattr(experiment, "measure_ensemble", pretend)
+    results = experiment.measure()
     assert ran == ({COST: steps} if steps else {})
     chaotic = results["measured"].values[results["members"].values > 1]
     assert chaotic.tolist() == [0.6] * len(steps)
@@ -167,4 +162,4 @@ def test_equal_members_hold_only_their_own_number(row):
 @pytest.mark.parametrize("shape", [(), (1,), (64, 2)])
 def test_what_is_no_ensemble_is_refused(row, shape):
     with pytest.raises(ValueError, match=r"chaotic: one published number and \[members\] measured"):
-        course_rows.compare([row], {(row.name, row.label): np.ones(shape)})
+        published.compare([row], {(row.name, row.label): np.ones(shape)})

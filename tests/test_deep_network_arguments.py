@@ -13,7 +13,7 @@ from deep_networks import CASES, start
 import initlab
 from initlab import checks, networks
 from initlab.initializers import by_role, normal, orthogonal
-from initlab.networks.leaves import layer_leaves, layer_names
+from initlab.networks.layer_params import layer_leaves, layer_names
 from initlab.types import Network, ParamSpec, Role, Task
 
 # Any: arguments that no type checker would let through are the point.

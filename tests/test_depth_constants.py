@@ -9,8 +9,8 @@ import pytest
 import xarray
 from forks import run_module
 
-from experiments import depth_edges
-from initlab import figures
+from experiments.depth_constants import edges as depth_edges
+from experiments.depth_constants.figure import draw_depth_constants
 
 
 def test_relu_s_edges_are_those_of_its_length():
@@ -148,7 +148,7 @@ def test_a_map_has_its_cells_its_constants_and_its_edges():
         "predicted": {"small": np.asarray([0.02, 0.05]), "large": np.asarray([np.nan, 0.7])},
         "measured": {"small": [(1, 0.03)], "large": []},
     }
-    figure = figures.draw_depth_constants(
+    figure = draw_depth_constants(
         cells,
         constants={"tanh": {"0.01": 0.01, "Glorot": 0.1, "critical": 0.1}},
         edges={"tanh": edges},

@@ -8,8 +8,8 @@ import xarray
 from matplotlib.figure import Figure
 
 import initlab
-from experiments import escape, escape_tables
-from initlab import figures
+from experiments.symmetry_escape import runs, tables
+from experiments.symmetry_escape.figure import draw_escape
 
 STEPS, EVERY, RATE = 300, 50, 1.2
 
@@ -21,8 +21,8 @@ def small():
         task = initlab.tasks.flower()
         task = initlab.tasks.from_arrays(task.x[::8], task.y[::8])
         network = initlab.networks.mlp((2, 4, 1), jnp.tanh, dtype=jnp.float64)
-        growth = escape.growth_of(network, task, steps=STEPS)
-        run = escape.escape_run(network, task, steps=STEPS, every=EVERY, order_one=0.1)
+        growth = runs.growth_of(network, task, steps=STEPS)
+        run = runs.escape_run(network, task, steps=STEPS, every=EVERY, order_one=0.1)
         planted = np.array([0.0, 1e-8, 1e-5])
         yield (
             jax.device_get(jax.jit(growth)(0.01, RATE).log_growth),
@@ -36,7 +36,7 @@ def test_planted_differences_escape_when_predicted(small):
     assert runs.escape[0] == runs.first_difference[0] == -1
     assert runs.spread[0].max() == 0
     for size, escaped in zip(planted[1:], runs.escape[1:], strict=True):
-        predicted = escape.predicted_escape(growth, size, 0.1)
+        predicted = runs.predicted_escape(growth, size, 0.1)
         assert 0 < predicted < STEPS
         assert abs(escaped - predicted) <= 0.15 * predicted
     np.testing.assert_allclose(runs.spread[1:, 0], planted[1:], rtol=1e-3)
@@ -46,7 +46,7 @@ def test_planted_differences_escape_when_predicted(small):
 def test_the_plain_network_is_the_lab_s_but_for_the_order_of_sums():
     with jax.enable_x64(True):
         networks = [
-            make((3, 5, 4, 2), jnp.tanh, dtype=jnp.float64) for make in escape.ARITHMETICS.values()
+            make((3, 5, 4, 2), jnp.tanh, dtype=jnp.float64) for make in runs.ARITHMETICS.values()
         ]
         rng = np.random.default_rng(0)
         params = initlab.initialize(
@@ -61,10 +61,10 @@ def test_the_plain_network_is_the_lab_s_but_for_the_order_of_sums():
 
 def test_a_difference_that_comes_later_grows_from_then_on():
     growth = np.array([0.0, 1.0, 3.0, 4.0, 8.0])
-    assert escape.predicted_escape(growth, np.exp(-3.0), 1.0) == 2
-    assert escape.predicted_escape(growth, np.exp(-3.0), 1.0, since=1) == 3
-    assert escape.predicted_escape(growth, np.exp(-9.0), 1.0) == -1
-    assert escape.predicted_escape(growth, 0.0, 1.0) == -1
+    assert runs.predicted_escape(growth, np.exp(-3.0), 1.0) == 2
+    assert runs.predicted_escape(growth, np.exp(-3.0), 1.0, since=1) == 3
+    assert runs.predicted_escape(growth, np.exp(-9.0), 1.0) == -1
+    assert runs.predicted_escape(growth, 0.0, 1.0) == -1
 
 
 def row(**changes):
@@ -97,8 +97,8 @@ def row(**changes):
 )
 def test_the_verdict_is_held_to_planted_differences_in_float64(changes, code):
     summary = {"rows": [row(**changes)], "order_one": 0.1, "steps": 200}
-    assert escape_tables.verdict(summary) == code
-    said = escape_tables.show(summary)
+    assert tables.verdict(summary) == code
+    said = tables.show(summary)
     is_held = not changes.keys() & {"dtype", "perturbation", "arithmetic"}
     assert (f"{1 - code} of 1 such runs" in said) == is_held
 
@@ -125,7 +125,7 @@ def test_the_picture_has_a_column_for_each_constant(small):
         },
         attrs={"order_one": 0.1},
     )
-    figure = figures.draw_escape(results)
+    figure = draw_escape(results)
     assert isinstance(figure, Figure)
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [

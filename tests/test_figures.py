@@ -3,6 +3,12 @@
 import numpy as np
 import xarray
 
+from experiments.framework_defaults.figure import draw_defaults
+from experiments.phase_diagram.figure import draw_phases
+from experiments.random_initialization import figure as starts_figure
+from experiments.saturation.figure import draw_saturation
+from experiments.what_breaks_symmetry.figure import draw_breaking
+from experiments.zero_initialization.figure import draw_induction
 from initlab import figures
 
 
@@ -27,7 +33,7 @@ def starts_dataset():
 
 
 def draw_starts():
-    return figures.draw_starts(
+    return starts_figure.draw_starts(
         starts_dataset(), named=1, trained_under=0.35, shares=[0.0, 0.5, 1.0], title="title"
     )
 
@@ -70,7 +76,7 @@ def test_saturation_is_drawn_against_the_scale():
             "step": [0, 100, 1000],
         },
     )
-    panels = figures.draw_saturation(results).axes
+    panels = draw_saturation(results).axes
     assert len(panels) == 6
     np.testing.assert_allclose(
         np.asarray(panels[0].lines[1].get_ydata()), np.median(share[1, :, :, 0, 0], axis=1)
@@ -104,7 +110,7 @@ def test_a_broken_fact_is_coloured_apart_and_counted():
             "training_step": steps,
         },
     )
-    facts = figures.draw_induction(results).axes[0]
+    facts = draw_induction(results).axes[0]
     texts = {text.get_position(): text.get_text() for text in facts.texts}
     assert texts[(0, 1)] == "11\nof 12"
     assert texts[(1, 1)] == "12\nof 12"
@@ -125,7 +131,7 @@ def test_a_truth_table_has_a_coloured_cell_with_its_code_for_each_start_and_trea
         },
     )
     names = ["still", "equal", "unequal", "broken", "learns"]
-    grid, below = figures.draw_breaking(cells, outcomes=names, legend="what it says").axes
+    grid, below = draw_breaking(cells, outcomes=names, legend="what it says").axes
     assert np.asarray(grid.images[0].get_array()).tolist() == outcome[0].tolist()
     texts = {text.get_position(): text.get_text() for text in grid.texts}
     assert texts == {(column, row): code[0, row, column] for row, column in np.ndindex(2, 3)}
@@ -176,7 +182,7 @@ def test_networks_are_coloured_on_the_scale_of_their_map():
         {"sigma_w2": [0.5, 1.0, 1.5, 2.0], "sigma_b2": [0.0, 0.1, 0.2]},
         {"activation": "relu", "width": 8, "depth": 3, "correlation": 0.5},
     )
-    left, right = figures.draw_phases(results).axes[:2]
+    left, right = draw_phases(results).axes[:2]
     for axes, wanted in ((left, [0.9, 1.3]), (right, [0.75, 0.75])):
         image, dots = axes.collections[0], axes.collections[-1]
         np.testing.assert_allclose(np.asarray(dots.get_array()), wanted)
@@ -196,7 +202,7 @@ def test_other_libraries_layers_are_drawn_at_their_variance_and_depth():
         },
         coords={"activation": np.asarray(["tanh", "relu"], dtype=object)},
     )
-    left, right = figures.draw_defaults(results, far=1000).axes
+    left, right = draw_defaults(results, far=1000).axes
     # An embedding has no depth, and so no line.
     labels = [text.get_text() for text in left.get_yticklabels()]
     assert labels == ["torch: dense", "flax: dense"]

@@ -13,9 +13,9 @@ from known_groups import groups_as_read, read_groups
 from loop_cases import LOOP_CASES
 
 from initlab import symmetry as sy
-from initlab.symmetry.follow import CONTROL
-from initlab.symmetry.rule import fresh
-from initlab.symmetry.rules import RULES
+from initlab.symmetry.primitive_rules import RULES
+from initlab.symmetry.propagate_axes import CONTROL
+from initlab.symmetry.rule_types import fresh
 
 BY_HAND = ("call", "checkpoint", "closed_call", "pjit", "pvary", "reshard", "sharding_constraint")
 """What no program of this version on one device shows: rules called by themselves."""

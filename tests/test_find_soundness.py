@@ -19,8 +19,8 @@ from random_architectures import (
 )
 
 from initlab import symmetry as sy
-from initlab.symmetry import dimensions, follow, rules
-from initlab.symmetry.rule import elementwise, fresh
+from initlab.symmetry import dimensions, primitive_rules, propagate_axes
+from initlab.symmetry.rule_types import elementwise, fresh
 
 ARCHITECTURES = 500
 
@@ -119,30 +119,35 @@ def _same_axes(operands, outputs, params):
 
 
 BREAKAGES = {
-    "a cumulated axis is free": ("ordered", rules.RULES, "cumsum", elementwise),
-    "a cumulated maximum is free": ("ordered", rules.RULES, "cummax", elementwise),
-    "a reversed axis is free": ("ordered", rules.RULES, "rev", _same_axes),
-    "the winners are free": ("ordered", rules.RULES, "top_k", _same_axes),
-    "places are not data": ("position", rules.RULES, "iota", _unlike),
-    "masks are not data": ("attention", rules.RULES, "iota", _unlike),
-    "a sum ties nothing": ("residual", rules.RULES, "add", _unlike),
-    "a product ties nothing": ("dense", rules.RULES, "dot_general", _unlike),
-    "a broadcast ties nothing": ("shift", rules.RULES, "broadcast_in_dim", _unlike),
-    "a transpose moves nothing": ("square_dense", rules.RULES, "transpose", _same_axes),
-    "a reshape ties nothing": ("reshape", rules.RULES, "reshape", _unlike),
-    "a piece is unlike the whole": ("pick", rules.RULES, "slice", _unlike),
-    "halves are unlike the whole": ("gate", rules.RULES, "split", _unlike),
-    "a whole is unlike its parts": ("join", rules.RULES, "concatenate", _unlike),
-    "padding is free": ("pick", rules.RULES, "pad", _unlike),
-    "windows are free": ("pool", rules.RULES, "reduce_window_sum", _same_axes),
-    "a convolution ties nothing": ("convolve", rules.RULES, "conv_general_dilated", _unlike),
-    "a lookup ties nothing": ("embed", rules.RULES, "gather", _unlike),
-    "a write ties nothing": ("write", rules.RULES, "scatter-add", _same_axes),
-    "a loop forgets its state": ("recurrent", vars(follow), "_tie", lambda *_: None),
-    "branches are unlike": ("branch", vars(follow), "_tie", lambda *_: None),
+    "a cumulated axis is free": ("ordered", primitive_rules.RULES, "cumsum", elementwise),
+    "a cumulated maximum is free": ("ordered", primitive_rules.RULES, "cummax", elementwise),
+    "a reversed axis is free": ("ordered", primitive_rules.RULES, "rev", _same_axes),
+    "the winners are free": ("ordered", primitive_rules.RULES, "top_k", _same_axes),
+    "places are not data": ("position", primitive_rules.RULES, "iota", _unlike),
+    "masks are not data": ("attention", primitive_rules.RULES, "iota", _unlike),
+    "a sum ties nothing": ("residual", primitive_rules.RULES, "add", _unlike),
+    "a product ties nothing": ("dense", primitive_rules.RULES, "dot_general", _unlike),
+    "a broadcast ties nothing": ("shift", primitive_rules.RULES, "broadcast_in_dim", _unlike),
+    "a transpose moves nothing": ("square_dense", primitive_rules.RULES, "transpose", _same_axes),
+    "a reshape ties nothing": ("reshape", primitive_rules.RULES, "reshape", _unlike),
+    "a piece is unlike the whole": ("pick", primitive_rules.RULES, "slice", _unlike),
+    "halves are unlike the whole": ("gate", primitive_rules.RULES, "split", _unlike),
+    "a whole is unlike its parts": ("join", primitive_rules.RULES, "concatenate", _unlike),
+    "padding is free": ("pick", primitive_rules.RULES, "pad", _unlike),
+    "windows are free": ("pool", primitive_rules.RULES, "reduce_window_sum", _same_axes),
+    "a convolution ties nothing": (
+        "convolve",
+        primitive_rules.RULES,
+        "conv_general_dilated",
+        _unlike,
+    ),
+    "a lookup ties nothing": ("embed", primitive_rules.RULES, "gather", _unlike),
+    "a write ties nothing": ("write", primitive_rules.RULES, "scatter-add", _same_axes),
+    "a loop forgets its state": ("recurrent", vars(propagate_axes), "_tie", lambda *_: None),
+    "branches are unlike": ("branch", vars(propagate_axes), "_tie", lambda *_: None),
     "constants are alike": (
         "position",
-        vars(follow),
+        vars(propagate_axes),
         "_constant_axes",
         lambda a: fresh(np.shape(a)),
     ),

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from experiments.framework_laws import bias_law, weight_law
-from experiments.framework_layers import FRAMEWORKS, KINDS, Draw, _keras_formulas, library
+from experiments.framework_defaults.laws import bias_law, weight_law
+from experiments.framework_defaults.layers import FRAMEWORKS, KINDS, Draw, _keras_formulas, library
 
 # The variance of a unit normal that is cut at two.
 CUT = 0.87962566103423978**2

@@ -10,8 +10,9 @@ import xarray
 from forks import run_module
 
 import initlab
-from experiments import zoo_rows, zoo_starts
-from initlab import figures
+from experiments.initializer_zoo import ranking
+from experiments.initializer_zoo import starts as zoo_starts
+from experiments.initializer_zoo.figure import draw_zoo
 from initlab.initializers import by_role, constant, delta_orthogonal, he_normal, identity, zeros
 from initlab.types import Task
 
@@ -80,7 +81,7 @@ def test_a_row_is_at_the_rate_that_trains_most():
         {"loss": (("learning_rate", "seed", "step"), loss)},
         coords={"learning_rate": [0.1, 1.0], "step": [0, 10, 20]},
     )
-    row = zoo_rows.row(results, 0.5)
+    row = ranking.row(results, 0.5)
     assert row["learning_rate"] == 1.0
     assert row["trained"] == 2
     assert row["p_train"] == pytest.approx(2 / 3)
@@ -109,10 +110,10 @@ def test_ties_reach_the_best_in_share_and_in_steps():
         ranked("some", 12, [10, 25, 40]),
         ranked("few", 4, [10, 15, 20]),
     ]
-    found = zoo_rows.rank(rows)
+    found = ranking.rank(rows)
     assert [row["initializer"] for row in found] == ["best", "slow", "some", "few", "never"]
     assert [row["ties"] for row in found] == [True, False, True, False, False]
-    assert not any(row["ties"] for row in zoo_rows.rank(rows[:1]))
+    assert not any(row["ties"] for row in ranking.rank(rows[:1]))
 
 
 def test_the_zoo_ranks_what_applies_and_gives_the_reason_for_what_does_not(tmp_path):
@@ -134,7 +135,7 @@ def test_the_zoo_ranks_what_applies_and_gives_the_reason_for_what_does_not(tmp_p
 def test_every_scheme_has_a_line_and_what_does_not_apply_a_cross():
     row = ranked("he", 16, [1, 2, 3]) | {"chi1": 1.0, "length_growth": 0.5, "gradient_growth": 0.0}
     group = {"network": "mlp", "rows": [row], "does_not_apply": {"dirac": "wants a convolution"}}
-    figure = figures.draw_zoo([group], trained_under=1.0, title="title")
+    figure = draw_zoo([group], trained_under=1.0, title="title")
     panels = figure.axes
     assert [text.get_text() for text in panels[0].get_yticklabels()] == ["he", "dirac"]
     assert np.asarray(panels[1].lines[0].get_xdata()).tolist() == [0.5]

@@ -11,10 +11,11 @@ from forks import run_module
 from theory_oracles import within
 
 import initlab
-from experiments import names, signal_tables
-from experiments.signal_theory import RECURSIONS, Start, predict
-from experiments.signals import critical_variances, draw_pair, gaussian, signal_run
+from experiments import names
+from experiments.signal_propagation import tables
 from initlab.keys import path_key
+from initlab.signals.measure import critical_variances, draw_pair, gaussian, signal_run
+from initlab.signals.predict import RECURSIONS, Start, predict
 
 NO_CACHE = "--compilation_cache_dir="
 
@@ -119,7 +120,7 @@ def table_of(shift, law=np.nan):
     mean, error = measured.mean(1), measured.std(1, ddof=1) / np.sqrt(50)
     predicted = np.stack([mean, mean + np.asarray([0, shift, 0]) * error], axis=1)
     columns = {}
-    for name in signal_tables.QUANTITIES:
+    for name in tables.QUANTITIES:
         columns[name] = (("activation", "seed", "layer"), measured)
         columns[f"{name}_predicted"] = (("activation", "kind", "layer"), predicted)
         drawn = mean + np.asarray([0, law, 0]) * error
@@ -127,18 +128,18 @@ def table_of(shift, law=np.nan):
         columns[f"{name}_law_error"] = (("activation", "layer"), 0.1 * error)
     coords = {"activation": ["tanh"], "kind": ["wide", "finite"], "layer": ["1", "2", "3"]}
     attrs = {"errors": 3.0, "share": 0.95, "width": 10, "theory": "said."}
-    return signal_tables.compare(xarray.Dataset(columns, coords, attrs))
+    return tables.compare(xarray.Dataset(columns, coords, attrs))
 
 
 def test_a_layer_that_is_out_is_told():
-    right, wrong = (signal_tables.summarize(table_of(shift)) for shift in (2.9, -5.0))
-    assert signal_tables.verdict(right) == 0
-    assert signal_tables.verdict(wrong) == 1
+    right, wrong = (tables.summarize(table_of(shift)) for shift in (2.9, -5.0))
+    assert tables.verdict(right) == 0
+    assert tables.verdict(wrong) == 1
     assert [row["finite"]["within"] for row in wrong["rows"]] == [2, 2, 1]
     assert [row["layers"] for row in wrong["rows"]] == [3, 3, 2]
     np.testing.assert_allclose(wrong["rows"][0]["finite"]["largest"], 5)
     assert {row["why"] for row in wrong["rows"]} == {"not explained"}
-    said = " ".join(signal_tables.show(wrong).split())
+    said = " ".join(tables.show(wrong).split())
     assert "3 of 3 rows agree at fewer than 95% of their layers, 3 of them for no reason" in said
 
 
@@ -146,34 +147,34 @@ def test_layers_that_are_off_together_by_chance_are_told_from_others():
     stream = np.random.default_rng(0)
     shared = stream.normal(size=(400, 1)) + 0.01 * stream.normal(size=(400, 5))
     off = shared.mean(axis=0) + 2.5 * shared.std(axis=0) / 20
-    assert signal_tables.joint_probability(shared, off) > 0.1
+    assert tables.joint_probability(shared, off) > 0.1
     alone = stream.normal(size=(400, 5))
     off = alone.mean(axis=0) + 2.5 * alone.std(axis=0) / 20
-    assert signal_tables.joint_probability(alone, off) < 1e-3
+    assert tables.joint_probability(alone, off) < 1e-3
     # Under the truth it is uniform, whatever the units of a layer.
     powers = 10.0 ** np.arange(5)
     found = [
-        signal_tables.joint_probability(stream.normal(size=(30, 5)) * powers, np.zeros(5))
+        tables.joint_probability(stream.normal(size=(30, 5)) * powers, np.zeros(5))
         for _ in range(300)
     ]
     assert 0.45 < np.mean(found) < 0.55
-    assert np.isnan(signal_tables.joint_probability(shared[:10], off))
+    assert np.isnan(tables.joint_probability(shared[:10], off))
 
 
 def test_what_the_exact_law_explains_is_no_disagreement():
     explained, by_chance, not_explained = (
-        signal_tables.summarize(table_of(-5.0, law)) for law in (-2.9, -3.1, -4.5)
+        tables.summarize(table_of(-5.0, law)) for law in (-2.9, -3.1, -4.5)
     )
     for summary in (explained, by_chance):
-        assert {row["why"] for row in summary["rows"]} == {signal_tables.LAW}
+        assert {row["why"] for row in summary["rows"]} == {tables.LAW}
     assert [row["law"]["within"] for row in explained["rows"]] == [3, 3, 2]
     # Two of three within, and the three together no further than chance puts them.
     assert [row["law"]["within"] for row in by_chance["rows"]] == [2, 2, 1]
     assert min(row["law"]["chance"] for row in by_chance["rows"]) > 0.01
     assert (explained["short"], explained["unexplained"]) == (3, 0)
     assert max(row["law"]["chance"] for row in not_explained["rows"]) < 0.01
-    assert signal_tables.verdict(not_explained) == 1
-    assert signal_tables.LAW in signal_tables.show(explained)
+    assert tables.verdict(not_explained) == 1
+    assert tables.LAW in tables.show(explained)
 
 
 def test_what_the_order_of_the_correction_explains_is_no_disagreement():
@@ -182,19 +183,19 @@ def test_what_the_order_of_the_correction_explains_is_no_disagreement():
     wide = table["length_predicted"].sel(kind="finite").values / 1.34
     for name in ("length", "decorrelation", "gradient"):
         table[f"{name}_predicted"].loc[{"kind": "wide"}] = wide
-    summary = signal_tables.summarize(signal_tables.compare(table))
+    summary = tables.summarize(tables.compare(table))
     assert (summary["short"], summary["unexplained"]) == (3, 0)
-    assert signal_tables.verdict(summary) == 0
+    assert tables.verdict(summary) == 0
 
 
 def test_no_prediction_is_no_verdict():
     table = table_of(5.0)
-    for name in signal_tables.QUANTITIES:
+    for name in tables.QUANTITIES:
         table[f"{name}_predicted"] = table[f"{name}_predicted"] * np.nan
-    summary = signal_tables.summarize(signal_tables.compare(table))
-    assert signal_tables.verdict(summary) == 0
+    summary = tables.summarize(tables.compare(table))
+    assert tables.verdict(summary) == 0
     assert all(row["wide"] is row["finite"] is None for row in summary["rows"])
-    assert "none" in signal_tables.show(summary)
+    assert "none" in tables.show(summary)
 
 
 def test_the_signal_is_within_what_theory_says(tmp_path):
@@ -208,7 +209,7 @@ def test_the_signal_is_within_what_theory_says(tmp_path):
     )
     assert said.returncode == 0, said.stdout + said.stderr
     rows = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
-    assert [row["quantity"] for row in rows] == list(signal_tables.QUANTITIES)
+    assert [row["quantity"] for row in rows] == list(tables.QUANTITIES)
     assert [row["finite"]["within"] for row in rows] == [4, 4, 3]
     assert [row["law"] and row["law"]["within"] for row in rows] == [4, 4, None]
     with xarray.open_zarr(tmp_path / "out" / "results.zarr", consolidated=False) as results:

@@ -12,7 +12,7 @@ from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_
 
 import initlab
 from initlab import probes
-from initlab.sweeps import computation, execution, lock, markers, writing
+from initlab.sweeps import computation, lock, markers, resume, run_sweep
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("compilation_cache")
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Fifteen chunks of a block."""
-    monkeypatch.setattr(execution, "CHUNK_BLOCKS", 1)
+    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 1)
     devices = jax.local_devices()[:1]
     monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
@@ -34,7 +34,7 @@ def computed(monkeypatch):
         numbers.append(chunk.chunk.number)
         return markers.write_chunk(path, arrays, layout, chunk)
 
-    monkeypatch.setattr(writing, "write_chunk", recording)
+    monkeypatch.setattr(resume, "write_chunk", recording)
     return numbers
 
 
@@ -48,8 +48,8 @@ def interrupt_after(monkeypatch, count, error=KeyboardInterrupt):
                 raise error
             yield each
 
-    monkeypatch.setattr(writing, "compute_chunks", interrupted)
-    return lambda: monkeypatch.setattr(writing, "compute_chunks", real)
+    monkeypatch.setattr(resume, "compute_chunks", interrupted)
+    return lambda: monkeypatch.setattr(resume, "compute_chunks", real)
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(tmp_path):
@@ -71,7 +71,7 @@ def test_ctrl_c_says_what_is_kept_and_the_same_call_goes_on(tmp_path, monkeypatc
     restore()
     assert computed == [0, 1, 2, 3]
     # With other devices and another size of chunks: those of the store are kept.
-    monkeypatch.setattr(execution, "CHUNK_BLOCKS", 7)
+    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 7)
     assert_same_bits(write(tmp_path / "runs"), small_sweep())
     assert computed == list(range(15))
 

@@ -14,7 +14,7 @@ from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_
 
 import initlab
 from initlab import probes
-from initlab.sweeps import computation, execution
+from initlab.sweeps import computation, run_sweep
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("compilation_cache")
 @pytest.fixture(scope="module")
 def written(compilation_cache, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(execution, "CHUNK_BLOCKS", 4)
+        patch.setattr(run_sweep, "CHUNK_BLOCKS", 4)
         path = tmp_path_factory.mktemp("written") / "deep" / "runs.zarr"
         write(path)
     return path
@@ -30,7 +30,7 @@ def written(compilation_cache, tmp_path_factory):
 
 @pytest.mark.parametrize("blocks", [1, 5])
 def test_what_is_written_is_what_is_computed_in_memory(tmp_path, blocks, monkeypatch):
-    monkeypatch.setattr(execution, "CHUNK_BLOCKS", blocks)
+    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", blocks)
     results = write(tmp_path / "runs", devices=jax.local_devices()[:1])
     assert_same_bits(results, small_sweep())
     # A chunk of the store is a chunk of the plan.
@@ -190,7 +190,7 @@ def test_what_is_refused_leaves_no_folder(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_runs(tmp_path, monkeypatch):
-    monkeypatch.setattr(execution, "CHUNK_BLOCKS", 4)
+    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 4)
     run = make_small_run(steps=20, every=1, measured=(probes.weight_norm, probes.loss))
     peaks, sizes = [], []
     write(tmp_path / "warm", run, AXES | {"seed": range(16)}, block=64)

@@ -8,7 +8,7 @@ from sweep_runs import AXES, assert_same_bits, make_small_run
 
 import initlab
 from initlab import probes
-from initlab.sweeps import execution
+from initlab.sweeps import run_sweep
 
 AXES = AXES | {"seed": range(20)}
 STRUCTURE = {"depth": [2, 1], "activation": {"tanh": jnp.tanh, "relu": jax.nn.relu}}
@@ -30,7 +30,7 @@ def test_each_combination_is_traced_once_and_lies_under_its_labels(tmp_path, mon
 
         return deep_run(depth, activation, measured=(measure, probes.distinct_units))
 
-    monkeypatch.setattr(execution, "CHUNK_BLOCKS", 2)
+    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 2)
     results = initlab.sweep(
         counting, AXES, structure=STRUCTURE, block=16, out=tmp_path / "runs", progress=False
     )

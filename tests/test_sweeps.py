@@ -10,7 +10,7 @@ from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_
 
 import initlab
 from initlab.initializers import by_role, normal
-from initlab.sweeps import axes, execution, labels, program, store, structure
+from initlab.sweeps import axes, dataset_io, layout, program, run_sweep, structure
 from initlab.types import Trace
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
@@ -49,7 +49,7 @@ def test_the_bits_do_not_depend_on_the_number_of_devices(count):
 
 @pytest.mark.parametrize(("blocks", "count"), [(1, 1), (3, 1), (5, 4)])
 def test_the_bits_do_not_depend_on_the_chunks(blocks, count, monkeypatch):
-    monkeypatch.setattr(execution, "CHUNK_BLOCKS", blocks)
+    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", blocks)
     devices = jax.local_devices()[:count]
     results = initlab.sweep(small_run(), AXES, block=16, devices=devices, progress=False)
     assert_same_bits(results, small_sweep())
@@ -136,7 +136,7 @@ def test_a_measurement_of_another_shape_or_with_a_taken_name_is_refused(shape, n
     steps = jnp.zeros(3, jnp.int32)
     trace = Trace(steps, {name: jnp.zeros(shape)}, steps[0], ())
     with pytest.raises(ValueError, match=message):
-        labels.lay_out(read, numbers, [trace])
+        layout.lay_out(read, numbers, [trace])
 
 
 def test_a_probe_may_measure_in_short_floats_and_booleans():
@@ -150,12 +150,12 @@ def test_a_probe_may_measure_in_short_floats_and_booleans():
 
 def test_a_store_gives_back_what_it_was_given(tmp_path):
     path = tmp_path / "results.zarr"
-    store.save(small_sweep(), path)
-    xarray.testing.assert_identical(store.load(path), small_sweep())
+    dataset_io.save(small_sweep(), path)
+    xarray.testing.assert_identical(dataset_io.load(path), small_sweep())
     # A second save replaces the first, and plain xarray reads it.
-    store.save(small_sweep().isel(seed=[0]), path)
+    dataset_io.save(small_sweep().isel(seed=[0]), path)
     with xarray.open_zarr(path, consolidated=False) as plain:
         assert plain.sizes["seed"] == 1
     assert [each.name for each in tmp_path.iterdir()] == ["results.zarr"]
     with pytest.raises(FileNotFoundError, match="no results at"):
-        store.load(tmp_path / "absent")
+        dataset_io.load(tmp_path / "absent")

@@ -7,7 +7,7 @@ import pytest
 from theory_oracles import CLOSED, arc_cosine, correlated, elu, within
 
 from initlab import checks, theory
-from initlab.theory.pieces import find_pieces
+from initlab.theory.piecewise import find_pieces
 
 CORRELATIONS = np.array([-1, -0.99, -0.4, 0, 0.3, 0.9, 0.999999, 1 - 1e-12, 1])
 VARIANCES = np.array([1e-8, 0.3, 1.0, 50.0])

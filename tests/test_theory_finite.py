@@ -11,7 +11,7 @@ from theory_oracles import within
 from initlab import theory
 from initlab.activations import slope
 from initlab.theory.finite_pairs import _layer_moments
-from initlab.theory.pieces import find_pieces
+from initlab.theory.piecewise import find_pieces
 
 WIDTH, DEPTH = 24, 4
 CHAOTIC = (2.5, 0.05)

@@ -6,14 +6,14 @@ import jax
 import numpy as np
 from theory_oracles import within
 
-from experiments import course_rows, theory_show, verdicts
-from experiments.theory_draws import descend, draw_dead_layers, draw_lengths
-from experiments.theory_values import measure_starts
+from experiments.published import rows, tables, verdicts
+from experiments.theory_tables.draws import descend, draw_dead_layers, draw_lengths
+from experiments.theory_tables.values import measure_starts
 
 
 def _rows(sections):
-    rows = course_rows.published_rows(theory_show.PUBLISHED)
-    return [row for row in rows if row.section in sections]
+    published = rows.published_rows(tables.PUBLISHED)
+    return [row for row in published if row.section in sections]
 
 
 def test_every_section_is_published():
@@ -23,12 +23,12 @@ def test_every_section_is_published():
 def test_a_number_that_is_off_is_out():
     with jax.enable_x64(True):
         measured = measure_starts()
-    right = verdicts.summarize_rows(course_rows.compare(_rows([8]), measured))
+    right = verdicts.summarize_rows(rows.compare(_rows([8]), measured))
     assert (right["outside"], verdicts.verdict(right)) == (0, 0)
     measured["exponents of width: gamma, gamma'", "He"] += 0.01
-    wrong = verdicts.summarize_rows(course_rows.compare(_rows([8]), measured))
+    wrong = verdicts.summarize_rows(rows.compare(_rows([8]), measured))
     assert (wrong["outside"], verdicts.verdict(wrong)) == (1, 1)
-    assert "OUT" in theory_show.show(wrong)
+    assert "OUT" in tables.show(wrong)
 
 
 def test_lengths_are_drawn_with_their_moments():

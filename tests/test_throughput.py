@@ -10,11 +10,11 @@ import pytest
 import xarray
 from forks import run_module
 
-from experiments import throughput_tables as tables
-from experiments.rivals import BATCHED, LOOPS, installed, prepare
-from experiments.throughput import COMPARED_STEPS, check_agreement
-from experiments.workloads import SIZES, count_flops, draw_starts, make_workload
-from initlab import figures
+from experiments.throughput import tables as tables
+from experiments.throughput.baselines import BATCHED, LOOPS, installed, prepare
+from experiments.throughput.experiment import COMPARED_STEPS, check_agreement
+from experiments.throughput.figure import draw_throughput
+from experiments.throughput.workloads import SIZES, count_flops, draw_starts, make_workload
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 RUNS = 3
@@ -179,7 +179,7 @@ def test_the_tables_say_what_was_not_measured():
 
 def test_the_figure_draws_what_was_measured():
     results = results_dataset()
-    paces, costs = figures.draw_throughput(results).axes
+    paces, costs = draw_throughput(results).axes
     _, labels = paces.get_legend_handles_labels()
     assert labels == ["lab", "plain_vmap", "jit_loop", "numpy"]
     drawn = {line.get_label(): np.asarray(line.get_ydata()) for line in costs.lines}

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.audits.copies import count_distinct, same_draws
+from initlab.audits.diagnostics import ALONG_THE_PATH, JUDGES, judge
+from initlab.audits.duplicates import count_distinct, same_draws
 from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES, Finding
-from initlab.audits.judges import ALONG_THE_PATH, JUDGES, judge
 from initlab.audits.report import Report
 from initlab.audits.thresholds import Thresholds
 from initlab.symmetry import Coverage, UnitGroup, find_groups

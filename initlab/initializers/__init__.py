@@ -30,13 +30,7 @@ keras.initializers:
 haiku.initializers: UniformScaling(scale): `variance_scaling(scale**2, fan_in, unit_uniform)`
 """
 
-from initlab.initializers.combinators import (
-    by_path,
-    by_role,
-    choice,
-    scaled,
-    shifted,
-)
+from initlab.initializers.combinators import by_path, by_role, choice, scaled, shifted
 from initlab.initializers.criticality import critical
 from initlab.initializers.defaults import flax_default, keras_default, torch_default
 from initlab.initializers.distributions import (
@@ -53,19 +47,14 @@ from initlab.initializers.distributions import (
 from initlab.initializers.fans import fan_avg, fan_in, fan_out
 from initlab.initializers.identities import dirac, identity, zero_hadamard
 from initlab.initializers.initialize import initialize
-from initlab.initializers.mirrored import looks_linear
+from initlab.initializers.looks_linear import looks_linear
 from initlab.initializers.orthogonality import (
     delta_orthogonal,
     orthogonal,
     scaled_uniform_orthogonal,
 )
-from initlab.initializers.periodic import siren
-from initlab.initializers.residual import (
-    fixup,
-    gpt2,
-    rezero,
-    skipinit,
-)
+from initlab.initializers.residual import fixup, gpt2, rezero, skipinit
+from initlab.initializers.siren import siren
 from initlab.initializers.sparsity import sparse
 from initlab.initializers.variance import (
     glorot_normal,
@@ -76,12 +65,7 @@ from initlab.initializers.variance import (
     lecun_uniform,
     variance_scaling,
 )
-from initlab.initializers.width import (
-    mean_field,
-    mup,
-    ntk,
-    small_readout,
-)
+from initlab.initializers.width import mean_field, mup, ntk, small_readout
 
 __all__ = [
     "by_path",

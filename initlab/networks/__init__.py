@@ -1,6 +1,6 @@
 """Networks: pure functions over params, with specs that tell each parameter's role and fans."""
 
-from initlab.networks.adopt import adopt
+from initlab.adoption.adopt import adopt
 from initlab.networks.convnet import convnet
 from initlab.networks.mlp import mlp
 from initlab.networks.residual_mlp import residual_mlp

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.activations import identity
-from initlab.networks import parts
-from initlab.networks.depth import assemble, stack_blocks, through_blocks
+from initlab.networks import layers as parts
+from initlab.networks.blocks import assemble, stack_blocks, through_blocks
 from initlab.types import Activation, Array, LayerState, Network, Params, Role
 
 __all__ = ["convnet"]

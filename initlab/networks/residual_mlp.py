@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.networks import parts
+from initlab.networks import layers as parts
+from initlab.networks.blocks import assemble, stack_blocks, through_blocks
 from initlab.networks.dense import dense, to_lanes
-from initlab.networks.depth import assemble, stack_blocks, through_blocks
 from initlab.types import Activation, LayerState, Network, Params, Role
 
 __all__ = ["residual_mlp"]

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.networks import parts
-from initlab.networks.depth import assemble, stack_blocks, through_blocks
+from initlab.networks import layers as parts
+from initlab.networks.blocks import assemble, stack_blocks, through_blocks
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Role
 
 __all__ = ["transformer"]

@@ -4,14 +4,15 @@ Labels are checked with their values by the `*_outputs` functions, on the host a
 functions of logits run inside compiled programs and can check shapes and dtypes only.
 """
 
-from initlab.objectives.many_classes import (
-    softmax,
-    softmax_accuracy,
-    softmax_cross_entropy,
-    softmax_labels,
-    softmax_outputs,
+from initlab.objectives.binary import (
+    binary,
+    binary_accuracy,
+    binary_cross_entropy,
+    binary_labels,
+    binary_outputs,
+    label_entropy,
 )
-from initlab.objectives.real_values import (
+from initlab.objectives.regression import (
     label_variance,
     mean_squared_error,
     r_squared,
@@ -19,13 +20,12 @@ from initlab.objectives.real_values import (
     regression_outputs,
     regression_values,
 )
-from initlab.objectives.two_classes import (
-    binary,
-    binary_accuracy,
-    binary_cross_entropy,
-    binary_labels,
-    binary_outputs,
-    label_entropy,
+from initlab.objectives.softmax import (
+    softmax,
+    softmax_accuracy,
+    softmax_cross_entropy,
+    softmax_labels,
+    softmax_outputs,
 )
 
 __all__ = [

@@ -1,5 +1,5 @@
 """Sweeps: one run over the product of named axes, as one labelled dataset."""
 
-from initlab.sweeps.execution import sweep
+from initlab.sweeps.run_sweep import sweep
 
 __all__ = ["sweep"]

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from initlab.sweeps.computation import Computed
-from initlab.sweeps.damage import checksum, files_are_there, read_json
-from initlab.sweeps.folder import write_json
-from initlab.sweeps.labels import Layout, arrange
+from initlab.sweeps.integrity import checksum, files_are_there, read_json
+from initlab.sweeps.layout import Layout, arrange
 from initlab.sweeps.plan import Chunk, Plan
+from initlab.sweeps.zarr_store import write_json
 
 __all__ = ["add_seconds", "is_finished", "marked_numbers", "write_chunk"]
 

@@ -23,8 +23,8 @@ from initlab.symmetry.growth import (
     transverse_part,
 )
 from initlab.symmetry.induction import Induction, Step, check_induction
-from initlab.symmetry.kinds import UnitKinds, unit_kinds
-from initlab.symmetry.states import state_groups
+from initlab.symmetry.optimizer_states import state_groups
+from initlab.symmetry.unit_kinds import UnitKinds, unit_kinds
 
 __all__ = [
     "Coverage",

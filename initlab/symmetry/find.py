@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.symmetry.dimensions import Dimension, atoms, parts, pin, resolve
-from initlab.symmetry.follow import follow
 from initlab.symmetry.groups import UnitAxis, UnitGroup
-from initlab.symmetry.rule import fresh
+from initlab.symmetry.propagate_axes import follow
+from initlab.symmetry.rule_types import fresh
 from initlab.types import Params
 
 __all__ = ["Coverage", "find_groups"]

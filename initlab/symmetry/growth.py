@@ -11,7 +11,7 @@ from initlab import checks
 from initlab.keys import path_key
 from initlab.symmetry.arrays import symmetric_part
 from initlab.symmetry.groups import UnitGroup
-from initlab.symmetry.states import is_real, params_prefix, state_groups
+from initlab.symmetry.optimizer_states import is_real, params_prefix, state_groups
 from initlab.types import Params
 
 __all__ = ["TransverseGrowth", "escape_step", "transverse_growth", "transverse_part"]

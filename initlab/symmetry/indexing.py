@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from initlab.symmetry.dimensions import Dimension, cut, equate, pin, product, total
-from initlab.symmetry.rule import Axes, Shapes, elementwise
+from initlab.symmetry.rule_types import Axes, Shapes, elementwise
 
 __all__ = [
     "concatenate",

@@ -12,7 +12,7 @@ from initlab.keys import path_key
 from initlab.symmetry.arrays import permute, symmetric_part
 from initlab.symmetry.assertions import groups_differing
 from initlab.symmetry.groups import UnitGroup
-from initlab.symmetry.states import is_real, params_prefix, state_groups
+from initlab.symmetry.optimizer_states import is_real, params_prefix, state_groups
 from initlab.types import Params
 
 __all__ = ["Induction", "Step", "check_induction"]

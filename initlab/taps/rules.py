@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from initlab.networks.uses import PASSING, moved
+from initlab.adoption.facts import PASSING, moved
 from initlab.taps.known import Known, join, same_size
 from initlab.taps.slopes import ELEMENTWISE
 

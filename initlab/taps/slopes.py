@@ -9,8 +9,8 @@ import numpy as np
 
 from initlab import checks
 from initlab.jaxprs import inner_program, is_literal, run_equation
-from initlab.symmetry.rule import elementwise
-from initlab.symmetry.rules import RULES
+from initlab.symmetry.primitive_rules import RULES
+from initlab.symmetry.rule_types import elementwise
 from initlab.taps.known import Chain, Known
 from initlab.taps.statistics import length, share
 

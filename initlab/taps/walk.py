@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.adoption.facts import PASSING
 from initlab.jaxprs import inner_program, is_literal, live_equations, run_equation
-from initlab.networks.uses import PASSING
 from initlab.taps import loops
 from initlab.taps.known import Known, constant, join
 from initlab.taps.rules import CONTRACTIONS, known_result

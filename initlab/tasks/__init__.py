@@ -1,8 +1,8 @@
 """Data to initialize networks for: made, bundled with scikit-learn, or given by the caller."""
 
-from initlab.tasks.bundled import breast_cancer, digits, wine
-from initlab.tasks.given import from_arrays, from_file
-from initlab.tasks.points import blobs, circles, flower, moons, xor
+from initlab.tasks.custom import from_arrays, from_file
+from initlab.tasks.sklearn_data import breast_cancer, digits, wine
+from initlab.tasks.synthetic import blobs, circles, flower, moons, xor
 
 __all__ = [
     "blobs",

@@ -1,20 +1,12 @@
 """What initialization theory predicts: maps, fixed points, criticality, finite width, scaling."""
 
-from initlab.theory.attention import (
-    Tokens,
-    propagate_uniform_attention,
-    rank_collapse_bound,
-)
+from initlab.theory.attention import Tokens, propagate_uniform_attention, rank_collapse_bound
 from initlab.theory.convolutions import frequency_depth_scale, frequency_gains
 from initlab.theory.criticality import CriticalPoint, critical_point, critical_sigma_w2
 from initlab.theory.finite_gradients import finite_width_gradient
 from initlab.theory.finite_pairs import finite_width_correlation
 from initlab.theory.finite_sample import FiniteSample, sample_finite_width
-from initlab.theory.finite_width import (
-    FiniteWidth,
-    dying_relu_probability,
-    finite_width_variance,
-)
+from initlab.theory.finite_width import FiniteWidth, dying_relu_probability, finite_width_variance
 from initlab.theory.fixed_points import FixedPoint, fixed_point
 from initlab.theory.gains import centered_gain, gain, leaky_relu_gain, torch_gain
 from initlab.theory.jacobians import JacobianSpectrum, jacobian_spectrum
@@ -38,9 +30,9 @@ from initlab.theory.propagation import (
     propagate_residual,
 )
 from initlab.theory.quadrature import Expectation, expectation, pair_expectation
-from initlab.theory.reach import trainable_depth
 from initlab.theory.regimes import Regime, training_regime
 from initlab.theory.residual import fixup_scale, stable_branch_scale
+from initlab.theory.trainable_depth import trainable_depth
 
 __all__ = [
     "EXPONENTS",

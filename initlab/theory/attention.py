@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from initlab import checks
-from initlab.theory.precision import evaluate
+from initlab.theory.evaluation import evaluate
 from initlab.types import Array
 
 __all__ = ["Tokens", "propagate_uniform_attention", "rank_collapse_bound"]

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.theory.evaluation import compute
 from initlab.theory.fixed_points import depth_scale
-from initlab.theory.precision import compute
 from initlab.types import Array
 
 __all__ = ["frequency_depth_scale", "frequency_gains"]

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.theory.evaluation import evaluate, in_float64
 from initlab.theory.maps import gradient_factor, second_moment, second_moment_slope
-from initlab.theory.pieces import Pieces, find_pieces
-from initlab.theory.precision import evaluate, in_float64
+from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.roots import bracketed_root, differentiable_root
 from initlab.types import Activation, Array
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.theory.evaluation import compute
 from initlab.theory.finite_width import check_numbers
 from initlab.theory.maps import gradient_factor, second_moment
-from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
-from initlab.theory.precision import compute
+from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean
 from initlab.types import Activation, Array
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.theory.evaluation import compute
 from initlab.theory.maps import second_moment
-from initlab.theory.pieces import Pieces, find_pieces
-from initlab.theory.precision import compute
+from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import mean
 from initlab.types import Activation, Array
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.theory.evaluation import evaluate
 from initlab.theory.maps import gradient_factor, length_step, second_moment, second_moment_slope
-from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
-from initlab.theory.precision import evaluate
+from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import half_squared_difference, pair_mean
 from initlab.theory.roots import bracketed_root, differentiable_root
 from initlab.types import Activation, Array

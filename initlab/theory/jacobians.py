@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax
 
 from initlab import checks
+from initlab.theory.evaluation import evaluate
 from initlab.theory.maps import gradient_factor
-from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
-from initlab.theory.precision import evaluate
+from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean
 from initlab.types import Activation, Array
 

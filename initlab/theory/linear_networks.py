@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from initlab.theory.precision import evaluate
+from initlab.theory.evaluation import evaluate
 from initlab.types import Array
 
 __all__ = ["linear_learning_time", "linear_mode"]

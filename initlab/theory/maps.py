@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
-from initlab.theory.precision import evaluate
+from initlab.theory.evaluation import evaluate
+from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean, pair_mean, positive
 from initlab.types import Activation, Array
 

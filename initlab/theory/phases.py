@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab.theory.criticality import critical_sigma_w2
+from initlab.theory.evaluation import compute, in_batches
 from initlab.theory.fixed_points import FixedPoint, depth_scale, fixed_length, length_table
-from initlab.theory.pieces import Pieces, find_pieces
-from initlab.theory.precision import compute, in_batches
+from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import half_squared_difference
 from initlab.theory.roots import bracketed_root
 from initlab.types import Activation, Array

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.theory.evaluation import evaluate
 from initlab.theory.maps import as_correlation, covariance_step, gradient_factor, length_step
-from initlab.theory.pieces import Pieces, find_pieces
-from initlab.theory.precision import evaluate
+from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.types import Activation, Array
 
 __all__ = [

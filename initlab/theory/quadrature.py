@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.theory.pieces import Pieces, find_pieces, slope_pieces
-from initlab.theory.precision import evaluate
+from initlab.theory.evaluation import evaluate
+from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.types import Activation, Array
 
 __all__ = [

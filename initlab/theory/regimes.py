@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from initlab.theory.precision import evaluate
+from initlab.theory.evaluation import evaluate
 from initlab.types import Array
 
 __all__ = ["Regime", "training_regime"]

@@ -1,0 +1,155 @@
+"""Which refiners make deep networks train that fail from where they start?
+
+    python -m experiments.calibration
+
+Five deep networks whose starts fail the audit, each from its own start and after each refiner of
+`initlab.calibration`: what the audit says of most seeds, and the loss after a fixed number of
+gradient descent steps on a few digits, at the best of several learning rates.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray
+
+import initlab
+from experiments import harness, names
+from experiments.calibration import tables
+from experiments.calibration.figure import draw_calibration
+from experiments.calibration.models import MODELS
+from initlab import calibration
+
+MODEL_NAMES = names.define_names("model", tuple(MODELS), MODELS, "Networks")
+REFINERS = {
+    "none": lambda key, apply, params, batch, loss: params,
+    "lsuv": lambda key, apply, params, batch, loss: calibration.lsuv(key, apply, params, batch),
+    "layerwise_whitening": lambda key, apply, params, batch, loss: calibration.layerwise_whitening(
+        key, apply, params, batch
+    ),
+    "to_criticality": lambda key, apply, params, batch, loss: calibration.to_criticality(
+        key, apply, params, batch
+    ),
+    "metainit": lambda key, apply, params, batch, loss: calibration.metainit(
+        key, apply, params, batch, loss=loss
+    ),
+    "gradinit": lambda key, apply, params, batch, loss: calibration.gradinit(
+        key, apply, params, batch, loss=loss
+    ),
+}
+REFINER_NAMES = names.define_names("refiner", tuple(REFINERS), REFINERS, "Refiners")
+SEEDS = names.define_count("seeds", 16, "Seeds of each network.", least=2)
+STEPS = names.define_count("steps", 300, "Steps of gradient descent.")
+LEARNING_RATES = names.define_numbers(
+    "learning_rate", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "Learning rates."
+)
+WIDTH = names.define_count("width", 32, "Units of each layer.", least=2)
+EXAMPLES = names.define_count("examples", 64, "Examples of the digits.", least=2)
+FRACTION = names.define_trained_fraction()
+SMOKE = {
+    "model": ["24 relu layers std 0.01"],
+    "refiner": ["none", "lsuv"],
+    "seeds": 2,
+    "steps": 5,
+    "examples": 8,
+    "width": 8,
+}
+
+
+def measure() -> xarray.Dataset:
+    """Refines, audits and trains every network from every start."""
+    sizes = {
+        "seeds": SEEDS.value,
+        "steps": STEPS.value,
+        "learning_rates": [float(rate) for rate in LEARNING_RATES.value],
+        "width": WIDTH.value,
+        "examples": EXAMPLES.value,
+    }
+    starts = [
+        {"model": model, "refiner": refiner, **sizes}
+        for model in MODEL_NAMES.value
+        for refiner in REFINER_NAMES.value
+    ]
+    found = harness.fill(starts, _try)
+    shape = (len(MODEL_NAMES.value), len(REFINER_NAMES.value))
+    losses = np.stack([each["loss"] for each in found])
+    words = {
+        name: np.asarray([each[name].item() for each in found], dtype=object).reshape(shape)
+        for name in ("verdict", "failures")
+    }
+    task = names.take_examples(initlab.tasks.digits(), EXAMPLES.value)
+    return xarray.Dataset(
+        {
+            "loss": (
+                ("model", "refiner", "learning_rate", "seed"),
+                losses.reshape(*shape, *losses.shape[1:]),
+            ),
+            **{name: (("model", "refiner"), each) for name, each in words.items()},
+        },
+        coords={
+            "model": np.asarray(MODEL_NAMES.value, dtype=object),
+            "refiner": np.asarray(REFINER_NAMES.value, dtype=object),
+            "learning_rate": sizes["learning_rates"],
+        },
+        attrs={"trained_under": FRACTION.value * task.objective.constant_loss(task.y)},
+    )
+
+
+def _try(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The audit's verdict on one start, and its losses [rate, seed] after training."""
+    digits = initlab.tasks.digits()
+    task = names.take_examples(digits, given["examples"])
+    x, y = jnp.asarray(task.x, jnp.float32), jnp.asarray(task.y)
+    outputs = digits.objective.outputs(digits.y)
+    keys = jax.vmap(jax.random.key)(jnp.arange(given["seeds"]))
+    rates = jnp.asarray(given["learning_rates"], jnp.float32)
+    model, refine = MODELS[given["model"]], REFINERS[given["refiner"]]
+
+    def loss(logits):
+        return task.loss(logits, y)
+
+    def start(key):
+        params = model.init(key, x.shape[1], given["width"], outputs)
+        return refine(key, model.apply, params, x, loss)
+
+    def train(params, rate):
+        optimizer = optax.sgd(rate)
+
+        def step(state, _):
+            params, memory = state
+            gradient = jax.grad(lambda params: loss(model.apply(params, x)))(params)
+            updates, memory = optimizer.update(gradient, memory, params)
+            return (optax.apply_updates(params, updates), memory), None
+
+        state = params, optimizer.init(params)
+        (params, _), _ = jax.lax.scan(step, state, length=given["steps"])
+        return loss(model.apply(params, x))
+
+    over_rates = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
+    report = initlab.audit(model.apply, None, x, loss=loss, keys=keys, init=start)
+    failures = [each.code for each in report.findings if each.severity == "fail"]
+    return {
+        "loss": np.asarray(jax.jit(over_rates)(jax.jit(jax.vmap(start))(keys), rates), float),
+        "verdict": report.verdict,
+        "failures": ", ".join(dict.fromkeys(failures)),
+    }
+
+
+def show(summary: dict) -> str:
+    """The table, with what was trained and how."""
+    return (
+        f"{EXAMPLES.value} digits, {WIDTH.value} units, {summary['seeds']} seeds, {STEPS.value} "
+        f"steps of gradient descent at the best of the rates {', '.join(LEARNING_RATES.value)}.\n"
+        f"A run trained if its loss ended under {summary['trained_under']:.4f}.\n\n"
+    ) + tables.show(summary)
+
+
+def draw(results: xarray.Dataset):
+    """The losses of every start at its best rate."""
+    return draw_calibration(tables.at_best_rates(results))
+
+
+EXPERIMENT = harness.Experiment("calibration", measure, tables.summarize, show, draw, SMOKE)

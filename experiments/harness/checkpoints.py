@@ -1,0 +1,88 @@
+"""Tables whose cells take long: each is kept when it is found, and the same call goes on."""
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import logging
+from tqdm import tqdm
+
+import experiments
+import initlab
+from experiments.harness import runtime
+from initlab.sweeps import provenance
+
+__all__ = ["fill"]
+
+
+def fill(
+    folder: Path,
+    cells: Sequence[Mapping[str, Any]],
+    find: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> list[dict[str, np.ndarray]]:
+    """`[find(cell) for cell in cells]`, each kept in a folder as soon as it is found.
+
+    A cell is found again only where something that may decide it has changed: itself, a line of the
+    code, a package, the device. What has nothing to do with it (other cells, other flags) may.
+
+    Args:
+      folder: where cells are kept, a file each.
+      cells: for each, everything that decides what is found, as plain JSON.
+      find: what is found in a cell, by name.
+
+    Returns:
+      What was found, in the order of the cells; as NumPy arrays to the last bit, NaN among them.
+
+    Raises:
+      KeyboardInterrupt: saying how many are kept.
+    """
+    given = {
+        "code_sha256": _code(),
+        "versions": provenance.versions(),
+        "device": provenance.device() | {"machine": platform.machine()},
+    }
+    found: list[dict[str, np.ndarray]] = []
+    try:
+        for cell in tqdm(cells, unit="cell", disable=None):
+            text = json.dumps({"cell": cell, **given}, sort_keys=True)
+            path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+            if path.exists():
+                with np.load(path, allow_pickle=False) as kept:
+                    found.append({name: kept[name] for name in kept.files if name != "given"})
+                continue
+            values = {name: np.asarray(value) for name, value in find(cell).items()}
+            if runtime.is_first():
+                _write(path, {**values, "given": np.asarray(text)})
+            found.append(values)
+            logging.info("%s", {**cell, **values})
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted: {len(found)} of {len(cells)} cells are kept in {folder}; "
+            "the same call goes on from there"
+        ) from None
+    return found
+
+
+def _write(path: Path, values: Mapping[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("wb") as file:
+        np.savez(file, allow_pickle=False, **values)
+    os.replace(unfinished, path)
+
+
+def _code() -> str:
+    """A digest of every line of the lab and its experiments: a changed tree has no revision."""
+    digest = hashlib.sha256()
+    # The packages' roots: a changed helper of any experiment must not be answered from a file
+    # that the old one wrote.
+    for package in (Path(initlab.__file__).parent, Path(experiments.__file__).parent):
+        for file in sorted(package.rglob("*.py")):
+            digest.update(f"{file.relative_to(package.parent)}\n".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

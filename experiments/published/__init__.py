@@ -1,0 +1,1 @@
+"""What tables of published numbers share: rows, verdicts, the table, the picture."""

@@ -1,0 +1,66 @@
+"""Published numbers of initialization theory, computed by the lab: a row each, and a verdict.
+
+    python -m experiments.theory_tables
+
+Exits 1 if a computed number is further from the published one than its tolerance. Where networks
+are drawn, the flags say how many; at their defaults a standard error is a quarter of the tolerance
+or less.
+"""
+
+import xarray
+
+from experiments import harness, names
+from experiments.course_tables.vectors import Measured
+from experiments.published.figure import draw_agreement
+from experiments.published.rows import choose, compare, published_rows
+from experiments.published.tables import PUBLISHED, show
+from experiments.published.verdicts import summarize_rows, verdict
+from experiments.theory_tables.draws import measure_finite_width
+from experiments.theory_tables.values import measure_constants, measure_mean_field, measure_starts
+
+__all__ = ["draw", "measure"]
+
+SECTIONS = names.define_numbers(
+    "sections",
+    (5, 6, 7, 8),
+    "Sections of published numbers: 5 mean-field theory, 6 finite width, 7 gains and constants, "
+    "8 symmetry and scale.",
+    whole=True,
+)
+LENGTH_DRAWS = names.define_count(
+    "length_draws", 1_000_000, "Networks drawn for the spread of squared lengths."
+)
+DYING_DRAWS = names.define_count(
+    "dying_draws", 200_000, "Networks drawn for the share that has a dead layer."
+)
+SMOKE = {"sections": ["6", "8"], "length_draws": 300_000, "dying_draws": 50_000}
+
+
+def measure() -> xarray.Dataset:
+    """Computes what the chosen sections publish and sets it beside that."""
+    rows = choose(published_rows(PUBLISHED), SECTIONS.value)
+    measures = {
+        5: measure_mean_field,
+        6: lambda: measure_finite_width(LENGTH_DRAWS.value, DYING_DRAWS.value),
+        7: measure_constants,
+        8: measure_starts,
+    }
+    measured: Measured = {}
+    for section in sorted({row.section for row in rows}):
+        measured |= measures[section]()
+    return compare(rows, measured)
+
+
+def draw(results: xarray.Dataset):
+    """Each row's share of what it is allowed."""
+    summary = summarize_rows(results)
+    return draw_agreement(
+        results,
+        title=f"Numbers of initialization theory, computed again: {summary['within']} rows within, "
+        f"{summary['outside']} out",
+    )
+
+
+EXPERIMENT = harness.Experiment(
+    "theory_tables", measure, summarize_rows, show, draw, SMOKE, verdict, float64=True
+)

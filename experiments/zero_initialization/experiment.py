@@ -1,0 +1,278 @@
+"""Why zero weights never leave symmetry: the lecture's induction, checked fact by fact.
+
+    python -m experiments.zero_initialization
+
+For every width, depth, activation and constant: base (the start is symmetric, and so are all
+activations), step (a gradient step keeps any symmetric params symmetric) and conclusion (asserted
+after each step of training, alone and under vmap). Beside it: logistic regression, which may start
+from zero, and a wide net of identical units, which is its one-unit net.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray
+
+import initlab
+from experiments import harness, names
+from experiments.zero_initialization import equivalent_nets, facts
+from experiments.zero_initialization.figure import draw_induction
+from initlab import report
+
+WIDTHS = names.define_numbers(
+    "width", (2, 3, 5, 7, 16, 37, 64, 65, 129, 257), "Hidden widths.", whole=True
+)
+DEPTHS = names.define_numbers("depth", (1, 2, 3, 4), "Hidden layers.", whole=True)
+NAMES = names.define_names(
+    "activation", ("tanh", "sigmoid", "relu", "gelu"), names.ACTIVATIONS, "Hidden activations"
+)
+CONSTANTS = names.define_numbers("constant", (0, 0.01, 0.1, 0.5), "Weights at the start.")
+TASK_NAMES = names.define_names(
+    "task", ("flower", "breast_cancer"), names.BINARY_TASKS, "Data; the first one is trained on"
+)
+STEPS = names.define_count("steps", 20000, "Steps with one hidden layer of up to 65 units.")
+STEPS_BEYOND = names.define_count("steps_beyond", 2000, "Steps with more units or layers.")
+LEARNING_RATE = names.define_scale("learning_rate", 0.5, "Learning rate.")
+RUNS = names.define_count("runs", 64, "Runs under one vmap: constants x learning rates.")
+EXAMPLES_TOGETHER = names.define_count("examples_together", 48, "Examples of the runs under vmap.")
+DRAWS = names.define_count("draws", 16, "Random symmetric params that the step is tried on.")
+WIDE = names.define_count("wide", 64, "Hidden units of the wide net.")
+SEEDS = names.define_count("seeds", 64, "Seeds of logistic regression.")
+SMOKE = {
+    "width": ["5"],
+    "depth": ["1", "2"],
+    "activation": ["tanh"],
+    "constant": ["0", "0.5"],
+    "steps": 20,
+    "steps_beyond": 20,
+    "runs": 4,
+    "draws": 2,
+    "wide": 4,
+    "seeds": 2,
+}
+LONG_WIDTH = 65
+WIDE_CONSTANTS = (0.0, 0.5)
+SNAPSHOTS = 20
+SAME_LOSS = 1e-3
+"""Rounding in float32, grown over a few thousand steps, stays far below it."""
+
+
+def measure() -> xarray.Dataset:
+    """Checks every fact, then trains logistic regression and the wide net."""
+    facts = _facts()
+    steps = STEPS_BEYOND.value
+    every = max(count for count in range(1, steps // SNAPSHOTS + 2) if steps % count == 0)
+    logistic = equivalent_nets.logistic_runs(
+        initlab.tasks.moons(), SEEDS.value, steps, every, LEARNING_RATE.value
+    )
+    # Classes of unequal size: on equal ones the zero start is a saddle of what identical units can
+    # do, which only rounding leaves, and each net's rounding is its own.
+    traces = equivalent_nets.wide_and_narrow_runs(
+        initlab.tasks.breast_cancer(),
+        names.ACTIVATIONS["sigmoid"],
+        WIDE.value,
+        WIDE_CONSTANTS,
+        steps=steps,
+        every=every,
+        learning_rate=LEARNING_RATE.value,
+    )
+    runs = {name: np.asarray(trace.values["loss"]) for name, trace in traces.items()}
+    scores = {name: np.asarray(trace.values["accuracy"]) for name, trace in traces.items()}
+    return facts.assign_coords(
+        start=np.asarray(list(equivalent_nets.LOGISTIC_STARTS), dtype=object),
+        net=np.asarray(list(runs), dtype=object),
+        training_step=np.arange(0, steps + 1, every),
+    ).assign(
+        logistic_loss=(("start", "seed", "training_step"), logistic["loss"].values),
+        wide_loss=(("net", "training_step"), np.stack(list(runs.values()))),
+        wide_accuracy=(("net", "training_step"), np.stack(list(scores.values()))),
+    )
+
+
+def _facts() -> xarray.Dataset:
+    widths, depths = ([int(each) for each in flag.value] for flag in (WIDTHS, DEPTHS))
+    constants = [float(each) for each in CONSTANTS.value]
+    rate = LEARNING_RATE.value
+    rates = np.geomspace(rate, rate / 50, max(1, RUNS.value // len(constants)))
+    nets = [
+        {
+            "activation": activation,
+            "hidden": [width] * depth,
+            "tasks": TASK_NAMES.value,
+            "constants": constants,
+            "steps": STEPS.value if depth == 1 and width <= LONG_WIDTH else STEPS_BEYOND.value,
+            "learning_rate": rate,
+            "learning_rates_together": rates.tolist(),
+            "examples_together": EXAMPLES_TOGETHER.value,
+            "draws": DRAWS.value,
+        }
+        for activation in NAMES.value
+        for depth in depths
+        for width in widths
+    ]
+    found = harness.fill(nets, _facts_of)
+    dims = ("activation", "depth", "width")
+    beyond = {
+        "base": ("task", "constant"),
+        "step_holds": ("task",),
+        "alone": ("constant",),
+        "moving": ("constant",),
+        "together": (),
+        "steps": (),
+    }
+    shape = (len(NAMES.value), len(depths), len(widths))
+    stacked = {name: np.stack([each[name] for each in found]) for name in beyond}
+    return xarray.Dataset(
+        {
+            name: ((*dims, *more), stacked[name].reshape(*shape, *stacked[name].shape[1:]))
+            for name, more in beyond.items()
+        },
+        coords={
+            "activation": np.asarray(NAMES.value, dtype=object),
+            "depth": depths,
+            "width": widths,
+            "task": np.asarray(TASK_NAMES.value, dtype=object),
+            "constant": constants,
+        },
+    )
+
+
+def _facts_of(net: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = [names.TASKS[name]() for name in net["tasks"]]
+    networks = [_network(task, net["hidden"], net["activation"]) for task in tasks]
+    constants, steps, rate = net["constants"], net["steps"], net["learning_rate"]
+    # The first task is trained on; under vmap on some of its examples, spread over all of them.
+    network, task = networks[0], tasks[0]
+    rows = np.linspace(0, len(task.x) - 1, min(net["examples_together"], len(task.x))).astype(int)
+    few = initlab.tasks.from_arrays(task.x[rows], task.y[rows])
+    alone, moving = facts.alone_holds(network, task, steps, constants, rate)
+    return {
+        "base": [
+            facts.base_holds(network, task.x, constants)
+            for network, task in zip(networks, tasks, strict=True)
+        ],
+        "step_holds": [
+            facts.step_holds(network, task, rate, net["draws"])
+            for network, task in zip(networks, tasks, strict=True)
+        ],
+        "alone": alone,
+        "moving": moving,
+        "together": facts.together_holds(
+            network, few, steps, constants, net["learning_rates_together"]
+        ),
+        "steps": steps,
+    }
+
+
+def _network(task, hidden, activation):
+    sizes = (task.x.shape[1], *hidden, 1)
+    return initlab.networks.mlp(sizes, names.ACTIVATIONS[activation])
+
+
+def summarize(results: xarray.Dataset) -> dict:
+    """How many facts held, by activation and depth; the losses of the nets beside them."""
+    facts = ("base", "step_holds", "alone", "together")
+    rows = []
+    for activation in results["activation"].values:
+        for depth in results["depth"].values:
+            part = results.sel(activation=activation, depth=depth)
+            counts = {name: [int(part[name].sum()), int(part[name].size)] for name in facts}
+            steps = [int(part["steps"].min()), int(part["steps"].max())]
+            rows.append(
+                {
+                    "activation": str(activation),
+                    "depth": int(depth),
+                    "steps": steps,
+                    "moving": int(part["moving"].sum()),
+                    **counts,
+                }
+            )
+    logistic = results["logistic_loss"].isel(training_step=-1)
+    wide = results["wide_loss"]
+    # Each wide net is followed by its one-unit net; the random one is last.
+    apart = np.abs(wide[0:-1:2].values - wide[1:-1:2].values).max()
+    return {
+        "widths": results["width"].values.tolist(),
+        "constants": results["constant"].values.tolist(),
+        "inputs": [str(name) for name in results["task"].values],
+        "facts": rows,
+        "broken": sum(row[name][1] - row[name][0] for row in rows for name in facts),
+        "logistic_gap": float(logistic.max() - logistic.min()),
+        "logistic_loss": {
+            str(name): report.quartiles(logistic.sel(start=name).values)
+            for name in results["start"].values
+        },
+        "wide_loss": {str(net): float(wide.sel(net=net)[-1]) for net in wide["net"].values},
+        "wide_accuracy": {
+            str(net): float(results["wide_accuracy"].sel(net=net)[-1]) for net in wide["net"].values
+        },
+        "wide_minus_one_unit": float(apart),
+    }
+
+
+def show(summary: dict) -> str:
+    """The facts by activation and depth, then what stands beside them."""
+    rows = [
+        {
+            "activation": row["activation"],
+            "hidden layers": str(row["depth"]),
+            "base": _of(row["base"]),
+            "step": _of(row["step_holds"]),
+            "steps trained": "-".join(str(steps) for steps in sorted(set(row["steps"]))),
+            "conclusion": _of(row["alone"]),
+            "still moving": str(row["moving"]),
+            "under vmap": _of(row["together"]),
+        }
+        for row in summary["facts"]
+    ]
+    logistic = {name: report.format_quartiles(q) for name, q in summary["logistic_loss"].items()}
+    losses, scores = summary["wide_loss"], summary["wide_accuracy"]
+    return "\n".join(
+        [
+            f"Facts that held, over widths {summary['widths']}, constants {summary['constants']} "
+            f"and the inputs of {' and '.join(summary['inputs'])}.",
+            "Units are compared to the last bit; `conclusion` is asserted after every step, on all",
+            f"points for each constant alone, on {EXAMPLES_TOGETHER.value} of them for "
+            f"{RUNS.value} runs under vmap. `still moving`: how many of",
+            "the runs alone had a gradient in a hidden layer at their end; the others stood still.",
+            "",
+            report.format_table(rows),
+            "",
+            f"Logistic regression (moons): losses of all starts and seeds end within "
+            f"{summary['logistic_gap']:.1g} of each other:",
+            report.format_table([logistic]),
+            "",
+            f"{WIDE.value} sigmoid units that start identical, and their one unit (breast_cancer): "
+            f"the losses are never further apart than {summary['wide_minus_one_unit']:.1g}.",
+            report.format_table(
+                [
+                    {
+                        "net": net,
+                        "final loss": f"{losses[net]:.4f}",
+                        "accuracy": f"{scores[net]:.1%}",
+                    }
+                    for net in losses
+                ]
+            ),
+        ]
+    )
+
+
+def draw(results: xarray.Dataset):
+    """The facts as a grid, and the curves of what stands beside them."""
+    return draw_induction(results)
+
+
+def verdict(summary: dict) -> int:
+    """1 if any fact is broken (by rounding, since the theorem is one of real numbers)."""
+    return int(summary["broken"] > 0 or not summary["wide_minus_one_unit"] < SAME_LOSS)
+
+
+def _of(count: list[int]) -> str:
+    return f"{count[0]}/{count[1]}"
+
+
+EXPERIMENT = harness.Experiment(
+    "zero_initialization", measure, summarize, show, draw, SMOKE, verdict
+)

@@ -1,0 +1,1 @@
+"""How a model uses each of its parameters, read off its traced program."""

@@ -1,0 +1,1 @@
+"""Signals layer by layer, measured beside what theory predicts."""

@@ -1,0 +1,262 @@
+"""How each primitive ties the axes of its operands to those of its results: one rule each.
+
+Every rule errs towards pinning, and a primitive without one pins all it touches.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from initlab.symmetry import indexing
+from initlab.symmetry.dimensions import Dimension, equate, pin, product
+from initlab.symmetry.rule_types import Axes, Rule, Shapes, elementwise, fresh, refuse
+
+__all__ = ["RULES", "SLICES"]
+
+
+def _each_alone(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    del params
+    return operands[: len(outputs)]
+
+
+def _reduce(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    kept = [axis for number, axis in enumerate(operands[0]) if number not in params["axes"]]
+    return [tuple(kept) for _ in outputs]
+
+
+def _reduce_somehow(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    """A reduction by a program of its own, which may depend on the order."""
+    arrays = operands[: len(outputs)]
+    for axes in arrays:
+        for number in params["dimensions"]:
+            pin(axes[number])
+    shape = tuple(axis.size for axis in arrays[0])
+    merged = elementwise(arrays, [shape for _ in outputs], params)
+    return _reduce(merged, outputs, {"axes": params["dimensions"]})
+
+
+def _arg_reduce(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    # The answer is a position.
+    for number in params["axes"]:
+        pin(operands[0][number])
+    return _reduce(operands, outputs, params)
+
+
+def _along(name: str) -> Rule:
+    """Operations whose result depends on the order along one axis."""
+
+    def rule(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+        merged = elementwise(operands, outputs, params)
+        pin(merged[0][params[name]])
+        return merged
+
+    return rule
+
+
+def _reverse(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    del outputs
+    for number in params["dimensions"]:
+        pin(operands[0][number])
+    return operands
+
+
+def _top_k(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    place = params.get("axis", -1) % len(operands[0])
+    pin(operands[0][place])
+    axes = list(operands[0])
+    axes[place] = Dimension(outputs[0][place], pinned=True)
+    return [tuple(axes) for _ in outputs]
+
+
+def _bitcast(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    del params
+    kept = operands[0][: len(outputs[0])]
+    # Where widths differ, the last axis of the wider side holds the pieces of one entry.
+    for axis in operands[0][len(kept) :]:
+        pin(axis)
+    return [(*kept, *(Dimension(size, pinned=True) for size in outputs[0][len(kept) :]))]
+
+
+def _transpose(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    del outputs
+    return [tuple(operands[0][number] for number in params["permutation"])]
+
+
+def _reshape(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    if params.get("dimensions") is not None:
+        operands = [tuple(operands[0][number] for number in params["dimensions"])]
+    if 0 in outputs[0]:
+        return refuse("", operands, outputs)
+    axes = fresh(outputs[0])
+    equate(product(axes), product(operands[0]))
+    return [axes]
+
+
+def _broadcast(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    axes = list(fresh(outputs[0]))
+    for axis, place in zip(operands[0], params["broadcast_dimensions"], strict=True):
+        if axis.size == axes[place].size:
+            axes[place] = axis
+    return [tuple(axes)]
+
+
+def _squeeze(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    return _reduce(operands, outputs, {"axes": params["dimensions"]})
+
+
+def _dot_general(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    del outputs
+    left, right = operands[:2]
+    (left_summed, right_summed), (left_batch, right_batch) = params["dimension_numbers"]
+    for one, other in (
+        *zip(left_summed, right_summed, strict=True),
+        *zip(left_batch, right_batch, strict=True),
+    ):
+        equate(left[one], right[other])
+    batch = [left[number] for number in left_batch]
+    free = [
+        axis
+        for axes, used in (
+            (left, (*left_summed, *left_batch)),
+            (right, (*right_summed, *right_batch)),
+        )
+        for number, axis in enumerate(axes)
+        if number not in used
+    ]
+    return [(*batch, *free)]
+
+
+def _sum_over(left_axis: int, right_axis: int) -> Rule:
+    """The lab's own products: a matrix product over one axis of each, runs in front."""
+
+    def rule(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+        del params
+        left, right = operands
+        runs = tuple(range(len(left) - 2))
+        summed = ((len(left) + left_axis,), (len(right) + right_axis,))
+        return _dot_general(operands, outputs, {"dimension_numbers": (summed, (runs, runs))})
+
+    return rule
+
+
+def _convolve(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    if params["batch_group_count"] != 1:
+        return refuse("conv_general_dilated over groups of examples", operands, outputs)
+    image, kernel = operands
+    numbers, groups = params["dimension_numbers"], params["feature_group_count"]
+    batch, channels, *places = (image[number] for number in numbers.lhs_spec)
+    out, inputs, *window = (kernel[number] for number in numbers.rhs_spec)
+    if groups == 1:
+        equate(channels, inputs)
+    else:
+        group = Dimension(groups)
+        equate(channels, product((group, inputs)))
+        equate(out, product((group, Dimension(out.size // groups))))
+    axes = dict(zip(numbers.out_spec[:2], (batch, out), strict=True))
+    for number, place, offset in zip(numbers.out_spec[2:], places, window, strict=True):
+        pin(place)
+        pin(offset)
+        axes[number] = Dimension(outputs[0][number], pinned=True)
+    return [tuple(axes[number] for number in range(len(axes)))]
+
+
+def _pool(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    # Where an operation takes start values too, they are scalars.
+    arrays = [axes for axes in operands if len(axes) == len(outputs[0])]
+    merged = []
+    for axes, length, window, padding in zip(
+        zip(*arrays, strict=True),
+        outputs[0],
+        params["window_dimensions"],
+        params["padding"],
+        strict=True,
+    ):
+        result = Dimension(length)
+        for axis in axes:
+            if window == 1 and axis.size == length and tuple(padding) == (0, 0):
+                equate(axis, result)
+            else:
+                pin(axis)
+                pin(result)
+        merged.append(result)
+    return [tuple(merged) for _ in outputs]
+
+
+def _iota(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    del operands
+    axes = fresh(outputs[0])
+    pin(axes[params["dimension"]])
+    return [axes]
+
+
+def _random(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    del params
+    return refuse("", operands, outputs)
+
+
+SLICES = frozenset({"slice", "split", "gather", "dynamic_slice"})
+"""Primitives that may leave a part of their operand unread."""
+
+ELEMENTWISE = """
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil
+    clamp clz complex conj convert_element_type cos cosh digamma div eq erf erf_inv erfc exp
+    exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le lgamma log
+    log1p logistic lt max min mul mulhi ne neg nextafter not or polygamma population_count pow
+    real reduce_precision regularized_incomplete_beta rem round rsqrt select_n
+    shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh
+    xor zeta
+"""
+
+UNCHANGED = """
+    copy device_put name optimization_barrier pvary reshard sharding_constraint stop_gradient
+"""
+
+REDUCTIONS = "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor"
+
+RANDOM = """
+    empty empty2 platform_index random_bits random_clone random_fold_in random_gamma random_seed
+    random_split random_unwrap random_wrap rng_bit_generator threefry2x32
+"""
+
+WINDOWS = """
+    reduce_window reduce_window_max reduce_window_min reduce_window_sum select_and_gather_add
+    select_and_scatter_add
+"""
+
+SCATTERS = "scatter-add scatter-max scatter-min scatter-mul scatter-sub"
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(ELEMENTWISE.split(), elementwise),
+    **dict.fromkeys(UNCHANGED.split(), _each_alone),
+    **dict.fromkeys(REDUCTIONS.split(), _reduce),
+    "reduce": _reduce_somehow,
+    **dict.fromkeys(("argmax", "argmin"), _arg_reduce),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), _along("axis")),
+    "sort": _along("dimension"),
+    "rev": _reverse,
+    "top_k": _top_k,
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "bitcast_convert_type": _bitcast,
+    "broadcast_in_dim": _broadcast,
+    "squeeze": _squeeze,
+    "dot_general": _dot_general,
+    "sum_over_inputs": _sum_over(-2, -2),
+    "sum_over_outputs": _sum_over(-1, -2),
+    "sum_over_examples": _sum_over(-1, -1),
+    "conv_general_dilated": _convolve,
+    **dict.fromkeys(WINDOWS.split(), _pool),
+    "concatenate": indexing.concatenate,
+    "split": indexing.split,
+    "stack": indexing.stack,
+    "unstack": indexing.unstack,
+    "tile": indexing.tile,
+    "slice": indexing.slice_of,
+    "pad": indexing.pad,
+    "dynamic_slice": indexing.dynamic_slice,
+    "dynamic_update_slice": indexing.dynamic_update,
+    "gather": indexing.gather,
+    "scatter": indexing.scatter,
+    **dict.fromkeys(SCATTERS.split(), indexing.scatter_together),
+    "iota": _iota,
+    **dict.fromkeys(RANDOM.split(), _random),
+}
+"""The rule of each primitive, by its name in a jaxpr."""

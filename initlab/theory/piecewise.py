@@ -1,0 +1,122 @@
+"""Where a function given as code is not smooth: its kinks, found to the last bit."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab.activations import slope
+from initlab.theory.evaluation import in_float64
+from initlab.types import Activation
+
+__all__ = ["Pieces", "find_pieces", "slope_pieces"]
+
+REACH, CELLS = 32.0, 8192
+"""Kinks are looked for in [-REACH, REACH], one in each of so many cells."""
+
+JUMP = 1e-6
+"""A jump between neighbouring floats that is larger than this is no rounding."""
+
+HALVINGS = 64
+"""From 2^-7, the width of a cell, to neighbouring floats of all but the tiniest numbers."""
+
+DERIVATIVES = 3
+"""Jumps are looked for in the function and its first two derivatives."""
+
+
+class Pieces(NamedTuple):
+    """A function of one variable and where it breaks into smooth pieces.
+
+    Attributes:
+      function: elementwise.
+      kinks: where it or one of its first two derivatives jumps, ascending.
+      order: the lowest derivative that jumps: 0 the function itself, 1 its slope; infinite for none
+        of them.
+    """
+
+    function: Callable[[Any], jax.Array]
+    kinks: tuple[float, ...]
+    order: float
+
+
+def slope_pieces(pieces: Pieces) -> Pieces:
+    """The derivative of each piece; jumps of the function itself leave no mark on it."""
+    return Pieces(lambda z: slope(pieces.function, z), pieces.kinks, max(pieces.order - 1, 0))
+
+
+@functools.lru_cache(maxsize=256)
+def find_pieces(function: Activation) -> Pieces:
+    """Bisects each of many small cells towards the larger change: a jump stays, slopes vanish.
+
+    Args:
+      function: an elementwise function; the numbers that it holds must be concrete.
+
+    Returns:
+      The function and its kinks in [-32, 32], of which no two share a cell of 1/128.
+
+    Raises:
+      TypeError: if it is not a function of one array, or holds traced values.
+      ValueError: if it is not elementwise.
+
+    >>> find_pieces(jax.nn.hard_tanh).kinks
+    (-1.0, 1.0)
+    >>> find_pieces(jnp.tanh).kinks
+    ()
+    """
+    _check_elementwise(function)
+    derivatives: list[Activation] = [function]
+    for _ in range(DERIVATIVES - 1):
+        derivatives.append(functools.partial(slope, derivatives[-1]))
+    stacked = jax.jit(lambda z: jnp.stack([each(z) for each in derivatives]))
+
+    def evaluate(z: np.ndarray) -> np.ndarray:
+        return in_float64(stacked, z)
+
+    # Ends that are no round numbers, as the places of kinks mostly are.
+    low = np.linspace(-REACH, REACH, CELLS, endpoint=False) + REACH / CELLS / math.pi
+    high = low + 2 * REACH / CELLS
+    at_low, at_high = evaluate(low), evaluate(high)
+    for _ in range(HALVINGS):
+        middle = low + (high - low) / 2
+        at_middle = evaluate(middle)
+        left = np.abs(at_middle - at_low).sum(0) >= np.abs(at_high - at_middle).sum(0)
+        low, high = np.where(left, low, middle), np.where(left, middle, high)
+        at_low, at_high = np.where(left, at_low, at_middle), np.where(left, at_middle, at_high)
+    jumps = np.abs(at_high - at_low) > JUMP
+    order = np.argmax(jumps.any(1)) if jumps.any() else math.inf
+    return Pieces(function, tuple(_distinct(high[jumps.any(0)])), float(order))
+
+
+def _distinct(places: np.ndarray) -> list[float]:
+    """Ascending, rounded where a rounding error says so, each once."""
+    rounded = np.round(places, 12)
+    places = np.where(np.abs(places - rounded) < 1e-14, rounded + 0.0, places)
+    kept: list[float] = []
+    for place in np.sort(places):
+        if not kept or place - kept[-1] > 1e-9:
+            kept.append(float(place))
+    return kept
+
+
+def _check_elementwise(function: Activation) -> None:
+    if not callable(function):
+        raise TypeError(f"activation must be a function, got {function!r}")
+    z = np.linspace(-1.5, 2.5, 9)
+    try:
+        # An array made outside would be caught by a trace that this call is in.
+        whole, part = (in_float64(lambda z: function(jnp.asarray(z)), each) for each in (z, z[:3]))
+    except jax.errors.TracerArrayConversionError as error:
+        raise TypeError(f"activation {function!r} must not hold traced values") from error
+    except TypeError as error:
+        raise TypeError(f"activation must be a function of one array: {error}") from error
+    if np.shape(whole) != z.shape or not np.issubdtype(np.asarray(whole).dtype, np.floating):
+        raise ValueError(
+            f"activation must take an array to real numbers of its shape, got "
+            f"{np.asarray(whole).dtype} of shape {np.shape(whole)} for shape {z.shape}"
+        )
+    if not np.array_equal(whole[:3], part, equal_nan=True):
+        raise ValueError(f"activation must be elementwise: {function!r} mixes the entries")
