@@ -14,7 +14,7 @@ from initlab import checks
 from initlab.initializers import initialize
 from initlab.keys import path_key
 from initlab.networks.layer_params import layer_names
-from initlab.types import Array, Batch, Initializer, Network, Params, Probe, Task, Trace
+from initlab.types import Array, Batch, History, Initializer, Network, Params, Probe, Task
 
 __all__ = ["Point", "Run", "make_loss", "make_run"]
 
@@ -24,10 +24,10 @@ Point = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A training run: `run(point) -> Trace`, pure, and made to be jitted and vmapped.
+    """A training run: `run(point) -> History`, pure, and made to be jitted and vmapped.
 
     Attributes:
-      trace: the run itself, compiled.
+      function: the run itself, compiled.
       check: `point -> None`: raises for a point of concrete numbers that the run cannot take,
         without running it.
       layers: names of the network's layers, in the order of a per-layer measurement.
@@ -35,17 +35,17 @@ class Run:
         (shapes by path), dtype, examples, task_sha256 (of the task's arrays).
     """
 
-    trace: Callable[[Point], Trace]
+    function: Callable[[Point], History]
     check: Callable[[Point], None]
     layers: tuple[str, ...]
     description: Mapping[str, Any] = dataclasses.field(hash=False, compare=False)
     __name__ = "run"
 
-    def __call__(self, point: Point) -> Trace:
+    def __call__(self, point: Point) -> History:
         """Trains from the start that the point describes; see `make_run`."""
         if all(checks.is_concrete(value) for value in point.values()):
             self.check(point)
-        return self.trace(dict(point))
+        return self.function(dict(point))
 
 
 def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
@@ -98,7 +98,7 @@ def make_run(
         need `chex.chexify(jax.jit(run))` around the run.
 
     Returns:
-      `run(point) -> Trace`. It raises ValueError for a point that lacks a name the run uses or has
+      `run(point) -> History`. It raises ValueError for a point that lacks a name the run uses or has
       one it does not use, and whatever `init` and `optimizer` raise for its numbers.
 
     Raises:
@@ -123,7 +123,7 @@ def make_run(
         checks.check_params(params, network.specs)
         return params
 
-    def descend(point: Point) -> Trace:
+    def descend(point: Point) -> History:
         used = _Recorded({name: _as_array(value, dtype) for name, value in point.items()})
         key = jax.random.key(used["seed"])
         start = start_params(used, key)
@@ -168,7 +168,7 @@ def make_run(
         count = jnp.where(first < steps, every, 0).astype(jnp.int32)
         state, values = jax.lax.scan(snapshot, state, (first, count))
         used.check_all_used()
-        return Trace(first, values, state[3], state[0])
+        return History(first, values, state[3], state[0])
 
     def check(point: Point) -> None:
         for name, value in point.items():

@@ -13,6 +13,7 @@ __all__ = [
     "Activation",
     "Array",
     "Batch",
+    "History",
     "Initializer",
     "LayerState",
     "Network",
@@ -23,7 +24,6 @@ __all__ = [
     "Probe",
     "Role",
     "Task",
-    "Trace",
 ]
 
 Array = jax.Array | np.ndarray
@@ -202,7 +202,7 @@ Probe = Callable[[Network, Params, Batch], dict[str, jax.Array]]
 """`(network, params, batch) -> {name: array}`; an array is a scalar or has one entry per layer."""
 
 
-class Trace(NamedTuple):
+class History(NamedTuple):
     """One training run.
 
     Attributes:

@@ -54,7 +54,7 @@ def test_a_run_measures_what_numpy_does():
 def test_every_network_can_be_measured(name):
     network = names.NETWORKS[name](4, 4, 2, 1, jnp.tanh)
     run = signal_run(network, lambda point: gaussian(1.0, 0.1), 4, length=1.0, correlation=0.5)
-    shapes = jax.eval_shape(run.trace, {"seed": jax.ShapeDtypeStruct((), jnp.int32)}).values
+    shapes = jax.eval_shape(run.function, {"seed": jax.ShapeDtypeStruct((), jnp.int32)}).values
     assert shapes["gradient"].shape == (1, len(run.layers))
     assert run.layers == tuple(network.activations)[:-1]
 

@@ -11,7 +11,7 @@ from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_
 import initlab
 from initlab.initializers import by_role, normal
 from initlab.sweeps import axes, dataset_io, layout, program, run_sweep, structure
-from initlab.types import Trace
+from initlab.types import History
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -134,7 +134,7 @@ def test_a_measurement_of_another_shape_or_with_a_taken_name_is_refused(shape, n
     numbers = axes.read_axes(AXES)
     read = structure.read_structure(small_run(), None, numbers)
     steps = jnp.zeros(3, jnp.int32)
-    trace = Trace(steps, {name: jnp.zeros(shape)}, steps[0], ())
+    trace = History(steps, {name: jnp.zeros(shape)}, steps[0], ())
     with pytest.raises(ValueError, match=message):
         layout.lay_out(read, numbers, [trace])
 

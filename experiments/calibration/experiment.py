@@ -21,6 +21,7 @@ from experiments import harness, names
 from experiments.calibration import tables
 from experiments.calibration.figure import draw_calibration
 from experiments.calibration.models import MODELS
+from experiments.harness import Settings
 from initlab import calibration
 
 MODEL_NAMES = names.define_names("model", tuple(MODELS), MODELS, "Networks")
@@ -147,7 +148,7 @@ def show(summary: dict) -> str:
     ) + tables.show(summary)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """The losses of every start at its best rate."""
     return draw_calibration(tables.at_best_rates(results))
 

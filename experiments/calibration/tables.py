@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray
 
+from experiments.harness import Settings
 from initlab import report
 
 __all__ = ["at_best_rates", "show", "summarize"]
@@ -23,7 +24,7 @@ def at_best_rates(results: xarray.Dataset) -> xarray.Dataset:
     return results.isel(learning_rate=best)
 
 
-def summarize(results: xarray.Dataset) -> dict[str, Any]:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     """For each network and refiner the best rate's losses and P(train); how many trained.
 
     Args:

@@ -16,6 +16,7 @@ from absl import logging
 from experiments import harness, names
 from experiments.coordinate_check import tables
 from experiments.coordinate_check.cases import DEPTH_CASES, WIDTH_CASES
+from experiments.harness import Settings
 from initlab import figures
 from initlab.coordinates import coordinate_check
 
@@ -81,7 +82,7 @@ def measure() -> xarray.Dataset:
     return xarray.merge(parts).assign_attrs(tolerance=TOLERANCE.value)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """A row of panels for each case."""
     return figures.draw_coordinates(tables.datasets(results))
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray
 
+from experiments.harness import Settings
 from initlab.coordinates import CoordinateCheck
 from initlab.theory import Growth
 
@@ -53,7 +54,7 @@ def datasets(results: xarray.Dataset) -> dict[str, xarray.Dataset]:
     }
 
 
-def summarize(results: xarray.Dataset) -> dict[str, Any]:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     """Each case's slopes, verdicts and distance from theory, and its table."""
     cases = {}
     for axis in AXES:

@@ -24,6 +24,7 @@ from experiments.course_tables.runs import (
     trainings,
 )
 from experiments.course_tables.vectors import Measured, measure_data, measure_vectors
+from experiments.harness import Settings
 from experiments.published.figure import draw_agreement
 from experiments.published.rows import choose, compare, published_rows
 from experiments.published.verdicts import digits, summarize_rows, verdict
@@ -66,7 +67,7 @@ def measure() -> xarray.Dataset:
     )
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """The rows and how many of them are within their tolerance."""
     return {
         **summarize_rows(results),
@@ -106,7 +107,7 @@ def show(summary: dict) -> str:
     return head + report.format_table(rows) + tail
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """Each row's share of what it is allowed."""
     summary = summarize(results)
     return draw_agreement(

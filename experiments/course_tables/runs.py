@@ -18,7 +18,7 @@ from experiments.course_tables.conventions import (
 from experiments.course_tables.vectors import Measured, three_points
 from initlab import probes
 from initlab.training import Point, Run
-from initlab.types import Activation, Array, Params, Task, Trace
+from initlab.types import Activation, Array, History, Params, Task
 
 __all__ = [
     "MEMBERS",
@@ -61,7 +61,7 @@ class Training(NamedTuple):
     learning_rate: float
     steps: int
     costs: str | None
-    end: Callable[[Trace], Measured]
+    end: Callable[[History], Measured]
 
 
 def trainings(section: int) -> list[Training]:
@@ -159,11 +159,11 @@ def _run(training: Training, init: Callable[[Point], Params], steps: int) -> Run
 def _flower() -> list[Training]:
     task = initlab.tasks.flower()
 
-    def hidden(units: int, steps: int, costs: str | None, end: Callable[[Trace], Measured]):
+    def hidden(units: int, steps: int, costs: str | None, end: Callable[[History], Measured]):
         sizes = (2, units, 1)
         return Training(sizes, jnp.tanh, course_params(2, sizes), task, 1.2, steps, costs, end)
 
-    def percent(name: str, label: str = "") -> Callable[[Trace], Measured]:
+    def percent(name: str, label: str = "") -> Callable[[History], Measured]:
         return lambda trace: {(name, label): 100 * trace.values["accuracy"][-1]}
 
     name = "flower, n_h=4: "
@@ -189,7 +189,7 @@ def _logistic(task: Task) -> Training:
     network = initlab.networks.mlp(sizes, jnp.tanh, dtype=jnp.float64)
     gradient = jax.jit(jax.grad(initlab.make_loss(network, task)))
 
-    def end(trace: Trace) -> Measured:
+    def end(trace: History) -> Measured:
         name = "flower, logistic regression: "
         return {
             (name + "accuracy (%)", ""): 100 * trace.values["accuracy"][-1],
@@ -202,7 +202,7 @@ def _logistic(task: Task) -> Training:
 def _three_points() -> list[Training]:
     name, sizes = "three points, 10,000 steps: ", (2, 4, 1)
 
-    def end(trace: Trace) -> Measured:
+    def end(trace: History) -> Measured:
         arrays = course_layout(trace.params)
         return {(name + each, ""): array for each, array in arrays.items()}
 
@@ -220,7 +220,7 @@ def _circles() -> list[Training]:
 def _circles_start(start: str, scale: float | Callable[[int], float]) -> Training:
     name, sizes = f"circles, {start}: ", (2, 10, 5, 1)
 
-    def end(trace: Trace) -> Measured:
+    def end(trace: History) -> Measured:
         values = trace.values
         return {
             (name + "accuracy", "train"): values["accuracy"][-1],

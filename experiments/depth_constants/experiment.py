@@ -25,6 +25,7 @@ import initlab
 from experiments import harness, names
 from experiments.depth_constants import edges
 from experiments.depth_constants.figure import draw_depth_constants
+from experiments.harness import Settings
 from initlab import probes, report
 from initlab.initializers import by_role, normal
 from initlab.types import Task
@@ -89,7 +90,7 @@ def measure() -> xarray.Dataset:
     return harness.sweep(describe, axes, structure=structure)
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """For each activation and depth: P(train) of the constants, the best scale, the edges."""
     task = _task()
     constant_loss = task.objective.constant_loss(task.y)
@@ -152,7 +153,7 @@ def show(summary: dict) -> str:
     return "".join(said)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """Maps of P(train) and of the final loss, with the constants and both edges."""
     task = _task()
     cells = edges.best_rates(results.load(), task.objective.constant_loss(task.y), FRACTION.value)

@@ -17,6 +17,7 @@ from experiments import harness, names
 from experiments.framework_defaults import laws
 from experiments.framework_defaults.figure import draw_defaults
 from experiments.framework_defaults.layers import FRAMEWORKS, KINDS, library
+from experiments.harness import Settings
 from initlab import report, theory
 
 NAMES = names.define_names("framework", tuple(FRAMEWORKS), FRAMEWORKS, "Libraries")
@@ -88,7 +89,7 @@ def measure() -> xarray.Dataset:
     return results.assign_coords(activation=np.asarray(ACTIVATIONS.value, dtype=object))
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """A dict for each layer."""
     columns = ("framework", "layer", "source", "fan", "factor", "fan_in", "sigma_w2", "bias")
     return {
@@ -132,7 +133,7 @@ def show(summary: dict) -> str:
     ) + report.format_table(rows)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """Variances and depths, a line for each layer."""
     return draw_defaults(results, far=FAR)
 

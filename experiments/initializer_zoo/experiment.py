@@ -20,7 +20,9 @@ import xarray
 
 import initlab
 from experiments import harness, names
-from experiments.initializer_zoo import ranking, starts
+from experiments.harness import Settings
+from experiments.initializer_zoo import ranking
+from experiments.initializer_zoo import starts as zoo_starts
 from experiments.initializer_zoo.figure import draw_zoo
 from initlab import probes, report
 from initlab.types import Network, Task
@@ -73,8 +75,8 @@ def measure() -> xarray.Dataset:
     models = {name: _network(name, task) for name in NETWORKS.value}
 
     @functools.cache
-    def starts_of(network: str) -> starts.Starts:
-        return starts.draw_starts(models[network], schemes, SEEDS.value)
+    def starts_of(network: str) -> zoo_starts.Starts:
+        return zoo_starts.draw_starts(models[network], schemes, SEEDS.value)
 
     def describe(network):
         def start(point):
@@ -100,13 +102,13 @@ def measure() -> xarray.Dataset:
     results = harness.sweep(describe, axes, structure={"network": list(models)})
     starts = [starts_of(name) for name in models]
     shown = [
-        starts.look(model, task, drawn.params)
+        zoo_starts.look(model, task, drawn.params)
         for model, drawn in zip(models.values(), starts, strict=True)
     ]
     sigma_w2, sigma_b2 = (
         np.stack([getattr(each, sigma) for each in starts]) for sigma in ("sigma_w2", "sigma_b2")
     )
-    chi1, q = starts.in_theory(activation, sigma_w2, sigma_b2)
+    chi1, q = zoo_starts.in_theory(activation, sigma_w2, sigma_b2)
     reasons = [[each.refused.get(name, "") for name in schemes] for each in starts]
     of_scheme = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "chi1": chi1, "q": q}
     each_start = {name: np.stack([seen[name] for seen in shown]) for name in shown[0]}
@@ -118,7 +120,7 @@ def measure() -> xarray.Dataset:
     )
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """For each network the schemes in their ranking, and those that do not apply with reasons."""
     task = _task()
     constant_loss = task.objective.constant_loss(task.y)
@@ -170,7 +172,7 @@ def show(summary: dict) -> str:
     return "".join(said)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """A line for each scheme, a column of panels for each thing that was found."""
     summary = summarize(results)
     return draw_zoo(

@@ -14,6 +14,7 @@ from absl import flags
 
 import initlab
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.phase_diagram.figure import draw_phases
 from experiments.phase_diagram.tables import predict_networks, show, summarize
 from initlab import theory
@@ -125,7 +126,7 @@ def _most(activation) -> tuple[float, float]:
     return weights, weights / 8 if given[1] is None else given[1]
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """The map of chi1 and that of c*, with the networks on them."""
     return draw_phases(results)
 

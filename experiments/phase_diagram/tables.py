@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray
 
+from experiments.harness import Settings
 from initlab import report, theory
 from initlab.types import Activation
 
@@ -62,7 +63,7 @@ def predict_networks(
     }
 
 
-def summarize(results: xarray.Dataset) -> dict[str, Any]:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     """Seconds of the map, the critical line, and a row for each network of the diagram.
 
     Args:

@@ -8,7 +8,7 @@ import xarray
 __all__ = ["digits", "summarize_rows", "verdict"]
 
 
-def summarize_rows(results: xarray.Dataset) -> dict[str, Any]:
+def summarize_rows(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     """The rows and how many of them are within their tolerance.
 
     Args:

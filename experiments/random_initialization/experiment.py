@@ -14,6 +14,7 @@ import xarray
 
 import initlab
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.random_initialization.figure import draw_starts
 from initlab import probes, report
 from initlab.initializers import by_role, choice, glorot_normal, he_normal, normal
@@ -83,7 +84,7 @@ def measure() -> xarray.Dataset:
     )
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """A row for each start; quartiles and shares are over seeds, diverged runs among them."""
     task = initlab.tasks.flower()
     constant_loss = task.objective.constant_loss(task.y)
@@ -143,7 +144,7 @@ def show(summary: dict) -> str:
     return head + report.format_table(rows)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """The learning curves and the boundaries."""
     summary = summarize(results)
     return draw_starts(

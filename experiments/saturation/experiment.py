@@ -12,6 +12,7 @@ import xarray
 
 import initlab
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.saturation.figure import draw_saturation
 from initlab import probes, report
 from initlab.initializers import by_role, normal
@@ -63,7 +64,7 @@ def measure() -> xarray.Dataset:
     return results.squeeze("learning_rate")
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """For each activation and scale: means over seeds at the start, quartiles of the losses."""
     rows = []
     for activation in results["activation"].values:
@@ -121,7 +122,7 @@ def show(summary: dict) -> str:
     ) + report.format_table(rows)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """Saturation, gradient and losses against the scale."""
     return draw_saturation(results)
 

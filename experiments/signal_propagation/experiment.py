@@ -15,6 +15,7 @@ import xarray
 from absl import flags
 
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.signal_propagation.tables import (
     KINDS,
     QUANTITIES,
@@ -150,7 +151,7 @@ def _initializer(activation) -> Initializer:
     return names.INITIALIZERS[INITIALIZER.value](activation, DEPTH.value)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """A column for each activation."""
     sizes = f"{NETWORK.value} of width {WIDTH.value}, {INITIALIZER.value} weights"
     return figures.draw_signal(

@@ -6,6 +6,7 @@ import numpy as np
 import xarray
 from scipy.special import fdtrc
 
+from experiments.harness import Settings
 from initlab import report
 
 __all__ = [
@@ -105,7 +106,7 @@ def joint_probability(measured: np.ndarray, predicted: np.ndarray) -> float:
     return float(fdtrc(layers, seeds - layers, ratio))
 
 
-def summarize(results: xarray.Dataset) -> dict[str, Any]:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     """A row for each activation and quantity: its ends, and how many layers agree.
 
     Args:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 import initlab
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.symmetry_escape.figure import draw_escape
 from experiments.symmetry_escape.runs import ARITHMETICS, escape_run, growth_of
 from experiments.symmetry_escape.tables import show, summarize, verdict
@@ -116,7 +117,7 @@ def _growth(task, activation) -> np.ndarray:
     return np.stack(grown)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """The difference between units against the step, measured and predicted."""
     return draw_escape(results)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray
 
+from experiments.harness import Settings
 from experiments.symmetry_escape.runs import predicted_escape
 from initlab import report
 
@@ -15,7 +16,7 @@ FROM = 1e-8
 """Planted differences of at least this norm are far above rounding in float64."""
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """A row for each run: when it lost its symmetry, and when that was predicted."""
     order_one = float(results.attrs["order_one"])
     rows = []

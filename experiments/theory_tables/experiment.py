@@ -11,6 +11,7 @@ import xarray
 
 from experiments import harness, names
 from experiments.course_tables.vectors import Measured
+from experiments.harness import Settings
 from experiments.published.figure import draw_agreement
 from experiments.published.rows import choose, compare, published_rows
 from experiments.published.tables import PUBLISHED, show
@@ -51,7 +52,7 @@ def measure() -> xarray.Dataset:
     return compare(rows, measured)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """Each row's share of what it is allowed."""
     summary = summarize_rows(results)
     return draw_agreement(

@@ -19,6 +19,7 @@ import xarray
 from tqdm import tqdm
 
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.throughput.baselines import BATCHED, LOOPS, installed, prepare
 from experiments.throughput.figure import draw_throughput
 from experiments.throughput.tables import show, summarize
@@ -196,7 +197,7 @@ def _work(size: str) -> Workload:
     return make_workload(SIZES[size], SCALE.value, LEARNING_RATE.value)
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """Run-steps per second, by size and side, and against the number of runs."""
     return draw_throughput(results)
 

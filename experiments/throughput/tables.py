@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray
 
+from experiments.harness import Settings
 from initlab import report
 
 __all__ = ["WANTED", "WANTED_OVER_NUMPY", "show", "summarize"]
@@ -24,7 +25,7 @@ WANTED_OVER_NUMPY = dict.fromkeys(WANTED, 1) | {"2-4-1": 15}
 """The same for NumPy."""
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """Medians over the rounds; a ratio is the median of the rounds' ratios.
 
     Args:

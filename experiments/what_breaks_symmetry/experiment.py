@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import initlab
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.what_breaks_symmetry import attribution, truth_table
 from experiments.what_breaks_symmetry.figure import draw_breaking
 from experiments.what_breaks_symmetry.training import PIECES, Lesson, Start, Treatment, start_params
@@ -119,7 +120,7 @@ def _label(found: attribution.Found, tried: list[str]) -> xarray.Dataset:
     )
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """The truth table's codes, and what it says when its runs are counted."""
     table = truth_table.cells(results, _trained_under())
     rows = [
@@ -217,7 +218,7 @@ def _sentence(item: tuple[str, dict]) -> str:
     return f"Random {pieces.replace(' ', ' and ')}: broken {how}{unless}."
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """The truth table in colours."""
     return draw_breaking(
         truth_table.cells(results, _trained_under()),

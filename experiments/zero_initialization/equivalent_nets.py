@@ -11,7 +11,7 @@ from experiments import harness
 from initlab import probes
 from initlab.initializers import by_role, choice, constant, normal
 from initlab.training import Point, Run
-from initlab.types import Activation, Initializer, Network, Task, Trace
+from initlab.types import Activation, History, Initializer, Network, Task
 
 __all__ = ["LOGISTIC_STARTS", "logistic_runs", "one_unit_rates", "wide_and_narrow_runs"]
 
@@ -60,7 +60,7 @@ def wide_and_narrow_runs(
     steps: int,
     every: int,
     learning_rate: float,
-) -> dict[str, Trace]:
+) -> dict[str, History]:
     """One hidden layer of `width` identical units, its one-unit net, and a random start.
 
     Args:

@@ -16,6 +16,7 @@ import xarray
 
 import initlab
 from experiments import harness, names
+from experiments.harness import Settings
 from experiments.zero_initialization import equivalent_nets, facts
 from experiments.zero_initialization.figure import draw_induction
 from initlab import report
@@ -170,7 +171,7 @@ def _network(task, hidden, activation):
     return initlab.networks.mlp(sizes, names.ACTIVATIONS[activation])
 
 
-def summarize(results: xarray.Dataset) -> dict:
+def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """How many facts held, by activation and depth; the losses of the nets beside them."""
     facts = ("base", "step_holds", "alone", "together")
     rows = []
@@ -259,7 +260,7 @@ def show(summary: dict) -> str:
     )
 
 
-def draw(results: xarray.Dataset):
+def draw(results: xarray.Dataset, settings: Settings):
     """The facts as a grid, and the curves of what stands beside them."""
     return draw_induction(results)
 

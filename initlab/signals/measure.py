@@ -18,13 +18,13 @@ from initlab.training import Point, Run
 from initlab.types import (
     Activation,
     Array,
+    History,
     Initializer,
     LayerState,
     Network,
     Number,
     Params,
     Role,
-    Trace,
 )
 
 __all__ = ["critical_variances", "draw_pair", "gaussian", "signal_run", "variances"]
@@ -92,7 +92,7 @@ def signal_run(
     names = tuple(network.activations)[:-1]
     dtype = jax.tree.leaves(network.specs)[0].dtype
 
-    def measure(point: Point) -> Trace:
+    def measure(point: Point) -> History:
         key = jax.random.key(point["seed"])
         params = initialize(path_key(key, "params"), network.specs, initializer(point))
         size = point["input_length"] if length is None else length
@@ -117,7 +117,7 @@ def signal_run(
             **variances(network, params),
         }
         values = {name: value[None] for name, value in values.items()}
-        return Trace(jnp.zeros(1, jnp.int32), values, jnp.int32(-1), ())
+        return History(jnp.zeros(1, jnp.int32), values, jnp.int32(-1), ())
 
     parameters = {
         checks.path_name(path): spec.shape

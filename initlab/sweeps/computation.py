@@ -11,7 +11,7 @@ import numpy as np
 from initlab.sweeps.axes import Axis
 from initlab.sweeps.plan import Chunk
 from initlab.sweeps.program import Program, Traced, compile_program, dispatch
-from initlab.types import Trace
+from initlab.types import History
 
 __all__ = ["Computed", "Job", "compute_chunks"]
 
@@ -29,7 +29,7 @@ class Computed(NamedTuple):
     """A chunk's results: arrays whose first axis runs over its runs; and what they cost."""
 
     chunk: Chunk
-    trace: Trace
+    history: History
     compile_seconds: float
     run_seconds: float
 
@@ -38,7 +38,7 @@ class _Call(NamedTuple):
     chunk: Chunk
     runs: int
     is_last: bool
-    trace: Trace
+    history: History
     compile_seconds: float
 
 
@@ -59,19 +59,21 @@ def compute_chunks(
       Each chunk with its results.
     """
     waiting: collections.deque[_Call] = collections.deque()
-    parts: list[Trace] = []
+    parts: list[History] = []
     compile_seconds = 0.0
     began = time.perf_counter()
 
     def collect(call: _Call) -> Iterator[Computed]:
         nonlocal parts, compile_seconds, began
-        parts.append(jax.device_get(call.trace))
+        parts.append(jax.device_get(call.history))
         compile_seconds += call.compile_seconds
         advance(call.runs)
         if call.is_last:
             now = time.perf_counter()
-            trace = jax.tree.map(lambda *pieces: np.concatenate(pieces)[: call.chunk.runs], *parts)
-            yield Computed(call.chunk, trace, compile_seconds, now - began - compile_seconds)
+            history = jax.tree.map(
+                lambda *pieces: np.concatenate(pieces)[: call.chunk.runs], *parts
+            )
+            yield Computed(call.chunk, history, compile_seconds, now - began - compile_seconds)
             parts, compile_seconds, began = [], 0.0, now
 
     for call in _calls(job, chunks):
@@ -95,6 +97,6 @@ def _calls(job: Job, chunks: Iterable[Chunk]) -> Iterator[_Call]:
         for first in range(0, chunk.runs, program.width):
             runs = min(program.width, chunk.runs - first)
             is_last = first + runs == chunk.runs
-            trace = dispatch(program, job.axes, chunk, first)
-            yield _Call(chunk, runs, is_last, trace, compile_seconds)
+            history = dispatch(program, job.axes, chunk, first)
+            yield _Call(chunk, runs, is_last, history, compile_seconds)
             compile_seconds = 0.0

@@ -12,7 +12,7 @@ from initlab.probes import LONG_NAMES
 from initlab.sweeps.axes import RESERVED, Axis
 from initlab.sweeps.plan import Chunk
 from initlab.sweeps.structure import Structure
-from initlab.types import Trace
+from initlab.types import History
 
 __all__ = ["Layout", "Variable", "arrange", "fill_value", "lay_out"]
 
@@ -57,7 +57,7 @@ class Layout(NamedTuple):
         )
 
 
-def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[Trace]) -> Layout:
+def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[History]) -> Layout:
     """Names every dimension of the results.
 
     Args:
@@ -103,13 +103,13 @@ def fill_value(dtype: np.dtype) -> Any:
     return np.iinfo(dtype).min if dtype.kind in "iu" else False
 
 
-def arrange(layout: Layout, chunk: Chunk, trace: Trace) -> dict[str, np.ndarray]:
+def arrange(layout: Layout, chunk: Chunk, history: History) -> dict[str, np.ndarray]:
     """A chunk's results in the shape of the chunk's region.
 
     Args:
       layout: of all results.
       chunk: the chunk.
-      trace: its results, the first axis running over its runs.
+      history: its results, the first axis running over its runs.
 
     Returns:
       `{name: array}`, to be assigned to `chunk.region` of each variable.
@@ -117,7 +117,7 @@ def arrange(layout: Layout, chunk: Chunk, trace: Trace) -> dict[str, np.ndarray]
     own = layout.layers[chunk.combination]
     layers = layout.coordinates["layer"].values.tolist()
     arranged = {}
-    columns = {**trace.values, "first_nonfinite_step": trace.first_nonfinite_step}
+    columns = {**history.values, "first_nonfinite_step": history.first_nonfinite_step}
     for name, variable in layout.variables.items():
         column = columns[name].astype(variable.dtype, copy=False)
         if variable.is_by_layer and list(own) != layers:
@@ -131,9 +131,9 @@ def arrange(layout: Layout, chunk: Chunk, trace: Trace) -> dict[str, np.ndarray]
     return arranged
 
 
-def _measurements(trace: Trace, layers: Sequence[str]) -> dict[str, tuple[np.dtype, bool]]:
+def _measurements(history: History, layers: Sequence[str]) -> dict[str, tuple[np.dtype, bool]]:
     measured = {}
-    for name, value in trace.values.items():
+    for name, value in history.values.items():
         extra = value.shape[1:]
         if extra not in ((), (len(layers),)):
             raise ValueError(

@@ -28,7 +28,7 @@ def write_chunk(path: Path, arrays: dict[str, Any], layout: Layout, computed: Co
     """
     chunk = computed.chunk
     checksums = {}
-    for name, part in arrange(layout, chunk, computed.trace).items():
+    for name, part in arrange(layout, chunk, computed.history).items():
         file = path / _file(layout, name, chunk)
         try:
             arrays[name][chunk.region] = part

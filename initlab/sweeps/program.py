@@ -12,7 +12,7 @@ from initlab import checks
 from initlab.sweeps.axes import Axis
 from initlab.sweeps.plan import Chunk, chunk_points
 from initlab.training import Run
-from initlab.types import Trace
+from initlab.types import History
 
 __all__ = [
     "LANES",
@@ -44,12 +44,12 @@ class Traced(NamedTuple):
     """A run whose Python has been run, once and for all.
 
     Attributes:
-      measured: `point -> Trace` without params; it replays what was traced.
-      shapes: the same Trace, as shapes and dtypes.
+      measured: `point -> History` without params; it replays what was traced.
+      shapes: the same History, as shapes and dtypes.
     """
 
-    measured: Callable[[dict[str, jax.Array]], Trace]
-    shapes: Trace
+    measured: Callable[[dict[str, jax.Array]], History]
+    shapes: History
 
 
 class Program(NamedTuple):
@@ -113,7 +113,7 @@ def _power_of_two(most: int) -> int:
 def trace_run(run: Run, axes: Sequence[Axis]) -> Traced:
     """Traces a run at one point with the axes' names; nothing is computed."""
 
-    def measured(point: dict[str, jax.Array]) -> Trace:
+    def measured(point: dict[str, jax.Array]) -> History:
         return run(point)._replace(params=())
 
     point = _abstract_points(axes, ())
@@ -155,7 +155,7 @@ def compile_program(
     return Program(jax.jit(across).lower(points).compile(), sharding, width)
 
 
-def dispatch(program: Program, axes: Sequence[Axis], chunk: Chunk, first: int) -> Trace:
+def dispatch(program: Program, axes: Sequence[Axis], chunk: Chunk, first: int) -> History:
     """Starts computing `width` runs of a chunk, from its run `first` on, without waiting for them.
 
     Past the chunk's end the last run is computed again, so that every call has one shape.

@@ -101,7 +101,7 @@ def _in_memory(job: Job, layout: Layout, plan: Plan, progress: bool) -> xarray.D
     compile_seconds = run_seconds = 0.0
     with progress_bar(plan.runs, 0, 0, wanted=progress) as bar:
         for computed in compute_chunks(job, plan.chunks(), bar.update):
-            for name, part in arrange(layout, computed.chunk, computed.trace).items():
+            for name, part in arrange(layout, computed.chunk, computed.history).items():
                 arrays[name][computed.chunk.region] = part
             compile_seconds += computed.compile_seconds
             run_seconds += computed.run_seconds
