@@ -5,6 +5,8 @@ from typing import Any
 
 import xarray
 
+from experiments.harness import Settings
+
 __all__ = ["digits", "summarize_rows", "verdict"]
 
 
