@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from coordinate_powers import FLAT, check_of
 from scipy import stats
 
 import initlab
 from initlab import figures, initializers, networks, theory
 from initlab.coordinates import (
-    CoordinateCheck,
     Slope,
     Subject,
     assert_coordinates_stable,
@@ -48,29 +48,6 @@ def test_a_slope_is_the_mean_of_the_seeds_with_student_s_interval():
 @pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
 def test_what_has_no_logarithm_has_no_slope(bad):
     assert np.isnan(fit_slope([1, 2], np.array([[1.0, 1.0], [1.0, bad]]))).all()
-
-
-def check_of(start, change, *, noise=0.0, **more: Any):
-    """A check whose sizes are powers: start {layer: power}, change {layer: power by step}."""
-    widths, stream = np.array([64, 256, 1024]), np.random.default_rng(0)
-
-    def power(exponent):
-        return widths[:, None] ** float(exponent) * np.exp(noise * stream.normal(size=(3, 8)))
-
-    starts = np.stack([power(exponent) for exponent in start.values()], axis=-1)
-    changes = [np.stack([power(each) for each in steps], axis=-1) for steps in change.values()]
-    return CoordinateCheck(
-        "width",
-        (64, 256, 1024),
-        tuple(start),
-        starts,
-        np.stack(changes, axis=-1),
-        more.get("predicted", {}),
-        0.15,
-    )
-
-
-FLAT = {"in": 0, "hidden": 0, "out": 0}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
-"""What is said of results: intervals, quartiles, tables, files."""
+"""What is said of results: intervals, quartiles, edges, tables."""
 
-import json
 import math
 
 import numpy as np
@@ -147,57 +146,6 @@ def test_a_table_holds_every_cell_at_its_columns_place(cells):
             assert not start or line[start - 2 : start] == "  "
 
 
-def test_json_is_strict_and_plain(tmp_path):
-    path = tmp_path / "results.json"
-    report.write_json(
-        path,
-        {
-            "nan": math.nan,
-            "infinities": [math.inf, -np.inf, 1.5],
-            "array": np.array([[1.0, np.nan], [3.0, 4.0]], np.float32),
-            "scalars": (np.float32(0.5), np.int64(3), np.bool_(True), np.float64(np.nan)),
-            "counts": np.arange(3),
-            "nested": {1: {"text": "é", "none": None, "yes": True}},
-        },
-    )
-
-    def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
-
-    assert json.loads(path.read_text(), parse_constant=refuse) == {
-        "nan": None,
-        "infinities": [None, None, 1.5],
-        "array": [[1.0, None], [3.0, 4.0]],
-        "scalars": [0.5, 3, True, None],
-        "counts": [0, 1, 2],
-        "nested": {"1": {"text": "é", "none": None, "yes": True}},
-    }
-    assert path.read_text().endswith("}\n")
-    assert [each.name for each in tmp_path.iterdir()] == ["results.json"]
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "results.json"
-    report.write_json(path, {"run": 1})
-    # What JSON cannot hold leaves the earlier file, and nothing beside it.
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        report.write_json(path, {"run": object()})
-    assert json.loads(path.read_text()) == {"run": 1}
-    assert [each.name for each in tmp_path.iterdir()] == ["results.json"]
-
-    # Until the last moment the text is in another file.
-    seen = []
-
-    def replace(source, target):
-        seen.append((json.loads(source.read_text()), json.loads(target.read_text())))
-        source.rename(target)
-
-    monkeypatch.setattr(report.os, "replace", replace)
-    report.write_json(path, {"run": 2})
-    assert seen == [({"run": 2}, {"run": 1})]
-    assert json.loads(path.read_text()) == {"run": 2}
-
-
 def test_a_run_is_trained_by_its_last_loss():
     loss = np.array(
         [
@@ -232,11 +180,102 @@ def test_quartiles_of_nothing_are_refused():
         report.quartiles(np.array([]))
 
 
-def test_an_array_without_axes_is_a_number(tmp_path):
-    report.write_json(tmp_path / "x.json", {"x": np.array(1.5), "y": np.array([np.nan, 2])})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"x": 1.5, "y": [None, 2.0]}
-
-
 def test_a_loss_of_minus_infinity_is_not_trained():
     results = xarray.Dataset({"loss": (("seed", "step"), [[1.0, -np.inf], [1.0, 0.1]])})
     assert report.trained(results, 1.0, 0.5).values.tolist() == [False, True]
+
+
+def test_a_cell_is_given_at_the_rate_that_trains_most_of_its_seeds():
+    final = np.array(
+        [  # learning_rate, scale, seed
+            [[0.1, 0.9, 0.9], [np.inf, np.nan, 0.1]],
+            [[0.3, 0.3, 0.9], [np.inf, np.inf, 0.9]],
+            [[0.2, 0.3, np.nan], [np.nan, np.nan, np.nan]],
+        ]
+    )
+    loss = np.stack([np.ones_like(final), final], axis=-1)
+    results = xarray.Dataset(
+        {"loss": (("learning_rate", "scale", "seed", "step"), loss)},
+        {"learning_rate": [0.01, 0.1, 1.0], "scale": [1.0, 2.0]},
+    )
+    best = report.best_rates(results, constant_loss=0.7, fraction=0.5)
+    # Two rates train two of three seeds and have one median: the first of them. Of the other scale
+    # only the least rate trains a seed, although its median loss is infinite.
+    assert best["learning_rate"].values.tolist() == [0.1, 0.01]
+    assert best["trained"].values.tolist() == [2, 1]
+    np.testing.assert_allclose(best["p_train"], [2 / 3, 1 / 3])
+    assert best["loss"].values.tolist() == [0.3, np.inf]
+    assert best["scale"].values.tolist() == [1.0, 2.0]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.floats(0, 2) | st.just(math.nan), min_size=1, max_size=8), st.floats(0, 2))
+def test_steps_are_counted_to_the_first_loss_under_the_threshold(losses, threshold):
+    step = 5 * np.arange(len(losses))
+    found = report.steps_to(np.array(losses), step, threshold)
+    under = [at for at, loss in zip(step, losses, strict=True) if loss < threshold]
+    assert found == (under[0] if under else math.inf)
+
+
+def test_steps_must_fit_the_losses():
+    with pytest.raises(ValueError, match=r"loss must be \[..., 2\], as step is, got \(3,\)"):
+        report.steps_to(np.ones(3), np.arange(2), 0.5)
+
+
+@settings(max_examples=100)
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(-3, 3), st.floats(0.1, 2))
+def test_an_edge_is_where_a_straight_line_crosses_one_half(low, high, at, wide):
+    # P(train) rises from `low` to 1 and falls to `high`, on scales 10^(at - wide, at, at + wide).
+    edges = report.measured_edges(10.0 ** (at + wide * np.array([-1, 0, 1])), [low, 1.0, high])
+    for side, direction, end in (("small", -1, low), ("large", 1, high)):
+        within = min(1.0, 0.5 / (1 - end))
+        np.testing.assert_allclose(
+            math.log10(edges[side][0]), at + direction * wide * within, atol=1e-9
+        )
+        assert edges[side][1] == (end >= 0.5)
+
+
+def test_edges_of_no_and_of_one_scale():
+    assert report.measured_edges([0.1, 1.0], [0.4, 0.3]) == {}
+    # A scale of 0 has no logarithm, and is no place.
+    assert report.measured_edges([0.0, 1.0], [1.0, 0.4]) == {}
+    assert report.measured_edges([0.0, 1.0], [0.0, 0.5]) == {
+        "small": (1.0, True),
+        "large": (1.0, True),
+    }
+    # From the middle of the highest ones outward to the first fall: what lies beyond is an island.
+    scale, share = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5], [1.0, 0.0, 1.0, 1.0, 0.0, 1.0]
+    edges = report.measured_edges(scale, share)
+    np.testing.assert_allclose([edges[side][0] for side in ("small", "large")], [10**1.5, 10**3.5])
+
+
+@pytest.mark.parametrize(
+    ("scale", "share", "message"),
+    [
+        ([1.0, 0.1], [1.0, 1.0], "scale must be ascending and at least 0"),
+        ([-1.0, 0.1], [1.0, 1.0], "scale must be ascending and at least 0"),
+        ([0.1, 1.0], [1.0], "scale and share must be"),
+    ],
+)
+def test_edges_of_scales_that_do_not_fit_are_refused(scale, share, message):
+    with pytest.raises(ValueError, match=message):
+        report.measured_edges(scale, share)
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.text("abc", min_size=1), st.integers(0, 20), min_size=1, max_size=5))
+def test_the_best_and_who_reaches_it_tie(counts):
+    tied = report.tied_best({name: (count, 20) for name, count in counts.items()})
+    low = report.wilson_interval(max(counts.values()), 20)[0]
+    assert tied == [
+        name
+        for name, count in counts.items()
+        if count > 0 and report.wilson_interval(count, 20)[1] >= low
+    ]
+    best = {name for name, count in counts.items() if 0 < count == max(counts.values())}
+    assert best <= set(tied)
+
+
+def test_a_tie_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="shares must hold at least one, got none"):
+        report.tied_best({})

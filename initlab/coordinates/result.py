@@ -117,6 +117,64 @@ class CoordinateCheck:
         """Whether every slope that theory predicts is within the tolerance of it."""
         return self.disagreement <= self.tolerance
 
+    @classmethod
+    def from_dataset(cls, results: xarray.Dataset) -> "CoordinateCheck":
+        """The check that `to_dataset` was called on: `from_dataset(check.to_dataset())` equals it.
+
+        Args:
+          results: `start` over (axis, seed, layer), `change` over (axis, seed, step, layer), and
+            `predicted_start` and `predicted_change` over layer, NaN where theory says nothing;
+            attrs: axis, the name of the dimension of sizes, and tolerance. All else is left alone.
+
+        Returns:
+          The check; its verdict is found anew.
+
+        Raises:
+          ValueError: if a variable, a dimension or an attribute is missing.
+
+        >>> sizes = np.ones((2, 3, 1)), np.ones((2, 3, 4, 1))
+        >>> growth = {"layer_1": Growth(0.0, 0.0)}
+        >>> check = CoordinateCheck("width", (8, 16), ("layer_1",), *sizes, growth, 0.15)
+        >>> str(CoordinateCheck.from_dataset(check.to_dataset())) == str(check)
+        True
+        """
+        if missing := [name for name in ("axis", "tolerance") if name not in results.attrs]:
+            raise ValueError(f"results must have the attributes axis and tolerance, lack {missing}")
+        axis = str(results.attrs["axis"])
+        dims = {
+            "start": (axis, "seed", "layer"),
+            "change": (axis, "seed", "step", "layer"),
+            "predicted_start": ("layer",),
+            "predicted_change": ("layer",),
+        }
+        columns = {}
+        for name, over in dims.items():
+            if name not in results or set(results[name].dims) != set(over):
+                given = results[name].dims if name in results else "no such variable"
+                raise ValueError(f"results must hold {name!r} over {over}, got {given}")
+            # Merging datasets may have put the dimensions in another order.
+            columns[name] = results[name].transpose(*over).values
+        layers = tuple(str(name) for name in results["layer"].values)
+        predicted = zip(
+            layers,
+            columns["predicted_start"].tolist(),
+            columns["predicted_change"].tolist(),
+            strict=True,
+        )
+        return cls(
+            axis,
+            tuple(results[axis].values.tolist()),
+            layers,
+            columns["start"],
+            columns["change"],
+            {
+                name: Growth(start, change)
+                for name, start, change in predicted
+                if np.isfinite(start)
+            },
+            float(results.attrs["tolerance"]),
+        )
+
     def to_dataset(self) -> xarray.Dataset:
         """Sizes over (axis, seed, step, layer), predicted slopes over layer; attrs: the rest."""
         nothing = Growth(np.nan, np.nan)

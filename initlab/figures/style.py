@@ -1,12 +1,13 @@
 """What every picture shares: size, colours that a colour-blind reader can tell apart, files."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+
+from initlab.files import replace_atomically
 
 __all__ = ["CLASS_COLORS", "SERIES_COLORS", "new_figure", "ordered_colors", "save"]
 
@@ -35,6 +36,5 @@ def save(figure: Figure, stem: Path) -> None:
       stem: the files' path without an ending.
     """
     for kind in ("png", "svg"):
-        unfinished = stem.with_suffix(f".{kind}.unfinished")
-        figure.savefig(unfinished, format=kind)
-        os.replace(unfinished, stem.with_suffix(f".{kind}"))
+        with replace_atomically(stem.with_suffix(f".{kind}")) as partial:
+            figure.savefig(partial, format=kind)

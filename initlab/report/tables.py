@@ -1,0 +1,71 @@
+"""Numbers as text: quartiles, shares with intervals, aligned tables."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+__all__ = ["format_quartiles", "format_share", "format_table", "quartiles"]
+
+
+def quartiles(losses: np.ndarray) -> list[float]:
+    """Lower quartile, median and upper quartile; a value that is not finite counts as infinite.
+
+    Args:
+      losses: one value for each run.
+
+    Returns:
+      Three of the values (no interpolation, so that one infinite run does not spoil a median).
+
+    Raises:
+      ValueError: if there is no value.
+
+    >>> quartiles(np.array([3.0, 1.0, np.nan, 2.0]))
+    [1.0, 2.0, 3.0]
+    """
+    if np.size(losses) == 0:
+        raise ValueError("losses must hold at least one value, got none")
+    ranked = np.where(np.isfinite(losses), losses, np.inf)
+    return np.quantile(ranked, [0.25, 0.5, 0.75], method="inverted_cdf").tolist()
+
+
+def format_quartiles(values: Sequence[float]) -> str:
+    """`median [lower, upper]`.
+
+    >>> format_quartiles([1.0, 2.0, 3.0])
+    '2 [1, 3]'
+    """
+    low, middle, high = (f"{value:.3g}" for value in values)
+    return f"{middle} [{low}, {high}]"
+
+
+def format_share(share: float, interval: Sequence[float]) -> str:
+    """`share [low, high]`.
+
+    >>> format_share(0.5, (0.25, 0.75))
+    '0.500 [0.250, 0.750]'
+    """
+    return f"{share:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def format_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of text as aligned columns under their names.
+
+    Args:
+      rows: `{column: text}`, every row with the first row's columns.
+
+    Returns:
+      The table, a line for each row below a header and a rule.
+
+    >>> print(format_table([{"start": "zero", "loss": "0.69"}]))
+    start  loss
+    -----  ----
+    zero   0.69
+    """
+    columns = list(rows[0])
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+
+    def line(cells: Mapping[str, str]) -> str:
+        return "  ".join(cells[name].ljust(widths[name]) for name in columns).rstrip()
+
+    rule = {name: "-" * widths[name] for name in columns}
+    return "\n".join(line(cells) for cells in [{name: name for name in columns}, rule, *rows])
