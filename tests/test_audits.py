@@ -91,8 +91,8 @@ def test_an_audit_over_seeds_has_intervals_and_speaks_of_most_seeds():
     assert 0.9 < low <= finding.value <= high <= 1
     assert finding.seeds == 1
     rows = report.to_dataset()
-    assert rows["length"].dims == ("seed", "place")
-    assert rows["length"].sel(place="1/w: product").values.std() > 0
+    assert rows["rms"].dims == ("seed", "place")
+    assert rows["rms"].sel(place="1/w: product").values.std() > 0
     assert "5 seeds" in str(report)
 
 
@@ -123,7 +123,7 @@ def test_a_fault_of_few_seeds_is_a_step_less_severe():
 def test_keys_of_the_old_style_draw_what_those_of_the_new_style_do(drawn_by):
     def gradients(make):
         rows = initlab.audit(tanh_net, layers(lecun), ROWS, **drawn_by(make(0))).rows
-        return [row.values["gradient"] for row in rows if row.kind == "product"]
+        return [row.values["gradient_norm"] for row in rows if row.kind == "product"]
 
     for old, new in zip(gradients(jax.random.PRNGKey), gradients(jax.random.key), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -147,12 +147,12 @@ def test_a_report_is_a_table_a_dataset_json_and_a_picture(failed):
     assert place[:3] == ["input: input", "0/w: product", "0/w: activation"]
     assert len(said["rows"]) == len(place)
     wide = Finding("saturated", "warn", "a/" * 90, 0.5, 0.25, "cause", "remedy")
-    values = {name: np.asarray([1.23e-10]) for name in ("length", "dissimilarity", "gradient")}
+    values = {name: np.asarray([1.23e-10]) for name in ("rms", "cosine_distance", "gradient_norm")}
     long = dataclasses.replace(failed.rows[1], place="block/" * 20, values=values)
     padded = dataclasses.replace(failed, findings=(wide,), rows=(*failed.rows, long))
     assert max(map(len, str(padded).splitlines())) <= 100
     assert rows["code"].values.tolist() == [f.code for f in failed.findings]
-    (length,) = rows["length"].sel(place="0/w: product").values
+    (length,) = rows["rms"].sel(place="0/w: product").values
     line = failed.figure().axes[0].lines[0]
     assert length in line.get_ydata()
     # Alike findings at several places are told once.
@@ -209,7 +209,7 @@ def test_a_model_without_activations_has_a_picture(examples):
     params = {"w": normal(0, (8, 2), 0.3)}
     report = initlab.audit(lambda params, x: x @ params["w"], params, ROWS[:examples])
     lengths, distances, shares = report.figure().axes
-    (length,) = report.to_dataset()["length"].sel(place="w: product").values
+    (length,) = report.to_dataset()["rms"].sel(place="w: product").values
     assert length in lengths.lines[0].get_ydata()
     assert len(distances.lines[0].get_ydata()) == (3 if examples > 1 else 0)
     assert not any(len(line.get_ydata()) for line in shares.lines)
@@ -257,8 +257,8 @@ def test_half_precision_and_nested_inputs_and_outputs_are_read():
     rounded = {row.place: row for row in report.rows if row.kind == "product"}
     for row in wide:
         if row.kind == "product":
-            length = rounded[row.place].values["length"]
-            np.testing.assert_allclose(length, row.values["length"], rtol=0.02)
+            length = rounded[row.place].values["rms"]
+            np.testing.assert_allclose(length, row.values["rms"], rtol=0.02)
 
 
 def low_rank(params, x):

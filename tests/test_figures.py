@@ -219,7 +219,7 @@ def test_an_audit_is_drawn_place_by_place():
     flat = np.asarray([[np.nan, np.nan, 0.25, np.nan]] * 3)
     results = xarray.Dataset(
         {
-            **dict.fromkeys(("length", "gradient", "dissimilarity"), (dims, length)),
+            **dict.fromkeys(("rms", "gradient_norm", "cosine_distance"), (dims, length)),
             **dict.fromkeys(("saturated", "dead"), (dims, flat)),
             "on_path": ("place", [True, True, False, True]),
         },
@@ -231,3 +231,7 @@ def test_an_audit_is_drawn_place_by_place():
     assert drawn == [[[0, 1.0], [1, 0.6], [3, 0.2]], [[2, 0.3]]]
     assert np.asarray(shares.lines[0].get_xydata()).tolist() == [[2, 0.25]]
     assert distances.get_ylim()[0] <= 0.1
+    # Columns as stores have them that were written before they were renamed.
+    former = {"rms": "length", "gradient_norm": "gradient", "cosine_distance": "dissimilarity"}
+    again = figures.draw_audit(results.rename(former)).axes[0]
+    assert [np.asarray(line.get_xydata()).tolist() for line in again.lines[:2]] == drawn

@@ -57,17 +57,17 @@ def by_hand():
 def test_lengths_and_correlations_are_those_of_numpy(measured):
     for n, z in enumerate(by_hand()[0]):
         values = measured[2]["product", f"layer_{n}/w"].values
-        np.testing.assert_allclose(values["length"], [np.sqrt(np.mean(z**2))], rtol=1e-5)
+        np.testing.assert_allclose(values["rms"], [np.sqrt(np.mean(z**2))], rtol=1e-5)
         unit = z / np.linalg.norm(z, axis=1, keepdims=True)
         cosines = (unit @ unit.T)[np.triu_indices(len(z), 1)]
-        np.testing.assert_allclose(values["dissimilarity"], [1 - cosines.mean()], rtol=1e-4)
+        np.testing.assert_allclose(values["cosine_distance"], [1 - cosines.mean()], rtol=1e-4)
 
 
 def test_gradients_are_those_with_respect_to_a_shift_of_each_pre_activation(measured):
     zeros = [jnp.zeros((len(ROWS), size)) for size in SIZES[1:]]
     shifts = jax.jit(jax.grad(lambda deltas: squares(mlp(PARAMS, ROWS, deltas))))(zeros)
     for n, shift in enumerate(shifts):
-        norm = measured[2]["product", f"layer_{n}/w"].values["gradient"]
+        norm = measured[2]["product", f"layer_{n}/w"].values["gradient_norm"]
         np.testing.assert_allclose(norm, [np.linalg.norm(shift)], rtol=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_the_parameters_gradients_are_the_model_s_own(measured):
     loss = jax.jit(jax.value_and_grad(lambda p: squares(mlp(p, ROWS))))
     value, gradients = loss(PARAMS)
     for leaf, said in zip(jax.tree.leaves(gradients), measured[1]["params"], strict=True):
-        np.testing.assert_allclose(said["gradient"][0, 0], np.sqrt(np.mean(leaf**2)), rtol=1e-5)
+        np.testing.assert_allclose(said["gradient_rms"][0, 0], np.sqrt(np.mean(leaf**2)), rtol=1e-5)
     np.testing.assert_allclose(measured[1]["loss"], [value], rtol=1e-6)
     assert measured[1]["loss_at_zero"].tolist() == [0.0]
 
@@ -161,11 +161,11 @@ def test_a_derivative_of_its_own_is_kept():
     assert "layer" in model.notes.untracked
     inside = found["product", "b"]
     z = ROWS @ W["a"] @ W["b"]
-    np.testing.assert_allclose(inside.values["length"], [np.sqrt(np.mean(z**2))], rtol=1e-5)
-    assert "gradient" not in inside.values
+    np.testing.assert_allclose(inside.values["rms"], [np.sqrt(np.mean(z**2))], rtol=1e-5)
+    assert "gradient_norm" not in inside.values
     own = jax.grad(lambda p: squares(layer(ROWS @ p["a"], p["b"])))(W)["a"]
     np.testing.assert_allclose(
-        measured["params"][0]["gradient"][0, 0], np.sqrt(np.mean(own**2)), 1e-5
+        measured["params"][0]["gradient_rms"][0, 0], np.sqrt(np.mean(own**2)), 1e-5
     )
 
 
@@ -177,8 +177,8 @@ def test_branches_are_measured_where_they_are_taken():
     found = rows(apply, W, ROWS, squares)[2]
     h = ROWS @ W["a"]
     taken = found["product", "b"].values
-    np.testing.assert_allclose(taken["length"], [np.sqrt(np.mean((h @ W["b"]) ** 2))], rtol=1e-5)
-    assert taken["gradient"][0] > 0
+    np.testing.assert_allclose(taken["rms"], [np.sqrt(np.mean((h @ W["b"]) ** 2))], rtol=1e-5)
+    assert taken["gradient_norm"][0] > 0
 
 
 def test_a_loop_over_time_is_one_row_and_tables_and_streams_are_places():
@@ -216,7 +216,7 @@ def test_a_signal_that_float32_cannot_square_is_measured():
     tiny = {name: 1e-15 * w for name, w in W.items()}
     found = rows(lambda p, x: (x @ p["a"]) @ p["b"], tiny, ROWS)[2]
     wanted = np.sqrt(np.mean((ROWS.astype(float) @ tiny["a"] @ tiny["b"]) ** 2))
-    np.testing.assert_allclose(found["product", "b"].values["length"], [wanted], rtol=1e-5)
+    np.testing.assert_allclose(found["product", "b"].values["rms"], [wanted], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -245,4 +245,4 @@ def test_the_lab_s_own_layers_are_seen():
     found = rows(network.apply, params, ROWS)[2]
     z = ROWS @ params["layer_1"]["weight"] + params["layer_1"]["bias"]
     values = found["product", "layer_1/weight"].values
-    np.testing.assert_allclose(values["length"], [np.sqrt(np.mean(z**2))], rtol=1e-5)
+    np.testing.assert_allclose(values["rms"], [np.sqrt(np.mean(z**2))], rtol=1e-5)

@@ -13,6 +13,9 @@ from initlab.taps.scope import Scope, Site
 
 __all__ = ["Evidence", "Signal", "Weight", "signals_of", "weights_of"]
 
+FIELDS = {"rms": "length", "cosine_distance": "dissimilarity", "gradient_norm": "gradient"}
+"""The fields of a Signal that are called otherwise than the statistics they hold."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Signal:
@@ -129,26 +132,26 @@ def _alone(scope: Scope) -> int:
 
 def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
     """The rows of one seed."""
-    names = ("length", "dissimilarity", "gradient", "saturated", "usual")
     signals = []
     for row in rows:
-        values = {name: float(row.values[name][seed]) for name in names if name in row.values}
-        if "dead" in row.values:
-            values["dead"] = float(np.mean(row.values["dead"][seed]))
+        values = {name: float(np.mean(each[seed])) for name, each in row.values.items()}
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
         is_computed = not row.in_branch or _is_computed(values)
-        has_gradient = "gradient" in values
-        signals.append(Signal(*facts, is_computed=is_computed, has_gradient=has_gradient, **values))
+        has_gradient = "gradient_norm" in values
+        numbers = {FIELDS.get(name, name): value for name, value in values.items()}
+        signals.append(
+            Signal(*facts, is_computed=is_computed, has_gradient=has_gradient, **numbers)
+        )
     return signals
 
 
 def _is_computed(values: Mapping[str, float]) -> bool:
     """A branch not taken leaves NaN for every number, and sends back exactly nothing."""
-    if not math.isnan(values["length"]):
+    if not math.isnan(values["rms"]):
         return True
     if "saturated" in values:
         return not math.isnan(values["saturated"])
-    return values.get("gradient") != 0
+    return values.get("gradient_norm") != 0
 
 
 def weights_of(model: Model, measured: Sequence[Mapping[str, Any]], seed: int) -> list[Weight]:
@@ -156,7 +159,7 @@ def weights_of(model: Model, measured: Sequence[Mapping[str, Any]], seed: int) -
     weights = []
     for bit, (path, values) in enumerate(zip(model.paths, measured, strict=True)):
         slices = np.stack(
-            [values[name][seed] for name in ("length", "smallest", "largest", "gradient")], axis=-1
+            [values[name][seed] for name in ("rms", "smallest", "largest", "gradient_rms")], axis=-1
         )
         for number, each in enumerate(slices):
             name = f"{path}[{number}]" if model.notes.stacked >> bit & 1 else path

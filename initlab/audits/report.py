@@ -19,7 +19,7 @@ WIDTH = 100
 PLACE = 42
 """Columns of a terminal, and of a place in it."""
 
-NUMBERS = ("length", "dissimilarity", "gradient", "saturated")
+NUMBERS = ("rms", "cosine_distance", "gradient_norm", "saturated")
 PLURALS = {"fail": "failures", "warn": "warnings", "info": "notes"}
 
 
@@ -91,9 +91,9 @@ class Report:
         return {
             "place": _short(row.place),
             "what": row.kind,
-            "length": _digits(values["length"]),
-            "1 - c": _digits(values["dissimilarity"]),
-            "gradient": _digits(values["gradient"]),
+            "length": _digits(values["rms"]),
+            "1 - c": _digits(values["cosine_distance"]),
+            "gradient": _digits(values["gradient_norm"]),
             "saturated": _share(values["saturated"]),
             "dead": _share(dead),
         }

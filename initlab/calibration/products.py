@@ -65,7 +65,7 @@ class Products:
         seen = measure(self.model, params, batch, key, loss)
 
         def length(place: Place, number: int | None) -> jax.Array:
-            return _at(_of(seen["sites"], place)["length"], number).astype(jnp.float32)
+            return _at(_of(seen["sites"], place)["rms"], number).astype(jnp.float32)
 
         def norm(place: Place, number: int | None) -> jax.Array:
             return _at(_of(seen["slots"], place), number)

@@ -13,23 +13,27 @@ __all__ = ["draw_audit"]
 NAMED = 40
 """With more places than this, not every one has its name on the axis."""
 
+FORMER = {"length": "rms", "dissimilarity": "cosine_distance", "gradient": "gradient_norm"}
+"""Names of columns in stores written before."""
+
 
 def draw_audit(results: xarray.Dataset) -> Figure:
     """What an audit measured, place by place.
 
     Args:
-      results: a report's `to_dataset()`: `length`, `dissimilarity`, `gradient`, `saturated` and
+      results: a report's `to_dataset()`: `rms`, `cosine_distance`, `gradient_norm`, `saturated` and
         `dead` over (seed, place), `kind` and `on_path` over place.
 
     Returns:
       The figure: three rows of panels on one axis of places; a line joins the places that every way
       from the data to the outputs passes.
     """
+    results = results.rename({old: new for old, new in FORMER.items() if old in results})
     places = [str(name) for name in results["place"].values]
     figure = new_figure(max(8.0, min(18.0, 3 + 0.3 * len(places))), 10)
     lengths, distances, shares = figure.subplots(3, 1, sharex=True)
     on_path = results["on_path"].values.astype(bool)
-    for axes, names in ((lengths, ("length", "gradient")), (distances, ("dissimilarity",))):
+    for axes, names in ((lengths, ("rms", "gradient_norm")), (distances, ("cosine_distance",))):
         for color, name in zip(SERIES_COLORS, names, strict=False):
             _draw_line(axes, results, name, color, on_path)
         axes.set_yscale("log")
@@ -71,7 +75,7 @@ def _draw_line(
     axes: Any, results: xarray.Dataset, name: str, color: str, on_path: np.ndarray
 ) -> None:
     place, middle, (low, high) = _over_seeds(results[name].values)
-    label = {"length": "signal", "gradient": "gradient", "dissimilarity": "1 - c"}[name]
+    label = {"rms": "signal", "gradient_norm": "gradient", "cosine_distance": "1 - c"}[name]
     chosen = on_path[place]
     axes.plot(place[chosen], middle[chosen], "-o", color=color, label=label, markersize=5)
     if results.sizes["seed"] > 1:

@@ -11,7 +11,7 @@ import numpy as np
 from initlab import checks
 from initlab.taps.known import Known
 from initlab.taps.scope import Notes, Scope, Weigh, slots_of
-from initlab.taps.statistics import length, signal_statistics
+from initlab.taps.statistics import rms, signal_statistics
 from initlab.taps.walk import walk
 from initlab.types import Params
 
@@ -212,14 +212,14 @@ def _parameter_statistics(leaf: Any, gradient: Any, stacked: bool) -> dict[str, 
 
     def each(leaf: Any, gradient: Any) -> dict[str, jax.Array]:
         return {
-            "length": length(leaf),
+            "rms": rms(leaf),
             "smallest": jnp.min(leaf).astype(jnp.float32),
             "largest": jnp.max(leaf).astype(jnp.float32),
-            "gradient": length(gradient),
+            "gradient_rms": rms(gradient),
         }
 
     if not leaf.size:
-        return dict.fromkeys(("length", "smallest", "largest", "gradient"), jnp.zeros(0))
+        return dict.fromkeys(("rms", "smallest", "largest", "gradient_rms"), jnp.zeros(0))
     if stacked:
         return jax.vmap(each)(leaf, gradient)
     return jax.tree.map(lambda x: x[None], each(leaf, gradient))

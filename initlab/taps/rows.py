@@ -92,7 +92,7 @@ def _walk(
         if isinstance(entry, Site):
             values = dict(sites[number])
             if number in slots:
-                values["gradient"] = slots[number]
+                values["gradient_norm"] = slots[number]
             key = (*scope.path, number)
             yield Row(
                 _place(model, entry, index),

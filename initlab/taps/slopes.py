@@ -12,7 +12,7 @@ from initlab.jaxprs import inner_program, is_literal, run_equation
 from initlab.symmetry.primitive_rules import RULES
 from initlab.symmetry.rule_types import elementwise
 from initlab.taps.known import Chain, Known
-from initlab.taps.statistics import length, share
+from initlab.taps.statistics import rms, share
 
 __all__ = [
     "ELEMENTWISE",
@@ -203,7 +203,7 @@ def activation_statistics(
       features: the axes of units.
 
     Returns:
-      length, saturated (share of units x examples with a slope under SATURATED_SLOPE of the
+      rms, saturated (share of units x examples with a slope under SATURATED_SLOPE of the
       largest), usual (that share where its root is N(0, 1)), dead [units] (slope of exactly 0 on
       every example).
     """
@@ -221,7 +221,7 @@ def activation_statistics(
         usual = jnp.sum(jnp.where(on_grid < SATURATED_SLOPE * largest, weights, 0))
     others = tuple(n for n, is_unit in enumerate(features) if not is_unit)
     return {
-        "length": length(x),
+        "rms": rms(x),
         "saturated": share(slope < SATURATED_SLOPE * largest),
         "usual": usual,
         "dead": jnp.all(slope == 0, axis=others).ravel(),

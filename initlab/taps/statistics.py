@@ -1,4 +1,4 @@
-"""A tap: an identity that sends back a gradient's length; and what is measured of a signal."""
+"""A tap: an identity whose slot's gradient is a norm; and the statistics of a signal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["EXAMPLES", "deviation", "length", "share", "signal_statistics", "tap"]
+__all__ = ["EXAMPLES", "deviation", "rms", "share", "signal_statistics", "tap"]
 
 EXAMPLES = 16
 """Correlations are those of the first examples of a batch: 120 pairs tell a mean well enough."""
@@ -23,10 +23,10 @@ def _scaled(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return largest, x / jnp.where(largest > 0, largest, 1)
 
 
-def length(x: jax.Array) -> jax.Array:
+def rms(x: jax.Array) -> jax.Array:
     """`sqrt(mean x^2)`, NaN where an entry is not finite.
 
-    >>> round(float(length(jnp.asarray([3e-30, 4e-30])) * 1e30), 3)
+    >>> round(float(rms(jnp.asarray([3e-30, 4e-30])) * 1e30), 3)
     3.536
     """
     largest, scaled = _scaled(x)
@@ -34,7 +34,7 @@ def length(x: jax.Array) -> jax.Array:
 
 
 def deviation(x: jax.Array, axes: Sequence[int]) -> jax.Array:
-    """The standard deviation over some axes, which are kept with size 1; NaN as `length` is.
+    """The standard deviation over some axes, which are kept with size 1; NaN as `rms` is.
 
     >>> deviation(jnp.asarray([[1e-30, 5.0], [3e-30, 5.0]]), (0,)).tolist()[0][1]
     0.0
@@ -55,7 +55,7 @@ def share(flags: jax.Array) -> jax.Array:
 def signal_statistics(x: jax.Array, axis: int | None) -> dict[str, jax.Array]:
     """What is measured of a signal.
 
-    `dissimilarity` is 1 - c, c the mean cosine of two examples: 0 where all point in one direction.
+    `cosine_distance` is 1 - c, c the mean cosine of two examples: 0 where all have one direction.
     With unit vectors u_i around their mean m it is `sum_i |u_i - m|^2 / (n - 1)`, which keeps its
     digits where c nears 1.
 
@@ -64,21 +64,21 @@ def signal_statistics(x: jax.Array, axis: int | None) -> dict[str, jax.Array]:
       axis: that of the examples, of which the first EXAMPLES are compared, or None.
 
     Returns:
-      length and dissimilarity, in [0, 1 + 1/(n - 1)]; NaN with fewer than two examples, or where
+      rms and cosine_distance, the latter in [0, 1 + 1/(n - 1)]; NaN with fewer than two examples, or where
       one is all zeros.
 
-    >>> float(signal_statistics(jnp.asarray([[1.0, 0.0], [0.0, 2.0]]), 0)["dissimilarity"])
+    >>> float(signal_statistics(jnp.asarray([[1.0, 0.0], [0.0, 2.0]]), 0)["cosine_distance"])
     1.0
     """
     largest, scaled = _scaled(x)
     size = largest * jnp.sqrt(jnp.mean(jnp.square(scaled)))
     if axis is None or x.shape[axis] < 2:
-        return {"length": size, "dissimilarity": jnp.full_like(size, jnp.nan)}
+        return {"rms": size, "cosine_distance": jnp.full_like(size, jnp.nan)}
     rows = jnp.moveaxis(scaled, axis, 0)[:EXAMPLES].reshape(min(x.shape[axis], EXAMPLES), -1)
     # A row of zeros has no direction: 0 / 0.
     rows = rows / jnp.sqrt(jnp.sum(jnp.square(rows), axis=1, keepdims=True))
     spread = jnp.sum(jnp.square(rows - jnp.mean(rows, axis=0, keepdims=True)))
-    return {"length": size, "dissimilarity": spread / (rows.shape[0] - 1)}
+    return {"rms": size, "cosine_distance": spread / (rows.shape[0] - 1)}
 
 
 @jax.custom_vjp
