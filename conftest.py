@@ -25,7 +25,7 @@ QUICKLY = {
     "test_calibration_descent.py",
     "test_checks.py",
     "test_coordinates.py",
-    "test_course.py",
+    "test_course_tables.py",
     "test_deep_network_arguments.py",
     "test_deep_networks.py",
     "test_depth_constants.py",

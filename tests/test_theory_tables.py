@@ -6,13 +6,14 @@ import jax
 import numpy as np
 from theory_oracles import within
 
-from experiments.published import rows, tables, verdicts
+from experiments.published import rows, tables
 from experiments.theory_tables.draws import descend, draw_dead_layers, draw_lengths
+from experiments.theory_tables.tables import PUBLISHED, show
 from experiments.theory_tables.values import measure_starts
 
 
 def _rows(sections):
-    published = rows.published_rows(tables.PUBLISHED)
+    published = rows.published_rows(PUBLISHED)
     return [row for row in published if row.section in sections]
 
 
@@ -23,12 +24,12 @@ def test_every_section_is_published():
 def test_a_number_that_is_off_is_out():
     with jax.enable_x64(True):
         measured = measure_starts()
-    right = verdicts.summarize_rows(rows.compare(_rows([8]), measured))
-    assert (right["outside"], verdicts.verdict(right)) == (0, 0)
+    right = tables.summarize(rows.compare(_rows([8]), measured), {})
+    assert (right["outside"], tables.verdict(right)) == (0, 0)
     measured["exponents of width: gamma, gamma'", "He"] += 0.01
-    wrong = verdicts.summarize_rows(rows.compare(_rows([8]), measured))
-    assert (wrong["outside"], verdicts.verdict(wrong)) == (1, 1)
-    assert "OUT" in tables.show(wrong)
+    wrong = tables.summarize(rows.compare(_rows([8]), measured), {})
+    assert (wrong["outside"], tables.verdict(wrong)) == (1, 1)
+    assert "OUT" in show(wrong)
 
 
 def test_lengths_are_drawn_with_their_moments():

@@ -15,7 +15,8 @@ from experiments.course_tables.conventions import (
     course_params,
     he_scale,
 )
-from experiments.course_tables.vectors import Measured, three_points
+from experiments.course_tables.vectors import three_points
+from experiments.published.rows import Measured, Row
 from initlab import probes
 from initlab.training import Point, Run
 from initlab.types import Activation, Array, History, Params, Task
@@ -25,6 +26,7 @@ __all__ = [
     "Training",
     "measure_ensemble",
     "measure_first_cost",
+    "measure_rows",
     "measure_training",
     "perturb",
     "trainings",
@@ -33,11 +35,16 @@ __all__ = [
 EVERY = 1000
 """Steps between two costs that the course prints."""
 
+# An honest draw is outside the range of n members with probability 2 / (n + 1): 3 % of 64, for
+# each of two chaotic rows. 16 members would refuse one honest row in five calls; 256 would take
+# four times as long, and a range that grows with the members refuses fewer wrong costs.
 MEMBERS = 64
 """Runs of an ensemble."""
 
+# About four times float64's rounding error of 2^-52: smaller, and many weights would not change at
+# all; larger, and the starts would differ by more than the order of a sum makes them differ.
 ROUNDING = 1e-15
-"""By what part of itself a weight differs from one member to another: a standard deviation."""
+"""Standard deviation of the relative difference of a weight between members."""
 
 
 class Training(NamedTuple):
@@ -50,8 +57,8 @@ class Training(NamedTuple):
       task: the data.
       learning_rate: of gradient descent.
       steps: how many.
-      costs: under which name the cost at every EVERY steps goes, or None.
-      end: `trace -> Measured`: what is read off the finished run.
+      costs: the name under which the cost at every EVERY steps is published, or None.
+      end: `history -> Measured`: what is read off the finished run.
     """
 
     sizes: Sequence[int]
@@ -67,6 +74,28 @@ class Training(NamedTuple):
 def trainings(section: int) -> list[Training]:
     """The runs of a section; of section 1 there are none."""
     return {1: list, 2: _flower, 3: _three_points, 4: _circles}[section]()
+
+
+def measure_rows(training: Training, rows: Sequence[Row], max_steps: int) -> Measured:
+    """What one training measures: its own costs and end, and ensembles for its chaotic rows.
+
+    Args:
+      training: the run.
+      rows: published numbers, of this training and of others.
+      max_steps: rows that need more steps are not measured.
+
+    Returns:
+      What was measured; for a chaotic row the costs of all members [MEMBERS].
+    """
+    measured = measure_training(training, max_steps)
+    chaotic = [
+        row.steps
+        for row in rows
+        if row.kind == "chaotic" and row.name == training.costs and row.steps <= max_steps
+    ]
+    if chaotic:
+        measured |= measure_ensemble(training, chaotic)
+    return measured
 
 
 def measure_training(training: Training, max_steps: int) -> Measured:
@@ -88,13 +117,13 @@ def measure_training(training: Training, max_steps: int) -> Measured:
     # A run takes at least one step; the cost at step 0 comes before it.
     steps = training.steps if finished else max(1, max_steps // EVERY * EVERY)
     run = _run(training, lambda p: training.params, steps)
-    trace = jax.device_get(run({"seed": 0, "learning_rate": training.learning_rate}))
+    history = jax.device_get(run({"seed": 0, "learning_rate": training.learning_rate}))
     measured: Measured = {}
     if training.costs is not None:
-        for step, loss in zip(trace.step, trace.values["loss"], strict=True):
+        for step, loss in zip(history.step, history.values["loss"], strict=True):
             measured[training.costs, str(step)] = loss
     if finished:
-        measured |= training.end(trace)
+        measured |= training.end(history)
     return measured
 
 
@@ -164,7 +193,7 @@ def _flower() -> list[Training]:
         return Training(sizes, jnp.tanh, course_params(2, sizes), task, 1.2, steps, costs, end)
 
     def percent(name: str, label: str = "") -> Callable[[History], Measured]:
-        return lambda trace: {(name, label): 100 * trace.values["accuracy"][-1]}
+        return lambda history: {(name, label): 100 * history.values["accuracy"][-1]}
 
     name = "flower, n_h=4: "
     return [
@@ -189,11 +218,11 @@ def _logistic(task: Task) -> Training:
     network = initlab.networks.mlp(sizes, jnp.tanh, dtype=jnp.float64)
     gradient = jax.jit(jax.grad(initlab.make_loss(network, task)))
 
-    def end(trace: History) -> Measured:
+    def end(history: History) -> Measured:
         name = "flower, logistic regression: "
         return {
-            (name + "accuracy (%)", ""): 100 * trace.values["accuracy"][-1],
-            (name + "gradient norm", ""): optax.global_norm(gradient(trace.params)),
+            (name + "accuracy (%)", ""): 100 * history.values["accuracy"][-1],
+            (name + "gradient norm", ""): optax.global_norm(gradient(history.params)),
         }
 
     return Training(sizes, jnp.tanh, course_params(0, sizes, 0), task, 1.2, 1000, None, end)
@@ -202,8 +231,8 @@ def _logistic(task: Task) -> Training:
 def _three_points() -> list[Training]:
     name, sizes = "three points, 10,000 steps: ", (2, 4, 1)
 
-    def end(trace: History) -> Measured:
-        arrays = course_layout(trace.params)
+    def end(history: History) -> Measured:
+        arrays = course_layout(history.params)
         return {(name + each, ""): array for each, array in arrays.items()}
 
     start = course_params(2, sizes)
@@ -220,8 +249,8 @@ def _circles() -> list[Training]:
 def _circles_start(start: str, scale: float | Callable[[int], float]) -> Training:
     name, sizes = f"circles, {start}: ", (2, 10, 5, 1)
 
-    def end(trace: History) -> Measured:
-        values = trace.values
+    def end(history: History) -> Measured:
+        values = history.values
         return {
             (name + "accuracy", "train"): values["accuracy"][-1],
             (name + "accuracy", "test"): values["test_accuracy"][-1],

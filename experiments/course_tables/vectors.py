@@ -6,12 +6,10 @@ import numpy as np
 
 import initlab
 from experiments.course_tables.conventions import course_layout, course_params, he_scale
-from initlab.types import Array, Task
+from experiments.published.rows import Measured
+from initlab.types import Task
 
-__all__ = ["Measured", "measure_data", "measure_vectors", "three_points"]
-
-Measured = dict[tuple[str, str], Array | float]
-"""`{(name, label): value}`, as in the file of published numbers; a lone value has the label ""."""
+__all__ = ["measure_data", "measure_vectors", "three_points"]
 
 GIVEN_OUTPUTS = (0.5002307, 0.49985831, 0.50023963)
 """The outputs whose cost the course asks for: an input of that exercise."""

@@ -11,11 +11,10 @@ import xarray
 
 from initlab.types import Array
 
-__all__ = ["KINDS", "PUBLISHED", "Row", "choose", "compare", "count_published", "published_rows"]
+__all__ = ["KINDS", "Measured", "Row", "choose", "compare", "count_published", "published_rows"]
 
-PUBLISHED = Path(__file__).parent.parent / "course_tables" / "numbers.json"
-"""The published numbers. An entry with labels ("at") is a row for each, another is one row; "steps"
-are the training steps that a row needs, those of its labels where the entry does not say."""
+Measured = dict[tuple[str, str], Array | float]
+"""`{(name, label): value}`, as in a file of published numbers; a lone value has the label ""."""
 
 KINDS = ("published", "chaotic", "cut", "check", "finite")
 """What a row claims: "published": measured and published agree; "chaotic": published is one draw of
@@ -54,17 +53,19 @@ class Row(NamedTuple):
         return " ".join(filter(None, (self.name, self.each, self.label, shape and f"({shape})")))
 
 
-def published_rows(path: Path = PUBLISHED) -> list[Row]:
-    """Every row of the file, in its order.
+def published_rows(path: Path) -> list[Row]:
+    """Every row of a file of published numbers, in its order.
 
     Args:
-      path: a file like PUBLISHED.
+      path: JSON, a list of entries with the fields of `Row`. An entry with labels ("at") is a row
+        for each, another is one row. "steps" are those of its labels where the entry does not say.
+        "inf" stands for infinity, null for NaN.
 
     Returns:
       The rows.
 
     Raises:
-      ValueError: for an entry of an unknown kind, or lists that do not go with its labels.
+      ValueError: for an entry of an unknown kind, or lists that do not match its labels.
     """
     return [row for entry in json.loads(path.read_text()) for row in _rows(entry)]
 
@@ -82,11 +83,11 @@ def choose(rows: Sequence[Row], sections: Sequence[str]) -> list[Row]:
     Raises:
       ValueError: for a section that no row is of.
     """
-    wanted, known = {int(section) for section in sections}, {row.section for row in rows}
-    if unknown := sorted(wanted - known):
+    chosen, known = {int(section) for section in sections}, {row.section for row in rows}
+    if unknown := sorted(chosen - known):
         names = ", ".join(map(str, sorted(known)))
         raise ValueError(f"--sections must be of {names}, got {unknown}")
-    return [row for row in rows if row.section in wanted]
+    return [row for row in rows if row.section in chosen]
 
 
 def count_published(rows: Sequence[Row]) -> int:
@@ -94,9 +95,7 @@ def count_published(rows: Sequence[Row]) -> int:
     return sum(row.published.size for row in rows if row.kind in ("published", "chaotic", "cut"))
 
 
-def compare(
-    rows: Sequence[Row], measured: Mapping[tuple[str, str], Array | float]
-) -> xarray.Dataset:
+def compare(rows: Sequence[Row], measured: Measured) -> xarray.Dataset:
     """Sets measured beside published.
 
     Args:
@@ -110,13 +109,12 @@ def compare(
       tolerance), within. An array's row shows the entry that deviates most. A chaotic row shows the
       members' median as measured, and has members (1 in other rows), lowest, highest, spread (their
       standard deviation) and share (of members within the tolerance), NaN in other rows. It is
-      within when `lowest <= published <= highest` and `spread <= tolerance`: a number from the
-      members' own distribution lies outside the range of 64 in 2 of 65 cases. Its used is the
-      larger of `|published - middle of the range| / half the range` and `spread / tolerance`.
+      within when `lowest <= published <= highest` and `spread <= tolerance`. Its used is the larger
+      of `|published - middle of the range| / half the range` and `spread / tolerance`.
 
     Raises:
       KeyError: for a row that was not measured.
-      ValueError: for a measured array of another shape than is wanted.
+      ValueError: for a measured array whose shape is not the published one.
     """
     table = [_compare(row, np.asarray(measured[row.name, row.label])) for row in rows]
     columns = {name: [line[name] for line in table] for name in table[0]}
@@ -130,7 +128,7 @@ def compare(
 
 
 def _compare(row: Row, measured: np.ndarray) -> dict[str, Any]:
-    judge = _judge_ensemble if row.kind == "chaotic" else _judge_run
+    comparison = _compare_ensemble if row.kind == "chaotic" else _compare_run
     return {
         "section": row.section,
         "quantity": row.name,
@@ -138,21 +136,23 @@ def _compare(row: Row, measured: np.ndarray) -> dict[str, Any]:
         "kind": row.kind,
         "numbers": count_published([row]),
         "tolerance": row.tolerance,
-        **judge(row, measured),
+        **comparison(row, measured),
     }
 
 
-def _judge_run(row: Row, measured: np.ndarray) -> dict[str, Any]:
+def _compare_run(row: Row, measured: np.ndarray) -> dict[str, Any]:
     if measured.shape != row.published.shape:
         raise ValueError(
             f"{row.title} is published with shape {row.published.shape}, "
             f"and measured with shape {measured.shape}"
         )
+    # The course prints whole percents with %d, which drops the fraction: 90.75 is published as 90.
     printed = np.floor(measured) if row.kind == "cut" else measured
     # Two equal infinities agree; their difference would be NaN.
     with np.errstate(invalid="ignore"):
         difference = np.abs(printed - row.published)
     deviations = np.where(printed == row.published, 0.0, difference).ravel()
+    # argmax returns the first NaN where there is one, so that it cannot hide behind a number.
     worst = int(np.argmax(deviations))
     deviation, value = float(deviations[worst]), float(measured.ravel()[worst])
     within = np.isfinite(value) if row.kind == "finite" else deviation <= row.tolerance
@@ -167,7 +167,7 @@ def _judge_run(row: Row, measured: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _judge_ensemble(row: Row, measured: np.ndarray) -> dict[str, Any]:
+def _compare_ensemble(row: Row, measured: np.ndarray) -> dict[str, Any]:
     if measured.ndim != 1 or len(measured) < 2 or row.published.ndim:
         raise ValueError(
             f"{row.title} is chaotic: one published number and [members] measured, got shapes "
@@ -175,17 +175,23 @@ def _judge_ensemble(row: Row, measured: np.ndarray) -> dict[str, Any]:
         )
     published, tolerance = float(row.published), row.tolerance
     lowest, highest = float(measured.min()), float(measured.max())
-    # Members that are not finite put the row out by what they make of its spread, NaN.
+    # The published cost is one more draw of what the n members are draws of. Of n + 1 independent
+    # draws of one distribution each is as likely to be the least or the largest: it is outside the
+    # members' range with probability 2 / (n + 1), 3 % of 64, whatever the distribution. A tolerance
+    # around the median would need to know its shape, and costs near a chaotic run are not normal.
+    # The range alone would accept any number once the runs are far enough apart: hence the second
+    # condition, on the spread. A member that is not finite makes the spread NaN, and the row out.
     with np.errstate(invalid="ignore"):
         spread = float(measured.std(ddof=1))
     from_middle, half = abs(published - (lowest + highest) / 2), (highest - lowest) / 2
-    beside = from_middle / half if half else (math.inf if from_middle else 0.0)
+    # Members that are all equal have a range of one number: on it 0, off it infinitely far.
+    share_of_range = from_middle / half if half else (math.inf if from_middle else 0.0)
     deviation = abs(float(np.median(measured)) - published)
     return {
         "published": published,
         "measured": float(np.median(measured)),
         "deviation": deviation,
-        "used": float(np.maximum(beside, spread / tolerance)),
+        "used": float(np.maximum(share_of_range, spread / tolerance)),
         "within": lowest <= published <= highest and spread <= tolerance,
         "members": len(measured),
         "lowest": lowest,

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from experiments.course_tables.vectors import Measured
+from experiments.published.rows import Measured
 from initlab import theory
 
 __all__ = ["descend", "draw_dead_layers", "draw_lengths", "measure_finite_width"]

@@ -10,13 +10,12 @@ or less.
 import xarray
 
 from experiments import harness, names
-from experiments.course_tables.vectors import Measured
 from experiments.harness import Settings
 from experiments.published.figure import draw_agreement
-from experiments.published.rows import choose, compare, published_rows
-from experiments.published.tables import PUBLISHED, show
-from experiments.published.verdicts import summarize_rows, verdict
+from experiments.published.rows import Measured, choose, compare, published_rows
+from experiments.published.tables import summarize, verdict
 from experiments.theory_tables.draws import measure_finite_width
+from experiments.theory_tables.tables import PUBLISHED, show
 from experiments.theory_tables.values import measure_constants, measure_mean_field, measure_starts
 
 __all__ = ["draw", "measure"]
@@ -54,7 +53,7 @@ def measure() -> xarray.Dataset:
 
 def draw(results: xarray.Dataset, settings: Settings):
     """Each row's share of what it is allowed."""
-    summary = summarize_rows(results)
+    summary = summarize(results, settings)
     return draw_agreement(
         results,
         title=f"Numbers of initialization theory, computed again: {summary['within']} rows within, "
@@ -63,5 +62,5 @@ def draw(results: xarray.Dataset, settings: Settings):
 
 
 EXPERIMENT = harness.Experiment(
-    "theory_tables", measure, summarize_rows, show, draw, SMOKE, verdict, float64=True
+    "theory_tables", measure, summarize, show, draw, SMOKE, verdict, float64=True
 )

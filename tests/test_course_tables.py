@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from forks import run_module
 
-from experiments.course_tables import experiment
+from experiments.course_tables import tables
 from experiments.course_tables.conventions import (
     course_cost,
     course_layout,
@@ -17,6 +17,7 @@ from experiments.course_tables.conventions import (
 from experiments.course_tables.runs import measure_training, trainings
 from experiments.course_tables.vectors import measure_data, measure_vectors, three_points
 from experiments.published import rows as published
+from experiments.published.tables import verdict
 
 BINARY = "experiments.course_tables", "--compilation_cache_dir="
 DRAWS = {
@@ -69,7 +70,7 @@ def _backward(arrays, x, y):
 
 @pytest.fixture(scope="module")
 def rows():
-    return published.published_rows()
+    return published.published_rows(tables.PUBLISHED)
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +190,10 @@ def _agreeing(rows):
 
 def _verdict(rows, measured):
     results = published.compare(rows, measured).assign_attrs(left_out=0, max_steps=0)
-    summary = experiment.summarize(results)
+    summary = tables.summarize(results, {})
     json.dumps(summary, allow_nan=False)
-    assert len(experiment.show(summary).splitlines()) == len(rows) + 7
-    return experiment.verdict(summary), summary["outside"]
+    assert len(tables.show(summary).splitlines()) == len(rows) + 7
+    return verdict(summary), summary["outside"]
 
 
 def test_verdict_of_agreement(rows):
@@ -216,8 +217,9 @@ def test_one_number_out_makes_the_verdict_1(rows, name, label, change):
 
 
 def test_a_corrupted_published_number_makes_the_verdict_1(rows, tmp_path):
-    text = rows.PUBLISHED.read_text()
+    text = tables.PUBLISHED.read_text()
     corrupted = tmp_path / "numbers.json"
+    assert "0.01640271" in text
     corrupted.write_text(text.replace("0.01640271", "0.01640371", 1))
     assert _verdict(published.published_rows(corrupted), _agreeing(rows)) == (1, 1)
 

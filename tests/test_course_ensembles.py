@@ -1,25 +1,41 @@
 """Chaotic published costs: ensembles whose starts differ by rounding, and how they are judged."""
 
 import json
-from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
-from experiments.course_tables import experiment
-from experiments.course_tables.runs import MEMBERS, ROUNDING, measure_ensemble, perturb, trainings
+from experiments.course_tables import tables
+from experiments.course_tables.conventions import course_params
+from experiments.course_tables.runs import (
+    MEMBERS,
+    ROUNDING,
+    measure_ensemble,
+    measure_rows,
+    perturb,
+    trainings,
+)
+from experiments.course_tables.vectors import three_points
 from experiments.published import rows as published
+from experiments.published.figure import draw_agreement
+from experiments.published.tables import verdict
 
 COST = "circles, times 10: cost"
 MEDIAN = 0.6
 
 
 @pytest.fixture(scope="module")
-def row():
+def costs():
+    """The published costs of the run that has chaotic ones, by step."""
+    rows = published.published_rows(tables.PUBLISHED)
+    return {row.steps: row for row in rows if row.name == COST}
+
+
+@pytest.fixture(scope="module")
+def row(costs):
     """The published cost at step 1000."""
-    chaotic = [row for row in published.published_rows() if row.kind == "chaotic"]
-    return {row.label: row for row in chaotic}["1000"]
+    return costs[1000]
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +58,12 @@ def judged(row, training, compilation_cache):
 def _judge(row, measured):
     """The row's line, its words and the verdict."""
     results = published.compare([row], {(row.name, row.label): measured})
-    summary = experiment.summarize(results.assign_attrs(left_out=0, max_steps=0))
+    results = results.assign_attrs(left_out=0, max_steps=0)
+    summary = tables.summarize(results, {})
     json.dumps(summary, allow_nan=False)
-    assert len(experiment.draw(results.assign_attrs(left_out=0, max_steps=0)).axes) == 1
+    assert len(draw_agreement(results, title="").axes) == 1
     (line,) = summary["rows"]
-    return line, experiment.show(summary), experiment.verdict(summary)
+    return line, tables.show(summary), verdict(summary)
 
 
 def _members(spread):
@@ -88,26 +105,26 @@ def test_members_differ_by_rounding_and_the_first_is_the_course_s_own(training):
 @pytest.mark.parametrize(
     ("max_steps", "steps"), [(999, []), (1000, [1000]), (6999, [1000]), (7000, [1000, 7000])]
 )
-def test_the_ensemble_runs_no_further_than_its_rows_need(monkeypatch, training, max_steps, steps):
-    ran = {}
-
-    def pretend(training, steps):
-        ran[training.costs] = steps
-        return {(training.costs, str(step)): np.full(MEMBERS, 0.6) for step in steps}
-
-    rows = [row for row in published.published_rows() if row.name == COST]
-    alone = {(row.name, row.label): np.asarray(0.5) for row in rows}
-    monkeypatch.setattr(experiment, "published_rows", lambda: rows)
-    monkeypatch.setattr(experiment, "SECTIONS", SimpleNamespace(value=[4]))
-    monkeypatch.setattr(experiment, "MAX_STEPS", SimpleNamespace(value=max_steps))
-    monkeypatch.setattr(experiment, "UNTRAINED", {})
-    monkeypatch.setattr(experiment, "trainings", lambda section: [training])
-    monkeypatch.setattr(experiment, "measure_training", lambda *_: alone)
-    monkeypatch.setattr(experiment, "measure_ensemble", pretend)
-    results = experiment.measure()
-    assert ran == ({COST: steps} if steps else {})
-    chaotic = results["measured"].values[results["members"].values > 1]
-    assert chaotic.tolist() == [0.6] * len(steps)
+def test_the_ensemble_runs_no_further_than_its_rows_need(costs, training, max_steps, steps):
+    # The run's own rows on a network whose steps cost nothing.
+    sizes, end = (2, 1), ("end", "")
+    small = training._replace(
+        sizes=sizes,
+        params=course_params(3, sizes),
+        task=three_points(),
+        steps=8000,
+        end=lambda history: {end: 0.0},
+    )
+    others = [costs[1000]._replace(name="another run: cost", steps=2000)]
+    with jax.enable_x64(True):
+        measured = measure_rows(small, [*costs.values(), *others], max_steps)
+    ensembles = {label for (_, label), value in measured.items() if np.size(value) > 1}
+    assert ensembles == {str(step) for step in steps}
+    assert all(np.shape(measured[COST, label]) == (MEMBERS,) for label in ensembles)
+    alone = {label for (_, label), value in measured.items() if np.size(value) == 1}
+    # A run takes one step at least.
+    assert alone - {"1"} == {str(step) for step in range(0, max_steps + 1, 1000)} - ensembles
+    assert end not in measured
 
 
 def test_within_says_the_range_and_the_share(row):

@@ -1,0 +1,22 @@
+"""The table of published numbers of initialization theory."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.published import tables
+
+__all__ = ["PUBLISHED", "show"]
+
+PUBLISHED = Path(__file__).parent / "numbers.json"
+"""The published numbers of theory; `rows.published_rows` says how to read them."""
+
+
+def show(summary: Mapping[str, Any]) -> str:
+    """The table."""
+    return tables.show(
+        summary,
+        "Published numbers of initialization theory and the lab's. A row of several numbers shows "
+        "the one that\ndeviates most.",
+        "computed",
+    )
