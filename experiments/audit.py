@@ -14,21 +14,22 @@ from typing import Any
 
 import jax
 import xarray
-from absl import flags
+from absl import flags as absl_flags
 
 import initlab
-from experiments import harness, names
+from experiments import harness
+from experiments.harness import flags
 from initlab import checks, figures
 
 __all__ = ["load", "measure"]
 
-MODEL = flags.DEFINE_string(
+MODEL = absl_flags.DEFINE_string(
     "model", "experiments.examples.plain:deep_tanh", "The factory, as package.module:factory."
 )
-SEEDS = names.define_count(
+SEEDS = flags.define_count(
     "seeds", 0, "Starts that the factory's init draws; 0: its params as they are.", least=0
 )
-SEED = names.define_count("seed", 0, "Draws the cotangent and the starts.", least=0)
+SEED = flags.define_count("seed", 0, "Draws the cotangent and the starts.", least=0)
 SMOKE: dict[str, Any] = {}
 ARGUMENTS = {"apply", "params", "batch", "loss", "init"}
 

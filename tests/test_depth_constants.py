@@ -169,7 +169,7 @@ def test_a_map_has_its_cells_its_constants_and_its_edges():
     ("flag", "message"),
     [
         ("--activation=softplus", "no scale of the weights is critical for softplus"),
-        ("--examples=5000", "--examples must be at most 1437, got 5000"),
+        ("--examples=5000", "count must be at most 1437, the task's size, got 5000"),
         ("--task=digit", "did you mean 'digits'?"),
     ],
 )

@@ -1,10 +1,9 @@
-"""Names on flags: every initializer has one and starts a network, every network has one."""
+"""Registries: every initializer has a name and starts a network, every network has one."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from absl import flags
 from initializer_tables import KEY, WINDOWED, weight_spec
 
 import initlab
@@ -51,17 +50,6 @@ def test_critical_starts_at_the_critical_point(activation):
     # gelu's lengths stay with biases alone.
     np.testing.assert_allclose(np.var(bias, dtype=float), point.sigma_b2, rtol=0.06, atol=1e-12)
     assert (activation is jax.nn.gelu) == (point.sigma_b2 > 0.1)
-
-
-def test_help_lists_every_initializer():
-    holder = names.define_name("an_initializer", "normal", names.INITIALIZERS, "Initializer")
-    try:
-        said = flags.FLAGS["an_initializer"].help
-        assert said is not None
-        assert all(name in said for name in names.INITIALIZERS)
-        assert holder.default == "normal"
-    finally:
-        del flags.FLAGS.an_initializer
 
 
 def test_every_network_has_a_name_that_makes_one():

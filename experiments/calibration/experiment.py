@@ -17,14 +17,14 @@ import optax
 import xarray
 
 import initlab
-from experiments import harness, names
+from experiments import harness
 from experiments.calibration import tables
 from experiments.calibration.figure import draw_calibration
 from experiments.calibration.models import MODELS
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from initlab import calibration
 
-MODEL_NAMES = names.define_names("model", tuple(MODELS), MODELS, "Networks")
+MODEL_NAMES = flags.define_names("model", tuple(MODELS), MODELS, "Networks")
 REFINERS = {
     "none": lambda key, apply, params, batch, loss: params,
     "lsuv": lambda key, apply, params, batch, loss: calibration.lsuv(key, apply, params, batch),
@@ -41,15 +41,15 @@ REFINERS = {
         key, apply, params, batch, loss=loss
     ),
 }
-REFINER_NAMES = names.define_names("refiner", tuple(REFINERS), REFINERS, "Refiners")
-SEEDS = names.define_count("seeds", 16, "Seeds of each network.", least=2)
-STEPS = names.define_count("steps", 300, "Steps of gradient descent.")
-LEARNING_RATES = names.define_numbers(
+REFINER_NAMES = flags.define_names("refiner", tuple(REFINERS), REFINERS, "Refiners")
+SEEDS = flags.define_count("seeds", 16, "Seeds of each network.", least=2)
+STEPS = flags.define_count("steps", 300, "Steps of gradient descent.")
+LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "Learning rates."
 )
-WIDTH = names.define_count("width", 32, "Units of each layer.", least=2)
-EXAMPLES = names.define_count("examples", 64, "Examples of the digits.", least=2)
-FRACTION = names.define_trained_fraction()
+WIDTH = flags.define_count("width", 32, "Units of each layer.", least=2)
+EXAMPLES = flags.define_count("examples", 64, "Examples of the digits.", least=2)
+FRACTION = flags.define_trained_fraction()
 SMOKE = {
     "model": ["24 relu layers std 0.01"],
     "refiner": ["none", "lsuv"],
@@ -81,7 +81,7 @@ def measure() -> xarray.Dataset:
         name: np.asarray([each[name].item() for each in found], dtype=object).reshape(shape)
         for name in ("verdict", "failures")
     }
-    task = names.take_examples(initlab.tasks.digits(), EXAMPLES.value)
+    task = initlab.tasks.take(initlab.tasks.digits(), EXAMPLES.value)
     return xarray.Dataset(
         {
             "loss": (
@@ -102,7 +102,7 @@ def measure() -> xarray.Dataset:
 def _try(given: Mapping[str, Any]) -> dict[str, Any]:
     """The audit's verdict on one start, and its losses [rate, seed] after training."""
     digits = initlab.tasks.digits()
-    task = names.take_examples(digits, given["examples"])
+    task = initlab.tasks.take(digits, given["examples"])
     x, y = jnp.asarray(task.x, jnp.float32), jnp.asarray(task.y)
     outputs = digits.objective.outputs(digits.y)
     keys = jax.vmap(jax.random.key)(jnp.arange(given["seeds"]))

@@ -13,23 +13,23 @@ import optax
 import xarray
 from absl import logging
 
-from experiments import harness, names
+from experiments import harness
 from experiments.coordinate_check import tables
 from experiments.coordinate_check.cases import DEPTH_CASES, WIDTH_CASES
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from initlab import figures
 from initlab.coordinates import coordinate_check
 
-WIDTHS = names.define_numbers("width", (128, 256, 512, 1024, 2048), "Hidden widths.", whole=True)
-DEPTHS = names.define_numbers("depth", (8, 16, 32, 64), "Residual blocks.", whole=True)
-WIDTH_NAMES = names.define_names("width_case", tuple(WIDTH_CASES), WIDTH_CASES, "Cases by width")
-DEPTH_NAMES = names.define_names("depth_case", tuple(DEPTH_CASES), DEPTH_CASES, "Cases by depth")
-SEEDS = names.define_count("seeds", 16, "Seeds of each case.", least=2)
-STEPS = names.define_count("steps", 3, "Steps of the optimizer.")
-INPUTS = names.define_count("inputs", 2, "Inputs, standard normal.")
-EXAMPLES = names.define_count("examples", 8, "Examples in the batch.")
-OUTPUTS = names.define_count("outputs", 10, "Classes, drawn at random.", least=2)
-TOLERANCE = names.define_scale("tolerance", 0.15, "Slopes of up to so much count as flat.")
+WIDTHS = flags.define_numbers("width", (128, 256, 512, 1024, 2048), "Hidden widths.", whole=True)
+DEPTHS = flags.define_numbers("depth", (8, 16, 32, 64), "Residual blocks.", whole=True)
+WIDTH_NAMES = flags.define_names("width_case", tuple(WIDTH_CASES), WIDTH_CASES, "Cases by width")
+DEPTH_NAMES = flags.define_names("depth_case", tuple(DEPTH_CASES), DEPTH_CASES, "Cases by depth")
+SEEDS = flags.define_count("seeds", 16, "Seeds of each case.", least=2)
+STEPS = flags.define_count("steps", 3, "Steps of the optimizer.")
+INPUTS = flags.define_count("inputs", 2, "Inputs, standard normal.")
+EXAMPLES = flags.define_count("examples", 8, "Examples in the batch.")
+OUTPUTS = flags.define_count("outputs", 10, "Classes, drawn at random.", least=2)
+TOLERANCE = flags.define_scale("tolerance", 0.15, "Slopes of up to so much count as flat.")
 SMOKE = {
     "width": ["8", "16"],
     "depth": ["2", "4"],

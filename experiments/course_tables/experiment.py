@@ -14,25 +14,25 @@ most the tolerance. Nothing is added to the range.
 
 import xarray
 
-from experiments import harness, names
+from experiments import harness
 from experiments.course_tables import tables
 from experiments.course_tables.runs import measure_first_cost, measure_rows, trainings
 from experiments.course_tables.vectors import measure_data, measure_vectors
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.published.figure import draw_agreement
 from experiments.published.rows import Measured, choose, compare, published_rows
 from experiments.published.tables import verdict
 
 __all__ = ["draw", "measure"]
 
-SECTIONS = names.define_numbers(
+SECTIONS = flags.define_numbers(
     "sections",
     (1, 2, 3, 4),
     "Sections of published numbers: 1 flower data, 2 one hidden layer on it, 3 unit vectors, "
     "4 three starts on the circles.",
     whole=True,
 )
-MAX_STEPS = names.define_count(
+MAX_STEPS = flags.define_count(
     "max_steps", 15_000, "Rows that need more training steps are left out.", least=0
 )
 SMOKE = {"sections": ["1", "3"], "max_steps": 0}

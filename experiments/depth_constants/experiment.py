@@ -25,29 +25,29 @@ import initlab
 from experiments import harness, names
 from experiments.depth_constants import edges
 from experiments.depth_constants.figure import draw_depth_constants
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from initlab import probes, report
 from initlab.initializers import by_role, normal
 from initlab.types import Task
 
-NAMES = names.define_names("activation", ("tanh", "relu"), names.ACTIVATIONS, "Activations")
-DEPTHS = names.define_numbers(
+NAMES = flags.define_names("activation", ("tanh", "relu"), names.ACTIVATIONS, "Activations")
+DEPTHS = flags.define_numbers(
     "depth", (1, 2, 4, 8, 16, 32, 64), "Numbers of hidden layers.", whole=True
 )
-WIDTH = names.define_count("width", 32, "Units of each hidden layer.")
-SCALES = names.define_numbers(
+WIDTH = flags.define_count("width", 32, "Units of each hidden layer.")
+SCALES = flags.define_numbers(
     "scale",
     (0.001, 0.0032, 0.032, 0.056, 0.1, 0.13, 0.15, 0.21, 0.3, 0.36, 0.5, 1, 3.2, 10),
     "Std of the weights, beside those of 0.01, Glorot, He and the critical one.",
 )
-SEEDS = names.define_count("seeds", 16, "Seeds for each cell.")
-EXAMPLES = names.define_count("examples", 64, "Training examples of the task.", least=2)
-TASK = names.define_name("task", "digits", names.TASKS, "Task")
-STEPS = names.define_count("steps", 300, "Steps of gradient descent.")
-LEARNING_RATES = names.define_numbers(
+SEEDS = flags.define_count("seeds", 16, "Seeds for each cell.")
+EXAMPLES = flags.define_count("examples", 64, "Training examples of the task.", least=2)
+TASK = flags.define_name("task", "digits", names.TASKS, "Task")
+STEPS = flags.define_count("steps", 300, "Steps of gradient descent.")
+LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.2, 2), "Learning rates times depth; the best is taken in each cell."
 )
-FRACTION = names.define_trained_fraction()
+FRACTION = flags.define_trained_fraction()
 SMOKE = {
     "activation": ["tanh"],
     "depth": ["1", "4"],
@@ -172,7 +172,7 @@ def draw(results: xarray.Dataset, settings: Settings):
 
 
 def _task() -> Task:
-    return names.take_examples(names.TASKS[TASK.value](), EXAMPLES.value)
+    return initlab.tasks.take(names.TASKS[TASK.value](), EXAMPLES.value)
 
 
 def _row(of: xarray.Dataset, stds: dict, predicted: dict, seeds: int) -> dict:

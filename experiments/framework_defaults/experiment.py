@@ -17,17 +17,17 @@ from experiments import harness, names
 from experiments.framework_defaults import laws
 from experiments.framework_defaults.figure import draw_defaults
 from experiments.framework_defaults.layers import FRAMEWORKS, KINDS, library
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from initlab import report, theory
 
-NAMES = names.define_names("framework", tuple(FRAMEWORKS), FRAMEWORKS, "Libraries")
-ACTIVATIONS = names.define_names(
+NAMES = flags.define_names("framework", tuple(FRAMEWORKS), FRAMEWORKS, "Libraries")
+ACTIVATIONS = flags.define_names(
     "activation", ("tanh", "relu", "gelu"), names.ACTIVATIONS, "Activations"
 )
-SIZES = names.define_numbers(
+SIZES = flags.define_numbers(
     "size", (64, 256), "Inputs and units, every pair; divisible by 4 heads.", whole=True
 )
-SEEDS = names.define_count("seeds", 16, "Draws of each layer.")
+SEEDS = flags.define_count("seeds", 16, "Draws of each layer.")
 FAR = 1000
 """The draws cannot tell deeper ones from those that any depth is for: chi1 is within 0.6 % of 1."""
 SMOKE = {"framework": ["flax", "torch"], "size": ["32", "64"], "seeds": 2}

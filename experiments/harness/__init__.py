@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import jax
 import xarray
-from absl import app, flags, logging
+from absl import app, logging
+from absl import flags as absl_flags
 
 import initlab
 from experiments.harness import checkpoints, runtime
@@ -22,9 +23,9 @@ from initlab.training import Run
 __all__ = ["Experiment", "Settings", "fill", "launch", "sweep"]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
-flags.disclaim_key_flags()
+absl_flags.disclaim_key_flags()
 
-FLAGS = flags.FLAGS
+FLAGS = absl_flags.FLAGS
 
 INTERRUPTED = 130
 """What a shell reports for a program that Ctrl-C ended."""
@@ -66,10 +67,10 @@ def launch(experiment: Experiment) -> None:
     _adopt_flags(experiment.measure.__module__)
     if experiment.float64:
         jax.config.update("jax_enable_x64", True)
-    flags.DEFINE_string("out", f"out/{experiment.name}", "Folder for the results.")
-    flags.DEFINE_bool("smoke", False, f"Small sizes: {dict(experiment.smoke)}.")
-    flags.DEFINE_bool("figures_only", False, "Draw again from the results in --out.")
-    flags.DEFINE_integer(
+    absl_flags.DEFINE_string("out", f"out/{experiment.name}", "Folder for the results.")
+    absl_flags.DEFINE_bool("smoke", False, f"Small sizes: {dict(experiment.smoke)}.")
+    absl_flags.DEFINE_bool("figures_only", False, "Draw again from the results in --out.")
+    absl_flags.DEFINE_integer(
         "block", None, "Runs that a device computes together: divides 16, or is a multiple of it."
     )
     runtime.define_flags()

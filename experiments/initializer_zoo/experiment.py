@@ -20,31 +20,31 @@ import xarray
 
 import initlab
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.initializer_zoo import ranking
 from experiments.initializer_zoo import starts as zoo_starts
 from experiments.initializer_zoo.figure import draw_zoo
 from initlab import probes, report
 from initlab.types import Network, Task
 
-INITIALIZERS = names.define_names(
+INITIALIZERS = flags.define_names(
     "initializer", tuple(names.INITIALIZERS), names.INITIALIZERS, "Initializers"
 )
-NETWORKS = names.define_names("network", ("mlp", "residual_mlp_gate"), names.NETWORKS, "Networks")
-TASK = names.define_name("task", "digits", names.TASKS, "Task")
-ACTIVATION = names.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
-WIDTH = names.define_count("width", 32, "Units of a hidden layer.")
-CHANNELS = names.define_count("channels", 8, "Channels of a convolutional network.")
-DEPTH = names.define_count("depth", 6, "Hidden layers, or blocks.")
-SEEDS = names.define_count("seeds", 8, "Seeds for each scheme.")
-EXAMPLES = names.define_count("examples", 256, "Training examples of the task.", least=2)
-BATCH_SIZE = names.define_count("batch_size", 32, "Examples in a minibatch.")
-STEPS = names.define_count("steps", 200, "Gradient descent steps; a multiple of --every.")
-EVERY = names.define_count("every", 10, "Steps between snapshots: the unit of steps to train.")
-LEARNING_RATES = names.define_numbers(
+NETWORKS = flags.define_names("network", ("mlp", "residual_mlp_gate"), names.NETWORKS, "Networks")
+TASK = flags.define_name("task", "digits", names.TASKS, "Task")
+ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
+WIDTH = flags.define_count("width", 32, "Units of a hidden layer.")
+CHANNELS = flags.define_count("channels", 8, "Channels of a convolutional network.")
+DEPTH = flags.define_count("depth", 6, "Hidden layers, or blocks.")
+SEEDS = flags.define_count("seeds", 8, "Seeds for each scheme.")
+EXAMPLES = flags.define_count("examples", 256, "Training examples of the task.", least=2)
+BATCH_SIZE = flags.define_count("batch_size", 32, "Examples in a minibatch.")
+STEPS = flags.define_count("steps", 200, "Gradient descent steps; a multiple of --every.")
+EVERY = flags.define_count("every", 10, "Steps between snapshots: the unit of steps to train.")
+LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.03, 0.1, 0.3, 1), "Learning rates; the best is taken for each scheme."
 )
-FRACTION = names.define_trained_fraction()
+FRACTION = flags.define_trained_fraction()
 FIRST_BATCH = (
     "length_growth",
     "gradient_growth",
@@ -184,7 +184,7 @@ def draw(results: xarray.Dataset, settings: Settings):
 
 
 def _task() -> Task:
-    return names.take_examples(names.TASKS[TASK.value](), EXAMPLES.value)
+    return initlab.tasks.take(names.TASKS[TASK.value](), EXAMPLES.value)
 
 
 def _schemes() -> list[str]:

@@ -10,32 +10,32 @@ import time
 
 import numpy as np
 import xarray
-from absl import flags
+from absl import flags as absl_flags
 
 import initlab
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.phase_diagram.figure import draw_phases
 from experiments.phase_diagram.tables import predict_networks, show, summarize
 from initlab import theory
 from initlab.signals.measure import gaussian, signal_run
 
-ACTIVATION = names.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
-POINTS = names.define_count("points", 200, "Points of the map along either axis.", least=2)
-MOST_SIGMA_W2 = names.define_scale(
+ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
+POINTS = flags.define_count("points", 200, "Points of the map along either axis.", least=2)
+MOST_SIGMA_W2 = flags.define_scale(
     "most_sigma_w2", None, "Largest fan_in times variance of weights; else 4 times the critical."
 )
-MOST_SIGMA_B2 = names.define_scale(
+MOST_SIGMA_B2 = flags.define_scale(
     "most_sigma_b2", None, "Largest variance of biases; else an eighth of that."
 )
-NETWORKS = names.define_count("networks", 6, "Measured points along either axis.", least=2)
-SEEDS = names.define_count("seeds", 16, "Networks at each measured point.", least=2)
-WIDTH = names.define_count("width", 300, "Units of their hidden layers.", least=2)
-DEPTH = names.define_count("depth", 30, "Their hidden layers.", least=3)
-CORRELATION = flags.DEFINE_float(
+NETWORKS = flags.define_count("networks", 6, "Measured points along either axis.", least=2)
+SEEDS = flags.define_count("seeds", 16, "Networks at each measured point.", least=2)
+WIDTH = flags.define_count("width", 300, "Units of their hidden layers.", least=2)
+DEPTH = flags.define_count("depth", 30, "Their hidden layers.", least=3)
+CORRELATION = absl_flags.DEFINE_float(
     "correlation", 0.5, "Cosine of their two inputs.", lower_bound=-0.99, upper_bound=0.99
 )
-INPUTS = names.define_count("inputs", 100, "Entries of their inputs.", least=2)
+INPUTS = flags.define_count("inputs", 100, "Entries of their inputs.", least=2)
 SMOKE = {"points": 8, "networks": 2, "seeds": 4, "width": 32, "depth": 4}
 
 

@@ -14,19 +14,19 @@ import xarray
 
 import initlab
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.random_initialization.figure import draw_starts
 from initlab import probes, report
 from initlab.initializers import by_role, choice, glorot_normal, he_normal, normal
 
-HIDDEN = names.define_count("hidden", 4, "Hidden units.")
-ACTIVATION = names.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
-SCALES = names.define_numbers("scale", (0, 0.01, 0.1, 1, 10, 100, 1000), "Std of the weights.")
-SEEDS = names.define_count("seeds", 256, "Seeds for each start.")
-STEPS = names.define_count("steps", 2000, "Gradient descent steps; a multiple of --every.")
-EVERY = names.define_count("every", 100, "Steps between snapshots.")
-LEARNING_RATE = names.define_scale("learning_rate", 1.2, "Learning rate.")
-FRACTION = names.define_trained_fraction()
+HIDDEN = flags.define_count("hidden", 4, "Hidden units.")
+ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
+SCALES = flags.define_numbers("scale", (0, 0.01, 0.1, 1, 10, 100, 1000), "Std of the weights.")
+SEEDS = flags.define_count("seeds", 256, "Seeds for each start.")
+STEPS = flags.define_count("steps", 2000, "Gradient descent steps; a multiple of --every.")
+EVERY = flags.define_count("every", 100, "Steps between snapshots.")
+LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
+FRACTION = flags.define_trained_fraction()
 SMOKE = {"seeds": 8, "steps": 20, "every": 10, "scale": ["0", "0.01", "1000"]}
 SCHEMES = {"Glorot": glorot_normal(), "He": he_normal()}
 GRID = 80

@@ -12,24 +12,24 @@ import xarray
 
 import initlab
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.saturation.figure import draw_saturation
 from initlab import probes, report
 from initlab.initializers import by_role, normal
 
-HIDDEN = names.define_count("hidden", 4, "Hidden units.")
-NAMES = names.define_names(
+HIDDEN = flags.define_count("hidden", 4, "Hidden units.")
+NAMES = flags.define_names(
     "activation", ("tanh", "sigmoid", "relu"), names.ACTIVATIONS, "Hidden activations"
 )
-SCALES = names.define_numbers(
+SCALES = flags.define_numbers(
     "scale",
     (0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1, 3.16, 10, 31.6, 100, 316, 1000),
     "Std of the weights.",
 )
-SEEDS = names.define_count("seeds", 256, "Seeds for each scale.")
-EARLY = names.define_count("early", 100, "Step of the early loss; divides --steps.")
-STEPS = names.define_count("steps", 1000, "Gradient descent steps.")
-LEARNING_RATE = names.define_scale("learning_rate", 1.2, "Learning rate.")
+SEEDS = flags.define_count("seeds", 256, "Seeds for each scale.")
+EARLY = flags.define_count("early", 100, "Step of the early loss; divides --steps.")
+STEPS = flags.define_count("steps", 1000, "Gradient descent steps.")
+LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
 SMOKE = {"seeds": 4, "steps": 20, "early": 10, "scale": ["0.01", "1", "1000"]}
 
 

@@ -12,10 +12,10 @@ explains it.
 
 import numpy as np
 import xarray
-from absl import flags
+from absl import flags as absl_flags
 
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.signal_propagation.tables import (
     KINDS,
     QUANTITIES,
@@ -31,31 +31,31 @@ from initlab.types import Initializer
 
 PLAIN = "gaussian"
 
-ACTIVATION = names.define_names(
+ACTIVATION = flags.define_names(
     "activation", ("tanh", "relu", "gelu", "sigmoid"), names.ACTIVATIONS, "Activations"
 )
-NETWORK = names.define_name("network", "mlp", names.NETWORKS, "Network")
-INITIALIZER = names.define_name(
+NETWORK = flags.define_name("network", "mlp", names.NETWORKS, "Network")
+INITIALIZER = flags.define_name(
     "initializer",
     PLAIN,
     {PLAIN: None, **names.INITIALIZERS},
     "Initializer; gaussian is N(0, sigma_w2 / fan_in) with biases N(0, sigma_b2)",
 )
-SIGMA_W2 = names.define_scale(
+SIGMA_W2 = flags.define_scale(
     "sigma_w2", None, "Of gaussian weights; with --sigma_b2, else the critical point."
 )
-SIGMA_B2 = names.define_scale("sigma_b2", None, "Variance of gaussian biases; with --sigma_w2.")
-WIDTH = names.define_count("width", 1000, "Units of each hidden layer, or channels.", least=2)
-DEPTH = names.define_count("depth", 50, "Hidden layers, or blocks.", least=2)
-INPUTS = names.define_count("inputs", 100, "Entries of an input.", least=2)
-LENGTH = names.define_scale("length", 1.0, "Mean squared entry of the inputs.")
-CORRELATION = flags.DEFINE_float(
+SIGMA_B2 = flags.define_scale("sigma_b2", None, "Variance of gaussian biases; with --sigma_w2.")
+WIDTH = flags.define_count("width", 1000, "Units of each hidden layer, or channels.", least=2)
+DEPTH = flags.define_count("depth", 50, "Hidden layers, or blocks.", least=2)
+INPUTS = flags.define_count("inputs", 100, "Entries of an input.", least=2)
+LENGTH = flags.define_scale("length", 1.0, "Mean squared entry of the inputs.")
+CORRELATION = absl_flags.DEFINE_float(
     "correlation", 0.5, "Cosine of two inputs.", lower_bound=0.0, upper_bound=1.0
 )
-SEEDS = names.define_count("seeds", 256, "Networks of each activation.", least=2)
-DRAWS = names.define_count("draws", 4096, "Networks drawn of the exact law.", least=2)
-ERRORS = names.define_scale("errors", 3.0, "Standard errors within which a layer agrees.")
-SHARE = names.define_share("share", 0.95, "Share of the layers that must agree.")
+SEEDS = flags.define_count("seeds", 256, "Networks of each activation.", least=2)
+DRAWS = flags.define_count("draws", 4096, "Networks drawn of the exact law.", least=2)
+ERRORS = flags.define_scale("errors", 3.0, "Standard errors within which a layer agrees.")
+SHARE = flags.define_share("share", 0.95, "Share of the layers that must agree.")
 SMOKE = {
     "width": 32,
     "depth": 4,

@@ -18,27 +18,27 @@ from tqdm import tqdm
 
 import initlab
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.symmetry_escape.figure import draw_escape
 from experiments.symmetry_escape.runs import ARITHMETICS, escape_run, growth_of
 from experiments.symmetry_escape.tables import show, summarize, verdict
 
 DTYPES = {"bfloat16": jnp.bfloat16, "float32": jnp.float32, "float64": jnp.float64}
-DTYPE = names.define_names("dtype", tuple(DTYPES), DTYPES, "Dtypes of the runs")
-ARITHMETIC = names.define_names(
+DTYPE = flags.define_names("dtype", tuple(DTYPES), DTYPES, "Dtypes of the runs")
+ARITHMETIC = flags.define_names(
     "arithmetic", tuple(ARITHMETICS), ARITHMETICS, "The lab's layers, the plain product"
 )
-ACTIVATION = names.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
-TASK = names.define_name("task", "flower", names.BINARY_TASKS, "Data")
-WIDTHS = names.define_numbers("width", (2, 5, 16), "Hidden units.", whole=True)
-CONSTANTS = names.define_numbers("constant", (0.01, 0.1, 0.5), "All weights at the start.")
-PERTURBATIONS = names.define_numbers(
+ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
+TASK = flags.define_name("task", "flower", names.BINARY_TASKS, "Data")
+WIDTHS = flags.define_numbers("width", (2, 5, 16), "Hidden units.", whole=True)
+CONSTANTS = flags.define_numbers("constant", (0.01, 0.1, 0.5), "All weights at the start.")
+PERTURBATIONS = flags.define_numbers(
     "perturbation", (0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2), "Norm of the difference planted."
 )
-STEPS = names.define_count("steps", 20000, "Gradient descent steps.")
-EVERY = names.define_count("every", 100, "Steps between snapshots.")
-LEARNING_RATE = names.define_scale("learning_rate", 1.2, "Learning rate.")
-ORDER_ONE = names.define_scale("order_one", 0.1, "Difference at which units have escaped.")
+STEPS = flags.define_count("steps", 20000, "Gradient descent steps.")
+EVERY = flags.define_count("every", 100, "Steps between snapshots.")
+LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
+ORDER_ONE = flags.define_scale("order_one", 0.1, "Difference at which units have escaped.")
 SMOKE = {
     "dtype": ["float32", "float64"],
     "width": ["5"],

@@ -9,8 +9,8 @@ or less.
 
 import xarray
 
-from experiments import harness, names
-from experiments.harness import Settings
+from experiments import harness
+from experiments.harness import Settings, flags
 from experiments.published.figure import draw_agreement
 from experiments.published.rows import Measured, choose, compare, published_rows
 from experiments.published.tables import summarize, verdict
@@ -20,17 +20,17 @@ from experiments.theory_tables.values import measure_constants, measure_mean_fie
 
 __all__ = ["draw", "measure"]
 
-SECTIONS = names.define_numbers(
+SECTIONS = flags.define_numbers(
     "sections",
     (5, 6, 7, 8),
     "Sections of published numbers: 5 mean-field theory, 6 finite width, 7 gains and constants, "
     "8 symmetry and scale.",
     whole=True,
 )
-LENGTH_DRAWS = names.define_count(
+LENGTH_DRAWS = flags.define_count(
     "length_draws", 1_000_000, "Networks drawn for the spread of squared lengths."
 )
-DYING_DRAWS = names.define_count(
+DYING_DRAWS = flags.define_count(
     "dying_draws", 200_000, "Networks drawn for the share that has a dead layer."
 )
 SMOKE = {"sections": ["6", "8"], "length_draws": 300_000, "dying_draws": 50_000}

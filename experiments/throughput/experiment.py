@@ -18,8 +18,8 @@ import numpy as np
 import xarray
 from tqdm import tqdm
 
-from experiments import harness, names
-from experiments.harness import Settings
+from experiments import harness
+from experiments.harness import Settings, flags
 from experiments.throughput.baselines import BATCHED, LOOPS, installed, prepare
 from experiments.throughput.figure import draw_throughput
 from experiments.throughput.tables import show, summarize
@@ -32,21 +32,21 @@ from experiments.throughput.workloads import (
     measure_peak,
 )
 
-SIZE = names.define_names("size", tuple(SIZES), SIZES, "Networks")
-SCALE = names.define_scale("scale", 0.1, "Std of the initial weights.")
-LEARNING_RATE = names.define_scale("learning_rate", 1.2, "Learning rate.")
-ROUNDS = names.define_count("rounds", 5, "Measurements of every side.")
-SECONDS = names.define_scale("seconds", 1.0, "About how long one measurement takes.")
-RUNS = names.define_count("runs", 0, "Runs computed at once; 0: by the size.", least=0)
-STEPS = names.define_count("steps", 0, "Steps of every side; 0: by --seconds.", least=0)
-MOST_RUNS = names.define_count(
+SIZE = flags.define_names("size", tuple(SIZES), SIZES, "Networks")
+SCALE = flags.define_scale("scale", 0.1, "Std of the initial weights.")
+LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
+ROUNDS = flags.define_count("rounds", 5, "Measurements of every side.")
+SECONDS = flags.define_scale("seconds", 1.0, "About how long one measurement takes.")
+RUNS = flags.define_count("runs", 0, "Runs computed at once; 0: by the size.", least=0)
+STEPS = flags.define_count("steps", 0, "Steps of every side; 0: by --seconds.", least=0)
+MOST_RUNS = flags.define_count(
     "most_runs", 10**6, "The cost is measured for 100, 1000, ... runs up to it.", least=100
 )
-COST_SIZE = names.define_name("cost_size", "2-4-1", SIZES, "Network whose cost is measured")
-COST_STEPS = names.define_count(
+COST_SIZE = flags.define_name("cost_size", "2-4-1", SIZES, "Network whose cost is measured")
+COST_STEPS = flags.define_count(
     "cost_steps", 0, "Steps where the cost is measured; 0: fewer for many runs.", least=0
 )
-MEMORY = names.define_scale("memory_gib", 8, "Programs that need more are not run.")
+MEMORY = flags.define_scale("memory_gib", 8, "Programs that need more are not run.")
 SMOKE = {
     "size": ["2-2-1"],
     "rounds": 2,

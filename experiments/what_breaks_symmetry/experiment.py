@@ -17,33 +17,33 @@ from tqdm import tqdm
 
 import initlab
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.what_breaks_symmetry import attribution, truth_table
 from experiments.what_breaks_symmetry.figure import draw_breaking
 from experiments.what_breaks_symmetry.training import PIECES, Lesson, Start, Treatment, start_params
 from initlab import report
 from initlab.initializers import constant, normal, zeros
 
-TASK = names.define_name("task", "flower", names.BINARY_TASKS, "Data")
-HIDDEN = names.define_count("hidden", 4, "Hidden units.", least=2)
-NAMES = names.define_names(
+TASK = flags.define_name("task", "flower", names.BINARY_TASKS, "Data")
+HIDDEN = flags.define_count("hidden", 4, "Hidden units.", least=2)
+NAMES = flags.define_names(
     "activation", ("tanh", "sigmoid", "relu"), names.ACTIVATIONS, "Hidden activations"
 )
-SEEDS = names.define_count("seeds", 8, "Seeds for each cell.")
-STEPS = names.define_count("steps", 1000, "Steps of each run.")
-CONSTANT = names.define_scale("constant", 0.5, "Value of a constant piece of a start.")
-SCALE = names.define_scale("scale", 0.5, "Std of a random piece.")
-LEARNING_RATE = names.define_scale("learning_rate", 1.2, "Learning rate; Adam has its own.")
-ADAM_LEARNING_RATE = names.define_scale("adam_learning_rate", 0.05, "Adam's learning rate.")
-MINIBATCH = names.define_share("minibatch", 0.1, "Share of the examples in a minibatch.")
-MOMENTUM = names.define_share(
+SEEDS = flags.define_count("seeds", 8, "Seeds for each cell.")
+STEPS = flags.define_count("steps", 1000, "Steps of each run.")
+CONSTANT = flags.define_scale("constant", 0.5, "Value of a constant piece of a start.")
+SCALE = flags.define_scale("scale", 0.5, "Std of a random piece.")
+LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate; Adam has its own.")
+ADAM_LEARNING_RATE = flags.define_scale("adam_learning_rate", 0.05, "Adam's learning rate.")
+MINIBATCH = flags.define_share("minibatch", 0.1, "Share of the examples in a minibatch.")
+MOMENTUM = flags.define_share(
     "momentum", 0.9, "Momentum; its learning rate is (1 - momentum) times the others'."
 )
-WEIGHT_DECAY = names.define_scale("weight_decay", 1e-4, "Weight decay.")
-INPUT_NOISE = names.define_scale("input_noise", 0.1, "Std of the noise on the inputs.")
-LABEL_NOISE = names.define_share("label_noise", 0.05, "Share of labels turned over.")
-DROPOUT = names.define_share("dropout", 0.1, "Share of hidden units left out.")
-FRACTION = names.define_scale(
+WEIGHT_DECAY = flags.define_scale("weight_decay", 1e-4, "Weight decay.")
+INPUT_NOISE = flags.define_scale("input_noise", 0.1, "Std of the noise on the inputs.")
+LABEL_NOISE = flags.define_share("label_noise", 0.05, "Share of labels turned over.")
+DROPOUT = flags.define_share("dropout", 0.1, "Share of hidden units left out.")
+FRACTION = flags.define_scale(
     "trained_fraction", 0.5, "A run learned if its loss ends under this share of a constant's."
 )
 SMOKE = {"seeds": 2, "steps": 10, "activation": ["relu"]}

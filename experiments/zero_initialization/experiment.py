@@ -16,30 +16,30 @@ import xarray
 
 import initlab
 from experiments import harness, names
-from experiments.harness import Settings
+from experiments.harness import Settings, flags
 from experiments.zero_initialization import equivalent_nets, facts
 from experiments.zero_initialization.figure import draw_induction
 from initlab import report
 
-WIDTHS = names.define_numbers(
+WIDTHS = flags.define_numbers(
     "width", (2, 3, 5, 7, 16, 37, 64, 65, 129, 257), "Hidden widths.", whole=True
 )
-DEPTHS = names.define_numbers("depth", (1, 2, 3, 4), "Hidden layers.", whole=True)
-NAMES = names.define_names(
+DEPTHS = flags.define_numbers("depth", (1, 2, 3, 4), "Hidden layers.", whole=True)
+NAMES = flags.define_names(
     "activation", ("tanh", "sigmoid", "relu", "gelu"), names.ACTIVATIONS, "Hidden activations"
 )
-CONSTANTS = names.define_numbers("constant", (0, 0.01, 0.1, 0.5), "Weights at the start.")
-TASK_NAMES = names.define_names(
+CONSTANTS = flags.define_numbers("constant", (0, 0.01, 0.1, 0.5), "Weights at the start.")
+TASK_NAMES = flags.define_names(
     "task", ("flower", "breast_cancer"), names.BINARY_TASKS, "Data; the first one is trained on"
 )
-STEPS = names.define_count("steps", 20000, "Steps with one hidden layer of up to 65 units.")
-STEPS_BEYOND = names.define_count("steps_beyond", 2000, "Steps with more units or layers.")
-LEARNING_RATE = names.define_scale("learning_rate", 0.5, "Learning rate.")
-RUNS = names.define_count("runs", 64, "Runs under one vmap: constants x learning rates.")
-EXAMPLES_TOGETHER = names.define_count("examples_together", 48, "Examples of the runs under vmap.")
-DRAWS = names.define_count("draws", 16, "Random symmetric params that the step is tried on.")
-WIDE = names.define_count("wide", 64, "Hidden units of the wide net.")
-SEEDS = names.define_count("seeds", 64, "Seeds of logistic regression.")
+STEPS = flags.define_count("steps", 20000, "Steps with one hidden layer of up to 65 units.")
+STEPS_BEYOND = flags.define_count("steps_beyond", 2000, "Steps with more units or layers.")
+LEARNING_RATE = flags.define_scale("learning_rate", 0.5, "Learning rate.")
+RUNS = flags.define_count("runs", 64, "Runs under one vmap: constants x learning rates.")
+EXAMPLES_TOGETHER = flags.define_count("examples_together", 48, "Examples of the runs under vmap.")
+DRAWS = flags.define_count("draws", 16, "Random symmetric params that the step is tried on.")
+WIDE = flags.define_count("wide", 64, "Hidden units of the wide net.")
+SEEDS = flags.define_count("seeds", 64, "Seeds of logistic regression.")
 SMOKE = {
     "width": ["5"],
     "depth": ["1", "2"],
