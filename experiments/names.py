@@ -9,7 +9,6 @@ import jax.numpy as jnp
 
 from initlab import initializers as init
 from initlab import networks, tasks, theory
-from initlab.signals.measure import critical_variances, gaussian
 from initlab.types import Activation, Initializer, Network
 
 __all__ = [
@@ -74,7 +73,7 @@ INITIALIZERS: dict[str, Callable[[Activation, int], Initializer]] = {
         init.variance_scaling(theory.gain(activation) ** 2)
     ),
     # Without biases gelu and silu are critical where signals vanish; at their point they stay.
-    "critical": lambda activation, branches: gaussian(*critical_variances(activation)),
+    "critical": lambda activation, branches: init.ntk(*theory.critical_variances(activation)),
     "gpt2": lambda activation, branches: init.gpt2(branches),
     "fixup": lambda activation, branches: init.fixup(branches),
 }

@@ -13,13 +13,10 @@ from experiments.depth_constants import edges as depth_edges
 from experiments.depth_constants.figure import draw_depth_constants
 
 
-def test_relu_s_edges_are_those_of_its_length():
-    # The length grows by sigma_w2 / 2 in a layer: depth = 6 / |ln(n scale^2 / 2)|.
-    depths = [1, 3, 8, 64, 1000]
-    edges = depth_edges.predicted_edges(jax.nn.relu, 50, depths)
-    for side, sign in (("small", -1), ("large", 1)):
-        wanted = (2 / 50) ** 0.5 * np.exp(sign * 3 / np.asarray(depths))
-        np.testing.assert_allclose(edges[side], wanted, rtol=1e-3)
+def test_scales_are_standard_deviations_of_square_weights():
+    predicted = depth_edges.predicted_edges(jax.nn.relu, 50, [8])
+    np.testing.assert_allclose(predicted["small"], (2 / 50) ** 0.5 * np.exp([-3 / 8]), rtol=1e-3)
+    np.testing.assert_allclose(predicted["large"], (2 / 50) ** 0.5 * np.exp([3 / 8]), rtol=1e-3)
     stds = depth_edges.constants(jax.nn.relu, 50)
     assert stds == pytest.approx({"0.01": 0.01, "Glorot": 0.1414214, "He": 0.2, "critical": 0.2})
 

@@ -14,7 +14,7 @@ import initlab
 from experiments import names
 from experiments.signal_propagation import tables
 from initlab.keys import path_key
-from initlab.signals.measure import critical_variances, draw_pair, gaussian, signal_run
+from initlab.signals.measure import draw_pair, signal_run
 from initlab.signals.predict import RECURSIONS, Start, predict
 
 NO_CACHE = "--compilation_cache_dir="
@@ -22,7 +22,7 @@ NO_CACHE = "--compilation_cache_dir="
 
 def test_a_run_measures_what_numpy_does():
     network = initlab.networks.mlp((6, 5, 4, 3, 1), jnp.tanh)
-    initializer = gaussian(1.7, 0.2)
+    initializer = initlab.initializers.ntk(1.7, 0.2)
     run = signal_run(network, lambda point: initializer, 6, length=2.0, correlation=0.3)
     values = {name: value[0] for name, value in run({"seed": 3}).values.items()}
     key = jax.random.key(3)
@@ -53,7 +53,8 @@ def test_a_run_measures_what_numpy_does():
 @pytest.mark.parametrize("name", names.NETWORKS)
 def test_every_network_can_be_measured(name):
     network = names.NETWORKS[name](4, 4, 2, 1, jnp.tanh)
-    run = signal_run(network, lambda point: gaussian(1.0, 0.1), 4, length=1.0, correlation=0.5)
+    initializer = initlab.initializers.ntk(1.0, 0.1)
+    run = signal_run(network, lambda point: initializer, 4, length=1.0, correlation=0.5)
     shapes = jax.eval_shape(run.function, {"seed": jax.ShapeDtypeStruct((), jnp.int32)}).values
     assert shapes["gradient"].shape == (1, len(run.layers))
     assert run.layers == tuple(network.activations)[:-1]
@@ -106,13 +107,6 @@ def test_a_residual_gradient_is_the_sum_of_shortcut_and_branch():
     np.testing.assert_allclose(wide.length, [2.0, 6.0, 18.0, 54.0])
 
 
-def test_what_is_critical():
-    np.testing.assert_allclose(critical_variances(jax.nn.relu), (2, 0), atol=1e-9)
-    assert critical_variances(jax.nn.sigmoid)[0] > 100
-    with pytest.raises(ValueError, match="nothing is critical for softplus"):
-        critical_variances(jax.nn.softplus)
-
-
 def table_of(shift, law=np.nan):
     """Three layers; predicted is right but for a shift in standard errors at one; so is the law."""
     rng = np.random.default_rng(0)
@@ -132,7 +126,7 @@ def table_of(shift, law=np.nan):
 
 
 def test_a_layer_that_is_out_is_told():
-    right, wrong = (tables.summarize(table_of(shift)) for shift in (2.9, -5.0))
+    right, wrong = (tables.summarize(table_of(shift), {}) for shift in (2.9, -5.0))
     assert tables.verdict(right) == 0
     assert tables.verdict(wrong) == 1
     assert [row["finite"]["within"] for row in wrong["rows"]] == [2, 2, 1]
@@ -163,7 +157,7 @@ def test_layers_that_are_off_together_by_chance_are_told_from_others():
 
 def test_what_the_exact_law_explains_is_no_disagreement():
     explained, by_chance, not_explained = (
-        tables.summarize(table_of(-5.0, law)) for law in (-2.9, -3.1, -4.5)
+        tables.summarize(table_of(-5.0, law), {}) for law in (-2.9, -3.1, -4.5)
     )
     for summary in (explained, by_chance):
         assert {row["why"] for row in summary["rows"]} == {tables.LAW}
@@ -183,7 +177,7 @@ def test_what_the_order_of_the_correction_explains_is_no_disagreement():
     wide = table["length_predicted"].sel(kind="finite").values / 1.34
     for name in ("length", "decorrelation", "gradient"):
         table[f"{name}_predicted"].loc[{"kind": "wide"}] = wide
-    summary = tables.summarize(tables.compare(table))
+    summary = tables.summarize(tables.compare(table), {})
     assert (summary["short"], summary["unexplained"]) == (3, 0)
     assert tables.verdict(summary) == 0
 
@@ -192,7 +186,7 @@ def test_no_prediction_is_no_verdict():
     table = table_of(5.0)
     for name in tables.QUANTITIES:
         table[f"{name}_predicted"] = table[f"{name}_predicted"] * np.nan
-    summary = tables.summarize(tables.compare(table))
+    summary = tables.summarize(tables.compare(table), {})
     assert tables.verdict(summary) == 0
     assert all(row["wide"] is row["finite"] is None for row in summary["rows"])
     assert "none" in tables.show(summary)

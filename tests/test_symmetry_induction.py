@@ -248,6 +248,27 @@ def test_the_step_of_escape():
     assert jax.vmap(lambda size: sy.escape_step(growth, size))(sizes).tolist() == [1, 2, 3]
 
 
+def test_a_difference_that_arises_later_grows_from_then_on():
+    # It shrinks first, so that what is planted at the start and what arises at step 2 differ.
+    log_growth = jnp.asarray([0.0, 4.0, -2.0, -1.0, 2.0, 3.0])
+    growth = sy.TransverseGrowth(log_growth, jnp.ones(()), None, None)
+    size = np.exp(-2.5)
+    assert sy.escape_step(growth, size).item() == 1
+    assert sy.escape_step(growth, size, since=1).item() == -1
+    assert sy.escape_step(growth, size, since=2).item() == 4
+    assert sy.escape_step(growth, 1.0, since=2).item() == 2
+    assert sy.escape_step(growth, 0.0, since=2).item() == -1
+    steps = jax.vmap(lambda since: sy.escape_step(growth, size, since=since))(jnp.arange(6))
+    assert steps.tolist() == [1, -1, 4, 4, -1, -1]
+
+
+@pytest.mark.parametrize("since", [-1, 10])
+def test_a_difference_arises_at_a_step_of_the_run(since):
+    growth = sy.TransverseGrowth(jnp.arange(10.0), jnp.ones(()), None, None)
+    with pytest.raises(ValueError, match=rf"since must be a step of the run, 0 to 9, got {since}"):
+        sy.escape_step(growth, 0.1, since=since)
+
+
 def test_a_dead_start_has_no_growth():
     growth = sy.transverse_growth(lambda p, b: jax.tree.map(jnp.zeros_like, p), start(), GROUPS, 3)
     assert growth.log_growth[-1] == -np.inf

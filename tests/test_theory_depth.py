@@ -84,6 +84,54 @@ def test_a_stream_seen_through_a_norm_grows_linearly():
     np.testing.assert_allclose(layers.gradient[0], 41, rtol=1e-12)
 
 
+@pytest.mark.parametrize("pre_norm", [False, True])
+def test_a_branch_of_two_layers_on_relu_is_a_closed_form(pre_norm):
+    # relu's maps are linear in length: a branch multiplies what enters it by s^2 w1 w2 / 2.
+    w1, w2, scale = 1.5, 1.2, 0.8
+    gain = scale**2 * w1 * w2 / 2
+    layers = theory.propagate_residual(
+        jax.nn.relu, w2, 0.0, 3.0, 0.5, 4, branch_scale=scale, pre_norm=pre_norm, inner=(w1, 0.0)
+    )
+    length = 3 + gain * np.arange(5) if pre_norm else 3 * (1 + gain) ** np.arange(5)
+    np.testing.assert_allclose(layers.q, length, rtol=1e-12)
+    # The gradient passes the same weights as the signal does.
+    np.testing.assert_allclose(layers.gradient, length[-1] / length, rtol=1e-12)
+    entering = 1.0 if pre_norm else 3.0
+    first = (3 * 0.5 + gain * entering * 2 * arc_cosine(0.5)) / length[1]
+    np.testing.assert_allclose(layers.c[1], first, rtol=1e-12)
+
+
+def test_biases_inside_a_branch_add_to_what_enters_phi():
+    numbers = {"sigma_w2": 1.4, "sigma_b2": 0.2, "q0": 0.7, "c0": 0.3, "depth": 1}
+    layers = theory.propagate_residual(jnp.tanh, **numbers, inner=(1.2, 0.5))
+    q, c = 1.2 * 0.7 + 0.5, (1.2 * 0.7 * 0.3 + 0.5) / (1.2 * 0.7 + 0.5)
+    branch = theory.q_map(jnp.tanh, 1.4, 0.2, q)
+    np.testing.assert_allclose(layers.q[1], 0.7 + branch)
+    covariance = 0.7 * 0.3 + branch * theory.c_map(jnp.tanh, 1.4, 0.2, q, c)
+    np.testing.assert_allclose(layers.c[1], covariance / layers.q[1])
+    np.testing.assert_allclose(layers.chi[0], 1 + 1.2 * theory.chi(jnp.tanh, 1.4, q))
+    # An inner layer that changes nothing is none.
+    same = theory.propagate_residual(jnp.tanh, **numbers, inner=(1.0, 0.0))
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-12),
+        same,
+        theory.propagate_residual(jnp.tanh, **numbers),
+    )
+
+
+@pytest.mark.parametrize(
+    ("inner", "error", "message"),
+    [
+        (1.0, TypeError, r"inner must be a pair \(sigma_w2, sigma_b2\), got 1.0"),
+        ((1.0,), TypeError, "inner must be a pair"),
+        ((-1.0, 0.0), ValueError, "inner sigma_w2 must be at least 0, got -1.0"),
+    ],
+)
+def test_inner_variances_are_checked(inner, error, message):
+    with pytest.raises(error, match=message):
+        theory.propagate_residual(jnp.tanh, 1.0, 0.0, 1.0, 0.5, 2, inner=inner)
+
+
 def test_a_norm_cancels_the_scale_of_the_weights():
     for sigma_w2 in (0.1, 30.0):
         layers = theory.propagate_normalized(jnp.tanh, sigma_w2, 0.0, 0.5, 3)

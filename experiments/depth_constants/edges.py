@@ -1,6 +1,5 @@
 """From depth x scale maps to edges: where half of the runs train, and where theory puts that."""
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -111,43 +110,19 @@ def measured_edges(scale: np.ndarray, share: np.ndarray) -> dict[str, tuple[floa
 def predicted_edges(
     activation: Activation, width: int, depths: Sequence[float] | np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The scales at which `depth = 6 xi`, on both sides of the critical one, without biases.
-
-    xi is `xi_c = -1 / ln chi(c*)` where the length has a fixed point. Where it grows for ever
-    (relu above its critical scale) it is that of the length, `1 / ln` of its growth by a layer,
-    which is chi1 there; below, where relu's length dies out, the two are one.
+    """`theory.trainable_edges` without biases, as scales: `sigma_w2 = width scale^2`.
 
     Args:
       activation: of the hidden layers.
-      width: their units; `sigma_w2 = width scale^2`.
+      width: their units.
       depths: hidden layers.
 
     Returns:
       `{side: scales [depths]}`; NaN where theory has no edge: tanh carries a signal through 13
       layers at any large scale.
     """
-    found = {}
-    for side, (sigma_w2, reached) in zip(SIDES, _reach(activation), strict=True):
-        # 1 / xi is a logarithm of chi, and so nearly linear in that of sigma_w2.
-        at = np.interp(1 / np.asarray(depths), 1 / reached, np.log(sigma_w2), right=np.nan)
-        found[side] = np.exp(at / 2) * width**-0.5
-    return found
-
-
-@functools.cache
-def _reach(activation: Activation) -> list[tuple[np.ndarray, np.ndarray]]:
-    """`(sigma_w2, 6 xi)` below and above the critical one, largest 6 xi first."""
-    critical = float(theory.critical_sigma_w2(activation, 0.0))
-    # Dense where xi is large, which is about as 1 / the distance.
-    decades = np.geomspace(1e-5, 8, 80)
-    sigma_w2 = critical * 10 ** np.concatenate([-decades, decades])
-    reached = np.asarray(theory.trainable_depth(activation, sigma_w2, 0.0))
-    sides = []
-    for part in (slice(0, decades.size), slice(decades.size, None)):
-        order = np.argsort(-reached[part])
-        finite = order[np.isfinite(reached[part][order]) & (reached[part][order] > 0)]
-        sides.append((sigma_w2[part][finite], reached[part][finite]))
-    return sides
+    edges = theory.trainable_edges(activation, depths)
+    return {side: np.sqrt(sigma_w2 / width) for side, sigma_w2 in zip(SIDES, edges, strict=True)}
 
 
 def compare(

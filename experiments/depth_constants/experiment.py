@@ -159,7 +159,7 @@ def draw(results: xarray.Dataset, settings: Settings):
     cells = edges.best_rates(results.load(), task.objective.constant_loss(task.y), FRACTION.value)
     depths = cells["depth"].values
     fine = np.geomspace(depths.min(), depths.max(), 200)
-    summary = summarize(results)
+    summary = summarize(results, settings)
     found = {group["activation"]: _edges(group, fine) for group in summary["activations"]}
     return draw_depth_constants(
         cells,

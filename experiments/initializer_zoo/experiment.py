@@ -174,7 +174,7 @@ def show(summary: dict) -> str:
 
 def draw(results: xarray.Dataset, settings: Settings):
     """A line for each scheme, a column of panels for each thing that was found."""
-    summary = summarize(results)
+    summary = summarize(results, settings)
     return draw_zoo(
         summary["networks"],
         trained_under=summary["trained_under"],

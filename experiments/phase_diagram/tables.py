@@ -68,6 +68,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
 
     Args:
       results: what the experiment's `measure` returns.
+      settings: not read: what the table needs of them is stored with the results.
 
     Returns:
       The numbers of the table.

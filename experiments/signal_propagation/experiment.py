@@ -24,8 +24,8 @@ from experiments.signal_propagation.tables import (
     summarize,
     verdict,
 )
-from initlab import figures
-from initlab.signals.measure import critical_variances, gaussian, signal_run
+from initlab import figures, initializers, theory
+from initlab.signals.measure import signal_run
 from initlab.signals.predict import GAUSSIAN, RECURSIONS, Prediction, Start, predict, sample
 from initlab.types import Initializer
 
@@ -142,8 +142,8 @@ def _initializer(activation) -> Initializer:
     if INITIALIZER.value == PLAIN:
         if (given[0] is None) != (given[1] is None):
             raise ValueError("--sigma_w2 and --sigma_b2 want each other")
-        variances = given if None not in given else critical_variances(activation)
-        return gaussian(*variances)
+        variances = given if None not in given else theory.critical_variances(activation)
+        return initializers.ntk(*variances)
     if given != (None, None):
         raise ValueError(
             f"--sigma_w2 and --sigma_b2 are those of --initializer={PLAIN}, got {INITIALIZER.value}"

@@ -111,6 +111,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
 
     Args:
       results: as `compare` gives them.
+      settings: not read: what the table needs of them is stored with the results.
 
     Returns:
       The rows, and how many of those that have a finite-width term fall short.

@@ -10,13 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab import checks, theory
-from initlab.initializers import by_role, initialize, variance_scaling
+from initlab import checks
+from initlab.initializers import initialize
 from initlab.keys import path_key
 from initlab.networks.layer_params import layer_leaves
 from initlab.training import Point, Run
 from initlab.types import (
-    Activation,
     Array,
     History,
     Initializer,
@@ -27,38 +26,10 @@ from initlab.types import (
     Role,
 )
 
-__all__ = ["critical_variances", "draw_pair", "gaussian", "signal_run", "variances"]
+__all__ = ["draw_pair", "signal_run", "variances"]
 
 WEIGHTS = {Role.INPUT: "input", Role.WEIGHT: "weight", Role.RESIDUAL: "residual"}
 """Weights whose variances the recursions take, and what they are called in the results."""
-
-
-def gaussian(sigma_w2: Number, sigma_b2: Number) -> Initializer:
-    """`w ~ N(0, sigma_w2 / fan_in)`, `b ~ N(0, sigma_b2)`: what the theory speaks of."""
-    return by_role(
-        variance_scaling(sigma_w2), bias=variance_scaling(sigma_b2, fan=lambda spec: 1.0)
-    )
-
-
-def critical_variances(activation: Activation) -> tuple[float, float]:
-    """`(sigma_w2, sigma_b2)` where the activation keeps lengths, correlations and gradients best.
-
-    Its critical point; where it has none (sigmoid), the critical line without biases.
-
-    Raises:
-      ValueError: if it has neither (softplus).
-
-    >>> [round(each, 6) for each in critical_variances(jax.nn.relu)]
-    [2.0, 0.0]
-    """
-    point = theory.critical_point(activation)
-    if np.isfinite(point.sigma_w2):
-        return float(point.sigma_w2), float(point.sigma_b2)
-    sigma_w2 = float(theory.critical_sigma_w2(activation, 0.0))
-    if not np.isfinite(sigma_w2):
-        name = getattr(activation, "__name__", activation)
-        raise ValueError(f"nothing is critical for {name} without biases; sigma_w2 must be given")
-    return sigma_w2, 0.0
 
 
 def signal_run(

@@ -130,33 +130,27 @@ def _mlp(activation: Activation, start: Start) -> Prediction:
     return Prediction(np.asarray(layers.q), 1 - np.asarray(layers.c), np.asarray(layers.gradient))
 
 
-def _residual(normalized: bool) -> Callable[[Activation, Start], Prediction]:
-    """`h + W_2 phi(W_1 norm(h) + b_1) + b_2`: a map without an activation, then one with."""
+def _residual(pre_norm: bool) -> Callable[[Activation, Start], Prediction]:
+    """`h + W_2 phi(W_1 norm(h) + b_1) + b_2`."""
 
     def recursion(activation: Activation, start: Start) -> Prediction:
-        inner, outer = _pair(start, "weight"), _pair(start, "residual")
-        q, c = map(float, _enter(start))
-        streams, factors = [(q, c)], []
-        for _ in range(start.depth):
-            inside = theory.first_layer(*inner, 1.0 if normalized else q, c)
-            branch = float(theory.q_map(activation, *outer, inside[0]))
-            covariance = branch * float(theory.c_map(activation, *outer, *inside))
-            slope = inner[0] * float(theory.chi(activation, outer[0], inside[0]))
-            factors.append(1 + slope / (q if normalized else 1.0))
-            c = min((q * c + covariance) / (q + branch), 1.0)
-            q += branch
-            streams.append((q, c))
-        lengths, correlations = np.asarray(streams).T
-        gradient = np.append(np.cumprod(factors[::-1])[::-1], 1.0)
-        return Prediction(lengths, 1 - correlations, gradient)
+        layers = theory.propagate_residual(
+            activation,
+            *_pair(start, "residual"),
+            *_enter(start),
+            start.depth,
+            pre_norm=pre_norm,
+            inner=_pair(start, "weight"),
+        )
+        return Prediction(layers.q, 1 - layers.c, layers.gradient)
 
     return recursion
 
 
 RECURSIONS: dict[str, Callable[[Activation, Start], Prediction]] = {
     "mlp": _mlp,
-    "residual_mlp": _residual(normalized=False),
-    "residual_mlp_norm": _residual(normalized=True),
+    "residual_mlp": _residual(pre_norm=False),
+    "residual_mlp_norm": _residual(pre_norm=True),
 }
 """By name of the network. A convnet's positions mix, and attention's weights depend on the inputs:
 there is no closed recursion of their lengths and correlations."""

@@ -114,23 +114,38 @@ def transverse_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
     )
 
 
-def escape_step(growth: TransverseGrowth, size: Any, order_one: Any = 1.0) -> jax.Array:
-    """The first step at which a difference of `size` at the start has grown to `order_one`.
+def escape_step(
+    growth: TransverseGrowth, size: Any, order_one: Any = 1.0, *, since: Any = 0
+) -> jax.Array:
+    """The first step t at which `size exp(log_growth[t] - log_growth[since]) >= order_one`.
 
     Args:
       growth: of the run.
-      size: of the difference at the start: the Euclidean norm of its transverse part.
+      size: of the difference at step `since`: the Euclidean norm of its transverse part. A
+        difference of size 0 never grows.
       order_one: of the difference at which it counts as no longer small.
+      since: the step at which the difference arose: 0 for one planted in the start, later for one
+        that rounding made. From there on it grows as any other does, because the rate belongs to
+        the trajectory of the symmetric run and not to the difference.
 
     Returns:
-      An int32; -1 if the run ends before.
+      An int32, the step counted from the start of the run; -1 if the run ends before. vmap-able
+      over size, order_one and since.
+
+    Raises:
+      ValueError: if since is not a step of the run.
 
     >>> grown = TransverseGrowth(jnp.arange(40.0), jnp.ones(()), None, None)
-    >>> escape_step(grown, 1e-8, 0.1).item()
-    17
+    >>> escape_step(grown, 1e-8, 0.1).item(), escape_step(grown, 1e-8, 0.1, since=3).item()
+    (17, 20)
     """
-    grown = growth.log_growth + jnp.log(size)
-    beyond = grown >= jnp.log(order_one)
+    log_growth = jnp.asarray(growth.log_growth)
+    steps = log_growth.shape[-1] - 1
+    if checks.is_concrete(since) and not 0 <= since <= steps:
+        raise ValueError(f"since must be a step of the run, 0 to {steps}, got {since}")
+    grown = log_growth - log_growth[since] + jnp.log(size)
+    # Before it arose there was no difference, though log_growth may have been larger there.
+    beyond = (grown >= jnp.log(order_one)) & (jnp.arange(steps + 1) >= since)
     return jnp.where(jnp.any(beyond), jnp.argmax(beyond), -1).astype(jnp.int32)
 
 

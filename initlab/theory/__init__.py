@@ -2,7 +2,12 @@
 
 from initlab.theory.attention import Tokens, propagate_uniform_attention, rank_collapse_bound
 from initlab.theory.convolutions import frequency_depth_scale, frequency_gains
-from initlab.theory.criticality import CriticalPoint, critical_point, critical_sigma_w2
+from initlab.theory.criticality import (
+    CriticalPoint,
+    critical_point,
+    critical_sigma_w2,
+    critical_variances,
+)
 from initlab.theory.finite_gradients import finite_width_gradient
 from initlab.theory.finite_pairs import finite_width_correlation
 from initlab.theory.finite_sample import FiniteSample, sample_finite_width
@@ -33,6 +38,7 @@ from initlab.theory.quadrature import Expectation, expectation, pair_expectation
 from initlab.theory.regimes import Regime, training_regime
 from initlab.theory.residual import fixup_scale, stable_branch_scale
 from initlab.theory.trainable_depth import trainable_depth
+from initlab.theory.trainable_edges import TrainableEdges, trainable_edges
 
 __all__ = [
     "EXPONENTS",
@@ -50,11 +56,13 @@ __all__ = [
     "Propagation",
     "Regime",
     "Tokens",
+    "TrainableEdges",
     "c_map",
     "centered_gain",
     "chi",
     "critical_point",
     "critical_sigma_w2",
+    "critical_variances",
     "dying_relu_probability",
     "edge_of_chaos",
     "expectation",
@@ -84,5 +92,6 @@ __all__ = [
     "stable_branch_scale",
     "torch_gain",
     "trainable_depth",
+    "trainable_edges",
     "training_regime",
 ]

@@ -12,7 +12,7 @@ from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.roots import bracketed_root, differentiable_root
 from initlab.types import Activation, Array
 
-__all__ = ["CriticalPoint", "critical_point", "critical_sigma_w2"]
+__all__ = ["CriticalPoint", "critical_point", "critical_sigma_w2", "critical_variances"]
 
 SEARCHED = 10.0 ** (np.arange(-6 * 16, 8 * 16 + 1) / 16)
 """Lengths between which a critical one is looked for, sixteen to a decade."""
@@ -99,6 +99,42 @@ def critical_point(activation: Activation) -> CriticalPoint:
     if moment == 0 and width != 0:
         return _point(1 / width, 0, 0)
     return _point(np.nan, np.nan, np.nan)
+
+
+def critical_variances(activation: Activation) -> tuple[float, float]:
+    """`(sigma_w2, sigma_b2)` of the critical point; without one, of the critical line at 0 biases.
+
+    The variances to start a network with when nothing else is known. The critical point keeps
+    lengths, correlations and gradients. An activation without one (sigmoid) has the point of the
+    critical line without biases instead, which keeps the latter two at the fixed length.
+
+    Args:
+      activation: elementwise function phi.
+
+    Returns:
+      Two floats.
+
+    Raises:
+      TypeError: if activation is not a function of one array.
+      ValueError: if it is not elementwise, or has neither (softplus).
+
+    Source: `critical_point`, Roberts, Yaida and Hanin 2021, arXiv:2106.10165; `critical_sigma_w2`,
+    Poole et al. 2016, arXiv:1606.05340.
+
+    >>> [round(each, 6) for each in critical_variances(jax.nn.relu)]
+    [2.0, 0.0]
+    """
+    point = critical_point(activation)
+    if np.isfinite(point.sigma_w2):
+        return float(point.sigma_w2), float(point.sigma_b2)
+    sigma_w2 = float(critical_sigma_w2(activation, 0.0))
+    if np.isnan(sigma_w2):
+        name = getattr(activation, "__name__", activation)
+        raise ValueError(
+            f"no variances are critical for {name}: it has no critical point, and without biases "
+            "no critical sigma_w2"
+        )
+    return sigma_w2, 0.0
 
 
 def _point(*numbers: float) -> CriticalPoint:

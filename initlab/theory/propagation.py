@@ -1,5 +1,6 @@
 """Length, correlation and gradient layer by layer, as wide networks have them at initialization."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -115,29 +116,35 @@ def propagate_residual(
     *,
     branch_scale: Numbers = 1.0,
     pre_norm: bool = False,
+    inner: tuple[Numbers, Numbers] | None = None,
 ) -> Propagation:
     """`h_l = h_(l-1) + s (W phi(h_(l-1)) + b)`: `q_l = q_(l-1) + s^2 q_map(q_(l-1))`.
 
     Stream and branch are uncorrelated, because the branch ends in weights of mean 0, so that their
     covariances add and the gradient's factor is `1 + s^2 chi`. relu's stream grows geometrically,
     tanh's linearly; with `s = 1 / sqrt(depth)` either stays bounded. Normalized before the branch,
-    every stream grows linearly, and gradients as a power of depth.
+    every stream grows linearly, and gradients as a power of depth. With inner weights the branch is
+    `W phi(W_1 h + b_1) + b`, two layers as in a residual MLP: the first is linear in the stream, so
+    that `q_1 = sigma_w2_1 q + sigma_b2_1` enters the maps, and chi gains a factor `sigma_w2_1`.
 
     Args:
       activation: elementwise function phi.
-      sigma_w2: fan_in times the variance of the branch's weights.
-      sigma_b2: variance of its biases.
+      sigma_w2: fan_in times the variance of the branch's last weights.
+      sigma_b2: variance of its last biases.
       q0: variance of the stream where it starts.
       c0: correlation there, in [-1, 1].
       depth: how many blocks follow.
       branch_scale: s, what multiplies a branch; numbers or arrays that broadcast.
       pre_norm: whether a branch sees the stream through a layer norm.
+      inner: `(sigma_w2, sigma_b2)` of a linear layer between the stream and phi; None: there is
+        none.
 
     Returns:
       The stream after each block, NumPy float64; traced in the dtype of traced arguments.
 
     Raises:
-      TypeError, ValueError: as `propagate`.
+      TypeError: as `propagate`, or if inner is not a pair.
+      ValueError: as `propagate`.
 
     Source: Yang and Schoenholz 2017, arXiv:1712.08969; Hanin and Rolnick 2018, arXiv:1803.01719;
     with a norm Xiong et al. 2020, arXiv:2002.04745.
@@ -146,7 +153,12 @@ def propagate_residual(
     [1.0, 2.0, 4.0, 8.0]
     """
     step = _pre_norm_step if pre_norm else _residual_step
-    return _evaluate(step, activation, depth, sigma_w2, sigma_b2, q0, c0, branch_scale=branch_scale)
+    numbers = {"branch_scale": branch_scale}
+    if inner is not None:
+        if not isinstance(inner, Sequence) or len(inner) != 2:
+            raise TypeError(f"inner must be a pair (sigma_w2, sigma_b2), got {inner!r}")
+        numbers |= {"inner sigma_w2": inner[0], "inner sigma_b2": inner[1]}
+    return _evaluate(step, activation, depth, sigma_w2, sigma_b2, q0, c0, **numbers)
 
 
 def propagate_normalized(
@@ -216,16 +228,28 @@ def _plain_step(pieces, sigma_w2, sigma_b2, q, c):
     )
 
 
-def _residual_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale):
-    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+def _residual_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale, *inner):
+    length, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, q, c, *inner)
     share = branch_scale**2
     return q + share * length, q * c + share * covariance, 1 + share * factor
 
 
-def _pre_norm_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale):
-    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, jnp.ones_like(q), c)
+def _pre_norm_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale, *inner):
+    # A norm divides the stream by sqrt(q), and on the way back the gradient too; the angle between
+    # two streams stays.
+    length, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, jnp.ones_like(q), c, *inner)
     share = branch_scale**2
     return q + share * length, q * c + share * covariance, 1 + share * factor / q
+
+
+def _branch(pieces, sigma_w2, sigma_b2, q, c, *inner):
+    """Length, covariance and gradient's factor of a branch into which (q, c) enters."""
+    if not inner:
+        return _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    q, c = _first_layer(*inner, q, c)
+    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    # The chain rule through W_1: E |W_1^T v|^2 = sigma_w2_1 |v|^2 at equal fans.
+    return length, covariance, inner[0] * factor
 
 
 def _normalized_step(pieces, sigma_w2, sigma_b2, q, c):
