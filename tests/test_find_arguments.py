@@ -10,7 +10,7 @@ from jax.experimental import io_callback
 from known_groups import groups_as_read, read_groups
 
 from initlab import symmetry as sy
-from initlab.jaxprs import define_bilinear
+from initlab.bilinear import define_bilinear
 from initlab.symmetry import Coverage, UnitGroup
 
 PARAMS = {"in": np.ones((3, 8), np.float32), "out": np.ones((8, 2), np.float32)}

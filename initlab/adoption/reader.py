@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from initlab.adoption.facts import Known, Thread, Use, Value, join
-from initlab.jaxprs import inner_program, is_literal, scan_counts
+from initlab.programs.equations import inner_program, is_literal, scan_counts
 from initlab.types import Role
 
 __all__ = ["Reader", "Rule", "Usage", "read_usage"]

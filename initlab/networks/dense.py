@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from initlab.jaxprs import define_bilinear
+from initlab.bilinear import define_bilinear
 
 __all__ = ["LANES", "dense", "to_lanes"]
 

@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from initlab.jaxprs import inner_program, is_literal, live_equations, scan_counts
+from initlab.programs.equations import (
+    inner_program,
+    is_literal,
+    live_equations,
+    scan_counts,
+)
 from initlab.symmetry.dimensions import equate, mark_read, pin
 from initlab.symmetry.primitive_rules import RULES, SLICES
 from initlab.symmetry.rule_types import Axes, fresh, pinned, refuse

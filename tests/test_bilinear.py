@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from initlab.jaxprs import define_bilinear, scan_counts
+from initlab.bilinear import define_bilinear
 
 
 def _plain(left, right):
@@ -70,23 +70,3 @@ def test_runs_that_share_a_factor_have_a_product_each():
     program = jax.make_jaxpr(jax.vmap(_taught, (0, None)))(left, right)
     product = next(line for line in program.eqns if line.primitive.name == "matrix_product")
     assert [factor.aval.shape for factor in product.invars] == [(5, 3, 2), (5, 2, 4)]
-
-
-class Trees(tuple):
-    """What JAX 0.12 has in place of counts."""
-
-    __slots__ = ()
-
-    def unpack(self):
-        return self
-
-
-def test_a_scan_s_operands_are_counted_in_either_jax():
-    def body(carry, x):
-        return (carry[0] + x, carry[1]), x
-
-    program = jax.make_jaxpr(lambda a, b, xs: jax.lax.scan(body, (a, b), xs))(1.0, 2.0, jnp.ones(3))
-    counted = scan_counts(program.eqns[-1].params)
-    assert sum(counted) == len(program.eqns[-1].invars) - 1
-    trees = Trees([("shared",) * 3, ("handed on",) * 2, ("sliced",)])
-    assert scan_counts({"ft_in": trees}) == (3, 2)

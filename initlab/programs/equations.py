@@ -1,0 +1,120 @@
+# pyright: strict
+"""What one equation of a program says, and which equations bear on a result."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+__all__ = ["inner_program", "is_literal", "live_equations", "run_equation", "scan_counts"]
+
+
+def is_literal(variable: Any) -> bool:
+    """Whether an operand of an equation is a number written into the program.
+
+    >>> import jax
+    >>> (equation,) = jax.make_jaxpr(lambda x: 2.0 * x)(1.0).eqns
+    >>> [is_literal(variable) for variable in equation.invars]
+    [True, False]
+    """
+    return isinstance(variable, Literal)
+
+
+def inner_program(params: Mapping[str, Any]) -> ClosedJaxpr | None:
+    """The program among an equation's parameters, whatever the primitive calls it, or None.
+
+    Ask `control` first: a scan, too, holds its body under "jaxpr", and a `reduce` what it combines
+    two entries by, which are not run once on the operands.
+
+    Args:
+      params: the parameters of an equation.
+
+    Returns:
+      The program, closed.
+
+    >>> import jax
+    >>> program = jax.make_jaxpr(jax.jit(jax.numpy.sin))(1.0)
+    >>> inner_program(program.eqns[0].params).eqns[0].primitive.name
+    'sin'
+    """
+    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr", "call", "callee"):
+        program = params.get(name)
+        if isinstance(program, ClosedJaxpr):
+            return program
+        if isinstance(program, Jaxpr):
+            return ClosedJaxpr(program, ())
+    return None
+
+
+def scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:
+    """How many operands all iterations of a scan share, and how many it carries.
+
+    Args:
+      params: the parameters of a scan's equation.
+
+    Returns:
+      The two counts; the operands after them are sliced.
+
+    >>> import jax
+    >>> body = lambda total, x: (total + x * 2.0, total)
+    >>> program = jax.make_jaxpr(lambda xs: jax.lax.scan(body, 0.0, xs))(jax.numpy.ones(3))
+    >>> scan_counts(program.eqns[-1].params)
+    (0, 1)
+    """
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    # From JAX 0.12 on: three trees of operands.
+    shared, carried, _ = params["ft_in"].unpack()
+    return len(shared), len(carried)
+
+
+def live_equations(jaxpr: Any) -> list[bool]:
+    """Which equations bear on an output: one backward pass of liveness, as for dead code.
+
+    One whose results have no entries does not; one with an effect, as a write to a reference, may.
+
+    Args:
+      jaxpr: a program, not closed.
+
+    Returns:
+      A flag for each equation.
+
+    >>> import jax
+    >>> from jax.numpy import cos, sin
+    >>> live_equations(jax.make_jaxpr(lambda x: (sin(x), cos(x))[1])(1.0).jaxpr)
+    [False, True]
+    """
+    # By identity: a literal, which may be an operand, has no hash.
+    needed = {id(variable) for variable in jaxpr.outvars}
+    live: list[bool] = []
+    for equation in reversed(jaxpr.eqns):
+        used = bool(equation.effects) or any(
+            id(variable) in needed and 0 not in getattr(variable.aval, "shape", ())
+            for variable in equation.outvars
+        )
+        if used:
+            needed.update(map(id, equation.invars))
+        live.append(used)
+    return live[::-1]
+
+
+def run_equation(equation: Any, operands: Sequence[Any]) -> list[Any]:
+    """Runs one equation on operands of its own or, if it is elementwise, of other shapes.
+
+    Args:
+      equation: of a jaxpr.
+      operands: an array for each of its inputs.
+
+    Returns:
+      An array for each of its outputs.
+
+    >>> import jax
+    >>> (equation,) = jax.make_jaxpr(jax.numpy.sin)(1.0).eqns
+    >>> run_equation(equation, [jax.numpy.zeros(2)])[0].tolist()
+    [0.0, 0.0]
+    """
+    primitive = equation.primitive
+    with equation.ctx.manager:
+        # A call's parameters hold programs, which bind as functions.
+        results = primitive.bind(*operands, **primitive.get_bind_params(equation.params))
+    return list(results) if primitive.multiple_results else [results]

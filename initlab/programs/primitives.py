@@ -1,0 +1,149 @@
+# pyright: strict
+"""The names of JAX's primitives by kind: the one list that every instrument takes its names from.
+
+A primitive that JAX renames is renamed here, and nowhere else. Old names stay beside new ones for
+as long as a supported JAX has them; a name that the installed JAX lacks is never met.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = [
+    "ARG_REDUCTIONS",
+    "CALLS",
+    "CASTS",
+    "CONTRACTIONS",
+    "CONTROL",
+    "CUMULATIVE",
+    "CUSTOM_DERIVATIVES",
+    "ELEMENTWISE",
+    "FLAT",
+    "INDEXING",
+    "KNOWN",
+    "MOVES",
+    "NONLINEARITIES",
+    "ORDERED",
+    "PASSING",
+    "PRODUCTS",
+    "RANDOM",
+    "REDUCTIONS",
+    "SCATTERS",
+    "SLICES",
+    "UNCHANGED",
+    "WINDOWS",
+]
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+CUSTOM_DERIVATIVES = _names("custom_jvp_call custom_vjp_call linear_call")
+"""Calls of a program whose derivative is not that of its equations."""
+
+CALLS = CUSTOM_DERIVATIVES | _names("""
+    call checkpoint closed_call composite core_call custom_vmap_call jit pjit remat remat2
+""")
+"""What runs one program of its own, once."""
+
+CONTROL = CALLS | _names("cond scan while")
+"""What runs programs of its own."""
+
+CASTS = _names("convert_element_type reduce_precision")
+"""Changes of dtype or precision: the same numbers, but for rounding."""
+
+ELEMENTWISE = CASTS | _names("""
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil
+    clamp clz complex conj cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt
+    igamma igamma_grad_a igammac imag integer_pow is_finite le lgamma log log1p logistic lt max
+    min mul mulhi ne neg nextafter not or polygamma population_count pow real
+    regularized_incomplete_beta rem round rsqrt select_n shift_left shift_right_arithmetic
+    shift_right_logical sign sin sinh sqrt square sub tan tanh xor zeta
+""")
+"""Each entry of the result is a function of the entries in its place; operands may be scalars."""
+
+NONLINEARITIES = _names("""
+    atan clamp cos custom_jvp_call custom_vjp_call erf erf_inv erfc expm1 log1p logistic max min
+    select_n sin tanh
+""")
+"""What makes a function of one value an activation; squares and roots belong to norms."""
+
+FLAT = _names("argmax argmin ceil eq floor ge gt le lt ne round sign stop_gradient top_k")
+"""What backpropagates no gradient: locally constant, or cut off by hand."""
+
+UNCHANGED = _names("""
+    copy copy_p device_put name optimization_barrier pvary reshard sharding_constraint
+    stop_gradient
+""")
+"""Each result is the operand of its place."""
+
+MOVES = _names("""
+    broadcast_in_dim dynamic_slice expand_dims reshape rev slice split squeeze tile transpose
+""")
+"""What moves the entries of its first operand, or a part of them, without mixing them."""
+
+PASSING = MOVES | UNCHANGED | CASTS | {"neg"}
+"""What an array passes as itself: moved, cut, rounded or negated, with nothing mixed into it."""
+
+REDUCTIONS = _names("reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor")
+"""Axes that are summed away, or the like, in any order."""
+
+ARG_REDUCTIONS = _names("argmax argmin")
+"""Axes reduced to a position along them."""
+
+CUMULATIVE = _names("cumlogsumexp cummax cummin cumprod cumsum")
+"""Running reductions along `axis`."""
+
+PRODUCTS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"sum_over_inputs": (-2, -2), "sum_over_outputs": (-1, -2), "sum_over_examples": (-1, -1)}
+)
+"""The lab's own products (`networks.dense`) of matrices [..., m, n], leading axes those of runs:
+the axis of the left and of the right factor that is summed over. The two free axes follow the
+leading ones, the left factor's first."""
+
+CONTRACTIONS = _names("conv_general_dilated dot_general") | frozenset(PRODUCTS)
+"""What sums products of the entries of two operands."""
+
+SLICES = _names("dynamic_slice gather slice split")
+"""What may leave a part of its operand unread."""
+
+INDEXING = SLICES | _names("""
+    concatenate dynamic_update_slice pad scatter stack tile unstack
+""")
+"""What takes arrays apart and puts them together."""
+
+SCATTERS = _names("scatter-add scatter-max scatter-min scatter-mul scatter-sub")
+"""Updates combined with what is there, in any order; plain `scatter` keeps the last."""
+
+WINDOWS = _names("""
+    reduce_window reduce_window_max reduce_window_min reduce_window_sum select_and_gather_add
+    select_and_scatter_add
+""")
+"""Reductions over windows."""
+
+ORDERED = _names("sort top_k")
+"""What puts entries in the order of their values."""
+
+RANDOM = _names("""
+    empty empty2 platform_index random_bits random_clone random_fold_in random_gamma random_seed
+    random_split random_unwrap random_wrap rng_bit_generator threefry2x32
+""")
+"""What depends on a key, a machine or nothing: its results are like no operand."""
+
+KNOWN = frozenset[str]().union(
+    CONTROL,
+    ELEMENTWISE,
+    UNCHANGED,
+    MOVES,
+    REDUCTIONS,
+    ARG_REDUCTIONS,
+    CUMULATIVE,
+    CONTRACTIONS,
+    INDEXING,
+    SCATTERS,
+    WINDOWS,
+    ORDERED,
+    RANDOM,
+    _names("bitcast_convert_type iota reduce"),
+)
+"""Every name that some instrument has a rule for."""
