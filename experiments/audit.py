@@ -97,7 +97,7 @@ if __name__ == "__main__":
             "audit",
             measure,
             summarize,
-            lambda summary: summary["text"],
+            lambda summary, settings: summary["text"],
             lambda results, settings: figures.draw_audit(results),
             SMOKE,
             lambda summary: int(summary["verdict"] == "fail"),

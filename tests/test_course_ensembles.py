@@ -63,7 +63,7 @@ def _judge(row, measured):
     json.dumps(summary, allow_nan=False)
     assert len(draw_agreement(results, title="").axes) == 1
     (line,) = summary["rows"]
-    return line, tables.show(summary), verdict(summary)
+    return line, tables.show(summary, {}), verdict(summary)
 
 
 def _members(spread):

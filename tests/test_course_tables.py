@@ -192,7 +192,7 @@ def _verdict(rows, measured):
     results = published.compare(rows, measured).assign_attrs(left_out=0, max_steps=0)
     summary = tables.summarize(results, {})
     json.dumps(summary, allow_nan=False)
-    assert len(tables.show(summary).splitlines()) == len(rows) + 7
+    assert len(tables.show(summary, {}).splitlines()) == len(rows) + 7
     return verdict(summary), summary["outside"]
 
 

@@ -98,7 +98,7 @@ def row(**changes):
 def test_the_verdict_is_held_to_planted_differences_in_float64(changes, code):
     summary = {"rows": [row(**changes)], "order_one": 0.1, "steps": 200}
     assert tables.verdict(summary) == code
-    said = tables.show(summary)
+    said = tables.show(summary, {})
     is_held = not changes.keys() & {"dtype", "perturbation", "arithmetic"}
     assert (f"{1 - code} of 1 such runs" in said) == is_held
 

@@ -133,7 +133,7 @@ def test_a_layer_that_is_out_is_told():
     assert [row["layers"] for row in wrong["rows"]] == [3, 3, 2]
     np.testing.assert_allclose(wrong["rows"][0]["finite"]["largest"], 5)
     assert {row["why"] for row in wrong["rows"]} == {"not explained"}
-    said = " ".join(tables.show(wrong).split())
+    said = " ".join(tables.show(wrong, {}).split())
     assert "3 of 3 rows agree at fewer than 95% of their layers, 3 of them for no reason" in said
 
 
@@ -168,7 +168,7 @@ def test_what_the_exact_law_explains_is_no_disagreement():
     assert (explained["short"], explained["unexplained"]) == (3, 0)
     assert max(row["law"]["chance"] for row in not_explained["rows"]) < 0.01
     assert tables.verdict(not_explained) == 1
-    assert tables.LAW in tables.show(explained)
+    assert tables.LAW in tables.show(explained, {})
 
 
 def test_what_the_order_of_the_correction_explains_is_no_disagreement():
@@ -189,7 +189,7 @@ def test_no_prediction_is_no_verdict():
     summary = tables.summarize(tables.compare(table), {})
     assert tables.verdict(summary) == 0
     assert all(row["wide"] is row["finite"] is None for row in summary["rows"])
-    assert "none" in tables.show(summary)
+    assert "none" in tables.show(summary, {})
 
 
 def test_the_signal_is_within_what_theory_says(tmp_path):

@@ -29,7 +29,7 @@ def test_a_number_that_is_off_is_out():
     measured["exponents of width: gamma, gamma'", "He"] += 0.01
     wrong = tables.summarize(rows.compare(_rows([8]), measured), {})
     assert (wrong["outside"], tables.verdict(wrong)) == (1, 1)
-    assert "OUT" in show(wrong)
+    assert "OUT" in show(wrong, {})
 
 
 def test_lengths_are_drawn_with_their_moments():

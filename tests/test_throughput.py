@@ -170,7 +170,7 @@ def test_every_size_has_its_wanted_ratios():
 
 
 def test_the_tables_say_what_was_not_measured():
-    text = tables.show(tables.summarize(results_dataset()))
+    text = tables.show(tables.summarize(results_dataset(), {}), {})
     assert text.count("not installed") == 4
     assert "2-4-1 3.00 times plain_vmap (wanted 5), 2-4-1 8.00 times numpy (wanted 15)" in text
     (row,) = [line.split() for line in text.splitlines() if "needs 12 GiB" in line]

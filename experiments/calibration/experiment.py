@@ -139,7 +139,7 @@ def _try(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """The table, with what was trained and how."""
     return (
         f"{EXAMPLES.value} digits, {WIDTH.value} units, {summary['seeds']} seeds, {STEPS.value} "

@@ -84,7 +84,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     return {"tolerance": results.attrs["tolerance"], "wrong": wrong, "cases": cases}
 
 
-def show(summary: dict[str, Any]) -> str:
+def show(summary: dict[str, Any], settings: Settings) -> str:
     """Every case's table under its name, with what theory says of the whole."""
     parts = []
     for name, case in summary["cases"].items():

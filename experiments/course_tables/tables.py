@@ -25,7 +25,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     }
 
 
-def show(summary: Mapping[str, Any]) -> str:
+def show(summary: Mapping[str, Any], settings: Settings) -> str:
     """The table."""
     text = tables.show(
         summary,

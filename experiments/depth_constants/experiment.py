@@ -123,7 +123,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     }
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """A table for each activation, and how far the edges are from theory's."""
     said = [
         f"{EXAMPLES.value} examples of {TASK.value}, {WIDTH.value} units in each hidden layer, "

@@ -42,7 +42,7 @@ class Experiment(NamedTuple):
       name: the module's name, and the default output folder's.
       measure: `() -> Dataset`: runs everything.
       summarize: `(Dataset, settings) -> dict`: the numbers of the table, for summary.json.
-      show: `summary -> str`: the table as printed.
+      show: `(summary, settings) -> str`: the table as printed.
       draw: `(Dataset, settings) -> Figure`.
       smoke: `{flag: value}`: the small sizes that --smoke stands for.
       verdict: `summary -> exit code`; 0 when absent.
@@ -55,7 +55,7 @@ class Experiment(NamedTuple):
     name: str
     measure: Callable[[], xarray.Dataset]
     summarize: Callable[[xarray.Dataset, Settings], dict[str, Any]]
-    show: Callable[[dict[str, Any]], str]
+    show: Callable[[dict[str, Any], Settings], str]
     draw: Callable[[xarray.Dataset, Settings], Any]
     smoke: Mapping[str, Any]
     verdict: Callable[[dict[str, Any]], int] = lambda summary: 0
@@ -148,7 +148,7 @@ def _main(experiment: Experiment, argv: list[str]) -> int:
         return INTERRUPTED
     report.write_json(out / "summary.json", summary)
     figures.save(experiment.draw(results, settings), out / "figure")
-    print(experiment.show(summary))
+    print(experiment.show(summary, settings))
     print(f"\nresults, summary and figure are in {out}")
     return experiment.verdict(summary)
 

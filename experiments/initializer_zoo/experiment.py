@@ -151,7 +151,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     }
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """A table for each network, best scheme first."""
     said = [
         f"{EXAMPLES.value} examples of {TASK.value}, {ACTIVATION.value}, {DEPTH.value} hidden "

@@ -115,7 +115,7 @@ def _differences(rows: list[dict[str, Any]], name: str) -> list[float]:
     return [row[name]["off"] for row in rows if row[name]["off"] is not None]
 
 
-def show(summary: dict[str, Any]) -> str:
+def show(summary: dict[str, Any], settings: Settings) -> str:
     """The table."""
     rows = []
     for row in summary["rows"]:

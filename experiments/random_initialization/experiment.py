@@ -118,7 +118,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     }
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """The table."""
     rows = [
         {
@@ -146,7 +146,7 @@ def show(summary: dict) -> str:
 
 def draw(results: xarray.Dataset, settings: Settings):
     """The learning curves and the boundaries."""
-    summary = summarize(results)
+    summary = summarize(results, settings)
     return draw_starts(
         results,
         named=len(SCHEMES),

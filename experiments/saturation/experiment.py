@@ -97,7 +97,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     }
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """The table."""
     rows = [
         {

@@ -197,7 +197,7 @@ def verdict(summary: dict[str, Any]) -> int:
     return int(summary["unexplained"] > 0)
 
 
-def show(summary: dict[str, Any]) -> str:
+def show(summary: dict[str, Any], settings: Settings) -> str:
     """The table."""
     allowed = f"{summary['errors']:g}"
     rows = []

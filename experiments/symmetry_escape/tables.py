@@ -41,7 +41,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     return {"rows": rows, "order_one": order_one, "steps": int(results["step"][-1])}
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """Planted differences in float64; then what rounding alone does."""
     planted = [row for row in _checked(summary) if row["width"] == summary["rows"][0]["width"]]
     rounding = [row for row in summary["rows"] if row["perturbation"] == 0]

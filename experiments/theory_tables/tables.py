@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.harness import Settings
 from experiments.published import tables
 
 __all__ = ["PUBLISHED", "show"]
@@ -12,7 +13,7 @@ PUBLISHED = Path(__file__).parent / "numbers.json"
 """The published numbers of theory; `rows.published_rows` says how to read them."""
 
 
-def show(summary: Mapping[str, Any]) -> str:
+def show(summary: Mapping[str, Any], settings: Settings) -> str:
     """The table."""
     return tables.show(
         summary,

@@ -30,6 +30,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
 
     Args:
       results: what `throughput.measure` gives.
+      settings: the experiment's flags.
 
     Returns:
       What summary.json holds.
@@ -103,11 +104,12 @@ def _cost_rows(results: xarray.Dataset) -> list[dict]:
     return rows
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """Two tables: all sides, and the cost against the number of runs.
 
     Args:
       summary: from `summarize`.
+      settings: the experiment's flags.
 
     Returns:
       The text.

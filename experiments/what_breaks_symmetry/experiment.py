@@ -142,7 +142,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     return {"trained_under": _trained_under(), "rows": rows, **counted}
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """A table for each activation, its legend, and what they say."""
     harmless = summary["harmless"]
     harmful = [name for name in summary["symmetric"] if name not in harmless]

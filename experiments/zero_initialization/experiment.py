@@ -212,7 +212,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     }
 
 
-def show(summary: dict) -> str:
+def show(summary: dict, settings: Settings) -> str:
     """The facts by activation and depth, then what stands beside them."""
     rows = [
         {
