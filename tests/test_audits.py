@@ -14,7 +14,7 @@ from audit_sound import SOUND
 
 import initlab
 from initlab.audits import Finding, Thresholds, auditing, duplicates
-from initlab.audits.diagnostics import JUDGES
+from initlab.audits.diagnostics import DIAGNOSTICS
 from initlab.symmetry import UnitAxis, UnitGroup
 
 KEY = jax.random.key(0)
@@ -53,7 +53,7 @@ def test_what_is_not_finite_in_a_branch_is_found_where_it_is_taken(is_taken):
 
 
 def test_every_code_is_planted():
-    assert {fault.code for fault in FAULTS.values()} == set(JUDGES)
+    assert {fault.code for fault in FAULTS.values()} == set(DIAGNOSTICS)
 
 
 def test_a_row_says_what_the_model_calls_its_place():
@@ -99,17 +99,17 @@ def test_an_audit_over_seeds_has_intervals_and_speaks_of_most_seeds():
 def test_a_fault_of_few_seeds_is_a_step_less_severe():
     fail = Finding("saturated", "fail", "w", 0.95, 0.9, "cause", "remedy")
     other = fail._replace(severity="warn", value=0.6, threshold=0.5)
-    (merged,) = auditing.of_most([[fail], [other], [], [other], []])
+    (merged,) = auditing.merge_seeds([[fail], [other], [], [other], []])
     assert (merged.severity, merged.value, merged.seeds) == ("warn", 0.6, 0.6)
     assert merged.interval == (0.6, 0.95)
-    (merged,) = auditing.of_most([[fail], [], [], [], []])
+    (merged,) = auditing.merge_seeds([[fail], [], [], [], []])
     assert (merged.severity, merged.seeds) == ("warn", 0.2)
-    (merged,) = auditing.of_most([[other], [], []])
+    (merged,) = auditing.merge_seeds([[other], [], []])
     assert merged.severity == "info"
     # A seed counts once, however often it has what is one finding of the whole network.
     parameter = Finding("non_finite", "fail", "w", np.nan, np.inf, "a parameter", "remedy")
     signal = parameter._replace(place="z", cause="a signal")
-    (merged,) = auditing.of_most([[parameter, signal], [], [], []])
+    (merged,) = auditing.merge_seeds([[parameter, signal], [], [], []])
     assert (merged.severity, merged.place, merged.seeds) == ("warn", "w", 0.25)
 
 
@@ -142,6 +142,9 @@ def test_a_report_is_a_table_a_dataset_json_and_a_picture(failed):
     assert said["verdict"] == "fail"
     assert [each["code"] for each in said["findings"]] == [f.code for f in failed.findings]
     assert said["findings"][0]["severity"] == "fail"
+    infinite = Finding("exploding_signal", "fail", "w", np.inf, 403.0, "cause", "remedy")
+    said = json.loads(dataclasses.replace(failed, findings=(infinite,)).to_json())
+    assert (said["findings"][0]["value"], said["findings"][0]["threshold"]) == (None, 403.0)
     rows = failed.to_dataset()
     place = rows["place"].values.tolist()
     assert place[:3] == ["input: input", "0/w: product", "0/w: activation"]
@@ -176,23 +179,23 @@ def test_the_assertion_names_the_first_failure(failed):
 def test_every_threshold_can_be_set():
     params = layers(lambda i: 1.3 * lecun(i))
     assert initlab.audit(tanh_net, params, ROWS, loss=cross_entropy).verdict == "pass"
-    strict = Thresholds(depth=0.1, trend=0.05, confident=(0.0, 0.1))
+    strict = Thresholds(max_efolds=0.1, trend_efolds=0.05, excess_loss=(0.0, 0.1))
     report = initlab.audit(tanh_net, params, ROWS, loss=cross_entropy, thresholds=strict)
     assert {"confident_start", "vanishing_signal"} <= {f.code for f in report.findings}
     with pytest.raises(TypeError, match=r"saturated must be \(warning, failure\), got 0.5"):
         # What a type checker would refuse is refused at run time too.
         Thresholds(saturated=0.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="in order"):
-        Thresholds(confident=(2.0, 1.0))
+        Thresholds(excess_loss=(2.0, 1.0))
 
 
 @pytest.mark.parametrize(
     ("more", "error", "message"),
     [
-        ({"keys": jax.random.split(jax.random.key(0), 2)}, ValueError, "keys want an init"),
+        ({"keys": jax.random.split(jax.random.key(0), 2)}, ValueError, "keys require init"),
         ({"init": 3}, TypeError, "init must be a function"),
         ({"loss": 3}, TypeError, "loss must be a function"),
-        ({"loss": lambda y: y}, ValueError, "loss must give one real number"),
+        ({"loss": lambda y: y}, ValueError, "loss must return one real number"),
         ({"init": lambda key: {}, "keys": jax.random.key(0)}, ValueError, "at least one key"),
         ({"key": 0}, TypeError, "key must be a JAX key, got 0"),
         ({"thresholds": 6.0}, TypeError, "thresholds must be Thresholds, got 6.0"),
@@ -215,7 +218,7 @@ def test_a_model_without_activations_has_a_picture(examples):
     assert not any(len(line.get_ydata()) for line in shares.lines)
 
 
-def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something():
+def test_hashes_differ_exactly_where_an_exchange_of_units_changes_something():
     rng = np.random.default_rng(0)
     recurrent = rng.integers(0, 2, (6, 6)).astype(np.float32)
     recurrent[3] = recurrent[1]
@@ -229,18 +232,18 @@ def test_marks_tell_units_apart_exactly_where_their_exchange_changes_something()
     leaves["['g']"][2:-3].reshape(2, 6, 3)[:, 3] = leaves["['g']"][2:-3].reshape(2, 6, 3)[:, 1]
     axes = [UnitAxis("['h']", 0), UnitAxis("['h']", 1), UnitAxis("['i']", 1)]
     group = UnitGroup("h", 6, (*axes, UnitAxis("['g']", 0, 2, 3, 2, 3)))
-    marks = duplicates.unit_marks(leaves, group)
-    assert marks[1] == marks[3]
-    assert len(np.unique(marks)) == 5
+    hashes = duplicates.unit_hashes(leaves, group)
+    assert hashes[1] == hashes[3]
+    assert len(np.unique(hashes)) == 5
     params = {name[2:-2]: leaf for name, leaf in leaves.items()}
     assert duplicates.count_distinct(params, leaves, group) == 5
     i = UnitAxis("['i']", 1)
     kinds = np.unique(leaves["['i']"], axis=1).shape[1]
     assert duplicates.count_distinct(params, leaves, UnitGroup("i", 6, (i,))) == kinds == 1
-    # Alike marks are looked at again: a sum of rows and columns does not prove a symmetry.
+    # Equal hashes are compared bit by bit: a sum of rows and columns does not prove a symmetry.
     cycle = {"['h']": np.roll(np.eye(4, dtype=np.float32), 1, axis=1)}
     group = UnitGroup("h", 4, (UnitAxis("['h']", 0), UnitAxis("['h']", 1)))
-    assert len(np.unique(duplicates.unit_marks(cycle, group))) == 1
+    assert len(np.unique(duplicates.unit_hashes(cycle, group))) == 1
     assert duplicates.count_distinct({"h": cycle["['h']"]}, cycle, group) == 4
 
 
@@ -269,7 +272,7 @@ def low_rank(params, x):
 
 
 def test_a_low_rank_pair_is_blocked_by_its_own_partner_alone():
-    """Of the first pair both are zero, which is for ever; of the second one, as is usual."""
+    """Of the first pair both are zero, and stay so; of the second one, as is usual."""
     keys = jax.random.split(jax.random.key(3), 4)
     weights = [jax.random.normal(key, (8, 8)) / 2 for key in keys[:3]]
     zeros = np.zeros((8, 2), np.float32)

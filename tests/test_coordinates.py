@@ -80,11 +80,11 @@ def test_what_seeds_cannot_tell_is_unclear():
     assert {word for pair in check.findings.values() for word in pair} == {"unclear"}
 
 
-def test_what_never_moves_and_what_is_not_finite_are_told():
+def test_a_change_of_zero_and_one_that_is_not_finite_are_findings():
     check = check_of(FLAT, {name: [0, 0] for name in FLAT})
     check.change[..., 0] = 0
     check.change[..., 0, 1] = 0
-    assert check.findings["in"] == ("flat", "stands still")
+    assert check.findings["in"] == ("flat", "is zero")
     # Behind a readout of zeros a layer moves from the second step on.
     assert check.findings["hidden"] == ("flat", "flat")
     assert check.verdict == "warn"

@@ -1,4 +1,4 @@
-"""Verdicts: will this initialization train, and if not, why not?"""
+"""The audit: does this initialization train, and if not, why not?"""
 
 from initlab.audits.auditing import assert_sound_initialization, audit
 from initlab.audits.finding import Finding

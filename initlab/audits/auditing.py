@@ -1,4 +1,4 @@
-"""The audit: one forward and one backward pass through any model, and a verdict on its start."""
+"""The audit: one forward and one backward pass through any model, and a verdict on its params."""
 
 import functools
 import math
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.audits.diagnostics import ALONG_THE_PATH, JUDGES, judge
-from initlab.audits.duplicates import count_distinct, same_draws
+from initlab.audits.diagnostics import DIAGNOSTICS, NETWORK_WIDE, diagnose
+from initlab.audits.duplicates import count_distinct, find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES, Finding
 from initlab.audits.report import Report
@@ -21,14 +21,16 @@ from initlab.symmetry import Coverage, UnitGroup, find_groups
 from initlab.taps import Model, measure, read_model, rows_of
 from initlab.types import Params
 
-__all__ = ["assert_sound_initialization", "audit", "of_most"]
+__all__ = ["assert_sound_initialization", "audit", "merge_seeds"]
 
 Apply = Callable[[Params, Any], Any]
 Loss = Callable[[Any], jax.Array]
 
-QUICKLY = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-SMALL = 1e9
-"""XLA's options for a program of fewer operations: compiling it takes longer than running it."""
+FAST_COMPILE_OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+"""XLA's options for a small program: optimizing it would take longer than running it."""
+
+SMALL_FLOPS = 1e9
+"""A program of fewer floating-point operations is small."""
 
 SEEDS = 16
 """How many starts are drawn where `init` is given and `keys` are not."""
@@ -45,7 +47,7 @@ def audit(
     init: Callable[[jax.Array], Params] | None = None,
     thresholds: Thresholds | None = None,
 ) -> Report:
-    """Will this start train? Looks at every layer's signal, slopes and gradient, and at the params.
+    """Will these params train? Checks every layer's signal, slopes and gradient, and the params.
 
     `apply` is traced and measured in its own program: products of parameters, activations and sums
     of two values, through jit, remat, vmap, loops and branches. One compiled program does a forward
@@ -57,11 +59,11 @@ def audit(
       batch: what apply takes, examples on the first axis of the first array; at least two for
         their correlation to be seen, eight or more for dead units.
       loss: `outputs -> scalar`, labels closed over. Without one a random cotangent of unit variance
-        is sent back, and `confident_start` is not looked for.
+        is backpropagated, and `confident_start` is not checked.
       key: of either style; draws that cotangent, and the seeds where keys are not given.
       keys: one for each start that `init` draws, [seeds].
       init: `key -> params`; findings are then those of most seeds, with intervals.
-      thresholds: where the lines are; `Thresholds()` says why they are there.
+      thresholds: what a measured number is compared with; `Thresholds` gives the reasons.
 
     Returns:
       The report: verdict "pass", "warn" or "fail", findings, and a row for every place.
@@ -93,7 +95,7 @@ def audit(
     if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch)[:1]):
         raise ValueError("batch must hold at least one example, got none")
     described = (*_described(shapes), *_described(batch), *_described(draws)[1])
-    make = _instrument if _can_be_kept(apply, loss) else _instrument.__wrapped__
+    make = _instrument if _is_hashable(apply, loss) else _instrument.__wrapped__
     instrument = make(apply, loss, *described)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
     measured = jax.device_get(instrument.program(starts, batch, draws))
@@ -106,14 +108,14 @@ def audit(
             signals_of(rows, seed),
             weights_of(model, measured["params"], seed),
             _widths(params, groups),
-            same_draws(_tensors(model, params), thresholds.same),
+            find_duplicates(_tensors(model, params), thresholds.duplicate_correlation),
             float(measured["loss"][seed]),
             float(measured["loss_at_zero"][seed]),
             instrument.classes,
             coverage,
         )
-        found.append(judge(evidence, thresholds))
-    findings = found[0] if len(found) == 1 else of_most(found)
+        found.append(diagnose(evidence, thresholds))
+    findings = found[0] if len(found) == 1 else merge_seeds(found)
     return Report(
         tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         tuple(rows),
@@ -165,11 +167,11 @@ def assert_sound_initialization(
     unsound = ("fail", "warn") if strict else ("fail",)
     for finding in report.findings:
         if finding.severity in unsound:
-            raise AssertionError(report.tell(finding))
+            raise AssertionError(report.describe(finding))
 
 
 class _Instrument(NamedTuple):
-    """What is made once for a model, and serves all of its starts."""
+    """What is traced and compiled once for a model, and measures any of its params."""
 
     model: Model
     groups: Sequence[UnitGroup]
@@ -210,8 +212,8 @@ def _instrument(
     return _Instrument(model, *_groups(apply, shapes, batch), classes, _compiled(lowered))
 
 
-def _can_be_kept(*functions: Any) -> bool:
-    """Whether functions can be looked up: one that holds arrays cannot."""
+def _is_hashable(*functions: Any) -> bool:
+    """Whether functions can be keys of a cache: a partial or a module that holds arrays cannot."""
     try:
         return all(isinstance(hash(each), int) for each in functions)
     except TypeError:
@@ -219,11 +221,11 @@ def _can_be_kept(*functions: Any) -> bool:
 
 
 def _compiled(lowered: Any) -> Callable[..., Any]:
-    """A program that runs once: a small one is worth no optimization."""
+    """Compiles a program that runs once: a small one without optimizations."""
     costs = lowered.cost_analysis() or {}
-    if costs.get("flops", math.inf) < SMALL and jax.default_backend() == "cpu":
+    if costs.get("flops", math.inf) < SMALL_FLOPS and jax.default_backend() == "cpu":
         try:
-            return lowered.compile(QUICKLY)
+            return lowered.compile(FAST_COMPILE_OPTIONS)
         except jax.errors.JaxRuntimeError as error:
             # Options come and go with XLA's versions; without them it only takes longer.
             if "No such compile option" not in str(error):
@@ -232,7 +234,7 @@ def _compiled(lowered: Any) -> Callable[..., Any]:
 
 
 def _described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
-    """A tree and its leaves' shapes, which can be hashed."""
+    """A tree's structure and its leaves' shapes, which are hashable."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
 
@@ -241,7 +243,9 @@ def _starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[Param
     """Params with a first axis of seeds, and a key for each."""
     if init is None:
         if keys is not None:
-            raise ValueError("keys want an init that draws params from them, got init=None")
+            raise ValueError(
+                "keys require init, a function that draws params from each of them, got init=None"
+            )
         for path, leaf in jax.tree_util.tree_leaves_with_path(params):
             if not hasattr(leaf, "dtype"):
                 name = checks.path_name(path)
@@ -259,15 +263,16 @@ def _check_loss(apply: Apply, shapes: Params, batch: Any, loss: Loss | None) -> 
         return
     value = jax.eval_shape(lambda params, x: loss(apply(params, x)), shapes, batch)
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
-        raise ValueError(f"loss must give one real number, got {value}")
+        raise ValueError(f"loss must return one real number, got {value}")
 
 
 def _groups(apply: Apply, shapes: Params, batch: Any) -> tuple[Sequence[UnitGroup], Coverage | str]:
     try:
         return find_groups(apply, shapes, batch, report=True)
     except ValueError as error:
-        # A model that ignores its params, or has effects, has no units to compare: that is told.
-        return (), f"the symmetry instrument refused the model: {error}"
+        # A model that ignores its params, or has effects, has no units to compare: the rest of the
+        # audit still applies, and the reason is a finding (`untracked`).
+        return (), f"the symmetry analysis does not support the model: {error}"
 
 
 def _widths(
@@ -287,7 +292,7 @@ def _widths(
 
 
 def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
-    """Every parameter, and every slice of one that a loop takes apart."""
+    """Every parameter, and every slice of one that a loop scans over."""
     tensors = []
     for bit, (path, leaf) in enumerate(zip(model.paths, jax.tree.leaves(params), strict=True)):
         array = np.asarray(leaf)
@@ -298,23 +303,23 @@ def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
     return tensors
 
 
-def of_most(found: Sequence[Sequence[Finding]]) -> list[Finding]:
+def merge_seeds(found: Sequence[Sequence[Finding]]) -> list[Finding]:
     """Findings over seeds: as severe as in at least half of them, else one step less.
 
     Args:
       found: the findings of each seed.
 
     Returns:
-      One for each code and place, or for each code of the whole network, with the median of its
-      values, their interval, and the share of the seeds that have it.
+      One for each code and place, or for each network-wide code, with the median of its values,
+      their interval, and the share of the seeds that have it.
     """
-    codes = list(JUDGES)
+    codes = list(DIAGNOSTICS)
     sets: dict[tuple[str, str], list[Finding]] = {}
     for findings in found:
         # A seed counts once: NaN in a parameter is NaN in a signal too.
         worst: dict[tuple[str, str], Finding] = {}
         for each in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
-            place = "" if each.code in ALONG_THE_PATH else each.place
+            place = "" if each.code in NETWORK_WIDE else each.place
             worst.setdefault((each.code, place), each)
         for where, each in worst.items():
             sets.setdefault(where, []).append(each)

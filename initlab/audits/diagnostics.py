@@ -9,20 +9,24 @@ from initlab.audits.evidence import Evidence
 from initlab.audits.finding import Finding
 from initlab.audits.thresholds import Thresholds
 
-__all__ = ["ALONG_THE_PATH", "JUDGES", "judge"]
+__all__ = ["DIAGNOSTICS", "NETWORK_WIDE", "diagnose"]
 
-Judge = Callable[[Evidence, Thresholds], Iterator[Finding]]
+Diagnostic = Callable[[Evidence, Thresholds], Iterator[Finding]]
 
 
 def confident_start(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """A cross-entropy that starts far above that of outputs of zero, which is log K."""
-    knowing_nothing = [math.log(max(2, evidence.classes)), math.log(2)]
+    """A cross-entropy that starts far above the constant predictor's, log K."""
+    # Of K logits, or of one logit of a binary label; outputs of zero predict each class alike.
+    constant = [math.log(max(2, evidence.classes)), math.log(2)]
     at_zero = evidence.loss_at_zero
-    # Another loss at zero is no mean cross-entropy, and has no such line.
-    if not any(math.isclose(at_zero, each, rel_tol=1e-3) for each in knowing_nothing):
+    # Any other loss of outputs of zero is no mean cross-entropy, and has no such threshold.
+    if not any(math.isclose(at_zero, each, rel_tol=1e-3) for each in constant):
         return
     excess = evidence.loss - at_zero
-    for severity, line in (("fail", thresholds.confident[1]), ("warn", thresholds.confident[0])):
+    for severity, line in (
+        ("fail", thresholds.excess_loss[1]),
+        ("warn", thresholds.excess_loss[0]),
+    ):
         if excess > line:
             yield Finding(
                 "confident_start",
@@ -30,34 +34,36 @@ def confident_start(evidence: Evidence, thresholds: Thresholds) -> Iterator[Find
                 "output",
                 excess,
                 line,
-                f"the loss starts at {evidence.loss:.3g} where knowing nothing costs "
-                f"{at_zero:.3g}: the outputs are sure, and wrong",
-                "start the readout smaller (initializers.small_readout), or at zero",
+                f"the loss starts at {evidence.loss:.3g}, where that of the constant predictor is "
+                f"{at_zero:.3g}: the outputs are confident, and wrong",
+                "initialize the readout smaller (initializers.small_readout), or at zero",
             )
             return
 
 
 def untracked(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """What the audit could not see."""
+    """What the audit does not support, and so did not check."""
     del thresholds
     seen = dict(evidence.model.notes.untracked)
     if isinstance(evidence.coverage, str):
         seen["symmetry"] = evidence.coverage
     else:
         for name in evidence.coverage.primitives:
-            seen.setdefault(name, "the symmetry instrument does not follow this operation")
+            seen.setdefault(name, "an operation that the symmetry analysis does not support")
         for axis in evidence.coverage.strided:
-            seen[axis] = "units lie here in a layout that the symmetry instrument cannot tell"
-    told = [s for s in evidence.path if s.length > 0]
-    if told and all(math.isnan(s.dissimilarity) for s in told):
-        seen["examples"] = "no two examples could be compared: rank_collapse was not looked for"
+            seen[axis] = "a layout of units that the symmetry analysis does not support"
+    nonzero = [s for s in evidence.path if s.rms > 0]
+    if nonzero and all(math.isnan(s.cosine_distance) for s in nonzero):
+        seen["examples"] = "no two examples could be compared: rank_collapse was not checked"
     if not evidence.path:
-        seen["path"] = "no product of a parameter lies on every way from the data to the outputs"
+        seen["path"] = "no product with a parameter lies on every path from input to output"
     for place, why in seen.items():
-        yield Finding("untracked", "info", place, math.nan, math.nan, why, "nothing: be aware")
+        yield Finding(
+            "untracked", "info", place, math.nan, math.nan, why, "none: this was not checked"
+        )
 
 
-JUDGES: Mapping[str, Judge] = MappingProxyType(
+DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
     {
         "non_finite": signals.non_finite,
         "symmetric_units": parameters.symmetric_units,
@@ -76,9 +82,9 @@ JUDGES: Mapping[str, Judge] = MappingProxyType(
         "untracked": untracked,
     }
 )
-"""Code to judge, in the order in which findings are told."""
+"""Code to diagnostic, in the order in which findings are reported."""
 
-ALONG_THE_PATH = frozenset(
+NETWORK_WIDE = frozenset(
     {
         "confident_start",
         "exploding_gradient",
@@ -93,6 +99,6 @@ ALONG_THE_PATH = frozenset(
 """Codes of the whole network: over several seeds the place may differ, the finding is one."""
 
 
-def judge(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
+def diagnose(evidence: Evidence, thresholds: Thresholds) -> list[Finding]:
     """Every finding about one start."""
-    return [each for find in JUDGES.values() for each in find(evidence, thresholds)]
+    return [each for find in DIAGNOSTICS.values() for each in find(evidence, thresholds)]

@@ -1,4 +1,4 @@
-"""Copies among parameters: units whose exchange changes nothing, tensors that are one draw."""
+"""Duplicates among parameters: identical units of a group, tensors that are one draw."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from initlab.symmetry import UnitGroup, unit_classes
 from initlab.types import Params
 
-__all__ = ["count_distinct", "same_draws", "unit_marks"]
+__all__ = ["count_distinct", "find_duplicates", "unit_hashes"]
 
 PREFIX = 256
 """How many entries of a tensor are compared with another's."""
@@ -23,9 +23,9 @@ LEAST = 16
 def count_distinct(params: Params, leaves: Mapping[str, np.ndarray], group: UnitGroup) -> int:
     """How many units of a group differ.
 
-    Marks that differ prove that units do. Where no leaf names units twice marks that agree prove
-    the rest, but for one chance in 2^64 a pair; else, as with a recurrent weight, units whose marks
-    agree are compared bit by bit, which takes the square of their number.
+    Hashes that differ prove that units do. Where no leaf has the units on two axes, hashes that
+    agree prove the rest, up to one chance in 2^64 a pair; where one has, as a recurrent weight,
+    units whose hashes agree are compared bit by bit, in time quadratic in their number.
 
     Args:
       params: the params that the group lies in.
@@ -35,17 +35,17 @@ def count_distinct(params: Params, leaves: Mapping[str, np.ndarray], group: Unit
     Returns:
       The number of classes.
     """
-    distinct = len(np.unique(unit_marks(leaves, group)))
+    distinct = len(np.unique(unit_hashes(leaves, group)))
     if distinct == group.size or len({unit.path for unit in group.axes}) == len(group.axes):
         return distinct
     return len(np.unique(np.asarray(unit_classes(params, group))))
 
 
-def unit_marks(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarray:
-    """A number for each unit that is the same for units whose exchange leaves the params alone.
+def unit_hashes(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarray:
+    """A hash for each unit, the same for units whose exchange leaves the params as they are.
 
-    A sum over a unit's entries of mixed bits, each with its place among them; entries that units
-    have with each other are summed without a place, since an exchange moves them too.
+    A sum over a unit's entries of mixed bits, each with its place among them; entries on two axes
+    of the units are summed without a place, since an exchange permutes them too.
 
     Args:
       leaves: arrays by path.
@@ -54,20 +54,22 @@ def unit_marks(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarray
     Returns:
       [size] uint64.
     """
-    marks = np.zeros(group.size, np.uint64)
+    hashes = np.zeros(group.size, np.uint64)
     paths = list(dict.fromkeys(unit.path for unit in group.axes))
     for number, path in enumerate(paths):
         axes = [unit for unit in group.axes if unit.path == path]
         leaf = leaves[path] + 0.0  # -0.0 is 0.0
         bits = np.ascontiguousarray(leaf.astype(np.float64)).view(np.uint64)
+        # A sum, not a hash of the sequence: it does not depend on the order of units along the
+        # other axis, and wraps modulo 2^64 as NumPy's integers do.
         if len(axes) > 1:
             mixed = _mix(bits)
         else:
             mixed = _mix(bits ^ _places(leaf.shape, axes[0], group.size))
         for unit in axes:
             seed = np.full(group.size, number * 64 + unit.axis + 1, np.uint64)
-            marks += _mix(_summed(mixed, unit, group.size) ^ _mix(seed))
-    return marks
+            hashes += _mix(_summed(mixed, unit, group.size) ^ _mix(seed))
+    return hashes
 
 
 def _places(shape: tuple[int, ...], unit: Any, size: int) -> np.ndarray:
@@ -103,17 +105,17 @@ def _mix(bits: np.ndarray) -> np.ndarray:
     return bits ^ (bits >> np.uint64(33))
 
 
-def same_draws(
-    tensors: Sequence[tuple[str, np.ndarray]], same: float
+def find_duplicates(
+    tensors: Sequence[tuple[str, np.ndarray]], correlation: float
 ) -> list[tuple[list[str], float]]:
-    """Sets of tensors whose entries are one draw, but for a factor.
+    """Sets of tensors whose entries are one draw, up to a factor.
 
     A key that is used again gives the same numbers in every shape, row by row, under every scale:
     the first entries are compared.
 
     Args:
       tensors: (name, values).
-      same: the correlation from which two count as one.
+      correlation: from which two count as one, either sign.
 
     Returns:
       (names, largest correlation) of each set of two or more.
@@ -132,11 +134,11 @@ def same_draws(
         for m in range(n + 1, len(drawn)):
             other = drawn[m][1]
             shared = min(head.size, other.size)
-            correlation = abs(_correlation(head[:shared], other[:shared]))
-            if m not in taken and correlation > same:
+            measured = abs(_correlation(head[:shared], other[:shared]))
+            if m not in taken and measured > correlation:
                 names.append(drawn[m][0])
                 taken.add(m)
-                largest = max(largest, correlation)
+                largest = max(largest, measured)
         if len(names) > 1:
             found.append((names, largest))
     return found

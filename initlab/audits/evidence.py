@@ -1,4 +1,4 @@
-"""What the judges look at: one seed's measurements and the facts about the program."""
+"""What the diagnostics read: one seed's measurements and the facts about the program."""
 
 import dataclasses
 import math
@@ -13,9 +13,6 @@ from initlab.taps.scope import Scope, Site
 
 __all__ = ["Evidence", "Signal", "Weight", "signals_of", "weights_of"]
 
-FIELDS = {"rms": "length", "cosine_distance": "dissimilarity", "gradient_norm": "gradient"}
-"""The fields of a Signal that are called otherwise than the statistics they hold."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Signal:
@@ -24,15 +21,15 @@ class Signal:
     Attributes:
       place: where.
       kind: "input", "product", "sum", "activation" or "output".
-      on_path: whether every way from the data to the outputs passes it.
+      on_path: whether it lies on every path from input to output.
       norms: how many normalizations lie before it.
-      upstream: bit set of the parameters whose gradient passes it.
+      upstream: bit set of the parameters whose gradient is backpropagated through it.
       units: how many units it has.
-      length: root mean square.
-      dissimilarity: 1 - mean cosine of two examples.
+      rms: root mean square.
       is_computed: whether it was, as it is not in a branch that was not taken.
       has_gradient: whether its gradient was measured, so that NaN means NaN.
-      gradient: Euclidean norm of the gradient.
+      cosine_distance: 1 - mean cosine of two examples.
+      gradient_norm: Euclidean norm of the gradient.
       saturated: share of units x examples with a flat slope.
       usual: that share on N(0, 1).
       dead: share of units that are flat on every example.
@@ -44,11 +41,11 @@ class Signal:
     norms: int
     upstream: int
     units: int
-    length: float
+    rms: float
     is_computed: bool = True
     has_gradient: bool = False
-    dissimilarity: float = math.nan
-    gradient: float = math.nan
+    cosine_distance: float = math.nan
+    gradient_norm: float = math.nan
     saturated: float = math.nan
     usual: float = math.nan
     dead: float = math.nan
@@ -61,18 +58,18 @@ class Weight:
     Attributes:
       path: its name.
       bit: its bit in sets of parameters.
-      length: root mean square.
+      rms: root mean square.
       smallest: entry.
       largest: entry.
-      gradient: root mean square of its gradient.
+      gradient_rms: root mean square of its gradient.
     """
 
     path: str
     bit: int
-    length: float
+    rms: float
     smallest: float
     largest: float
-    gradient: float
+    gradient_rms: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,18 +81,18 @@ class Evidence:
       signals: in the order in which the data meet them.
       weights: every parameter.
       widths: `{group of units: (different ones, all, paths of its parameters)}`.
-      same: sets of tensors that are one draw, with their correlation.
+      duplicates: sets of tensors that are one draw, with their correlation.
       loss: at the start; NaN without one.
       loss_at_zero: where all outputs are 0.
       classes: the size of the outputs' last axis.
-      coverage: what the symmetry instrument could not follow, or why it did not run.
+      coverage: what the symmetry analysis does not support, or why it did not run.
     """
 
     model: Model
     signals: Sequence[Signal]
     weights: Sequence[Weight]
     widths: Mapping[str, tuple[int, int, tuple[str, ...]]]
-    same: Sequence[tuple[list[str], float]]
+    duplicates: Sequence[tuple[list[str], float]]
     loss: float
     loss_at_zero: float
     classes: int
@@ -103,7 +100,7 @@ class Evidence:
 
     @property
     def path(self) -> list[Signal]:
-        """Products and sums that every way from the data to the outputs passes."""
+        """Products and sums that lie on every path from input to output."""
         return [s for s in self.signals if s.on_path and s.kind in ("product", "sum")]
 
     @property
@@ -138,15 +135,12 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
         is_computed = not row.in_branch or _is_computed(values)
         has_gradient = "gradient_norm" in values
-        numbers = {FIELDS.get(name, name): value for name, value in values.items()}
-        signals.append(
-            Signal(*facts, is_computed=is_computed, has_gradient=has_gradient, **numbers)
-        )
+        signals.append(Signal(*facts, is_computed=is_computed, has_gradient=has_gradient, **values))
     return signals
 
 
 def _is_computed(values: Mapping[str, float]) -> bool:
-    """A branch not taken leaves NaN for every number, and sends back exactly nothing."""
+    """A branch that was not taken has NaN for every statistic, and a gradient of exactly zero."""
     if not math.isnan(values["rms"]):
         return True
     if "saturated" in values:

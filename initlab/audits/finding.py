@@ -1,22 +1,22 @@
-"""What an audit finds: a code, a place, a number, the line that it crossed, why, and what to do."""
+"""What an audit finds: a code, a place, a number, its threshold, the cause and the remedy."""
 
 from typing import NamedTuple
 
 __all__ = ["SEVERITIES", "Finding"]
 
 SEVERITIES = ("fail", "warn", "info")
-"""Worst first: will not train, may not train, good to know."""
+"""Worst first: does not train, may not train, for information."""
 
 
 class Finding(NamedTuple):
-    """One thing that an audit has to say.
+    """One diagnosis of an audit.
 
     Attributes:
-      code: what kind of thing, as "vanishing_gradient".
+      code: the diagnostic, as "vanishing_gradient".
       severity: "fail", "warn" or "info".
       place: where: a parameter's path, a group of units, an operation.
       value: the number that was measured; over several seeds their median.
-      threshold: the number that it is held against.
+      threshold: the number that it is compared with.
       cause: one sentence.
       remedy: one sentence.
       interval: over several seeds, the 5 % and 95 % quantiles of the value.

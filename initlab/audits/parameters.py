@@ -1,4 +1,4 @@
-"""What is wrong with the parameters themselves: copies, constants, those that do not learn."""
+"""What is wrong with the parameters themselves: duplicates, constants, those that do not train."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ __all__ = [
 
 
 def symmetric_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """Units whose exchange leaves the parameters alone."""
+    """Units that are identical: their exchange leaves the parameters as they are."""
     del thresholds
     for name, (distinct, size, _) in evidence.widths.items():
         if distinct < size:
@@ -27,31 +27,31 @@ def symmetric_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Find
                 name,
                 distinct,
                 size,
-                f"only {distinct} of {size} units differ: copies get the same gradients and stay "
-                "copies for ever",
-                "draw every unit's weights at random and with a key of its own",
+                f"only {distinct} of {size} units differ: identical units get identical gradients "
+                "and stay identical indefinitely",
+                "draw every unit's weights at random, each with a key of its own",
             )
 
 
 def duplicate_tensors(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """Tensors that are one draw, but for a factor."""
-    for names, correlation in evidence.same:
+    """Tensors that are one draw, up to a factor."""
+    for names, correlation in evidence.duplicates:
         yield Finding(
             "duplicate_tensors",
             "warn",
             ", ".join(names),
             correlation,
-            thresholds.same,
+            thresholds.duplicate_correlation,
             "these tensors hold the same random numbers: one key drew them all",
             "split the key: one for each tensor and each layer",
         )
 
 
 def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """Weights all of whose entries are one number; zeros may be meant."""
+    """Weights all of whose entries are one number; zeros may be intended."""
     del thresholds
     notes = evidence.model.notes
-    copied = {
+    identical = {
         path
         for distinct, size, paths in evidence.widths.values()
         if distinct < size
@@ -63,14 +63,17 @@ def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Find
         size = math.prod(evidence.model.shapes[weight.bit][is_stacked:])
         if not is_weight or weight.smallest != weight.largest or size == 1:
             continue
-        is_copied = evidence.model.paths[weight.bit] in copied
-        if weight.length > 0 and not is_copied and not evidence.alone >> weight.bit & 1:
+        is_identical = evidence.model.paths[weight.bit] in identical
+        if weight.rms > 0 and not is_identical and not evidence.alone >> weight.bit & 1:
             continue  # One factor of a weight, as the gain of a weight norm: others may differ.
-        severity = "info" if weight.length == 0 else "warn"
-        cause = "all of its entries are one number, so that its units start as one"
-        if is_copied:
-            severity, cause = "fail", f"{cause} and, having nothing to tell them apart, stay one"
-        elif weight.length == 0:
+        severity = "info" if weight.rms == 0 else "warn"
+        cause = "all of its entries are one number, so that its units start identical"
+        if is_identical:
+            severity, cause = (
+                "fail",
+                f"{cause} and, since nothing else distinguishes them, stay identical",
+            )
+        elif weight.rms == 0:
             cause = "it starts at zero: what it feeds starts without it, and it learns first"
         yield Finding(
             "constant_tensor",
@@ -91,15 +94,15 @@ def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
     for known in outputs:
         read, opened = read | known.params, opened | known.open
     for weight in evidence.weights:
-        if weight.gradient != 0:
+        if weight.gradient_rms != 0:
             continue
         if not read >> weight.bit & 1:
-            why = ("warn", "no output depends on it", "take it out, or use it")
+            why = ("warn", "no output depends on it", "remove it, or use it")
         elif not opened >> weight.bit & 1:
             why = (
                 "warn",
-                "every way from it to the outputs ends at a stop_gradient or a step function",
-                "move the stop_gradient, if this parameter is to learn",
+                "on every path from it to the outputs lies a stop_gradient or a step function",
+                "move the stop_gradient, if this parameter is to be trained",
             )
         else:
             why = _blocked(evidence, weight)
@@ -108,56 +111,68 @@ def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
 
 
 def _blocked(evidence: Evidence, weight: Weight) -> tuple[str, str, str]:
-    """Why nothing comes back to a parameter that the outputs depend on."""
+    """Why the gradient of a parameter that the outputs depend on is exactly zero."""
     notes = evidence.model.notes
     first = next((s for s in evidence.signals if s.upstream >> weight.bit & 1), None)
     if first is not None and not first.is_computed:
         cause = "it is used in a branch that was not taken"
         return "info", cause, "nothing, if other batches take that branch"
-    zeros = [w for w in evidence.weights if w.length == 0 and w.bit != weight.bit]
+    zeros = [w for w in evidence.weights if w.rms == 0 and w.bit != weight.bit]
     behind = [w for w in zeros if notes.consumed.get(w.bit, 0) >> weight.bit & 1]
     before = [w for w in zeros if notes.consumed.get(weight.bit, 0) >> w.bit & 1]
-    # A bias of zero holds nothing back; what data are multiplied by does.
+    # A bias of zero blocks no gradient; a factor of the data does.
     before = [w for w in before if w.bit in notes.consumed]
     blocks = behind or before
     if blocks:
         named = ", ".join(w.path for w in blocks[:3])
-        shut = [w for w in blocks if w.gradient == 0]
+        shut = [w for w in blocks if w.gradient_rms == 0]
         if not shut:
-            cause = f"{named} is zero: this gets a gradient as soon as that has taken a step"
-            return "info", cause, "nothing: a start at zero that opens by itself"
-        cause = f"it is blocked by zeros in {named}, which get no gradient either: none ever moves"
-        return "fail", cause, "let only one of two factors in a row start at zero"
+            cause = (
+                f"its gradient is zero because {named} is: it gets one once that has taken a step"
+            )
+            return "info", cause, "nothing: one step of training ends it"
+        cause = (
+            f"its gradient is zero because {named} is, which gets no gradient either: neither is "
+            "ever updated"
+        )
+        return "fail", cause, "initialize only one of two consecutive factors at zero"
     dead = [
         s.place
         for s in evidence.signals
         if s.kind == "activation" and s.dead == 1 and s.upstream >> weight.bit & 1
     ]
     if dead:
-        cause = f"every unit of {dead[0]} is flat on every example, and nothing comes back"
+        cause = f"no gradient passes {dead[0]}, all of whose units are flat on every example"
         return "fail", cause, "start the biases there at zero"
     is_weight = notes.contracted >> weight.bit & 1
     cause = (
-        "what comes back to it is exactly zero: it meets zeros, or its sum cancels or underflows"
+        "its gradient is exactly zero: it is multiplied by zeros, or its sum cancels or underflows"
     )
-    return ("fail" if is_weight else "warn"), cause, "look at the signal and the gradient around it"
+    return (
+        ("fail" if is_weight else "warn"),
+        cause,
+        "look at the signal and the gradient around it, and at their dtype",
+    )
 
 
 def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """Gradient over weight, root mean squares, differ too much between the layers' weights."""
+    """The gradient_ratio, gradient_rms / rms, differs too much between the layers' weights."""
     notes = evidence.model.notes
-    learnt = [
-        (weight.gradient / weight.length, weight.path)
+    ratios = [
+        (weight.gradient_rms / weight.rms, weight.path)
         for weight in evidence.weights
         if (notes.contracted & ~notes.looked_up) >> weight.bit & 1
-        and weight.length > 0
-        and weight.gradient > 0
+        and weight.rms > 0
+        and weight.gradient_rms > 0
     ]
-    if len(learnt) < 2:
+    if len(ratios) < 2:
         return
-    (least, slow), (most, fast) = min(learnt), max(learnt)
+    (least, slow), (most, fast) = min(ratios), max(ratios)
     spread = most / least
-    for severity, line in (("fail", thresholds.unbalanced[1]), ("warn", thresholds.unbalanced[0])):
+    for severity, line in (
+        ("fail", thresholds.update_ratio[1]),
+        ("warn", thresholds.update_ratio[0]),
+    ):
         if spread > line:
             yield Finding(
                 "unbalanced_updates",
@@ -165,8 +180,8 @@ def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[F
                 slow,
                 spread,
                 line,
-                f"one step of gradient descent moves {fast} by {spread:.0e} times as much of its "
-                "size as this",
+                f"one step of gradient descent changes {fast} by {spread:.0e} times as large a "
+                "share of its rms",
                 "bring the weights to one scale, or give them learning rates of their own (Adam "
                 "does)",
             )

@@ -1,4 +1,4 @@
-"""What an audit says: a verdict, findings, and a row for every place."""
+"""The report of an audit: a verdict, findings, and a row for every place."""
 
 import dataclasses
 import json
@@ -10,14 +10,17 @@ import numpy as np
 import xarray
 
 from initlab.audits.finding import SEVERITIES, Finding
+from initlab.files import plain
 from initlab.report import format_table
 from initlab.taps import Row
 
 __all__ = ["Report"]
 
 WIDTH = 100
-PLACE = 42
-"""Columns of a terminal, and of a place in it."""
+"""Columns of a terminal."""
+
+PLACE = 20
+"""Columns of a place at least, however wide the others are."""
 
 NUMBERS = ("rms", "cosine_distance", "gradient_norm", "saturated")
 PLURALS = {"fail": "failures", "warn": "warnings", "info": "notes"}
@@ -51,7 +54,7 @@ class Report:
         severities = {finding.severity for finding in self.findings}
         return next((each for each in ("fail", "warn") if each in severities), "pass")
 
-    def tell(self, finding: Finding) -> str:
+    def describe(self, finding: Finding) -> str:
         """A finding in one line: code, place, number, threshold, cause and remedy."""
         return f"{_head(finding)}: {finding.cause}. Remedy: {finding.remedy}."
 
@@ -72,10 +75,10 @@ class Report:
             more = f", and {len(places) - 1} more like it" if len(places) > 1 else ""
             lines += ["", *_wrapped(f"{finding.severity}: {_head(finding)}{more}", "")]
             lines += _wrapped(f"{_sentence(finding.cause)} {_sentence(finding.remedy)}", "    ")
-        return "\n".join([*lines, "", format_table(self._table())])
+        return "\n".join([*lines, "", format_table(_fitted(self._table()))])
 
     def _table(self) -> list[dict[str, str]]:
-        """A line for each place; an activation's slopes stand beside the product it is taken of."""
+        """A line for each place; an activation's slopes are in its product's line."""
         lines: list[dict[str, str]] = []
         for row in self.rows:
             line = self._line(row)
@@ -89,11 +92,9 @@ class Report:
         values = {name: _middle(row, name) for name in NUMBERS}
         dead = _middle(row, "dead")
         return {
-            "place": _short(row.place),
+            "place": row.place,
             "what": row.kind,
-            "length": _digits(values["rms"]),
-            "1 - c": _digits(values["cosine_distance"]),
-            "gradient": _digits(values["gradient_norm"]),
+            **{name: _digits(values[name]) for name in NUMBERS[:-1]},
             "saturated": _share(values["saturated"]),
             "dead": _share(dead),
         }
@@ -127,17 +128,14 @@ class Report:
         return xarray.Dataset(variables, {"place": names, "seed": np.arange(self.seeds)}, attrs)
 
     def to_json(self) -> str:
-        """Verdict, findings and rows (medians over seeds) as strict JSON; null for NaN."""
+        """Verdict, findings and rows (medians over seeds) as JSON; null for NaN and infinity."""
         content = {
             "verdict": self.verdict,
             "seeds": self.seeds,
             "parameters": self.entries,
-            "loss": _plain(float(np.median(self.loss))),
-            "loss_at_zero": _plain(float(np.median(self.loss_at_zero))),
-            "findings": [
-                {name: _plain(value) for name, value in finding._asdict().items()}
-                for finding in self.findings
-            ],
+            "loss": float(np.median(self.loss)),
+            "loss_at_zero": float(np.median(self.loss_at_zero)),
+            "findings": [finding._asdict() for finding in self.findings],
             "rows": [
                 {
                     "place": row.place,
@@ -146,15 +144,15 @@ class Report:
                     "on_path": row.on_path,
                     "norms": row.norms,
                 }
-                | {name: _plain(_middle(row, name)) for name in (*NUMBERS, "dead")}
+                | {name: _middle(row, name) for name in (*NUMBERS, "dead")}
                 for row in self.rows
             ],
         }
-        return json.dumps(content, indent=2, allow_nan=False)
+        return json.dumps(plain(content), indent=2, allow_nan=False)
 
     def figure(self) -> Any:
         """A matplotlib Figure of signals, distances, gradients and flat slopes, layer by layer."""
-        # Matplotlib is for those who draw.
+        # Imported here: an audit in a test suite must not take the second that Matplotlib does.
         from initlab import figures
 
         return figures.draw_audit(self.to_dataset())
@@ -172,7 +170,7 @@ def _head(finding: Finding) -> str:
 
 
 def _together(findings: tuple[Finding, ...]) -> list[tuple[Finding, list[str]]]:
-    """Findings that differ in their place and number only are told once, at the first place."""
+    """Findings that differ in their place and value only are merged into the first of them."""
     sets: dict[tuple[str, str, str], tuple[Finding, list[str]]] = {}
     for finding in findings:
         key = (finding.code, finding.severity, finding.cause)
@@ -191,7 +189,7 @@ def _sentence(text: str) -> str:
 
 
 def _values(row: Row, name: str, seeds: int) -> np.ndarray:
-    """A statistic of each seed; NaN where it was not measured."""
+    """A statistic of each seed, NaN where it was not measured; of dead units the share."""
     if name not in row.values:
         return np.full(seeds, np.nan)
     values = np.asarray(row.values[name], float)
@@ -204,11 +202,20 @@ def _middle(row: Row, name: str) -> float:
     return float(np.median(_values(row, name, len(row.values[name]))))
 
 
-def _short(place: str) -> str:
-    """A place that fits; the middle of a long one is left out."""
-    if len(place) <= PLACE:
+def _fitted(table: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The table with places as long as the other columns leave room for in a line."""
+    others = [name for name in table[0] if name != "place"]
+    taken = sum(2 + max(len(name), *(len(line[name]) for line in table)) for name in others)
+    width = max(PLACE, WIDTH - taken)
+    return [line | {"place": _short(line["place"], width)} for line in table]
+
+
+def _short(place: str, width: int) -> str:
+    """A place of at most `width` columns; the middle of a long one is left out."""
+    if len(place) <= width:
         return place
-    return f"{place[: PLACE // 2 - 2]}...{place[-(PLACE - PLACE // 2 - 1) :]}"
+    # Its two ends say most: the model's part and the parameter's own name.
+    return f"{place[: width // 2 - 2]}...{place[-(width - width // 2 - 1) :]}"
 
 
 def _digits(value: float) -> str:
@@ -217,11 +224,3 @@ def _digits(value: float) -> str:
 
 def _share(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.0%}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value

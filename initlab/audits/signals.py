@@ -21,22 +21,22 @@ __all__ = [
 ]
 
 Steps = list[tuple[Signal, float]]
-"""Places with the logarithm of what is followed."""
+"""Places, each with the logarithm of the quantity that is compared from place to place."""
 
 
 def non_finite(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """NaN or infinity in a parameter, a signal or a gradient: the first place of each."""
     del thresholds
-    weights = [w.path for w in evidence.weights if not math.isfinite(w.length)]
+    weights = [w.path for w in evidence.weights if not math.isfinite(w.rms)]
     computed = [s for s in evidence.signals if s.is_computed]
-    forward = [s.place for s in computed if not math.isfinite(s.length)]
-    # What comes back meets the last layer first, and parameters behind all layers.
+    forward = [s.place for s in computed if not math.isfinite(s.rms)]
+    # Backpropagation meets the last layer first, and a layer's signal before its parameters.
     backward = [
         s.place
         for s in reversed(evidence.signals)
-        if s.has_gradient and not math.isfinite(s.gradient)
+        if s.has_gradient and not math.isfinite(s.gradient_norm)
     ]
-    backward += [w.path for w in evidence.weights if not math.isfinite(w.gradient)]
+    backward += [w.path for w in evidence.weights if not math.isfinite(w.gradient_rms)]
     # A signal that is not finite explains every gradient that is not.
     explained = bool(weights or forward)
     for what, places in (
@@ -62,41 +62,41 @@ def _logarithm(value: float) -> float:
 
 
 def _last_run(evidence: Evidence) -> list[Signal]:
-    """The places after the last normalization on the way: what comes before it is rescaled."""
+    """The places after the last normalization: what the rms was before it does not matter."""
     path = evidence.hidden
-    start = [s for s in evidence.signals if s.kind == "input" and s.length > 0][:1]
+    start = [s for s in evidence.signals if s.kind == "input" and s.rms > 0][:1]
     outputs = [s.norms for s in evidence.signals if s.kind == "output"]
     norms = outputs[0] if outputs else 0
     return [s for s in [*start, *path] if s.norms == norms]
 
 
 def vanishing_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """The length falls by more than `depth` e-folds, or steadily by `trend`, or to 0."""
+    """The rms falls by more than `max_efolds`, or steadily by `trend_efolds`, or to 0."""
     for signal in evidence.hidden:
-        if signal.length == 0:
+        if signal.rms == 0:
             yield Finding(
                 "vanishing_signal",
                 "fail",
                 signal.place,
                 0.0,
-                math.exp(-thresholds.depth),
-                "the signal is exactly zero here, and what is behind it sees nothing of the data",
+                math.exp(-thresholds.max_efolds),
+                "the signal is exactly zero here, and no later layer depends on the data",
                 "draw the weights at and before this place at random, with variance gain^2/fan_in",
             )
             return
-    steps = [(signal, _logarithm(signal.length)) for signal in _last_run(evidence)]
+    steps = [(signal, _logarithm(signal.rms)) for signal in _last_run(evidence)]
     yield from _falls(
         "vanishing_signal",
         steps,
         thresholds,
-        "the signal shrinks from layer to layer, and with it what the outputs say of the data",
+        "the signal shrinks from layer to layer, and with it the outputs' dependence on the data",
         "draw weights with variance gain^2/fan_in (theory.gain of the activation), or add norms",
     )
 
 
 def exploding_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """The length grows by more than `depth` e-folds, or steadily by `trend`."""
-    steps = [(signal, -_logarithm(signal.length)) for signal in _last_run(evidence)]
+    """The rms grows by more than `max_efolds`, or steadily by `trend_efolds`."""
+    steps = [(signal, -_logarithm(signal.rms)) for signal in _last_run(evidence)]
     for finding in _falls(
         "exploding_signal",
         steps,
@@ -109,62 +109,66 @@ def exploding_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
 
 
 def vanishing_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """From the last layer to the first the gradient falls by `depth` e-folds, or by `trend`."""
+    """The gradient_norm falls from the last layer to the first by as much as a signal may."""
     yield from _falls(
         "vanishing_gradient",
         _backward(evidence),
         thresholds,
-        "the gradient shrinks on its way back, so that the first layers learn more slowly or "
-        "not at all",
-        "bring the slope of the length map to 1 (initializers.critical, theory.gain), shorten the "
-        "way with residual branches, or put norms in front of the branches",
+        "the backpropagated gradient shrinks from layer to layer, so that the first layers learn "
+        "more slowly or not at all",
+        "bring chi_1, a layer's factor on the squared gradient, to 1 (initializers.critical, "
+        "theory.gain), shorten the path with residual branches, or put norms in front of the "
+        "branches",
     )
 
 
 def exploding_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """From the last layer to the first the gradient grows by `depth` e-folds, or by `trend`."""
+    """The gradient_norm grows from the last layer to the first by as much as a signal may."""
     steps = [(signal, -value) for signal, value in _backward(evidence)]
     for finding in _falls(
         "exploding_gradient",
         steps,
         thresholds,
-        "the gradient grows on its way back, so that no learning rate serves first and last layers",
-        "draw weights with a smaller variance: chi = 1 (initializers.critical) keeps a gradient's "
-        "size",
+        "the backpropagated gradient grows from layer to layer, so that no learning rate suits "
+        "both the first layers and the last",
+        "draw weights with a smaller variance: chi_1 = 1 (initializers.critical) preserves the "
+        "gradient's norm",
     ):
         yield _inverted(finding)
 
 
 def _backward(evidence: Evidence) -> Steps:
-    """The gradient's logarithms, last layer first; zeros that a start at zero explains left out."""
-    signals = [s for s in evidence.path if not math.isnan(s.gradient)]
+    """Logarithms of gradient_norm, last layer first; zeros below a weight of zeros left out."""
+    signals = [s for s in evidence.path if not math.isnan(s.gradient_norm)]
     contracted = evidence.model.notes.contracted
-    at_zero = any(w.length == 0 for w in evidence.weights if contracted >> w.bit & 1)
+    at_zero = any(w.rms == 0 for w in evidence.weights if contracted >> w.bit & 1)
+    # Where no parameter lies upstream, the gradient would train nothing.
     has_path = [s for s in signals if s.upstream]
-    kept = [s for s in has_path if s.gradient > 0 or not at_zero]
-    return [(s, _logarithm(s.gradient)) for s in reversed(kept)]
+    kept = [s for s in has_path if s.gradient_norm > 0 or not at_zero]
+    return [(s, _logarithm(s.gradient_norm)) for s in reversed(kept)]
 
 
 def _falls(
     code: str, steps: Steps, thresholds: Thresholds, cause: str, remedy: str
 ) -> Iterator[Finding]:
-    """A fall by `depth` in all is a failure; by `trend`, layer by layer alike, a warning."""
+    """A fall by `max_efolds` in all is a failure; a steady one by `trend_efolds` a warning."""
     values = [value for _, value in steps]
     if len(values) < 2 or any(math.isnan(value) or value == math.inf for value in values):
         return
     if values[0] == -math.inf:
         return
     total = values[-1] - values[0]
-    if total < -thresholds.depth:
-        crossed = next(s for s, value in steps if value - values[0] < -thresholds.depth)
-        ratio, line = math.exp(total), math.exp(-thresholds.depth)
+    if total < -thresholds.max_efolds:
+        crossed = next(s for s, value in steps if value - values[0] < -thresholds.max_efolds)
+        ratio, line = math.exp(total), math.exp(-thresholds.max_efolds)
         yield Finding(code, "fail", crossed.place, ratio, line, cause, remedy)
         return
     each = np.diff(values)
-    # What three quarters of the layers do at least: a few wide steps are no trend.
+    # The 75 % quantile of the steps times their number, not the total: a few wide steps (a small
+    # embedding, one narrow layer) are no trend that deeper networks would continue.
     steady = min(0.0, float(np.quantile(each, 0.75))) * len(each)
-    if len(each) >= 3 and max(steady, total) < -thresholds.trend:
-        ratio, line = math.exp(total), math.exp(-thresholds.trend)
+    if len(each) >= 3 and max(steady, total) < -thresholds.trend_efolds:
+        ratio, line = math.exp(total), math.exp(-thresholds.trend_efolds)
         yield Finding(code, "warn", steps[-1][0].place, ratio, line, cause, remedy)
 
 
@@ -174,17 +178,19 @@ def _inverted(finding: Finding) -> Finding:
 
 
 def rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """The distance of two examples, `sqrt(1 - c)`, falls by `depth` e-folds, or by `trend`."""
+    """The distance of two examples, `sqrt(2 cosine_distance)`, falls by as much as an rms may."""
     start = [s for s in evidence.signals if s.kind == "input"]
-    told = [s for s in [*start, *evidence.hidden] if not math.isnan(s.dissimilarity)]
-    if len(told) < 2 or told[0].dissimilarity <= 0:
+    compared = [s for s in [*start, *evidence.hidden] if not math.isnan(s.cosine_distance)]
+    if len(compared) < 2 or compared[0].cosine_distance <= 0:
         return
-    values = [0.5 * _logarithm(max(0.0, s.dissimilarity)) for s in told]
+    # The square root of a cosine distance is a distance (of unit vectors, but for a factor): its
+    # e-folds are on the scale of an rms's.
+    values = [0.5 * _logarithm(max(0.0, s.cosine_distance)) for s in compared]
     total = values[-1] - values[0]
-    for severity, line in (("fail", thresholds.depth), ("warn", thresholds.trend)):
+    for severity, line in (("fail", thresholds.max_efolds), ("warn", thresholds.trend_efolds)):
         if total < -line:
             crossed = next(
-                s for s, value in zip(told, values, strict=True) if value - values[0] < -line
+                s for s, value in zip(compared, values, strict=True) if value - values[0] < -line
             )
             yield Finding(
                 "rank_collapse",
@@ -201,11 +207,12 @@ def rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Findin
 
 
 def saturated(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """More slopes are flat than the activation has on N(0, 1) inputs."""
+    """A larger share of slopes is flat than the activation has on inputs drawn from N(0, 1)."""
     for signal in _activations(evidence):
         if signal.dead >= thresholds.dead or not signal.usual < 0.95:
             continue
-        # Units are draws: a layer of few may be flat by chance.
+        # Units are draws: in a layer of few the share strays by its standard error, three of which
+        # are allowed.
         chance = 3 * math.sqrt(signal.usual * (1 - signal.usual) / max(1, signal.units))
         excess = (signal.saturated - signal.usual - chance) / (1 - signal.usual)
         for severity, line in (
@@ -227,7 +234,7 @@ def saturated(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
 
 
 def dead_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """More units are flat on every example than a symmetric draw can leave so."""
+    """More units are flat on every example than a draw symmetric about 0 leaves flat."""
     for signal in _activations(evidence):
         chance = 0.5 + 3 * math.sqrt(0.25 / max(1, signal.units))
         if signal.dead > chance:

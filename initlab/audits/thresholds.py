@@ -1,4 +1,4 @@
-"""The lines that findings cross, and the reason for each."""
+"""The thresholds of the diagnostics, and the reason for each."""
 
 import dataclasses
 
@@ -9,16 +9,16 @@ __all__ = ["Thresholds"]
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Where an audit draws its lines; every one can be set.
+    """What an audit compares its measurements with; every field can be set.
 
     Attributes:
-      depth: e-folds of a length, a gradient or a distance between examples, from the first layer to
-        the last, at which a start fails. Schoenholz et al. 2017 (arXiv:1611.01232, section 5) find
-        networks trainable up to about six depth scales xi, over which what decays as e^(-l/xi)
-        falls by e^-6 = 1/403.
-      trend: e-folds at a steady rate, layer by layer, that are a warning: half of that depth. A
-        rate is steady if three quarters of the layers have it, so that a wide step (from a small
-        embedding) is none.
+      max_efolds: by how many factors of e an rms, a gradient or a distance between examples may
+        change from the first layer to the last; beyond it a start fails. Schoenholz et al. 2017
+        (arXiv:1611.01232, section 5) find networks trainable up to about six depth scales xi, over
+        which what decays as e^(-l/xi) falls by e^-6 = 1/403.
+      trend_efolds: the same at a steady rate, layer by layer: beyond it a warning; half of
+        max_efolds. A rate is steady if three quarters of the layers have it, so that one wide step
+        (from a small embedding) is none.
       saturated: share of units x examples with a flat slope, over what the activation has on inputs
         drawn from N(0, 1): a warning, a failure. The lab's main job has 24 % at scale 1, where 87 %
         of seeds train; 83 % at scale 10, where 52 % do; 97 % at scale 100, where 0.4 % do.
@@ -26,24 +26,25 @@ class Thresholds:
         symmetric about 0 leaves each unit on for half of all directions, so that at most half can
         be off at once, whatever the correlation of the examples: more than that, by three standard
         errors, is a warning.
-      confident: how many nats a cross-entropy starts above that of knowing nothing (log K): a
-        warning, a failure. Logits of standard deviation s cost s^2 / 2; two nats are s = 2, the
-        right class being e^2 times less likely than by chance; six is e^6, as for depth.
-      unbalanced: ratio of the largest gradient / weight (root mean squares) to the smallest: a
-        warning, a failure. Where one step of gradient descent moves the fastest layer by a tenth of
-        its size, it moves one 1e4 times slower by 1e-5: a whole training of 1e5 steps turns it over
-        once; at 1e7, about 1 / epsilon of float32, its steps are rounded off.
-      same: correlation of two tensors' entries from which they count as one draw. Of 16 independent
-        normal entries it exceeds 0.999 with probability under 1e-15.
+      excess_loss: how many nats a cross-entropy starts above that of the constant predictor
+        (log K): a warning, a failure. Logits of standard deviation s cost s^2 / 2; two nats are
+        s = 2, the right class being e^2 times less likely than by chance; six is e^6, as for
+        max_efolds.
+      update_ratio: the largest gradient_ratio of a weight, its gradient_rms / rms, over the
+        smallest: a warning, a failure. Where one step of gradient descent changes the fastest layer
+        by a tenth of its rms, it changes one 1e4 times slower by 1e-5: a whole training of 1e5
+        steps replaces it once; at 1e7, about 1 / epsilon of float32, its steps are rounded off.
+      duplicate_correlation: correlation of two tensors' entries from which they count as one draw.
+        Of 16 independent normal entries it exceeds 0.999 with probability under 1e-15.
     """
 
-    depth: float = 6.0
-    trend: float = 3.0
+    max_efolds: float = 6.0
+    trend_efolds: float = 3.0
     saturated: tuple[float, float] = (0.5, 0.9)
     dead: float = 0.9
-    confident: tuple[float, float] = (2.0, 6.0)
-    unbalanced: tuple[float, float] = (1e4, 1e7)
-    same: float = 0.999
+    excess_loss: tuple[float, float] = (2.0, 6.0)
+    update_ratio: tuple[float, float] = (1e4, 1e7)
+    duplicate_correlation: float = 0.999
 
     def __post_init__(self) -> None:
         """Raises unless every threshold is a number, or two of them in order."""

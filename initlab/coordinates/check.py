@@ -17,7 +17,7 @@ from initlab.types import Initializer, Network, Params, Role
 __all__ = ["Subject", "assert_coordinates_stable", "coordinate_check", "of_network"]
 
 PLACES = ("first", "middle", "last", "output")
-"""The layers of networks that have different numbers of them, by where they stand."""
+"""Names by position, for networks of different numbers of layers."""
 
 
 class Subject(NamedTuple):
@@ -27,7 +27,7 @@ class Subject(NamedTuple):
       init: `key -> params`.
       layers: `(params, batch) -> {name: output}`, in the order of the forward pass: what each layer
         gives, under the same names at every width. The last one is the model's own output.
-      optimizer: what its first steps are taken with.
+      optimizer: the transformation that takes its first steps.
     """
 
     init: Callable[[jax.Array], Params]
@@ -43,7 +43,7 @@ def of_network(
     Args:
       network: the model.
       initializer: what it starts from.
-      optimizer: what its first steps are taken with.
+      optimizer: the transformation that takes its first steps.
 
     Returns:
       The Subject.
@@ -79,8 +79,8 @@ def coordinate_check(
 ) -> CoordinateCheck:
     """How each layer's output, and its change over the first steps, scale with width or depth.
 
-    What neither grows nor shrinks is stable: a learning rate found for a narrow network serves a
-    wide one, and every layer learns.
+    What neither grows nor shrinks is stable: a learning rate tuned on a narrow network transfers
+    to a wide one, and every layer trains.
 
     Args:
       make: `width -> Subject`: the model at this width (or depth).
@@ -101,7 +101,7 @@ def coordinate_check(
 
     Raises:
       TypeError: if make or loss is not a function, a count not an integer, or a loss not a scalar.
-      ValueError: if there are too few widths, seeds, layers or steps, one of them comes twice, or
+      ValueError: if there are too few widths, seeds, layers or steps, one of them is given twice, or
         tolerance is negative.
 
     Source: Yang et al. 2022, arXiv:2203.03466, appendix D.1.
@@ -130,7 +130,8 @@ def coordinate_check(
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     subjects = [make(width) for width in widths]
     layers, columns = _common([_names(subject, batch, keys[0]) for subject in subjects])
-    # One seed after another: a wide network's copies for all of them might not fit.
+    # One seed after another (lax.map below): params of a wide network for all of them might not
+    # fit in memory.
     measured = [
         np.asarray(jax.jit(_follow_all(subject, batch, loss, steps))(keys)) for subject in subjects
     ]
@@ -149,7 +150,7 @@ def coordinate_check(
 
 
 def assert_coordinates_stable(check: CoordinateCheck) -> None:
-    """Asserts that a coordinate check passes: nothing grows, and every layer learns.
+    """Asserts that a coordinate check passes: nothing grows, and every layer trains.
 
     Args:
       check: what `coordinate_check` found.

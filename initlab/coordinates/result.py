@@ -1,4 +1,4 @@
-"""What a coordinate check found: slopes, what they say of each layer, and a verdict."""
+"""The result of a coordinate check: slopes, a finding for each layer, and a verdict."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from initlab.theory import Growth
 __all__ = ["CoordinateCheck"]
 
 FLAT, GROWS, SHRINKS, UNCLEAR = "flat", "grows", "shrinks", "unclear"
-STILL, DIVERGES = "stands still", "is not finite"
+ZERO, DIVERGES = "is zero", "is not finite"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +58,10 @@ class CoordinateCheck:
 
     @property
     def findings(self) -> dict[str, tuple[str, str]]:
-        """By layer what its start does with size, and the worst that its change does in any step.
+        """By layer the finding of its start, and the worst finding of its change in any step.
 
         One of: flat; grows; shrinks; unclear (the interval reaches beyond the tolerance, and does
-        not lie beyond it); stands still (exactly 0); is not finite.
+        not lie beyond it); is zero (exactly, for every size and seed); is not finite.
         """
         found = {}
         for number, name in enumerate(self.layers):
@@ -70,9 +70,10 @@ class CoordinateCheck:
                 self._say(self.change[:, :, step, number], slope)
                 for step, slope in enumerate(self.change_slopes[name])
             ]
-            # A layer may wait: behind a readout of zeros nothing moves in the first step.
-            moving = [said for said in steps if said != STILL] or [STILL]
-            found[name] = (start, max(moving, key=WORSE.index))
+            # A change of zero counts only if every step has it: below a readout of zeros no gradient
+            # is backpropagated in the first step, and the layer trains from the second on.
+            nonzero = [said for said in steps if said != ZERO] or [ZERO]
+            found[name] = (start, max(nonzero, key=WORSE.index))
         return found
 
     @property
@@ -80,7 +81,7 @@ class CoordinateCheck:
         """One of "pass", "warn" and "fail".
 
         It fails if anything grows with size or is not finite. It warns if a change shrinks or
-        stands still, if a hidden layer's start shrinks, or if something is unclear. The output may
+        is zero, if a hidden layer's start shrinks, or if something is unclear. The output may
         start smaller in wider networks, as it does in maximal update.
         """
         return _judge(list(self.findings.values()))
@@ -100,12 +101,12 @@ class CoordinateCheck:
     def disagreement(self) -> float:
         """The largest distance of a slope from theory: starts, and changes in the first step.
 
-        Theory speaks of a first small step. NaN where it says nothing, or nothing moved.
+        Theory is of a first small step. NaN where it has no slope, or a change is zero.
         """
         apart = [
-            abs(measured.value - wanted)
+            abs(measured.value - exponent)
             for name, growth in self.predicted.items()
-            for measured, wanted in (
+            for measured, exponent in (
                 (self.start_slopes[name], growth.start),
                 (self.change_slopes[name][0], growth.change),
             )
@@ -123,8 +124,8 @@ class CoordinateCheck:
 
         Args:
           results: `start` over (axis, seed, layer), `change` over (axis, seed, step, layer), and
-            `predicted_start` and `predicted_change` over layer, NaN where theory says nothing;
-            attrs: axis, the name of the dimension of sizes, and tolerance. All else is left alone.
+            `predicted_start` and `predicted_change` over layer, NaN where theory has no slope;
+            attrs: axis, the name of the dimension of sizes, and tolerance. All else is ignored.
 
         Returns:
           The check; its verdict is found anew.
@@ -228,7 +229,7 @@ class CoordinateCheck:
         if not np.isfinite(measured).all():
             return DIVERGES
         if not measured.any():
-            return STILL
+            return ZERO
         return self._place(slope)
 
     def _place(self, slope: Slope) -> str:
@@ -241,17 +242,17 @@ class CoordinateCheck:
 
 
 def _judge(said: Sequence[tuple[str, ...]]) -> str:
-    """The verdict of what is said of (start, change) of each layer, the output last."""
+    """The verdict of the findings (start, change) of each layer, the output last."""
     *hidden, (start, change) = said
     words = {word for pair in hidden for word in pair} | {change}
     words |= {start} & {GROWS, UNCLEAR, DIVERGES}
     if words & {GROWS, DIVERGES}:
         return "fail"
-    return "warn" if words & {SHRINKS, UNCLEAR, STILL} else "pass"
+    return "warn" if words & {SHRINKS, UNCLEAR, ZERO} else "pass"
 
 
-WORSE = (STILL, FLAT, UNCLEAR, SHRINKS, GROWS, DIVERGES)
-"""What is said of a layer whose steps say different things: the last of them."""
+WORSE = (ZERO, FLAT, UNCLEAR, SHRINKS, GROWS, DIVERGES)
+"""Of a layer whose steps have different findings the last one here counts."""
 
 
 def _text(slope: Slope) -> str:

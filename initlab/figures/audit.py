@@ -1,4 +1,4 @@
-"""A model's layers at the start: lengths, distances, gradients and flat slopes."""
+"""A model's layers at initialization: rms, distances, gradients and flat slopes."""
 
 from typing import Any
 
@@ -25,21 +25,21 @@ def draw_audit(results: xarray.Dataset) -> Figure:
         `dead` over (seed, place), `kind` and `on_path` over place.
 
     Returns:
-      The figure: three rows of panels on one axis of places; a line joins the places that every way
-      from the data to the outputs passes.
+      The figure: three rows of panels on one axis of places; a line joins the places that lie on
+      every path from input to output.
     """
     results = results.rename({old: new for old, new in FORMER.items() if old in results})
     places = [str(name) for name in results["place"].values]
     figure = new_figure(max(8.0, min(18.0, 3 + 0.3 * len(places))), 10)
-    lengths, distances, shares = figure.subplots(3, 1, sharex=True)
+    sizes, distances, shares = figure.subplots(3, 1, sharex=True)
     on_path = results["on_path"].values.astype(bool)
-    for axes, names in ((lengths, ("rms", "gradient_norm")), (distances, ("cosine_distance",))):
+    for axes, names in ((sizes, ("rms", "gradient_norm")), (distances, ("cosine_distance",))):
         for color, name in zip(SERIES_COLORS, names, strict=False):
             _draw_line(axes, results, name, color, on_path)
         axes.set_yscale("log")
         axes.grid(axis="y", alpha=0.3)
-    lengths.set_ylabel("root mean square of the signal,\nnorm of its gradient")
-    distances.set_ylabel("1 - c, c the mean cosine\nof two examples")
+    sizes.set_ylabel("rms of the signal,\nnorm of its gradient")
+    distances.set_ylabel("cosine distance\nof two examples")
     for color, mark, name, label in (
         (SERIES_COLORS[0], "^", "saturated", "units x examples with a flat slope"),
         (SERIES_COLORS[1], "v", "dead", "units that are flat on every example"),
@@ -49,7 +49,7 @@ def draw_audit(results: xarray.Dataset) -> Figure:
     shares.set_ylim(-0.03, 1.03)
     shares.set_ylabel("share")
     shares.grid(axis="y", alpha=0.3)
-    for axes in (lengths, distances, shares):
+    for axes in (sizes, distances, shares):
         # Beside the panels: no corner is free of points in every model.
         axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     # Correlations that hardly differ should look as if they hardly differed.
@@ -75,7 +75,9 @@ def _draw_line(
     axes: Any, results: xarray.Dataset, name: str, color: str, on_path: np.ndarray
 ) -> None:
     place, middle, (low, high) = _over_seeds(results[name].values)
-    label = {"rms": "signal", "gradient_norm": "gradient", "cosine_distance": "1 - c"}[name]
+    label = {"rms": "rms", "gradient_norm": "gradient norm", "cosine_distance": "cosine distance"}[
+        name
+    ]
     chosen = on_path[place]
     axes.plot(place[chosen], middle[chosen], "-o", color=color, label=label, markersize=5)
     if results.sizes["seed"] > 1:
