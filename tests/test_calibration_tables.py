@@ -8,6 +8,8 @@ from experiments.calibration import tables
 from experiments.calibration.figure import draw_calibration
 from initlab import report
 
+SETTINGS = {"examples": 16, "width": 8, "steps": 50, "learning_rate": ["0.1", "1e0"]}
+
 
 @pytest.fixture(scope="module")
 def results():
@@ -39,15 +41,23 @@ def results():
     )
 
 
-def test_each_refiner_is_told_at_the_rate_that_trains_most_seeds(results):
-    summary = tables.summarize(results)
+def test_each_refiner_is_shown_at_the_rate_that_trains_most_seeds(results):
+    summary = tables.summarize(results, {})
     assert [row["learning_rate"] for row in summary["rows"]] == [1.0, 0.1, 0.1, 1.0]
     assert [row["p_train"] for row in summary["rows"]] == [0.5, 0, 1, 0.75]
     assert summary["rows"][0]["loss"] == [0.1, 0.1, np.inf]
     # Of four seeds only four lie above one half with their interval.
     assert report.wilson_interval(3, 4)[0] < 0.5 < report.wilson_interval(4, 4)[0]
     assert summary["trains"] == {"none": 1, "lsuv": 0}
-    assert "none 1 of 2, lsuv 0 of 2" in tables.show(summary)
+    assert "none 1 of 2, lsuv 0 of 2" in tables.show(summary, SETTINGS)
+
+
+def test_the_table_says_how_the_networks_were_trained(results):
+    text = tables.show(tables.summarize(results, {}), SETTINGS)
+    assert text.startswith(
+        "16 digits, 8 units, 4 seeds, 50 steps of gradient descent at the best of the rates 0.1, "
+        "1e0.\nA run trained if its loss ended under 0.5000.\n"
+    )
 
 
 def test_the_picture_shows_the_seeds_that_the_table_counts(results):

@@ -15,7 +15,7 @@ from initlab.types import ParamSpec, Role
 
 NOT_SCHEMES = {
     *("by_path", "by_role", "choice", "initialize", "scaled", "shifted"),
-    *("fan_avg", "fan_in", "fan_out"),
+    *("fan_avg", "fan_in", "fan_out", "bias_law", "weight_law"),
     *("unit_normal", "unit_truncated_normal", "unit_uniform"),
 }
 

@@ -7,7 +7,7 @@ Five deep networks whose starts fail the audit, each from its own start and afte
 gradient descent steps on a few digits, at the best of several learning rates.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -23,24 +23,29 @@ from experiments.calibration.figure import draw_calibration
 from experiments.calibration.models import MODELS
 from experiments.harness import Settings, flags
 from initlab import calibration
+from initlab.types import Params
 
 MODEL_NAMES = flags.define_names("model", tuple(MODELS), MODELS, "Networks")
+
+
+def _without_loss(refine: Callable[..., Params]) -> Callable[..., Params]:
+    return lambda key, apply, params, batch, loss: refine(key, apply, params, batch)
+
+
+def _with_loss(refine: Callable[..., Params]) -> Callable[..., Params]:
+    return lambda key, apply, params, batch, loss: refine(key, apply, params, batch, loss=loss)
+
+
 REFINERS = {
-    "none": lambda key, apply, params, batch, loss: params,
-    "lsuv": lambda key, apply, params, batch, loss: calibration.lsuv(key, apply, params, batch),
-    "layerwise_whitening": lambda key, apply, params, batch, loss: calibration.layerwise_whitening(
-        key, apply, params, batch
-    ),
-    "to_criticality": lambda key, apply, params, batch, loss: calibration.to_criticality(
-        key, apply, params, batch
-    ),
-    "metainit": lambda key, apply, params, batch, loss: calibration.metainit(
-        key, apply, params, batch, loss=loss
-    ),
-    "gradinit": lambda key, apply, params, batch, loss: calibration.gradinit(
-        key, apply, params, batch, loss=loss
-    ),
+    "none": _without_loss(lambda key, apply, params, batch: params),
+    "lsuv": _without_loss(calibration.lsuv),
+    "layerwise_whitening": _without_loss(calibration.layerwise_whitening),
+    "to_criticality": _without_loss(calibration.to_criticality),
+    "metainit": _with_loss(calibration.metainit),
+    "gradinit": _with_loss(calibration.gradinit),
 }
+"""`(key, apply, params, batch, loss) -> params` of each refiner, and of none."""
+
 REFINER_NAMES = flags.define_names("refiner", tuple(REFINERS), REFINERS, "Refiners")
 SEEDS = flags.define_count("seeds", 16, "Seeds of each network.", least=2)
 STEPS = flags.define_count("steps", 300, "Steps of gradient descent.")
@@ -74,7 +79,8 @@ def measure() -> xarray.Dataset:
         for model in MODEL_NAMES.value
         for refiner in REFINER_NAMES.value
     ]
-    found = harness.fill(starts, _try)
+    # Each start with everything that decides what it gives: it is kept under this, and found again.
+    found = harness.fill(starts, _measure_start)
     shape = (len(MODEL_NAMES.value), len(REFINER_NAMES.value))
     losses = np.stack([each["loss"] for each in found])
     words = {
@@ -99,11 +105,12 @@ def measure() -> xarray.Dataset:
     )
 
 
-def _try(given: Mapping[str, Any]) -> dict[str, Any]:
+def _measure_start(given: Mapping[str, Any]) -> dict[str, Any]:
     """The audit's verdict on one start, and its losses [rate, seed] after training."""
     digits = initlab.tasks.digits()
     task = initlab.tasks.take(digits, given["examples"])
     x, y = jnp.asarray(task.x, jnp.float32), jnp.asarray(task.y)
+    # Of all digits: the few that are trained on may lack the last class.
     outputs = digits.objective.outputs(digits.y)
     keys = jax.vmap(jax.random.key)(jnp.arange(given["seeds"]))
     rates = jnp.asarray(given["learning_rates"], jnp.float32)
@@ -130,22 +137,15 @@ def _try(given: Mapping[str, Any]) -> dict[str, Any]:
         return loss(model.apply(params, x))
 
     over_rates = jax.vmap(jax.vmap(train, (0, None)), (None, 0))
+    # The audit draws and refines the starts itself, from the same keys as the training below.
     report = initlab.audit(model.apply, None, x, loss=loss, keys=keys, init=start)
     failures = [each.code for each in report.findings if each.severity == "fail"]
+    losses = jax.jit(over_rates)(jax.jit(jax.vmap(start))(keys), rates)
     return {
-        "loss": np.asarray(jax.jit(over_rates)(jax.jit(jax.vmap(start))(keys), rates), float),
+        "loss": np.asarray(losses, float),
         "verdict": report.verdict,
         "failures": ", ".join(dict.fromkeys(failures)),
     }
-
-
-def show(summary: dict, settings: Settings) -> str:
-    """The table, with what was trained and how."""
-    return (
-        f"{EXAMPLES.value} digits, {WIDTH.value} units, {summary['seeds']} seeds, {STEPS.value} "
-        f"steps of gradient descent at the best of the rates {', '.join(LEARNING_RATES.value)}.\n"
-        f"A run trained if its loss ended under {summary['trained_under']:.4f}.\n\n"
-    ) + tables.show(summary)
 
 
 def draw(results: xarray.Dataset, settings: Settings):
@@ -153,4 +153,4 @@ def draw(results: xarray.Dataset, settings: Settings):
     return draw_calibration(tables.at_best_rates(results))
 
 
-EXPERIMENT = harness.Experiment("calibration", measure, tables.summarize, show, draw, SMOKE)
+EXPERIMENT = harness.Experiment("calibration", measure, tables.summarize, tables.show, draw, SMOKE)

@@ -30,6 +30,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     Args:
       results: `loss` over (model, refiner, learning_rate, seed), `verdict` and `failures` over
         (model, refiner), attrs trained_under.
+      settings: unused; every experiment's `summarize` takes them.
 
     Returns:
       seeds, trained_under, rows, and by refiner how many networks train: those with a P(train)
@@ -66,8 +67,16 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     }
 
 
-def show(summary: dict[str, Any]) -> str:
-    """A line for each network and refiner, and how many networks each refiner makes train."""
+def show(summary: dict[str, Any], settings: Settings) -> str:
+    """The training, a line for each network and refiner, how many networks each makes train.
+
+    Args:
+      summary: of `summarize`.
+      settings: examples, width, steps and learning_rate, for the head.
+
+    Returns:
+      The text.
+    """
     rows = [
         {
             "network": row["model"],
@@ -84,6 +93,10 @@ def show(summary: dict[str, Any]) -> str:
         f"{name} {count} of {summary['models']}" for name, count in summary["trains"].items()
     )
     return (
-        report.format_table(rows)
+        f"{settings['examples']} digits, {settings['width']} units, {summary['seeds']} seeds, "
+        f"{settings['steps']} steps of gradient descent at the best of the rates "
+        f"{', '.join(settings['learning_rate'])}.\n"
+        f"A run trained if its loss ended under {summary['trained_under']:.4f}.\n\n"
+        + report.format_table(rows)
         + f"\n\nNetworks that train (the interval lies above one half): {counts}."
     )

@@ -42,6 +42,7 @@ SMOKE = {
 
 def measure() -> xarray.Dataset:
     """A check for each case."""
+    # One batch for all cases: they differ in the network and its optimizer alone.
     stream = np.random.default_rng(0)
     batch = stream.normal(size=(EXAMPLES.value, INPUTS.value)).astype(np.float32)
     labels = stream.integers(0, OUTPUTS.value, EXAMPLES.value)
@@ -75,6 +76,8 @@ def measure() -> xarray.Dataset:
             )
             logging.info("%s: %s", name, check.verdict)
             checks.append(check.to_dataset())
+        # Layers and variables by the axis' name: a network by width has other layers than one by
+        # depth, and both go into one dataset.
         together = xarray.concat(checks, dim=f"{axis} case", combine_attrs="drop")
         together[f"{axis} case"] = np.asarray(chosen, dtype=object)
         together = together.rename(layer=f"{axis} layer")
@@ -84,7 +87,8 @@ def measure() -> xarray.Dataset:
 
 def draw(results: xarray.Dataset, settings: Settings):
     """A row of panels for each case."""
-    return figures.draw_coordinates(tables.datasets(results))
+    checks = tables.checks(results)
+    return figures.draw_coordinates({name: check.to_dataset() for name, check in checks.items()})
 
 
 EXPERIMENT = harness.Experiment(

@@ -2,76 +2,56 @@
 
 from typing import Any
 
-import numpy as np
 import xarray
 
 from experiments.harness import Settings
 from initlab.coordinates import CoordinateCheck
-from initlab.theory import Growth
 
-__all__ = ["check_of", "datasets", "show", "summarize", "verdict"]
+__all__ = ["checks", "show", "summarize", "verdict"]
 
 AXES = ("width", "depth")
+VARIABLES = ("start", "change", "predicted_start", "predicted_change")
 
 
-def check_of(results: xarray.Dataset, axis: str, case: str) -> CoordinateCheck:
-    """One case's check, as `coordinate_check` returned it.
+def checks(results: xarray.Dataset) -> dict[str, CoordinateCheck]:
+    """Each case's check, as `coordinate_check` returned it.
 
     Args:
       results: of the experiment: the variables of `CoordinateCheck.to_dataset` under the axis'
-        name, as "width start", over (axis + " case", ...).
-      axis: "width" or "depth".
-      case: its name.
+        name, as "width start", over (axis + " case", ...) and "width layer"; attrs: tolerance.
 
     Returns:
-      The check.
+      The checks by case, those by width first.
     """
-    of = results.sel({f"{axis} case": case})
-    layers = tuple(str(name) for name in of[f"{axis} layer"].values)
-    growth = zip(
-        layers,
-        of[f"{axis} predicted_start"].values.tolist(),
-        of[f"{axis} predicted_change"].values.tolist(),
-        strict=True,
-    )
-    return CoordinateCheck(
-        axis,
-        tuple(of[axis].values.tolist()),
-        layers,
-        of[f"{axis} start"].values,
-        of[f"{axis} change"].values,
-        {name: Growth(start, change) for name, start, change in growth if np.isfinite(start)},
-        results.attrs["tolerance"],
-    )
-
-
-def datasets(results: xarray.Dataset) -> dict[str, xarray.Dataset]:
-    """`{case: check.to_dataset()}`, for the figure."""
-    return {
-        str(case): check_of(results, axis, str(case)).to_dataset()
-        for axis in AXES
-        for case in results[f"{axis} case"].values
-    }
+    found = {}
+    for axis in AXES:
+        # Both axes share one dataset, where names must differ.
+        names = {f"{axis} {name}": name for name in VARIABLES} | {f"{axis} layer": "layer"}
+        of_axis = results[list(names)].rename(names).assign_attrs(results.attrs, axis=axis)
+        for case in results[f"{axis} case"].values:
+            at = of_axis.sel({f"{axis} case": case})
+            found[str(case)] = CoordinateCheck.from_dataset(at)
+    return found
 
 
 def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     """Each case's slopes, verdicts and distance from theory, and its table."""
-    cases = {}
-    for axis in AXES:
-        for case in results[f"{axis} case"].values:
-            check = check_of(results, axis, str(case))
-            cases[str(case)] = {
-                "axis": axis,
-                "verdict": check.verdict,
-                "predicted_verdict": check.predicted_verdict,
-                "disagreement": check.disagreement if check.predicted else None,
-                "start": {name: list(slope) for name, slope in check.start_slopes.items()},
-                "change": {
-                    name: [list(slope) for slope in slopes]
-                    for name, slopes in check.change_slopes.items()
-                },
-                "table": str(check),
-            }
+    cases = {
+        name: {
+            "axis": check.axis,
+            "verdict": check.verdict,
+            "predicted_verdict": check.predicted_verdict,
+            "disagreement": check.disagreement if check.predicted else None,
+            "start": {layer: list(slope) for layer, slope in check.start_slopes.items()},
+            "change": {
+                layer: [list(slope) for slope in slopes]
+                for layer, slopes in check.change_slopes.items()
+            },
+            "table": str(check),
+        }
+        for name, check in checks(results).items()
+    }
+    # Written so that a disagreement of NaN, which is not within any tolerance, is wrong.
     wrong = [
         name
         for name, case in cases.items()

@@ -11,13 +11,13 @@ __all__ = ["draw_defaults"]
 MARKERS = "os^Dv<>"
 
 
-def draw_defaults(results: xarray.Dataset, *, far: float) -> Figure:
+def draw_defaults(results: xarray.Dataset, *, max_depth: float) -> Figure:
     """A line for each layer: fan_in Var w on the left, the depth reached on the right, log axes.
 
     Args:
       results: over "row" `framework`, `layer`, `sigma_w2`; `depth` over (row, activation), NaN
         where a layer has none.
-      far: depths beyond it are drawn there, as any depth.
+      max_depth: deeper networks are drawn there, as networks of any depth.
 
     Returns:
       The figure.
@@ -46,17 +46,17 @@ def draw_defaults(results: xarray.Dataset, *, far: float) -> Figure:
         # Side by side, so that equal depths do not hide each other.
         offset = 0.18 * (number - (depth.sizes["activation"] - 1) / 2)
         right.plot(
-            np.minimum(values, far),
+            np.minimum(values, max_depth),
             lines - offset,
             MARKERS[number % len(MARKERS)],
             color=SERIES_COLORS[number % len(SERIES_COLORS)],
             label=str(activation),
             linestyle="none",
         )
-    right.axvline(far, color="0.6", linewidth=1, linestyle=":")
-    right.annotate("any depth", (far, 0.6), ha="center", fontsize=9, color="0.4")
+    right.axvline(max_depth, color="0.6", linewidth=1, linestyle=":")
+    right.annotate("any depth", (max_depth, 0.6), ha="center", fontsize=9, color="0.4")
     right.set_xscale("log")
-    right.set_xlim(1, 2 * far)
+    right.set_xlim(1, 2 * max_depth)
     right.set_xlabel("layers that a signal reaches: 6 depth scales")
     right.legend(title="activation", fontsize=9, loc="lower right")
     for axes in (left, right):

@@ -1,4 +1,4 @@
-"""What other libraries draw for a layer of which only the sizes are said."""
+"""What other libraries draw for a layer of which only the sizes are given."""
 
 import functools
 import importlib.metadata
@@ -67,7 +67,7 @@ def library(name: str) -> Library:
         version = importlib.metadata.version("dm-haiku" if package == "haiku" else package)
         return Library(f"{package} {version}", real())
     if formulas is None:
-        raise ValueError(f"{name} wants {package}, which is not installed")
+        raise ValueError(f"{name} requires {package}, which is not installed")
     return Library("formula", formulas())
 
 
@@ -138,7 +138,7 @@ def _haiku() -> dict[str, Callable[[int, int, int], Draw]]:
         (found,) = hk.transform(run).init(jax.random.key(seed), x).values()
         return _draw(kind, inputs, units, found.get("w", found.get("embeddings")), found.get("b"))
 
-    # haiku's attention has no default: it wants a w_init.
+    # haiku's attention has no default: it requires a w_init.
     return {kind: functools.partial(layer, kind) for kind in ("dense", "convolution", "embedding")}
 
 

@@ -96,8 +96,8 @@ def format_number(value: float | str | None, digits: int = 10) -> str:
 
 def _plain(value: Any) -> Any:
     """NaN as None and infinity as a word: JSON has neither."""
-    # Not report.write_json's rule, which drops both: an infinite cost is published, and a table
-    # that loses it would show an empty cell where the course prints "inf".
+    # Not the rule of initlab.files.plain, which drops both: an infinite cost is published, and a
+    # table that loses it would show an empty cell where the course prints "inf".
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value

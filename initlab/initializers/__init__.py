@@ -47,6 +47,7 @@ from initlab.initializers.distributions import (
 from initlab.initializers.fans import fan_avg, fan_in, fan_out
 from initlab.initializers.identities import dirac, identity, zero_hadamard
 from initlab.initializers.initialize import initialize
+from initlab.initializers.laws import bias_law, weight_law
 from initlab.initializers.looks_linear import looks_linear
 from initlab.initializers.orthogonality import (
     delta_orthogonal,
@@ -68,6 +69,7 @@ from initlab.initializers.variance import (
 from initlab.initializers.width import mean_field, mup, ntk, small_readout
 
 __all__ = [
+    "bias_law",
     "by_path",
     "by_role",
     "choice",
@@ -112,6 +114,7 @@ __all__ = [
     "unit_truncated_normal",
     "unit_uniform",
     "variance_scaling",
+    "weight_law",
     "zero_hadamard",
     "zeros",
 ]

@@ -5,16 +5,14 @@ Every rule errs towards pinning, and a primitive without one pins all it touches
 
 from collections.abc import Mapping, Sequence
 
-from initlab.programs import primitives
-from initlab.programs.axes import DotAxes, product_axes
 from initlab.symmetry import indexing
-from initlab.symmetry.dimensions import Dimension, pin, product, unify
+from initlab.symmetry.dimensions import Dimension, equate, pin, product
 from initlab.symmetry.rule_types import Axes, Rule, Shapes, elementwise, fresh, refuse
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "SLICES"]
 
 
-def _unchanged(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+def _each_alone(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     del params
     return operands[: len(outputs)]
 
@@ -24,7 +22,7 @@ def _reduce(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seque
     return [tuple(kept) for _ in outputs]
 
 
-def _reduce_in_order(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+def _reduce_somehow(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     """A reduction by a program of its own, which may depend on the order."""
     arrays = operands[: len(outputs)]
     for axes in arrays:
@@ -88,7 +86,7 @@ def _reshape(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequ
     if 0 in outputs[0]:
         return refuse("", operands, outputs)
     axes = fresh(outputs[0])
-    unify(product(axes), product(operands[0]))
+    equate(product(axes), product(operands[0]))
     return [axes]
 
 
@@ -106,30 +104,35 @@ def _squeeze(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequ
 
 def _dot_general(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     del outputs
-    return _dot(operands, DotAxes(*params["dimension_numbers"]))
-
-
-def _dot(operands: Sequence[Axes], axes: DotAxes) -> Sequence[Axes]:
     left, right = operands[:2]
-    # Summands pair up, and runs go along: a permutation of the one side's is one of the other's.
-    for ones, others in axes:
-        for one, other in zip(ones, others, strict=True):
-            unify(left[one], right[other])
-    batch = [left[number] for number in axes.batch[0]]
+    (left_summed, right_summed), (left_batch, right_batch) = params["dimension_numbers"]
+    for one, other in (
+        *zip(left_summed, right_summed, strict=True),
+        *zip(left_batch, right_batch, strict=True),
+    ):
+        equate(left[one], right[other])
+    batch = [left[number] for number in left_batch]
     free = [
-        operand[number]
-        for side, operand in enumerate((left, right))
-        for number in axes.free(side, len(operand))
+        axis
+        for axes, used in (
+            (left, (*left_summed, *left_batch)),
+            (right, (*right_summed, *right_batch)),
+        )
+        for number, axis in enumerate(axes)
+        if number not in used
     ]
     return [(*batch, *free)]
 
 
-def _lab_product(name: str) -> Rule:
-    """One of the lab's own matrix products, runs in front."""
+def _sum_over(left_axis: int, right_axis: int) -> Rule:
+    """The lab's own products: a matrix product over one axis of each, runs in front."""
 
     def rule(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-        del outputs, params
-        return _dot(operands, product_axes(name, len(operands[0])))
+        del params
+        left, right = operands
+        runs = tuple(range(len(left) - 2))
+        summed = ((len(left) + left_axis,), (len(right) + right_axis,))
+        return _dot_general(operands, outputs, {"dimension_numbers": (summed, (runs, runs))})
 
     return rule
 
@@ -142,11 +145,11 @@ def _convolve(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seq
     batch, channels, *places = (image[number] for number in numbers.lhs_spec)
     out, inputs, *window = (kernel[number] for number in numbers.rhs_spec)
     if groups == 1:
-        unify(channels, inputs)
+        equate(channels, inputs)
     else:
         group = Dimension(groups)
-        unify(channels, product((group, inputs)))
-        unify(out, product((group, Dimension(out.size // groups))))
+        equate(channels, product((group, inputs)))
+        equate(out, product((group, Dimension(out.size // groups))))
     axes = dict(zip(numbers.out_spec[:2], (batch, out), strict=True))
     for number, place, offset in zip(numbers.out_spec[2:], places, window, strict=True):
         pin(place)
@@ -169,7 +172,7 @@ def _pool(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequenc
         result = Dimension(length)
         for axis in axes:
             if window == 1 and axis.size == length and tuple(padding) == (0, 0):
-                unify(axis, result)
+                equate(axis, result)
             else:
                 pin(axis)
                 pin(result)
@@ -189,13 +192,44 @@ def _random(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seque
     return refuse("", operands, outputs)
 
 
+SLICES = frozenset({"slice", "split", "gather", "dynamic_slice"})
+"""Primitives that may leave a part of their operand unread."""
+
+ELEMENTWISE = """
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil
+    clamp clz complex conj convert_element_type cos cosh digamma div eq erf erf_inv erfc exp
+    exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le lgamma log
+    log1p logistic lt max min mul mulhi ne neg nextafter not or polygamma population_count pow
+    real reduce_precision regularized_incomplete_beta rem round rsqrt select_n
+    shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh
+    xor zeta
+"""
+
+UNCHANGED = """
+    copy device_put name optimization_barrier pvary reshard sharding_constraint stop_gradient
+"""
+
+REDUCTIONS = "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor"
+
+RANDOM = """
+    empty empty2 platform_index random_bits random_clone random_fold_in random_gamma random_seed
+    random_split random_unwrap random_wrap rng_bit_generator threefry2x32
+"""
+
+WINDOWS = """
+    reduce_window reduce_window_max reduce_window_min reduce_window_sum select_and_gather_add
+    select_and_scatter_add
+"""
+
+SCATTERS = "scatter-add scatter-max scatter-min scatter-mul scatter-sub"
+
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(primitives.ELEMENTWISE, elementwise),
-    **dict.fromkeys(primitives.UNCHANGED, _unchanged),
-    **dict.fromkeys(primitives.REDUCTIONS, _reduce),
-    "reduce": _reduce_in_order,
-    **dict.fromkeys(primitives.ARG_REDUCTIONS, _arg_reduce),
-    **dict.fromkeys(primitives.CUMULATIVE, _along("axis")),
+    **dict.fromkeys(ELEMENTWISE.split(), elementwise),
+    **dict.fromkeys(UNCHANGED.split(), _each_alone),
+    **dict.fromkeys(REDUCTIONS.split(), _reduce),
+    "reduce": _reduce_somehow,
+    **dict.fromkeys(("argmax", "argmin"), _arg_reduce),
+    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), _along("axis")),
     "sort": _along("dimension"),
     "rev": _reverse,
     "top_k": _top_k,
@@ -205,9 +239,11 @@ RULES: dict[str, Rule] = {
     "broadcast_in_dim": _broadcast,
     "squeeze": _squeeze,
     "dot_general": _dot_general,
-    **{name: _lab_product(name) for name in primitives.PRODUCTS},
+    "sum_over_inputs": _sum_over(-2, -2),
+    "sum_over_outputs": _sum_over(-1, -2),
+    "sum_over_examples": _sum_over(-1, -1),
     "conv_general_dilated": _convolve,
-    **dict.fromkeys(primitives.WINDOWS, _pool),
+    **dict.fromkeys(WINDOWS.split(), _pool),
     "concatenate": indexing.concatenate,
     "split": indexing.split,
     "stack": indexing.stack,
@@ -219,8 +255,8 @@ RULES: dict[str, Rule] = {
     "dynamic_update_slice": indexing.dynamic_update,
     "gather": indexing.gather,
     "scatter": indexing.scatter,
-    **dict.fromkeys(primitives.SCATTERS, indexing.scatter_together),
+    **dict.fromkeys(SCATTERS.split(), indexing.scatter_together),
     "iota": _iota,
-    **dict.fromkeys(primitives.RANDOM, _random),
+    **dict.fromkeys(RANDOM.split(), _random),
 }
 """The rule of each primitive, by its name in a jaxpr."""
