@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from initlab.symmetry.dimensions import (
     Dimension,
     atoms,
+    concatenation,
     cut,
-    equate,
     factors,
     mark_read,
     parts,
     pin,
     product,
     resolve,
-    total,
+    unify,
 )
 
 law = settings(max_examples=200, deadline=None)
@@ -34,8 +34,8 @@ def action(dimension, permutations):
             inner = action(factor, permutations)
             order = (order[:, None] * inner.size + inner[None]).ravel()
         return order
-    if dimension.total:
-        pieces = [action(part, permutations) for part in dimension.total]
+    if dimension.concatenation:
+        pieces = [action(part, permutations) for part in dimension.concatenation]
         starts = itertools.accumulate((piece.size for piece in pieces[:-1]), initial=0)
         return np.concatenate([start + piece for start, piece in zip(starts, pieces, strict=True)])
     if dimension.pinned:
@@ -59,7 +59,9 @@ def expression(chooser, size, known, depth=2):
         return product(expression(chooser, n, known, depth - 1) for n in (outer, size // outer))
     if kind == 3 and size > 1:
         first = 1 + chooser.randrange(size - 1)
-        return total(expression(chooser, n, known, depth - 1) for n in (first, size - first))
+        return concatenation(
+            expression(chooser, n, known, depth - 1) for n in (first, size - first)
+        )
     atom = Dimension(size, pinned=chooser.randrange(12) == 0)
     known.append(atom)
     return atom
@@ -71,7 +73,7 @@ def test_what_was_set_equal_moves_alike(chooser, size):
     known: list[Dimension] = []
     expressions = [expression(chooser, size, known) for _ in range(2 + chooser.randrange(4))]
     for one, other in itertools.pairwise(expressions):
-        equate(one, other)
+        unify(one, other)
     np.random.seed(chooser.randrange(1000))
     for _ in range(3):
         permutations: dict[Dimension, np.ndarray] = {}
@@ -88,7 +90,9 @@ def test_pieces_laid_end_to_end_are_the_whole(chooser, sizes):
     pieces = cut(whole, sizes)
     assert [piece.size for piece in pieces] == sizes
     permutations: dict[Dimension, np.ndarray] = {}
-    np.testing.assert_array_equal(action(total(pieces), permutations), action(whole, permutations))
+    np.testing.assert_array_equal(
+        action(concatenation(pieces), permutations), action(whole, permutations)
+    )
 
 
 @law
@@ -96,8 +100,8 @@ def test_pieces_laid_end_to_end_are_the_whole(chooser, sizes):
 def test_what_is_pinned_stays_pinned(chooser, size):
     one, other, plain = (*(expression(chooser, size, []) for _ in range(2)), Dimension(size))
     pin(one, ["fft"])
-    equate(one, plain)
-    equate(other, plain)
+    unify(one, plain)
+    unify(other, plain)
     for dimension in (one, other, plain):
         np.testing.assert_array_equal(action(dimension, {}), np.arange(size))
 
@@ -107,8 +111,8 @@ def test_what_is_pinned_stays_pinned(chooser, size):
 def test_the_operations_that_pinned_an_axis_are_remembered(chooser, size):
     plain, other = Dimension(size), expression(chooser, size, [])
     pin(plain, ["fft"])
-    equate(plain, other)
-    assert all(atom.untold == {"fft"} for atom in atoms(other))
+    unify(plain, other)
+    assert all(atom.unsupported == {"fft"} for atom in atoms(other))
 
 
 @law
@@ -116,7 +120,7 @@ def test_the_operations_that_pinned_an_axis_are_remembered(chooser, size):
 def test_what_was_read_stays_read(chooser, size):
     one, other = (expression(chooser, size, []) for _ in range(2))
     mark_read(one)
-    equate(one, other)
+    unify(one, other)
     assert all(atom.read or atom.pinned for atom in (*atoms(one), *atoms(other)))
 
 
@@ -124,7 +128,7 @@ def test_what_was_read_stays_read(chooser, size):
     ("one", "other", "free"),
     [
         (lambda: Dimension(6), lambda: product([Dimension(2), Dimension(3)]), [2, 3]),
-        (lambda: Dimension(6), lambda: total([Dimension(2), Dimension(4)]), [2, 4]),
+        (lambda: Dimension(6), lambda: concatenation([Dimension(2), Dimension(4)]), [2, 4]),
         (
             lambda: product([Dimension(4), Dimension(3)]),
             lambda: product([Dimension(2), Dimension(6)]),
@@ -137,28 +141,28 @@ def test_what_was_read_stays_read(chooser, size):
             [2],
         ),
         (
-            lambda: total([Dimension(2), Dimension(5)]),
-            lambda: total([Dimension(4), Dimension(3)]),
+            lambda: concatenation([Dimension(2), Dimension(5)]),
+            lambda: concatenation([Dimension(4), Dimension(3)]),
             [2, 2, 3],
         ),
         # Three gates end to end, as an axis of three gates: the gates stay, their units move.
         (
-            lambda: total([Dimension(4), Dimension(4), Dimension(4)]),
+            lambda: concatenation([Dimension(4), Dimension(4), Dimension(4)]),
             lambda: product([Dimension(3), Dimension(4)]),
             [4],
         ),
         (
-            lambda: total([Dimension(4), Dimension(8)]),
+            lambda: concatenation([Dimension(4), Dimension(8)]),
             lambda: product([Dimension(3), Dimension(4)]),
             [4],
         ),
         (
-            lambda: total([Dimension(3), Dimension(5)]),
+            lambda: concatenation([Dimension(3), Dimension(5)]),
             lambda: product([Dimension(2), Dimension(4)]),
             [],
         ),
         (
-            lambda: product([total([Dimension(2), Dimension(4)]), Dimension(2)]),
+            lambda: product([concatenation([Dimension(2), Dimension(4)]), Dimension(2)]),
             lambda: product([Dimension(3), Dimension(4)]),
             [2, 2],
         ),
@@ -166,7 +170,7 @@ def test_what_was_read_stays_read(chooser, size):
 )
 def test_what_stays_free_where_two_divide_an_axis_differently(one, other, free):
     for left, right in ((one(), other()), reversed((one(), other()))):
-        equate(left, right)
+        unify(left, right)
         found = set(atoms(left)) | set(atoms(right))
         assert sorted(a.size for a in found if not a.pinned and a.size > 1) == sorted(free)
 
@@ -175,11 +179,11 @@ def test_expressions_flatten():
     a, b, c = Dimension(2), Dimension(3), Dimension(4)
     merged = product([product([a, Dimension(1), b]), c])
     assert (merged.size, factors(merged)) == (24, [a, b, c])
-    joined = total([total([a, Dimension(0), b]), merged])
+    joined = concatenation([concatenation([a, Dimension(0), b]), merged])
     assert (joined.size, parts(joined)) == (29, [a, b, merged])
     assert atoms(joined) == [a, b, a, b, c]
     assert product([a]) is a
-    assert total([Dimension(0), a]) is a
+    assert concatenation([Dimension(0), a]) is a
     assert factors(product([])) == []
 
 
@@ -191,7 +195,7 @@ def test_plain_axes_fall_into_classes(chooser):
     classes = [{axis} for axis in axes]
     for _ in range(3):
         one, other = chooser.choice(axes), chooser.choice(axes)
-        equate(one, other)
+        unify(one, other)
         merged = [each for each in classes if one in each or other in each]
         classes = [each for each in classes if each not in merged] + [set().union(*merged)]
     found = [{resolve(axis) for axis in group} for group in classes]

@@ -13,8 +13,8 @@ from known_groups import groups_as_read, read_groups
 from loop_cases import LOOP_CASES
 
 from initlab import symmetry as sy
+from initlab.programs.primitives import CONTROL
 from initlab.symmetry.primitive_rules import RULES
-from initlab.symmetry.propagate_axes import CONTROL
 from initlab.symmetry.rule_types import fresh
 
 BY_HAND = ("call", "checkpoint", "closed_call", "pjit", "pvary", "reshard", "sharding_constraint")
@@ -303,11 +303,3 @@ def test_an_axis_taken_apart_entry_by_entry():
 def test_what_only_a_mesh_needs_changes_nothing(name):
     axes = fresh((2, 3))
     assert list(RULES[name]([axes], [(2, 3)], {})) == [axes]
-
-
-@pytest.mark.parametrize("name", sorted(set(BY_HAND) & set(CONTROL)))
-def test_what_other_versions_call_a_call_is_entered(name):
-    axes = fresh((2, 3))
-    program = jax.make_jaxpr(jnp.transpose)(jnp.zeros((2, 3)))
-    (result,) = CONTROL[name]({"jaxpr": program}, [axes], set())
-    assert result == axes[::-1]

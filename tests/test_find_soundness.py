@@ -143,8 +143,8 @@ BREAKAGES = {
     ),
     "a lookup ties nothing": ("embed", primitive_rules.RULES, "gather", _unlike),
     "a write ties nothing": ("write", primitive_rules.RULES, "scatter-add", _same_axes),
-    "a loop forgets its state": ("recurrent", vars(propagate_axes), "_tie", lambda *_: None),
-    "branches are unlike": ("branch", vars(propagate_axes), "_tie", lambda *_: None),
+    "a loop forgets its state": ("recurrent", vars(propagate_axes), "_unify_all", lambda *_: None),
+    "branches are unlike": ("branch", vars(propagate_axes), "_unify_all", lambda *_: None),
     "constants are alike": (
         "position",
         vars(propagate_axes),

@@ -42,7 +42,7 @@ CUSTOM_DERIVATIVES = _names("custom_jvp_call custom_vjp_call linear_call")
 """Calls of a program whose derivative is not that of its equations."""
 
 CALLS = CUSTOM_DERIVATIVES | _names("""
-    call checkpoint closed_call composite core_call custom_vmap_call jit pjit remat remat2
+    call checkpoint closed_call composite custom_vmap_call jit pjit remat2
 """)
 """What runs one program of its own, once."""
 
@@ -72,13 +72,13 @@ FLAT = _names("argmax argmin ceil eq floor ge gt le lt ne round sign stop_gradie
 """What backpropagates no gradient: locally constant, or cut off by hand."""
 
 UNCHANGED = _names("""
-    copy copy_p device_put name optimization_barrier pvary reshard sharding_constraint
+    copy device_put name optimization_barrier pvary reshard sharding_constraint
     stop_gradient
 """)
 """Each result is the operand of its place."""
 
 MOVES = _names("""
-    broadcast_in_dim dynamic_slice expand_dims reshape rev slice split squeeze tile transpose
+    broadcast_in_dim dynamic_slice reshape rev slice split squeeze tile transpose
 """)
 """What moves the entries of its first operand, or a part of them, without mixing them."""
 

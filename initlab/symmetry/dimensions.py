@@ -1,12 +1,20 @@
-"""Axes as expressions that can be set equal: what a permutation of units may act on.
+"""Axes as expressions, and their unification: what a permutation of units may act on.
 
 A dimension is an atom (n positions that one permutation moves), a product of dimensions (a merged
-axis, outermost first) or a sum of them (a concatenated axis, first part first). An analysis makes
-one for each axis of each array and sets those equal that an operation ties together; atoms are
-taken apart where two expressions meet that divide an axis differently. What remains an atom and is
-not pinned may be permuted, wherever it occurs, without the computation noticing.
+axis, outermost first) or a concatenation of them (first part first). An analysis makes one for each
+axis of each array and unifies those that an operation ties together. Dimensions form a union-find
+forest: one that was unified with another points to it as its `parent`, and the root speaks for all.
+Where two expressions meet that divide an axis differently, atoms are taken apart into the coarsest
+pieces that both can be made of. What remains an atom and is not pinned may be permuted, wherever it
+occurs, without the computation noticing.
 
-Whatever cannot be expressed is pinned: nothing may be permuted there.
+Whatever cannot be expressed is pinned: nothing may be permuted there. That is sound because a pin
+only takes permutations away: those that are left form a subgroup of the true symmetries, so that a
+symmetry may be missed and none is made up.
+
+There is no occurs check, as unification needs one elsewhere: a dimension would have to be unified
+with an expression that holds it, but only dimensions of one size are unified, and what an
+expression holds is smaller than itself (factors of size 1 and parts of size 0 are left out).
 """
 
 import math
@@ -15,15 +23,15 @@ from collections.abc import Iterable, Sequence
 __all__ = [
     "Dimension",
     "atoms",
+    "concatenation",
     "cut",
-    "equate",
     "factors",
     "mark_read",
     "parts",
     "pin",
     "product",
     "resolve",
-    "total",
+    "unify",
 ]
 
 
@@ -32,24 +40,24 @@ class Dimension:
 
     Attributes:
       size: how many positions it has.
-      same: the dimension that this one was found to be, if any.
-      product: its factors, outermost first; empty for an atom and a sum.
-      total: its parts, first one first; empty for an atom and a product.
+      parent: the dimension that it was unified with, which speaks for it; None at a root.
+      product: its factors, outermost first; empty for an atom and a concatenation.
+      concatenation: its parts, first one first; empty for an atom and a product.
       pinned: whether nothing may be permuted here.
       read: whether an operation other than a slice has looked at it.
-      untold: the operations without a rule that pinned it.
+      unsupported: the operations without a rule that pinned it.
     """
 
-    __slots__ = ("pinned", "product", "read", "same", "size", "total", "untold")
+    __slots__ = ("concatenation", "parent", "pinned", "product", "read", "size", "unsupported")
 
     def __init__(self, size: int, *, pinned: bool = False):
         self.size = size
-        self.same: Dimension | None = None
+        self.parent: Dimension | None = None
         self.product: tuple[Dimension, ...] = ()
-        self.total: tuple[Dimension, ...] = ()
+        self.concatenation: tuple[Dimension, ...] = ()
         self.pinned = pinned
         self.read = False
-        self.untold: set[str] = set()
+        self.unsupported: set[str] = set()
 
 
 def product(dimensions: Iterable[Dimension]) -> Dimension:
@@ -62,24 +70,25 @@ def product(dimensions: Iterable[Dimension]) -> Dimension:
     return merged
 
 
-def total(dimensions: Iterable[Dimension]) -> Dimension:
-    """Axes laid end to end."""
+def concatenation(dimensions: Iterable[Dimension]) -> Dimension:
+    """Axes joined end to end."""
     given = [each for each in dimensions if each.size]
     if len(given) == 1:
         return given[0]
     joined = Dimension(sum(each.size for each in given))
-    joined.total = tuple(given)
+    joined.concatenation = tuple(given)
     return joined
 
 
 def resolve(dimension: Dimension) -> Dimension:
-    """What a dimension was found to be."""
+    """The root that speaks for a dimension: the find of union-find."""
     found = dimension
-    while found.same is not None:
-        found = found.same
-    # The next one who asks is told at once.
-    while dimension.same is not None:
-        dimension.same, dimension = found, dimension.same
+    while found.parent is not None:
+        found = found.parent
+    # Path compression: the next lookup finds the root at once. A program of many layers that share
+    # an axis would make chains as long as the program.
+    while dimension.parent is not None:
+        dimension.parent, dimension = found, dimension.parent
     return found
 
 
@@ -94,14 +103,15 @@ def factors(dimension: Dimension) -> list[Dimension]:
 
 
 def parts(dimension: Dimension) -> list[Dimension]:
-    """Its parts that are no sums themselves, first one first."""
+    """Its parts that are no concatenations themselves, first one first."""
     found: list[Dimension] = []
-    # A loop: an axis that a program takes apart piece by piece nests as deep as it is long.
+    # A loop, not recursion: an axis that a program takes apart piece by piece nests as deep as it
+    # is long.
     left = [dimension]
     while left:
         each = resolve(left.pop())
-        if each.total:
-            left.extend(reversed(each.total))
+        if each.concatenation:
+            left.extend(reversed(each.concatenation))
         else:
             found.append(each)
     return found
@@ -113,18 +123,20 @@ def atoms(dimension: Dimension) -> list[Dimension]:
     left = [dimension]
     while left:
         each = resolve(left.pop())
-        if each.product or each.total:
-            left.extend(reversed(each.product or each.total))
+        if each.product or each.concatenation:
+            left.extend(reversed(each.product or each.concatenation))
         else:
             found.append(each)
     return found
 
 
-def pin(dimension: Dimension, untold: Iterable[str] = ()) -> None:
+def pin(dimension: Dimension, unsupported: Iterable[str] = ()) -> None:
     """Nothing may be permuted in it from now on."""
+    # The atoms, not the expression: an axis of which a factor is pinned may still be permuted along
+    # another, and an atom that lies elsewhere too is pinned there as well.
     for atom in atoms(dimension):
         atom.pinned = True
-        atom.untold.update(untold)
+        atom.unsupported.update(unsupported)
 
 
 def mark_read(dimension: Dimension) -> None:
@@ -133,7 +145,7 @@ def mark_read(dimension: Dimension) -> None:
         atom.read = True
 
 
-def equate(one: Dimension, other: Dimension) -> None:
+def unify(one: Dimension, other: Dimension) -> None:
     """One permutation moves both from now on; what divides them differently is pinned."""
     one, other = resolve(one), resolve(other)
     if one is other:
@@ -141,18 +153,23 @@ def equate(one: Dimension, other: Dimension) -> None:
     if _is_atom(other):
         one, other = other, one
     if _is_atom(one):
+        # A variable bound to a term: nothing inside has to be compared.
         _inherit(one, other)
-        one.same = other
+        one.parent = other
     elif one.product and other.product:
         _align_factors(factors(one), factors(other))
-        one.same = other
+        # Their factors are now the same dimensions, or pinned on both sides: either may stand.
+        one.parent = other
     else:
+        # At least one is a concatenation; parts takes a product as the only part of itself.
         _align_parts(parts(one), parts(other))
-        # A product says more than a sum: that its blocks are alike.
+        # The product stays the root: it says more, that the blocks it consists of are alike and
+        # moved by one permutation. The concatenation's parts are unified with those blocks.
         kept, gone = (other, one) if other.product else (one, other)
-        if kept.total:
-            kept.total = tuple(parts(kept))
-        gone.same = kept
+        if kept.concatenation:
+            # Flat, or an axis that is cut once for each of n pieces would cost n^2 to read.
+            kept.concatenation = tuple(parts(kept))
+        gone.parent = kept
 
 
 def cut(dimension: Dimension, sizes: Sequence[int]) -> list[Dimension]:
@@ -163,7 +180,8 @@ def cut(dimension: Dimension, sizes: Sequence[int]) -> list[Dimension]:
         inside = []
         while size:
             part = resolve(left.pop())
-            if part.total:
+            # A cut before may have taken this part apart.
+            if part.concatenation:
                 left.extend(reversed(parts(part)))
                 continue
             if part.size > size:
@@ -171,34 +189,43 @@ def cut(dimension: Dimension, sizes: Sequence[int]) -> list[Dimension]:
                 left.extend(rest)
             inside.append(part)
             size -= part.size
-        pieces.append(total(inside))
-    if dimension.total:
-        dimension.total = tuple(parts(dimension))
+        pieces.append(concatenation(inside))
+    if dimension.concatenation:
+        dimension.concatenation = tuple(parts(dimension))
     return pieces
 
 
 def _is_atom(dimension: Dimension) -> bool:
-    return not dimension.product and not dimension.total
+    return not dimension.product and not dimension.concatenation
 
 
-def _inherit(atom: Dimension, heir: Dimension) -> None:
-    if atom.pinned:
-        pin(heir, atom.untold)
-    if atom.read:
-        mark_read(heir)
+def _inherit(atom: Dimension, *heirs: Dimension) -> None:
+    """What is known of an atom holds for the expressions that take its place."""
+    for heir in heirs:
+        if atom.pinned:
+            pin(heir, atom.unsupported)
+        if atom.read:
+            mark_read(heir)
 
 
 def _align_factors(ones: list[Dimension], others: list[Dimension]) -> None:
-    """Sets two products equal, innermost factors first; both lists are used up."""
+    """Unifies two products of one size, innermost factors first; both lists are used up.
+
+    The common refinement of two mixed radix systems: as with digits, the innermost positions of
+    both count together up to the greatest common divisor of the two innermost factors.
+    """
     while ones and others:
         one, other = resolve(ones.pop()), resolve(others.pop())
-        # A factor may have been taken apart since the list was made.
+        # A factor that occurs twice may have been taken apart at its first occurrence.
         if one.product or other.product:
             ones.extend(factors(one))
             others.extend(factors(other))
             continue
         inner = math.gcd(one.size, other.size)
         if inner == 1:
+            # 2 x 3 against 3 x 2: no block of the one ends where a block of the other does, so that
+            # no permutation of a factor alone is one of the other's factors. Nor do those further
+            # out, whose inner neighbours would have to correspond.
             for each in (one, other, *ones, *others):
                 pin(each)
             return
@@ -206,56 +233,58 @@ def _align_factors(ones: list[Dimension], others: list[Dimension]) -> None:
             _divide(one, inner),
             _divide(other, inner),
         )
-        equate(inner_one, inner_other)
+        unify(inner_one, inner_other)
         ones.extend(factors(outer_one))
         others.extend(factors(outer_other))
 
 
 def _divide(dimension: Dimension, inner: int) -> tuple[Dimension, Dimension]:
-    """An atom or a sum as `outer x inner`."""
+    """An atom or a concatenation as `outer x inner`: blocks of the size `inner`, one by one."""
     dimension = resolve(dimension)
     if dimension.size == inner:
         return Dimension(1), dimension
     outer, block = Dimension(dimension.size // inner), Dimension(inner)
-    if dimension.total:
-        # The parts of a sum are unlike each other, so that their order is fixed.
+    if dimension.concatenation:
+        # Parts of a concatenation are unlike each other, so that the order of blocks is fixed; what
+        # is inside a block may still move, in all blocks alike.
         pin(outer)
+        # Unless a block lies across a border of two parts: then not even that.
         if any(part.size % inner for part in parts(dimension)):
             pin(dimension)
             pin(block)
         for part in parts(dimension):
             if part.size % inner == 0:
                 count = Dimension(part.size // inner, pinned=True)
-                equate(product((count, block)), part)
-        dimension.total = ()
-    _inherit_division(dimension, outer, block)
+                unify(product((count, block)), part)
+        dimension.concatenation = ()
+    _inherit(dimension, outer, block)
     dimension.product = (outer, block)
     return outer, block
 
 
-def _inherit_division(atom: Dimension, *pieces: Dimension) -> None:
-    for piece in pieces:
-        _inherit(atom, piece)
-
-
 def _align_parts(ones: list[Dimension], others: list[Dimension]) -> None:
-    """Sets two sums equal, first parts first."""
+    """Unifies two concatenations of one size, first parts first.
+
+    The common refinement of their borders: where a part of the one ends inside a part of the other,
+    the longer one is split there.
+    """
     ones, others = ones[::-1], others[::-1]
     while ones and others:
         one, other = resolve(ones.pop()), resolve(others.pop())
-        if one.total or other.total:
+        # As with factors, a part that occurs twice may have been split meanwhile.
+        if one.concatenation or other.concatenation:
             ones.extend(parts(one)[::-1])
             others.extend(parts(other)[::-1])
             continue
         if one.size == other.size:
-            equate(one, other)
+            unify(one, other)
             continue
         length = min(one.size, other.size)
         (first_one, rest_one), (first_other, rest_other) = (
             _split(one, length),
             _split(other, length),
         )
-        equate(first_one, first_other)
+        unify(first_one, first_other)
         ones.extend(rest_one)
         others.extend(rest_other)
 
@@ -266,12 +295,16 @@ def _split(dimension: Dimension, length: int) -> tuple[Dimension, list[Dimension
         return dimension, []
     rest = dimension.size - length
     if not dimension.product:
-        dimension.total = Dimension(length), Dimension(rest)
-        _inherit_division(dimension, *dimension.total)
-        return dimension.total[0], [dimension.total[1]]
+        # An atom's positions on both sides of the border can move, each among their own.
+        dimension.concatenation = Dimension(length), Dimension(rest)
+        _inherit(dimension, *dimension.concatenation)
+        return dimension.concatenation[0], [dimension.concatenation[1]]
+    # A product is cut between its outermost blocks: those before the border and those behind it are
+    # no longer exchanged, and to keep the outer atom whole in both would let it move across.
     outer, *inner = factors(dimension)
     block = product(inner)
     pin(outer)
+    # Inside a block: the block's own positions lie on both sides, in different blocks differently.
     if length % block.size:
         pin(block)
         return Dimension(length, pinned=True), [Dimension(rest, pinned=True)]

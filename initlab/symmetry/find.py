@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.symmetry.dimensions import Dimension, atoms, parts, pin, resolve
 from initlab.symmetry.groups import UnitAxis, UnitGroup
-from initlab.symmetry.propagate_axes import follow
+from initlab.symmetry.propagate_axes import propagate_axes
 from initlab.symmetry.rule_types import fresh
 from initlab.types import Params
 
@@ -73,10 +73,10 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
     leaves = _floating_leaves(params)
     program = _trace(apply, params, x)
     inputs = [fresh(variable.aval.shape) for variable in program.jaxpr.invars]
-    untold: set[str] = set()
+    unsupported: set[str] = set()
     for axes in inputs[len(leaves) :]:
         _pin_all(axes)
-    for axes in follow(program, inputs, untold):
+    for axes in propagate_axes(program, inputs, unsupported):
         _pin_all(axes)
     by_leaf = dict(zip(leaves, inputs[: len(leaves)], strict=True))
     found = [atom for axes in by_leaf.values() for axis in axes for atom in atoms(axis)]
@@ -88,8 +88,8 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
     if not report:
         return groups
     axes = [axis for each in by_leaf.values() for axis in each if axis.size > 1]
-    touched = sum(any(atom.untold for atom in atoms(axis)) for axis in axes)
-    return groups, Coverage(tuple(sorted(untold)), touched / max(1, len(axes)), strided)
+    touched = sum(any(atom.unsupported for atom in atoms(axis)) for axis in axes)
+    return groups, Coverage(tuple(sorted(unsupported)), touched / max(1, len(axes)), strided)
 
 
 def _floating_leaves(params: Params) -> list[tuple[Any, ...]]:
@@ -151,8 +151,7 @@ def _groups(by_leaf: dict[tuple[Any, ...], Any]) -> tuple[tuple[UnitGroup, ...],
     for path, axes in by_leaf.items():
         for number, axis in enumerate(axes):
             places: dict[Dimension, list[_Place]] = {}
-            lost = _locate(axis, _Place(0, 1, 1), places)
-            for atom in lost:
+            for atom in _locate(axis, _Place(0, 1, 1), places):
                 strided.setdefault(atom, []).append(f"{jax.tree_util.keystr(path)} {number}")
             for atom, where in places.items():
                 for start, outer, inner in _merge(atom.size, where):
@@ -161,8 +160,8 @@ def _groups(by_leaf: dict[tuple[Any, ...], Any]) -> tuple[tuple[UnitGroup, ...],
                     unit = UnitAxis(name, number, outer, inner, start, rest)
                     found.setdefault(atom, []).append((path, unit))
     free = {atom: where for atom, where in found.items() if _is_free(atom) and atom not in strided}
-    untold = sorted({each for atom, names in strided.items() if _is_free(atom) for each in names})
-    return _named(free), tuple(untold)
+    lost = {each for atom, names in strided.items() if _is_free(atom) for each in names}
+    return _named(free), tuple(sorted(lost))
 
 
 def _is_free(atom: Dimension) -> bool:
@@ -178,7 +177,7 @@ def _locate(axis: Dimension, at: _Place, places: dict[Dimension, list[_Place]]) 
         for number, each in enumerate(axis.product):
             outer, inner = math.prod(sizes[:number]), math.prod(sizes[number + 1 :])
             lost += _locate(each, _Place(at.start, at.outer * outer, at.inner * inner), places)
-    elif axis.total:
+    elif axis.concatenation:
         if at.outer > 1:
             return atoms(axis)
         start = at.start

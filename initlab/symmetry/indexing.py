@@ -1,8 +1,8 @@
-"""Rules of the primitives that take arrays apart and put them together; see `rules`."""
+"""Rules of the primitives that take arrays apart and put them together; see `primitive_rules`."""
 
 from collections.abc import Mapping, Sequence
 
-from initlab.symmetry.dimensions import Dimension, cut, equate, pin, product, total
+from initlab.symmetry.dimensions import Dimension, concatenation, cut, pin, product, unify
 from initlab.symmetry.rule_types import Axes, Shapes, elementwise
 
 __all__ = [
@@ -22,12 +22,12 @@ __all__ = [
 
 
 def concatenate(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-    """Axes laid end to end."""
+    """Axes joined end to end."""
     place = params["dimension"]
     others = [tuple(a for n, a in enumerate(axes) if n != place) for axes in operands]
     shape = tuple(size for n, size in enumerate(outputs[0]) if n != place)
     (kept,) = elementwise(others, [shape], params)
-    joined = total(axes[place] for axes in operands)
+    joined = concatenation(axes[place] for axes in operands)
     return [(*kept[:place], joined, *kept[place:])]
 
 
@@ -39,7 +39,7 @@ def split(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequenc
 
 
 def stack(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-    """Arrays laid one above the other, in their order."""
+    """Arrays stacked along a new axis, in their order."""
     place = params["axis"]
     shape = (*outputs[0][:place], *outputs[0][place + 1 :])
     (kept,) = elementwise(operands, [shape], params)
@@ -79,7 +79,7 @@ def slice_of(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequ
 
 
 def pad(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-    """Alike entries laid before and after an axis."""
+    """Equal entries before and after an axis."""
     axes = []
     for axis, length, (low, high, inside) in zip(
         operands[0], outputs[0], params["padding_config"], strict=True
@@ -88,7 +88,7 @@ def pad(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[
             pin(axis)
             axes.append(Dimension(length, pinned=True))
         else:
-            axes.append(total((Dimension(low), axis, Dimension(high))))
+            axes.append(concatenation((Dimension(low), axis, Dimension(high))))
     return [tuple(axes)]
 
 
@@ -111,7 +111,7 @@ def dynamic_update(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -
     del outputs, params
     array, update = operands[:2]
     for axis, piece in zip(array, update, strict=True):
-        equate(_window(axis, piece.size), piece)
+        unify(_window(axis, piece.size), piece)
     return [array]
 
 
@@ -127,7 +127,7 @@ def gather(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequen
     windows = []
     for number, axis in enumerate(array):
         if number in batching:
-            equate(axis, indices[batching[number]])
+            unify(axis, indices[batching[number]])
         elif number in numbers.collapsed_slice_dims:
             pin(axis)
         else:
@@ -163,13 +163,13 @@ def scatter_together(operands: Sequence[Axes], outputs: Shapes, params: Mapping)
     window = [updates[number] for number in numbers.update_window_dims]
     rest = [a for n, a in enumerate(updates) if n not in numbers.update_window_dims]
     for place, axis in zip(places, rest, strict=True):
-        equate(place, axis)
+        unify(place, axis)
     for number, axis in enumerate(array):
         if number in batching:
-            equate(axis, indices[batching[number]])
+            unify(axis, indices[batching[number]])
         elif number in numbers.inserted_window_dims:
             pin(axis)
         else:
             piece = window.pop(0)
-            equate(_window(axis, piece.size), piece)
+            unify(_window(axis, piece.size), piece)
     return [array]

@@ -5,14 +5,16 @@ Every rule errs towards pinning, and a primitive without one pins all it touches
 
 from collections.abc import Mapping, Sequence
 
+from initlab.programs import primitives
+from initlab.programs.axes import DotAxes, product_axes
 from initlab.symmetry import indexing
-from initlab.symmetry.dimensions import Dimension, equate, pin, product
+from initlab.symmetry.dimensions import Dimension, pin, product, unify
 from initlab.symmetry.rule_types import Axes, Rule, Shapes, elementwise, fresh, refuse
 
-__all__ = ["RULES", "SLICES"]
+__all__ = ["RULES"]
 
 
-def _each_alone(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+def _unchanged(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     del params
     return operands[: len(outputs)]
 
@@ -22,7 +24,7 @@ def _reduce(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seque
     return [tuple(kept) for _ in outputs]
 
 
-def _reduce_somehow(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+def _reduce_in_order(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     """A reduction by a program of its own, which may depend on the order."""
     arrays = operands[: len(outputs)]
     for axes in arrays:
@@ -86,7 +88,7 @@ def _reshape(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequ
     if 0 in outputs[0]:
         return refuse("", operands, outputs)
     axes = fresh(outputs[0])
-    equate(product(axes), product(operands[0]))
+    unify(product(axes), product(operands[0]))
     return [axes]
 
 
@@ -104,35 +106,30 @@ def _squeeze(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequ
 
 def _dot_general(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     del outputs
+    return _dot(operands, DotAxes(*params["dimension_numbers"]))
+
+
+def _dot(operands: Sequence[Axes], axes: DotAxes) -> Sequence[Axes]:
     left, right = operands[:2]
-    (left_summed, right_summed), (left_batch, right_batch) = params["dimension_numbers"]
-    for one, other in (
-        *zip(left_summed, right_summed, strict=True),
-        *zip(left_batch, right_batch, strict=True),
-    ):
-        equate(left[one], right[other])
-    batch = [left[number] for number in left_batch]
+    # Summands pair up, and runs go along: a permutation of the one side's is one of the other's.
+    for ones, others in axes:
+        for one, other in zip(ones, others, strict=True):
+            unify(left[one], right[other])
+    batch = [left[number] for number in axes.batch[0]]
     free = [
-        axis
-        for axes, used in (
-            (left, (*left_summed, *left_batch)),
-            (right, (*right_summed, *right_batch)),
-        )
-        for number, axis in enumerate(axes)
-        if number not in used
+        operand[number]
+        for side, operand in enumerate((left, right))
+        for number in axes.free(side, len(operand))
     ]
     return [(*batch, *free)]
 
 
-def _sum_over(left_axis: int, right_axis: int) -> Rule:
-    """The lab's own products: a matrix product over one axis of each, runs in front."""
+def _lab_product(name: str) -> Rule:
+    """One of the lab's own matrix products, runs in front."""
 
     def rule(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-        del params
-        left, right = operands
-        runs = tuple(range(len(left) - 2))
-        summed = ((len(left) + left_axis,), (len(right) + right_axis,))
-        return _dot_general(operands, outputs, {"dimension_numbers": (summed, (runs, runs))})
+        del outputs, params
+        return _dot(operands, product_axes(name, len(operands[0])))
 
     return rule
 
@@ -145,11 +142,11 @@ def _convolve(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seq
     batch, channels, *places = (image[number] for number in numbers.lhs_spec)
     out, inputs, *window = (kernel[number] for number in numbers.rhs_spec)
     if groups == 1:
-        equate(channels, inputs)
+        unify(channels, inputs)
     else:
         group = Dimension(groups)
-        equate(channels, product((group, inputs)))
-        equate(out, product((group, Dimension(out.size // groups))))
+        unify(channels, product((group, inputs)))
+        unify(out, product((group, Dimension(out.size // groups))))
     axes = dict(zip(numbers.out_spec[:2], (batch, out), strict=True))
     for number, place, offset in zip(numbers.out_spec[2:], places, window, strict=True):
         pin(place)
@@ -172,7 +169,7 @@ def _pool(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequenc
         result = Dimension(length)
         for axis in axes:
             if window == 1 and axis.size == length and tuple(padding) == (0, 0):
-                equate(axis, result)
+                unify(axis, result)
             else:
                 pin(axis)
                 pin(result)
@@ -192,44 +189,13 @@ def _random(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seque
     return refuse("", operands, outputs)
 
 
-SLICES = frozenset({"slice", "split", "gather", "dynamic_slice"})
-"""Primitives that may leave a part of their operand unread."""
-
-ELEMENTWISE = """
-    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil
-    clamp clz complex conj convert_element_type cos cosh digamma div eq erf erf_inv erfc exp
-    exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le lgamma log
-    log1p logistic lt max min mul mulhi ne neg nextafter not or polygamma population_count pow
-    real reduce_precision regularized_incomplete_beta rem round rsqrt select_n
-    shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh
-    xor zeta
-"""
-
-UNCHANGED = """
-    copy device_put name optimization_barrier pvary reshard sharding_constraint stop_gradient
-"""
-
-REDUCTIONS = "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor"
-
-RANDOM = """
-    empty empty2 platform_index random_bits random_clone random_fold_in random_gamma random_seed
-    random_split random_unwrap random_wrap rng_bit_generator threefry2x32
-"""
-
-WINDOWS = """
-    reduce_window reduce_window_max reduce_window_min reduce_window_sum select_and_gather_add
-    select_and_scatter_add
-"""
-
-SCATTERS = "scatter-add scatter-max scatter-min scatter-mul scatter-sub"
-
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(ELEMENTWISE.split(), elementwise),
-    **dict.fromkeys(UNCHANGED.split(), _each_alone),
-    **dict.fromkeys(REDUCTIONS.split(), _reduce),
-    "reduce": _reduce_somehow,
-    **dict.fromkeys(("argmax", "argmin"), _arg_reduce),
-    **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"), _along("axis")),
+    **dict.fromkeys(primitives.ELEMENTWISE, elementwise),
+    **dict.fromkeys(primitives.UNCHANGED, _unchanged),
+    **dict.fromkeys(primitives.REDUCTIONS, _reduce),
+    "reduce": _reduce_in_order,
+    **dict.fromkeys(primitives.ARG_REDUCTIONS, _arg_reduce),
+    **dict.fromkeys(primitives.CUMULATIVE, _along("axis")),
     "sort": _along("dimension"),
     "rev": _reverse,
     "top_k": _top_k,
@@ -239,11 +205,9 @@ RULES: dict[str, Rule] = {
     "broadcast_in_dim": _broadcast,
     "squeeze": _squeeze,
     "dot_general": _dot_general,
-    "sum_over_inputs": _sum_over(-2, -2),
-    "sum_over_outputs": _sum_over(-1, -2),
-    "sum_over_examples": _sum_over(-1, -1),
+    **{name: _lab_product(name) for name in primitives.PRODUCTS},
     "conv_general_dilated": _convolve,
-    **dict.fromkeys(WINDOWS.split(), _pool),
+    **dict.fromkeys(primitives.WINDOWS, _pool),
     "concatenate": indexing.concatenate,
     "split": indexing.split,
     "stack": indexing.stack,
@@ -255,8 +219,8 @@ RULES: dict[str, Rule] = {
     "dynamic_update_slice": indexing.dynamic_update,
     "gather": indexing.gather,
     "scatter": indexing.scatter,
-    **dict.fromkeys(SCATTERS.split(), indexing.scatter_together),
+    **dict.fromkeys(primitives.SCATTERS, indexing.scatter_together),
     "iota": _iota,
-    **dict.fromkeys(RANDOM.split(), _random),
+    **dict.fromkeys(primitives.RANDOM, _random),
 }
 """The rule of each primitive, by its name in a jaxpr."""

@@ -1,64 +1,67 @@
-"""A program followed equation by equation: which axes one permutation must move together."""
+"""Axes carried through a program: which of them one permutation must move together."""
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from initlab.programs.equations import (
-    inner_program,
-    is_literal,
-    live_equations,
-    scan_counts,
-)
-from initlab.symmetry.dimensions import equate, mark_read, pin
-from initlab.symmetry.primitive_rules import RULES, SLICES
+from initlab.programs.control import Call, Cond, Scan, While, control
+from initlab.programs.primitives import SLICES
+from initlab.programs.walk import walk
+from initlab.symmetry.dimensions import mark_read, pin, unify
+from initlab.symmetry.primitive_rules import RULES
 from initlab.symmetry.rule_types import Axes, fresh, pinned, refuse
 
-__all__ = ["follow"]
+__all__ = ["propagate_axes"]
 
 
-def follow(program: Any, inputs: Sequence[Axes], untold: set[str]) -> list[Axes]:
-    """Carries axes through a program.
+def propagate_axes(program: Any, inputs: Sequence[Axes], unsupported: set[str]) -> list[Axes]:
+    """Carries axes through a program; type inference by unification, with axes for types.
+
+    One pass is enough, also through loops: unification does not depend on the order in which
+    equations are read, and what a later equation ties is tied for the earlier ones too.
 
     Args:
       program: a closed jaxpr.
       inputs: the axes of each of its inputs.
-      untold: gains the names of primitives without a rule.
+      unsupported: gains the names of primitives without a rule.
 
     Returns:
-      The axes of each output. The inputs' axes are set equal and pinned in place.
+      The axes of each output. The inputs' axes are unified and pinned in place.
     """
-    known: dict[Any, Axes] = {}
-
-    def axes_of(variable: Any) -> Axes:
-        return _constant_axes(variable.val) if is_literal(variable) else known[variable]
-
-    known.update(zip(program.jaxpr.constvars, map(_constant_axes, program.consts), strict=True))
-    known.update(zip(program.jaxpr.invars, inputs, strict=True))
-    live = live_equations(program.jaxpr)
-    for equation, used in zip(program.jaxpr.eqns, live, strict=True):
-        shapes = [getattr(variable.aval, "shape", ()) for variable in equation.outvars]
-        if used:
-            operands = [axes_of(variable) for variable in equation.invars]
-            results = _step(equation, operands, shapes, untold)
-        else:
-            results = map(fresh, shapes)
-        known.update(zip(equation.outvars, results, strict=True))
-    return [axes_of(variable) for variable in program.jaxpr.outvars]
+    return walk(
+        program,
+        inputs,
+        functools.partial(_step, unsupported),
+        constant=_constant_axes,
+        unused=lambda aval: fresh(getattr(aval, "shape", ())),
+    )
 
 
-def _step(
-    equation: Any, operands: Sequence[Axes], shapes: Sequence[tuple[int, ...]], untold: set[str]
-) -> Sequence[Axes]:
+def _step(unsupported: set[str], equation: Any, operands: list[Axes]) -> Sequence[Axes]:
+    match control(equation):
+        case Call(body=body):
+            return propagate_axes(body, operands, unsupported)
+        case Scan() as loop:
+            return _scan(loop, operands, unsupported)
+        case While() as loop:
+            return _while(loop, operands, unsupported)
+        case Cond(branches):
+            # Any of them may run, so that all of them must allow a permutation.
+            results = [propagate_axes(branch, operands[1:], unsupported) for branch in branches]
+            for each in results[1:]:
+                _unify_all(results[0], each)
+            return results[0]
     name = equation.primitive.name
-    if name in CONTROL:
-        return CONTROL[name](equation.params, operands, untold)
+    shapes = [getattr(variable.aval, "shape", ()) for variable in equation.outvars]
     if name in RULES:
         results = RULES[name](operands, shapes, equation.params)
     else:
-        untold.add(name)
+        unsupported.add(name)
         results = refuse(name, operands, shapes)
+    # Of what is sliced only the piece taken counts as read: a leaf that merely lies beside others
+    # in one array is not used by their slices.
     for axes in results if name in SLICES else operands:
         for axis in axes:
             mark_read(axis)
@@ -80,56 +83,30 @@ def _constant_axes(value: Any) -> Axes:
     return axes
 
 
-def _call(params: Mapping[str, Any], operands: Sequence[Axes], untold: set[str]) -> Sequence[Axes]:
-    return follow(inner_program(params), operands, untold)
-
-
-def _scan(params: Mapping[str, Any], operands: Sequence[Axes], untold: set[str]) -> Sequence[Axes]:
-    consts, carried = scan_counts(params)
-    state, stacked = operands[consts : consts + carried], operands[consts + carried :]
-    for axes in stacked:
+def _scan(loop: Scan, operands: Sequence[Axes], unsupported: set[str]) -> Sequence[Axes]:
+    shared, carry, sliced = loop.split(operands)
+    for axes in sliced:
+        # Iterations come in an order.
         pin(axes[0])
         mark_read(axes[0])
-    inputs = [*operands[: consts + carried], *(axes[1:] for axes in stacked)]
-    outputs = follow(params["jaxpr"], inputs, untold)
-    _tie(state, outputs[:carried])
-    # What is stacked runs over the steps, in their order.
-    length = fresh((params["length"],))
-    pin(length[0])
-    return [*state, *((*length, *axes) for axes in outputs[carried:])]
+    inputs = [*shared, *carry, *(axes[1:] for axes in sliced)]
+    outputs = propagate_axes(loop.body, inputs, unsupported)
+    # What one iteration returns the next one takes: tying the two is the loop's fixed point.
+    _unify_all(carry, outputs[: loop.carried])
+    (length,) = pinned((loop.length,))
+    return [*carry, *((length, *axes) for axes in outputs[loop.carried :])]
 
 
-def _while(params: Mapping[str, Any], operands: Sequence[Axes], untold: set[str]) -> Sequence[Axes]:
-    first, second = params["cond_nconsts"], params["body_nconsts"]
-    state = list(operands[first + second :])
-    follow(params["cond_jaxpr"], [*operands[:first], *state], untold)
-    outputs = follow(params["body_jaxpr"], [*operands[first : first + second], *state], untold)
-    _tie(state, outputs)
-    return state
+def _while(loop: While, operands: Sequence[Axes], unsupported: set[str]) -> Sequence[Axes]:
+    for_condition, for_body, carry = loop.split(operands)
+    # The condition's result has no axes; its equations unify and pin those of the carry.
+    propagate_axes(loop.condition, [*for_condition, *carry], unsupported)
+    outputs = propagate_axes(loop.body, [*for_body, *carry], unsupported)
+    _unify_all(carry, outputs)
+    return carry
 
 
-def _cond(params: Mapping[str, Any], operands: Sequence[Axes], untold: set[str]) -> Sequence[Axes]:
-    branches = [follow(branch, operands[1:], untold) for branch in params["branches"]]
-    for branch in branches[1:]:
-        _tie(branches[0], branch)
-    return branches[0]
-
-
-def _tie(ones: Sequence[Axes], others: Sequence[Axes]) -> None:
+def _unify_all(ones: Sequence[Axes], others: Sequence[Axes]) -> None:
     for one, other in zip(ones, others, strict=True):
-        for axis, same in zip(one, other, strict=True):
-            equate(axis, same)
-
-
-CALLS = """
-    call checkpoint closed_call composite custom_jvp_call custom_vjp_call custom_vmap_call jit
-    linear_call pjit remat2
-"""
-
-CONTROL: dict[str, Callable[..., Sequence[Axes]]] = {
-    **dict.fromkeys(CALLS.split(), _call),
-    "scan": _scan,
-    "while": _while,
-    "cond": _cond,
-}
-"""What runs programs of its own, which are followed too."""
+        for axis, its in zip(one, other, strict=True):
+            unify(axis, its)

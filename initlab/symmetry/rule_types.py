@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from initlab.symmetry.dimensions import Dimension, equate, pin
+from initlab.symmetry.dimensions import Dimension, pin, unify
 
 __all__ = ["Axes", "Rule", "Shapes", "elementwise", "fresh", "pinned", "refuse"]
 
@@ -20,11 +20,11 @@ def fresh(shape: Sequence[int]) -> Axes:
     return tuple(Dimension(size) for size in shape)
 
 
-def pinned(shape: Sequence[int], untold: Sequence[str] = ()) -> Axes:
+def pinned(shape: Sequence[int], unsupported: Sequence[str] = ()) -> Axes:
     """Axes that nothing may permute."""
     axes = fresh(shape)
     for axis in axes:
-        pin(axis, untold)
+        pin(axis, unsupported)
     return axes
 
 
@@ -36,14 +36,14 @@ def elementwise(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> S
     for axes in operands:
         for number, axis in enumerate(axes):
             if axis.size == merged[number].size:
-                equate(axis, merged[number])
+                unify(axis, merged[number])
     return [tuple(merged) for _ in outputs]
 
 
 def refuse(name: str, operands: Sequence[Axes], outputs: Shapes) -> Sequence[Axes]:
     """Pins every axis; under a name, it is reported."""
-    untold = [name] if name else []
+    unsupported = [name] if name else []
     for axes in operands:
         for axis in axes:
-            pin(axis, untold)
-    return [pinned(shape, untold) for shape in outputs]
+            pin(axis, unsupported)
+    return [pinned(shape, unsupported) for shape in outputs]
