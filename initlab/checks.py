@@ -1,4 +1,8 @@
-"""Errors at the door: each check names what was given and what is wanted."""
+"""Input validation: each check raises an error that names what was given and what is required.
+
+Shapes and dtypes are static, so that they are checked also under tracing; the value of a traced
+number is not known then, and a check of values lets it pass.
+"""
 
 import math
 import numbers
@@ -10,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from initlab.types import ParamSpec
+from initlab.types import Params, ParamSpec
 
 __all__ = [
     "check_activation",
@@ -19,6 +23,7 @@ __all__ = [
     "check_count",
     "check_dtype",
     "check_examples",
+    "check_floating_params",
     "check_matrix",
     "check_number",
     "check_params",
@@ -30,12 +35,21 @@ __all__ = [
 
 
 def is_concrete(value: Any) -> bool:
-    """Whether a value can be looked at now, or is only known once compiled code runs."""
+    """Whether a value is known now; a tracer's is known only when the compiled program runs.
+
+    >>> is_concrete(1.0), jax.eval_shape(lambda x: x if is_concrete(x) else x[None], 1.0).shape
+    (True, (1,))
+    """
     return not isinstance(value, Tracer)
 
 
 def path_name(tree_path: Sequence[Any]) -> str:
-    """A pytree path as "layer_1/weight"."""
+    """A pytree path as "layer_1/weight".
+
+    >>> leaves, _ = jax.tree_util.tree_flatten_with_path({"layer_1": [1.0, 2.0]})
+    >>> [path_name(path) for path, _ in leaves]
+    ['layer_1/0', 'layer_1/1']
+    """
     return jax.tree_util.keystr(tuple(tree_path), simple=True, separator="/")
 
 
@@ -62,7 +76,7 @@ def check_dtype(dtype: Any) -> np.dtype:
     if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"dtype must be floating, got {dtype}")
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise ValueError(f"dtype {np.dtype(dtype)} wants jax_enable_x64, which is off")
+        raise ValueError(f"dtype {np.dtype(dtype)} requires jax_enable_x64, which is off")
     return np.dtype(dtype)
 
 
@@ -75,7 +89,7 @@ def check_count(name: str, value: Any, least: int) -> None:
 
 
 def check_number(name: str, value: Any) -> None:
-    """Raises unless value is one finite real number; a traced one is taken on trust."""
+    """Raises unless value is one finite real number; a traced value is not checked."""
     if not is_concrete(value):
         if value.shape != ():
             raise TypeError(f"{name} must be a number, got an array of shape {value.shape}")
@@ -96,7 +110,7 @@ def check_number(name: str, value: Any) -> None:
 
 
 def check_scale(name: str, value: Any) -> None:
-    """Raises unless value is one finite number of at least 0; a traced one is taken on trust."""
+    """Raises unless value is one finite number of at least 0; a traced value is not checked."""
     check_number(name, value)
     if is_concrete(value) and float(value) < 0:
         raise ValueError(f"{name} must be at least 0, got {value}")
@@ -106,7 +120,7 @@ def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:
     """Raises ValueError unless the spec has at least `rank` axes."""
     if len(spec.shape) < rank:
         raise ValueError(
-            f"{name} wants at least {rank} axes, got shape {spec.shape} for {spec.path!r}"
+            f"{name} requires at least {rank} axes, got shape {spec.shape} for {spec.path!r}"
         )
 
 
@@ -141,8 +155,7 @@ def _real(name: str, value: Any) -> Any:
 
 def check_array(path: str, value: Any, spec: ParamSpec) -> None:
     """Raises unless value is an array of the spec's shape and dtype."""
-    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
-        raise TypeError(f"params[{path!r}] must be an array, got {type(value).__name__}")
+    _check_is_array(path, value)
     if tuple(value.shape) != tuple(spec.shape):
         raise ValueError(
             f"params[{path!r}] must have shape {tuple(spec.shape)}, got {tuple(value.shape)}"
@@ -151,16 +164,50 @@ def check_array(path: str, value: Any, spec: ParamSpec) -> None:
         raise ValueError(f"params[{path!r}] must be {np.dtype(spec.dtype)}, got {value.dtype}")
 
 
+def check_floating_params(params: Params) -> list[tuple[str, Any]]:
+    """The leaves of params by path; raises unless there is one, and all are floating arrays.
+
+    Abstract arrays (`jax.ShapeDtypeStruct`) pass too. Complex numbers do not: no instrument of the
+    lab has a meaning for a complex parameter.
+
+    Args:
+      params: any pytree.
+
+    Returns:
+      `[(path, leaf)]` in the order of the tree.
+
+    Raises:
+      TypeError: if a leaf is not an array, or not floating; the message names its path.
+      ValueError: if there is no leaf.
+
+    >>> [path for path, _ in check_floating_params({"layer_1": {"weight": np.ones(2)}})]
+    ['layer_1/weight']
+    """
+    leaves = _leaves_by_path(params)
+    if not leaves:
+        raise ValueError("params must hold at least one array, got none")
+    for path, leaf in leaves:
+        _check_is_array(path, leaf)
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(f"params[{path!r}] must be floating, got {leaf.dtype}")
+    return leaves
+
+
 def check_params(params: Any, specs: Any) -> None:
     """Raises unless params has the specs' tree, shapes and dtypes; names the path that is off."""
     given = dict(_leaves_by_path(params))
-    wanted = dict(_leaves_by_path(specs))
-    if missing := [path for path in wanted if path not in given]:
-        raise ValueError(f"params lack {missing}; they must hold {list(wanted)}")
-    if unknown := [path for path in given if path not in wanted]:
-        raise ValueError(f"params hold {unknown}, which the network lacks; it has {list(wanted)}")
-    for path, spec in wanted.items():
+    expected = dict(_leaves_by_path(specs))
+    if missing := [path for path in expected if path not in given]:
+        raise ValueError(f"params lack {missing}; they must hold {list(expected)}")
+    if unknown := [path for path in given if path not in expected]:
+        raise ValueError(f"params hold {unknown}, which the network lacks; it has {list(expected)}")
+    for path, spec in expected.items():
         check_array(path, given[path], spec)
+
+
+def _check_is_array(path: str, value: Any) -> None:
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        raise TypeError(f"params[{path!r}] must be an array, got {type(value).__name__}")
 
 
 def _leaves_by_path(tree: Any) -> list[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""The nouns: what the floors above hand to each other. Structure is static, numbers are arrays."""
+"""The nouns shared by every module. Structure is static, numbers are arrays."""
 
 import dataclasses
 import enum
@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = [
     "Activation",
+    "Apply",
     "Array",
     "Batch",
     "History",
@@ -18,7 +19,9 @@ __all__ = [
     "LayerState",
     "Network",
     "Number",
+    "Numbers",
     "Objective",
+    "OutputLoss",
     "ParamSpec",
     "Params",
     "Probe",
@@ -30,8 +33,17 @@ Array = jax.Array | np.ndarray
 Number = float | Array
 """One real number, which may be traced."""
 
+Numbers = float | Array
+"""Real numbers: one, or an array of any shape; functions of several broadcast them."""
+
 Params = Any
 """A pytree of arrays, shaped like the network's specs."""
+
+Apply = Callable[[Params, Any], Any]
+"""Any model as a function: `(params, batch) -> outputs`, each a pytree of arrays."""
+
+OutputLoss = Callable[[Any], jax.Array]
+"""`outputs of an Apply -> scalar`; labels, where there are any, are closed over."""
 
 Activation = Callable[[Any], jax.Array]
 """An elementwise function of pre-activations: `jnp.tanh`, `jax.nn.relu`, ..."""
@@ -43,7 +55,7 @@ class Role(enum.Enum):
     Attributes:
       WEIGHT: weights between hidden layers.
       BIAS: what is added to each unit.
-      INPUT: the weights that the data meet first.
+      INPUT: weights of the first layer, applied to the data.
       READOUT: the last layer's weights.
       EMBEDDING: vectors looked up by token or by position; their fan_in is 1.
       NORM_SCALE: the scale of a normalisation layer.
@@ -117,8 +129,8 @@ class Network(NamedTuple):
         inside a `jit` of your own, which sorts dicts by name.
       activations: `{layer name: Activation}`, first layer first; the identity for the last one.
         Probes that look inside layers need it.
-      doubts: `{path: reason}` of each parameter of an adopted model whose role or fans its use
-        did not tell; none in a network of the lab's own.
+      doubts: `{path: reason}` of each parameter of an adopted model whose role or fans could not be
+        inferred from its use; none in a network of the lab's own.
     """
 
     specs: Any
@@ -129,7 +141,7 @@ class Network(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What is asked of the logits: how they are read, scored and compared with knowing nothing.
+    """A loss with what belongs to it: metric, output unit, and the constant predictor's loss.
 
     Attributes:
       loss: `(logits [B, K], y [B]) -> scalar`, mean over the batch, in nats for cross-entropies.
@@ -150,7 +162,7 @@ class Objective(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """Data and what is asked of it.
+    """Data and the objective that scores predictions of it.
 
     Attributes:
       x: training inputs [B, ...], float64, which a run casts to its network's dtype, or integers
@@ -179,7 +191,7 @@ class Task:
 
 
 class Batch(NamedTuple):
-    """What a probe sees besides the network and the params of the moment.
+    """What a probe sees besides the network and the current params.
 
     Attributes:
       x: training inputs [B, ...], in the network's dtype, or integers.

@@ -141,7 +141,7 @@ def test_ranks():
     checks.check_rank_at_least("sparse", spec, 2)
     with pytest.raises(
         ValueError,
-        match=r"sparse wants at least 3 axes, got shape \(2, 3\) for 'layer_1/weight'",
+        match=r"sparse requires at least 3 axes, got shape \(2, 3\) for 'layer_1/weight'",
     ):
         checks.check_rank_at_least("sparse", spec, 3)
 

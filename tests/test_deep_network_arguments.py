@@ -62,7 +62,7 @@ def _of_two(z, y):
         (
             lambda: residual_mlp((2, 4, 1), 1, dtype=np.float64),
             ValueError,
-            "dtype float64 wants jax_enable_x64, which is off",
+            "dtype float64 requires jax_enable_x64, which is off",
         ),
         (lambda: residual_mlp((2, 4, 1), 1, dtype=int), TypeError, "dtype must be floating, got"),
         (lambda: convnet((8,), 4, 1, 1), ValueError, "shape must be (length, channels) or (height"),
@@ -86,16 +86,16 @@ def _of_two(z, y):
         ),
         (lambda: transformer((5, 6, 5), length=0), ValueError, "length must be at least 1, got 0"),
         (lambda: transformer((5, 6, 5), hidden=0), ValueError, "hidden must be at least 1, got 0"),
-        (lambda: transformer((5, 6, 4), tied=True), ValueError, "tied wants tokens and as many"),
+        (lambda: transformer((5, 6, 4), tied=True), ValueError, "tied requires tokens and as many"),
         (
             lambda: transformer((5, 6, 5), tied=True, tokens=False),
             ValueError,
-            "tied wants tokens and as many outputs as inputs, got tokens=False",
+            "tied requires tokens and as many outputs as inputs, got tokens=False",
         ),
         (
             lambda: transformer((5, 6, 5), layer_norm=False, post_norm=True),
             ValueError,
-            "post_norm wants layer_norm=True, got False",
+            "post_norm requires layer_norm=True, got False",
         ),
     ],
 )
@@ -178,10 +178,10 @@ def test_tokens_out_of_range_are_nan_where_they_cannot_be_looked_at():
     assert np.isnan(logits[1]).any()
 
 
-def test_a_task_wants_one_row_of_logits_for_each_example():
+def test_a_task_requires_one_row_of_logits_for_each_example():
     x = np.zeros((4, 3), int)
     task = Task(x, np.zeros(4, int), initlab.objectives.binary)
-    with pytest.raises(ValueError, match=r"^a task wants logits \[B, K\], and the network gives"):
+    with pytest.raises(ValueError, match=r"^the network must give logits \[B, K\], got"):
         initlab.make_loss(transformer((5, 6, 1)), task)
 
 

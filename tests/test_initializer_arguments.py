@@ -114,34 +114,34 @@ def test_traced_arrays_are_no_numbers():
         (
             lambda: I.delta_orthogonal()(KEY, weight_spec(4, 4, path="layer_1/weight")),
             ValueError,
-            r"delta_orthogonal wants a convolution's weights \[\*window, inputs, units\], "
+            r"delta_orthogonal requires a convolution's weights \[\*window, inputs, units\], "
             r"got shape \(4, 4\) for 'layer_1/weight'",
         ),
         (
             lambda: I.delta_orthogonal()(KEY, weight_spec(3, 3, 5, 4, path="conv/weight")),
             ValueError,
-            r"delta_orthogonal wants at least as many units as inputs, got shape \(3, 3, 5, 4\)",
+            r"delta_orthogonal requires at least as many units as inputs, got shape \(3, 3, 5, 4\)",
         ),
         (
             lambda: I.dirac()(KEY, weight_spec(4, 4)),
             ValueError,
-            r"dirac wants a convolution's weights .* got shape \(4, 4\)",
+            r"dirac requires a convolution's weights .* got shape \(4, 4\)",
         ),
         (
             lambda: I.dirac(groups=2)(KEY, weight_spec(3, 4, 5)),
             ValueError,
-            r"dirac wants units in 2 equal groups, got shape \(3, 4, 5\)",
+            r"dirac requires units in 2 equal groups, got shape \(3, 4, 5\)",
         ),
         (
             lambda: I.looks_linear(I.ones())(KEY, weight_spec(4, 5, path="layer_2/weight")),
             ValueError,
-            r"looks_linear wants an even number of hidden units on each side, got shape \(4, 5\)",
+            r"looks_linear requires an even number of hidden units on each side, got shape \(4, 5\)",
         ),
         *(
             (
                 lambda make=make: make(KEY, ParamSpec((3,), 2, 3, path="layer_1/bias")),
                 ValueError,
-                rf"{name} wants at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
+                rf"{name} requires at least 2 axes, got shape \(3,\) for 'layer_1/bias'",
             )
             for name, make in {
                 "orthogonal": I.orthogonal(),
@@ -176,7 +176,7 @@ def test_traced_arrays_are_no_numbers():
         (
             lambda: I.identity()(KEY, weight_spec(3, 2, 2, path="conv/weight")),
             ValueError,
-            r"identity wants a matrix, got shape \(3, 2, 2\) for 'conv/weight'",
+            r"identity requires a matrix, got shape \(3, 2, 2\) for 'conv/weight'",
         ),
         (
             lambda: I.by_path({"layer_1/*": I.zeros()})(

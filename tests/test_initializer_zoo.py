@@ -49,7 +49,7 @@ def test_variances_are_those_of_hidden_weights_and_biases(starts):
 
 def test_a_scheme_without_meaning_for_a_shape_is_refused_with_its_reason(starts):
     assert set(starts.refused) == {"delta"}
-    assert "wants a convolution's weights" in starts.refused["delta"]
+    assert "requires a convolution's weights" in starts.refused["delta"]
     assert np.isnan(starts.sigma_w2[1])
     assert all(np.isnan(leaf[1]).all() for leaf in jax.tree.leaves(starts.params))
 
@@ -129,12 +129,12 @@ def test_the_zoo_ranks_what_applies_and_gives_the_reason_for_what_does_not(tmp_p
     assert nothing["p_train"] == nothing["chi1"] == 0
     assert nothing["distinct_share"] == 1 / 16
     assert nothing["steps"] == [None] * 3
-    assert "delta_orthogonal does not apply: delta_orthogonal wants" in said.stdout
+    assert "delta_orthogonal does not apply: delta_orthogonal requires" in said.stdout
 
 
 def test_every_scheme_has_a_line_and_what_does_not_apply_a_cross():
     row = ranked("he", 16, [1, 2, 3]) | {"chi1": 1.0, "length_growth": 0.5, "gradient_growth": 0.0}
-    group = {"network": "mlp", "rows": [row], "does_not_apply": {"dirac": "wants a convolution"}}
+    group = {"network": "mlp", "rows": [row], "does_not_apply": {"dirac": "requires a convolution"}}
     figure = draw_zoo([group], trained_under=1.0, title="title")
     panels = figure.axes
     assert [text.get_text() for text in panels[0].get_yticklabels()] == ["he", "dirac"]

@@ -97,7 +97,7 @@ def test_any_seed_and_scale_start_as_initialize_says(seed, scale):
     init = by_role(weight=normal(scale))
     start = initlab.initialize(jax.random.key(seed), network.specs, init)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-7, atol=0), trace.params, start
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2.5e-7, atol=0), trace.params, start
     )
 
 
@@ -208,7 +208,7 @@ def test_a_bad_description_is_refused(case):
 
 
 def test_a_network_that_does_not_fit_the_task_is_refused():
-    with pytest.raises(ValueError, match="labels want 1 logits"):
+    with pytest.raises(ValueError, match="labels require 1 logits"):
         make(initlab.networks.mlp((2, 4, 2), jnp.tanh))
     with pytest.raises(ValueError, match="must have 3 columns"):
         make(initlab.networks.mlp((3, 1), jnp.tanh))

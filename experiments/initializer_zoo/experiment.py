@@ -6,7 +6,7 @@ Each scheme starts the same networks under the same seeds. Of each start: the va
 hidden weights and biases and what theory makes of them; what the training examples show before the
 first step; and what minibatch gradient descent does from it over a grid of learning rates, of which
 each scheme has its best. A scheme that has no meaning for a network's shapes (a matrix where it
-wants a convolution) is listed with its reason. The residual network has gates, for the schemes that
+requires a convolution) is listed with its reason. The residual network has gates, for the schemes that
 set them; the others start them at 1.
 """
 

@@ -60,7 +60,7 @@ def check_window(name: str, spec: ParamSpec, window: tuple[int, ...]) -> None:
     """Raises ValueError unless the weight is a convolution's, of a window of any size."""
     if not window:
         raise ValueError(
-            f"{name} wants a convolution's weights [*window, inputs, units], got shape "
+            f"{name} requires a convolution's weights [*window, inputs, units], got shape "
             f"{spec.shape} for {spec.path!r}"
         )
 

@@ -34,7 +34,9 @@ def identity(gain: Number = 1.0) -> Initializer:
         del key
         window, inputs, units = kernel_shape("identity", spec)
         if window:
-            raise ValueError(f"identity wants a matrix, got shape {spec.shape} for {spec.path!r}")
+            raise ValueError(
+                f"identity requires a matrix, got shape {spec.shape} for {spec.path!r}"
+            )
         matrix = jnp.eye(inputs, units, dtype=spec.dtype) * jnp.asarray(gain, spec.dtype)
         return matrix.reshape(spec.shape)
 
@@ -71,7 +73,7 @@ def dirac(gain: Number = 1.0, *, groups: int = 1) -> Initializer:
         check_window("dirac", spec, window)
         if units % groups:
             raise ValueError(
-                f"dirac wants units in {groups} equal groups, got shape {spec.shape} for "
+                f"dirac requires units in {groups} equal groups, got shape {spec.shape} for "
                 f"{spec.path!r}"
             )
         matrix = jnp.tile(jnp.eye(inputs, units // groups, dtype=spec.dtype), groups)

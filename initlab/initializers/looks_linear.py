@@ -42,7 +42,7 @@ def looks_linear(block: Initializer) -> Initializer:
         columns = 1 if spec.role is Role.READOUT else 2
         if inputs % rows or units % columns:
             raise ValueError(
-                "looks_linear wants an even number of hidden units on each side, got shape "
+                "looks_linear requires an even number of hidden units on each side, got shape "
                 f"{spec.shape} for {spec.path!r}"
             )
         shape = (*window, inputs // rows, units // columns)

@@ -100,7 +100,7 @@ def delta_orthogonal(gain: Number = 1.0) -> Initializer:
         check_window("delta_orthogonal", spec, window)
         if units < inputs:
             raise ValueError(
-                "delta_orthogonal wants at least as many units as inputs, got shape "
+                "delta_orthogonal requires at least as many units as inputs, got shape "
                 f"{spec.shape} for {spec.path!r}"
             )
         return at_centre(_haar(key, inputs, units, gain, spec), window)

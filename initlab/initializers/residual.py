@@ -85,7 +85,7 @@ def skipinit(weight: Initializer, alpha: Number = 0.0) -> Initializer:
       alpha: the gate, 0 or at most `branches^(-1/2)`; may be traced.
 
     Returns:
-      The initializer of a whole network; it wants one with gates.
+      The initializer of a whole network; it requires one with gates.
 
     Raises:
       TypeError: if weight is not callable or alpha not a number.
@@ -112,7 +112,7 @@ def rezero(weight: Initializer) -> Initializer:
       weight: for the weights: `he_normal()` in relu networks, `glorot_uniform()` in transformers.
 
     Returns:
-      The initializer of a whole network; it wants one with gates.
+      The initializer of a whole network; it requires one with gates.
 
     Raises:
       TypeError: if weight is not callable.

@@ -55,7 +55,7 @@ def transformer(
       post_norm: whether they follow the sum.
       gate: whether a trained scalar multiplies each branch.
       tied: whether the readout is the table of tokens, transposed; outputs must equal inputs.
-      last_only: whether only the last position is read: logits [B, outputs], as a task wants them.
+      last_only: whether only the last position is read: logits [B, outputs], as a task requires.
       scanned: whether the blocks are one `jax.lax.scan` over params stacked along a leading axis.
       dtype: floating dtype of params and activations.
 
@@ -87,10 +87,11 @@ def transformer(
     hidden = 4 * width if hidden is None else hidden
     checks.check_count("hidden", hidden, 1)
     if post_norm and not layer_norm:
-        raise ValueError("post_norm wants layer_norm=True, got False")
+        raise ValueError("post_norm requires layer_norm=True, got False")
     if tied and not (tokens and inputs == outputs):
         raise ValueError(
-            f"tied wants tokens and as many outputs as inputs, got tokens={tokens}, sizes={sizes}"
+            "tied requires tokens and as many outputs as inputs, got "
+            f"tokens={tokens}, sizes={sizes}"
         )
     norm_at_end = layer_norm and not post_norm
 

@@ -1,7 +1,6 @@
-"""A whole training run as one pure function of a dict of scalars."""
+"""A training run and its loss, from a network, a task, an optimizer and probes."""
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -14,7 +13,9 @@ from initlab import checks
 from initlab.initializers import initialize
 from initlab.keys import path_key
 from initlab.networks.layer_params import layer_names
-from initlab.types import Array, Batch, History, Initializer, Network, Params, Probe, Task
+from initlab.training.data import cast_inputs, describe, dtype_of, training_data
+from initlab.training.steps import State, all_finite, make_step
+from initlab.types import Batch, History, Initializer, Network, Params, Probe, Task
 
 __all__ = ["Point", "Run", "make_loss", "make_run"]
 
@@ -31,7 +32,7 @@ class Run:
       check: `point -> None`: raises for a point of concrete numbers that the run cannot take,
         without running it.
       layers: names of the network's layers, in the order of a per-layer measurement.
-      description: what the run is, in plain values: steps, every, batch_size, probes, parameters
+      description: the run in plain values: steps, every, batch_size, probes, parameters
         (shapes by path), dtype, examples, task_sha256 (of the task's arrays).
     """
 
@@ -43,6 +44,7 @@ class Run:
 
     def __call__(self, point: Point) -> History:
         """Trains from the start that the point describes; see `make_run`."""
+        # Inside jit or vmap the numbers are tracers, and whoever made them checks them.
         if all(checks.is_concrete(value) for value in point.values()):
             self.check(point)
         return self.function(dict(point))
@@ -61,7 +63,7 @@ def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
     Raises:
       ValueError: if the network's inputs or outputs do not fit the task's.
     """
-    x, y = _training_data(network, task)
+    x, y = training_data(network, task)
     return lambda params: task.loss(network.apply(params, x), y)
 
 
@@ -98,60 +100,30 @@ def make_run(
         need `chex.chexify(jax.jit(run))` around the run.
 
     Returns:
-      `run(point) -> History`. It raises ValueError for a point that lacks a name the run uses or has
-      one it does not use, and whatever `init` and `optimizer` raise for its numbers.
+      `run(point) -> History`. It raises ValueError for a point that lacks a name the run uses or
+      has one it does not use, and whatever `init` and `optimizer` raise for its numbers.
 
     Raises:
       TypeError: if a count is not an integer, or init, optimizer or a probe not a function.
       ValueError: if a count is out of range, or the network does not fit the task.
     """
     _check_description(init, optimizer, probes, task, steps, every, batch_size)
-    x, y = _training_data(network, task)
-    dtype = _dtype(network)
-    x_test = None if task.x_test is None else _inputs(task.x_test, dtype)
+    x, y = training_data(network, task)
+    dtype = dtype_of(network)
+    x_test = None if task.x_test is None else cast_inputs(task.x_test, dtype)
     y_test = None if task.y_test is None else jnp.asarray(task.y_test)
-    examples = x.shape[0]
-
-    def loss(params: Params, x: Array, y: Array) -> jax.Array:
-        return task.loss(network.apply(params, x), y)
-
-    def start_params(point: Point, key: jax.Array) -> Params:
-        given: Any = init(point)
-        if callable(given):
-            return initialize(key, network.specs, cast(Initializer, given))
-        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), given)
-        checks.check_params(params, network.specs)
-        return params
 
     def descend(point: Point) -> History:
         used = _Recorded({name: _as_array(value, dtype) for name, value in point.items()})
         key = jax.random.key(used["seed"])
-        start = start_params(used, key)
+        start = _draw_start(network, init(used), key)
         descent = optimizer(used)
         batch = Batch(x, y, x_test, y_test, task.objective, start)
-        order_key = path_key(key, "batches")
+        minibatches = None if batch_size is None else (path_key(key, "batches"), batch_size)
+        step = make_step(network, batch, descent, minibatches, invariants)
 
-        def step(number: jax.Array, state: tuple) -> tuple:
-            params, memory, order, first_nonfinite = state
-            if batch_size is None:
-                gradient = jax.grad(loss)(params, x, y)
-            else:
-                order, rows = _next_rows(order_key, order, number, examples, batch_size)
-                gradient = jax.grad(loss)(params, x[rows], y[rows])
-            updates, memory = descent.update(gradient, memory, params)
-            params = optax.apply_updates(params, updates)
-            for invariant in invariants:
-                invariant(params)
-            broke = ~_all_finite(params) & (first_nonfinite < 0)
-            return params, memory, order, jnp.where(broke, number + 1, first_nonfinite)
-
-        def snapshot(state: tuple, span: tuple) -> tuple:
-            values: dict[str, jax.Array] = {}
-            for probe in probes:
-                measured = probe(network, state[0], batch)
-                if twice := sorted(set(values) & (set(measured))):
-                    raise ValueError(f"two probes measure {twice}")
-                values |= measured
+        def snapshot(state: State, span: tuple) -> tuple[State, dict[str, jax.Array]]:
+            values = _measure(probes, network, state.params, batch)
             first, count = span
             state = jax.lax.fori_loop(
                 0, count, lambda i, state: step(first + i.astype(jnp.int32), state), state
@@ -160,15 +132,15 @@ def make_run(
 
         for invariant in invariants:
             invariant(start)
-        finite_from_start = jnp.where(_all_finite(start), -1, 0).astype(jnp.int32)
-        order = jnp.arange(examples if batch_size else 0, dtype=jnp.int32)
-        state = (start, descent.init(start), order, finite_from_start)
+        finite_from_start = jnp.where(all_finite(start), -1, 0).astype(jnp.int32)
+        order = jnp.arange(x.shape[0] if batch_size else 0, dtype=jnp.int32)
+        state = State(start, descent.init(start), order, finite_from_start)
         first = jnp.arange(0, steps + 1, every, dtype=jnp.int32)
         # The last snapshot is followed by no step, so that probes are compiled only once.
         count = jnp.where(first < steps, every, 0).astype(jnp.int32)
         state, values = jax.lax.scan(snapshot, state, (first, count))
         used.check_all_used()
-        return History(first, values, state[3], state[0])
+        return History(first, values, state.first_nonfinite, state.params)
 
     def check(point: Point) -> None:
         for name, value in point.items():
@@ -178,28 +150,41 @@ def make_run(
         init(used)
         optimizer(used)
 
-    description = {
-        "steps": int(steps),
-        "every": int(every),
-        "batch_size": None if batch_size is None else int(batch_size),
-        "probes": [getattr(probe, "__name__", type(probe).__name__) for probe in probes],
-        "parameters": _shapes(network),
-        "dtype": np.dtype(dtype).name,
-        "examples": examples,
-        "task_sha256": _digest(task),
-    }
+    description = describe(network, task, probes, steps, every, batch_size)
     return Run(jax.jit(descend), check, layer_names(network), description)
 
 
+def _draw_start(network: Network, given: Any, key: jax.Array) -> Params:
+    """The params before the first step, from what `init(point)` gave."""
+    if callable(given):
+        return initialize(key, network.specs, cast(Initializer, given))
+    dtype = dtype_of(network)
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), given)
+    checks.check_params(params, network.specs)
+    return params
+
+
+def _measure(
+    probes: Sequence[Probe], network: Network, params: Params, batch: Batch
+) -> dict[str, jax.Array]:
+    values: dict[str, jax.Array] = {}
+    for probe in probes:
+        measured = probe(network, params, batch)
+        if twice := sorted(set(values) & set(measured)):
+            raise ValueError(f"two probes measure {twice}")
+        values |= measured
+    return values
+
+
 class _Recorded(Mapping):
-    """A point that knows which of its names were asked for."""
+    """A point that records which of its names were read: one that is not read is an error."""
 
     def __init__(self, point: Point) -> None:
         self.point = dict(point)
-        self.asked = {"seed"}
+        self.read = {"seed"}
 
     def __getitem__(self, name: str) -> Any:
-        self.asked.add(name)
+        self.read.add(name)
         if name not in self.point:
             raise ValueError(f"the run uses {name!r}, and its point has only {sorted(self.point)}")
         return self.point[name]
@@ -211,8 +196,8 @@ class _Recorded(Mapping):
         return len(self.point)
 
     def check_all_used(self) -> None:
-        if unused := sorted(set(self.point) - self.asked):
-            raise ValueError(f"the run does not use {unused}; it uses {sorted(self.asked)}")
+        if unused := sorted(set(self.point) - self.read):
+            raise ValueError(f"the run does not use {unused}; it uses {sorted(self.read)}")
 
 
 def _check_description(init, optimizer, probes, task, steps, every, batch_size) -> None:
@@ -240,68 +225,7 @@ def _check_seed(point: Point) -> None:
         raise ValueError(f"seed must be an integer from 0 to 2^31 - 1, got {point['seed']!r}")
 
 
-def _dtype(network: Network) -> Any:
-    return jax.tree.leaves(network.specs)[0].dtype
-
-
-def _shapes(network: Network) -> dict[str, list[int]]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(network.specs)
-    return {checks.path_name(path): list(spec.shape) for path, spec in leaves}
-
-
-def _digest(task: Task) -> str:
-    digest = hashlib.sha256()
-    for array in (task.x, task.y, task.x_test, task.y_test):
-        if array is None:
-            digest.update(b"none")
-        else:
-            array = np.ascontiguousarray(array)
-            digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
-def _training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
-    """The task's x and y as arrays, after a check that logits for them have the wanted shape."""
-    x = _inputs(task.x, _dtype(network))
-    abstract = jax.tree.map(
-        lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs
-    )
-    logits = jax.eval_shape(network.apply, abstract, x)
-    wanted = task.objective.outputs(task.y)
-    if logits.ndim != 2:
-        raise ValueError(f"a task wants logits [B, K], and the network gives {logits.shape}")
-    if logits.shape[1] < wanted or (wanted == 1 and logits.shape[1] != 1):
-        raise ValueError(
-            f"the task's labels want {wanted} logits, and the network gives {logits.shape[1]}"
-        )
-    return x, jnp.asarray(task.y)
-
-
-def _inputs(x: np.ndarray, dtype: Any) -> jax.Array:
-    """Integers are tokens and stay what they are."""
-    return jnp.asarray(x, None if np.issubdtype(x.dtype, np.integer) else dtype)
-
-
 def _as_array(value: Any, dtype: Any) -> jax.Array:
     """Real numbers in the network's dtype, whole ones as they are."""
     array = jnp.asarray(value)
     return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
-
-
-def _next_rows(
-    key: jax.Array, order: jax.Array, number: jax.Array, examples: int, batch_size: int
-) -> tuple[jax.Array, jax.Array]:
-    """This step's rows, and the epoch's order, drawn anew at the first step of each epoch."""
-    batches = examples // batch_size
-    order = jax.lax.cond(
-        number % batches == 0,
-        lambda: jax.random.permutation(jax.random.fold_in(key, number // batches), order),
-        lambda: order,
-    )
-    rows = jax.lax.dynamic_slice_in_dim(order, (number % batches) * batch_size, batch_size)
-    return order, rows
-
-
-def _all_finite(params: Params) -> jax.Array:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))

@@ -1,0 +1,79 @@
+"""A run's data as arrays of its network's dtype, and its description in plain values."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from initlab import checks
+from initlab.types import Network, Probe, Task
+
+__all__ = ["cast_inputs", "describe", "dtype_of", "training_data"]
+
+
+def training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
+    """The task's x and y as arrays; raises unless the network's logits for them fit the labels."""
+    x = cast_inputs(task.x, dtype_of(network))
+    abstract = jax.tree.map(
+        lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs
+    )
+    logits = jax.eval_shape(network.apply, abstract, x)
+    required = task.objective.outputs(task.y)
+    if logits.ndim != 2:
+        raise ValueError(f"the network must give logits [B, K], got {logits.shape}")
+    if logits.shape[1] < required or (required == 1 and logits.shape[1] != 1):
+        raise ValueError(
+            f"the task's labels require {required} logits, and the network gives {logits.shape[1]}"
+        )
+    return x, jnp.asarray(task.y)
+
+
+def cast_inputs(x: np.ndarray, dtype: Any) -> jax.Array:
+    """Real inputs in the network's dtype; integers are tokens and stay integers."""
+    return jnp.asarray(x, None if np.issubdtype(x.dtype, np.integer) else dtype)
+
+
+def dtype_of(network: Network) -> Any:
+    """The dtype of a network's params."""
+    return jax.tree.leaves(network.specs)[0].dtype
+
+
+def describe(
+    network: Network,
+    task: Task,
+    probes: Sequence[Probe],
+    steps: int,
+    every: int,
+    batch_size: int | None,
+) -> dict[str, Any]:
+    """What the run is, in plain values that are stored with its results and compared on resume."""
+    return {
+        "steps": int(steps),
+        "every": int(every),
+        "batch_size": None if batch_size is None else int(batch_size),
+        "probes": [getattr(probe, "__name__", type(probe).__name__) for probe in probes],
+        "parameters": _shapes(network),
+        "dtype": np.dtype(dtype_of(network)).name,
+        "examples": len(task.x),
+        "task_sha256": _digest(task),
+    }
+
+
+def _shapes(network: Network) -> dict[str, list[int]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(network.specs)
+    return {checks.path_name(path): list(spec.shape) for path, spec in leaves}
+
+
+def _digest(task: Task) -> str:
+    digest = hashlib.sha256()
+    for array in (task.x, task.y, task.x_test, task.y_test):
+        if array is None:
+            digest.update(b"none")
+        else:
+            array = np.ascontiguousarray(array)
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()

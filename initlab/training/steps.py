@@ -1,0 +1,82 @@
+"""One optimizer step, with the minibatch it is taken on."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from initlab.types import Batch, Network, Params
+
+__all__ = ["State", "all_finite", "make_step"]
+
+
+class State(NamedTuple):
+    """What a run carries from step to step.
+
+    Attributes:
+      params: the current ones.
+      memory: the optimizer's state.
+      order: this epoch's order of the examples [B], int32; empty for a full batch.
+      first_nonfinite: after which step a parameter was first NaN or infinite; -1 so far.
+    """
+
+    params: Params
+    memory: Any
+    order: jax.Array
+    first_nonfinite: jax.Array
+
+
+def make_step(
+    network: Network,
+    batch: Batch,
+    descent: optax.GradientTransformation,
+    minibatches: tuple[jax.Array, int] | None,
+    invariants: Sequence[Callable[[Params], None]],
+) -> Callable[[jax.Array, State], State]:
+    """`(number of the step, state) -> state`: one optimizer step on the loss.
+
+    minibatches is the key of the examples' orders and the examples in one; None is full batch.
+    """
+    x, y = batch.x, batch.y
+
+    def loss(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
+        return batch.objective.loss(network.apply(params, x), y)
+
+    def step(number: jax.Array, state: State) -> State:
+        params, memory, order, first_nonfinite = state
+        if minibatches is None:
+            gradient = jax.grad(loss)(params, x, y)
+        else:
+            key, size = minibatches
+            order, rows = _next_rows(key, order, number, x.shape[0], size)
+            gradient = jax.grad(loss)(params, x[rows], y[rows])
+        updates, memory = descent.update(gradient, memory, params)
+        params = optax.apply_updates(params, updates)
+        for invariant in invariants:
+            invariant(params)
+        # Divergence is data: the run goes on, so that its neighbours under vmap are not disturbed.
+        broke = ~all_finite(params) & (first_nonfinite < 0)
+        return State(params, memory, order, jnp.where(broke, number + 1, first_nonfinite))
+
+    return step
+
+
+def _next_rows(
+    key: jax.Array, order: jax.Array, number: jax.Array, examples: int, batch_size: int
+) -> tuple[jax.Array, jax.Array]:
+    """This step's rows, and the epoch's order, drawn anew at the first step of each epoch."""
+    batches = examples // batch_size
+    order = jax.lax.cond(
+        number % batches == 0,
+        lambda: jax.random.permutation(jax.random.fold_in(key, number // batches), order),
+        lambda: order,
+    )
+    rows = jax.lax.dynamic_slice_in_dim(order, (number % batches) * batch_size, batch_size)
+    return order, rows
+
+
+def all_finite(params: Params) -> jax.Array:
+    """Whether no parameter is NaN or infinite."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
