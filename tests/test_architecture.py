@@ -1,10 +1,13 @@
 """The house rules that a tool can check: floors, file lengths, what an import pulls in."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import initlab
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
@@ -35,11 +38,67 @@ def test_a_file_says_what_it_offers(path):
         assert "__all__" in text or 'if __name__ == "__main__"' in text
 
 
-def test_importing_initlab_pulls_in_nothing_heavy():
-    code = "import sys, initlab; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+NEWLY_LOADED = """
+import sys, jax, numpy, optax, chex, absl
+before = {{name.partition(".")[0] for name in sys.modules}}
+import {}
+print(*{{name.partition(".")[0] for name in sys.modules}} - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "initlab",
+        "initlab.theory",
+        "initlab.initializers",
+        "initlab.symmetry",
+        "initlab.networks",
+    ],
+)
+def test_importing_loads_nothing_beyond_jax_and_what_it_loads(module):
+    code = NEWLY_LOADED.format(module)
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    heavy = {"matplotlib", "plotly", "zarr", "sklearn"}
-    assert heavy.isdisjoint(said.stdout.split())
+    assert set(said.stdout.split()) - sys.stdlib_module_names == {"initlab"}
+
+
+def test_what_is_loaded_late_is_there_all_the_same():
+    assert set(initlab.__all__) <= set(dir(initlab))
+    for each in initlab.__all__:
+        assert getattr(initlab, each) is not None
+    assert initlab.audit is initlab.audits.audit
+    assert initlab.sweep is initlab.sweeps.sweep
+    with pytest.raises(AttributeError, match="module 'initlab' has no attribute 'swep'"):
+        initlab.swep  # noqa: B018 # pyright: ignore[reportAttributeAccessIssue]
+
+
+PURE = {"jax", "numpy", "optax", "chex"}
+BEYOND = {
+    "audits": {"xarray"},
+    "coordinates": {"scipy", "xarray"},
+    "figures": {"matplotlib", "xarray"},
+    "report": {"xarray"},
+    "sweeps": {"tqdm", "xarray", "zarr"},
+    "tasks": {"sklearn"},
+}
+"""What a package of the library may import beside the standard library and what is PURE."""
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.is_relative_to(ROOT / "initlab")], ids=name
+)
+def test_a_file_of_the_library_imports_only_what_its_package_may(path):
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {each.name.split(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # The house has no relative imports.
+            assert node.level == 0
+            imported.add(str(node.module).split(".")[0])
+    package = path.relative_to(ROOT / "initlab").parts[0].removesuffix(".py")
+    allowed = {"initlab"} | PURE | BEYOND.get(package, set())
+    assert imported - sys.stdlib_module_names <= allowed
 
 
 def test_every_module_of_the_library_has_its_test_file():

@@ -101,8 +101,8 @@ def coordinate_check(
 
     Raises:
       TypeError: if make or loss is not a function, a count not an integer, or a loss not a scalar.
-      ValueError: if there are too few widths, seeds, layers or steps, one of them is given twice, or
-        tolerance is negative.
+      ValueError: if there are too few widths, seeds, layers or steps, one of them is given
+        twice, or tolerance is negative.
 
     Source: Yang et al. 2022, arXiv:2203.03466, appendix D.1.
 

@@ -70,8 +70,8 @@ class CoordinateCheck:
                 self._say(self.change[:, :, step, number], slope)
                 for step, slope in enumerate(self.change_slopes[name])
             ]
-            # A change of zero counts only if every step has it: below a readout of zeros no gradient
-            # is backpropagated in the first step, and the layer trains from the second on.
+            # A change of zero counts only if every step has it: below a readout of zeros no
+            # gradient is backpropagated in the first step, and the layer trains from the second on.
             nonzero = [said for said in steps if said != ZERO] or [ZERO]
             found[name] = (start, max(nonzero, key=WORSE.index))
         return found

@@ -47,7 +47,7 @@ def _draw_layers(axes: Any, values: xarray.DataArray, slopes: Any, axis: str) ->
     sizes, layers = values[axis].values, values["layer"].values
     for number, color in enumerate(ordered_colors(len(layers))):
         columns = values.isel(layer=number).transpose(axis, "seed").values
-        # A log axis has no place for what stands still or is not finite.
+        # A log axis has no place for 0 or for what is not finite.
         shown = np.where(np.isfinite(columns) & (columns > 0), columns, np.nan)
         quartiles = np.full((3, len(sizes)), np.nan)
         seen = ~np.isnan(shown).all(axis=1)
