@@ -10,10 +10,10 @@ import pytest
 import xarray
 from forks import run_module
 
-from experiments.throughput import tables as tables
+from experiments.throughput import tables
 from experiments.throughput.baselines import BATCHED, LOOPS, installed, prepare
-from experiments.throughput.experiment import COMPARED_STEPS, check_agreement
 from experiments.throughput.figure import draw_throughput
+from experiments.throughput.timings import COMPARED_STEPS, check_agreement
 from experiments.throughput.workloads import SIZES, count_flops, draw_starts, make_workload
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
@@ -36,7 +36,7 @@ def _np_loss(work, params):
 def test_all_sides_compute_the_same_training(size):
     work = make_workload(SIZES[size], 0.1, 1.2)
     starts = draw_starts(work, RUNS)
-    # Rivals are written plainly: a bias is added to a matrix.
+    # Baselines are written plainly: a bias is added to a matrix.
     with jax.numpy_rank_promotion("allow"):
         losses = {side: prepare(side, work, starts, 4).measure().losses for side in installed()}
     assert {"lab", "plain_vmap", "jit_loop", "numpy"} <= set(losses)
@@ -137,7 +137,7 @@ def results_dataset():
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
-    summary = tables.summarize(results_dataset())
+    summary = tables.summarize(results_dataset(), {})
     # The rounds' ratios are 4, 1 and 3; the medians' ratio would be 2.
     assert summary["ratio_to_plain_vmap"] == {"2-4-1": 3.0, "64-128-10": 3.0}
     # 8 runs against 1: ratios 8, 4 and 32.
@@ -157,12 +157,12 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios():
 
 def test_what_is_below_the_wanted_ratios_is_said_on_a_cpu_only():
     results = results_dataset()
-    below = tables.summarize(results)["below_wanted"]
+    below = tables.summarize(results, {})["below_wanted"]
     assert below == [
         {"size": "2-4-1", "over": "plain_vmap", "ratio": 3.0, "wanted": 5},
         {"size": "2-4-1", "over": "numpy", "ratio": 8.0, "wanted": 15},
     ]
-    assert tables.summarize(results.assign_attrs(platform="gpu"))["below_wanted"] == []
+    assert tables.summarize(results.assign_attrs(platform="gpu"), {})["below_wanted"] == []
 
 
 def test_every_size_has_its_wanted_ratios():

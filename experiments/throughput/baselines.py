@@ -1,7 +1,7 @@
 """The sides of the throughput comparison: the lab, and the same training written in other ways.
 
 A side is `(work, starts, steps) -> Program`: it trains every row of `starts` for `steps` steps. The
-lab draws its own weights from the same seeds; its rivals are given them.
+lab draws its own weights from the same seeds; the baselines are given them.
 """
 
 import importlib.util
@@ -124,6 +124,8 @@ def _plain_vmap(work: Workload, starts: Params, steps: int) -> Program:
         params, _ = jax.lax.scan(step, params, length=steps)
         return loss(params)
 
+    # The rate is an argument, as in the lab, where it is an axis of the sweep: a constant would be
+    # folded into the program.
     rates = jnp.full(_count(starts), work.learning_rate, jnp.float32)
     began = time.perf_counter()
     with jax.default_matmul_precision("highest"):
@@ -199,6 +201,7 @@ def _numpy(work: Workload, starts: Params, steps: int) -> Program:
             _train_numpy(work, first, NUMPY_TRIAL)
         return time.perf_counter() - began
 
+    # The least of three: a trial that something else interrupts is too long, never too short.
     trials = [(seconds(threads), threads) for threads in (1, os.cpu_count() or 1) * 3]
     _, threads = min(trials)
 

@@ -73,7 +73,7 @@ def make_workload(sizes: tuple[int, ...], scale: float, learning_rate: float) ->
 
 
 def draw_starts(work: Workload, runs: int) -> Params:
-    """The lab's own initial weights for the seeds 0, 1, ..., for its rivals.
+    """The lab's own initial weights for the seeds 0, 1, ..., for the baselines.
 
     Args:
       work: what is to be learnt.
@@ -122,6 +122,7 @@ def measure_peak() -> float:
     width = PEAK_WIDTH[kind]
     square = jnp.full((width, width), 1 / width)
     product: Any = jax.jit(lambda a: jnp.dot(a, a, precision=jax.lax.Precision.HIGHEST))
+    # Compiles: the first call is not timed.
     product(square).block_until_ready()
     seconds = []
     for _ in range(PEAK_REPEATS):
