@@ -52,12 +52,33 @@ def test_critical_starts_at_the_critical_point(activation):
     assert (activation is jax.nn.gelu) == (point.sigma_b2 > 0.1)
 
 
-def test_every_network_has_a_name_that_makes_one():
-    makers = {maker for maker in N.__all__ if maker != "adopt"}
-    assert all(any(maker in name for name in names.NETWORKS) for maker in makers)
+def test_every_network_maker_is_used_by_a_name_and_no_two_names_make_the_same(monkeypatch):
+    used = {}
+    makers = set(N.__all__) - {"adopt"}
+
+    def spy_on(maker):
+        make = getattr(N, maker)
+
+        def spy(*args, **settings):
+            used.setdefault(name, []).append(maker)
+            return make(*args, **settings)
+
+        return spy
+
+    for maker in makers:
+        monkeypatch.setattr(N, maker, spy_on(maker))
+    programs = {}
     for name, make in names.NETWORKS.items():
         for inputs in (9, 2):
             network = make(inputs, 6, 2, 3, jnp.tanh)
             params = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype), network.specs)
             x = jax.ShapeDtypeStruct((5, inputs), jnp.float32)
-            assert jax.eval_shape(network.apply, params, x).shape == (5, 3), name
+            program = jax.make_jaxpr(network.apply)(params, x)
+            assert [aval.shape for aval in program.out_avals] == [(5, 3)], name
+            programs[name, inputs] = str(program)
+    # Each name calls one maker, once for either number of inputs.
+    assert all(len(calls) == 2 and len(set(calls)) == 1 for calls in used.values())
+    assert {maker for calls in used.values() for maker in calls} == makers
+    assert used.keys() == names.NETWORKS.keys()
+    # Other settings make another program: a setting that is not passed on shows.
+    assert len(set(programs.values())) == len(programs)
