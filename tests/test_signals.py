@@ -1,4 +1,4 @@
-"""What signal_propagation and phase_diagram measure and predict, and what they say of it."""
+"""Measured and predicted signals, and what signal_propagation and phase_diagram say of them."""
 
 import json
 
@@ -13,9 +13,10 @@ from theory_oracles import within
 import initlab
 from experiments import names
 from experiments.signal_propagation import tables
+from initlab import signals
 from initlab.keys import path_key
-from initlab.signals.measure import draw_pair, signal_run
-from initlab.signals.predict import RECURSIONS, Start, predict
+from initlab.signals import Start, draw_pair, signal_run
+from initlab.types import Network, ParamSpec, Role
 
 NO_CACHE = "--compilation_cache_dir="
 
@@ -65,46 +66,143 @@ def normalize(h):
     return centred / centred.std(1, keepdims=True)
 
 
-@pytest.mark.parametrize("name", ["residual_mlp", "residual_mlp_norm"])
-def test_residual_recursions_are_what_drawn_networks_do(name):
+@pytest.mark.parametrize("pre_norm", [False, True])
+def test_residual_recursions_are_what_drawn_networks_do(pre_norm):
     rng, networks, width, depth = np.random.default_rng(0), 400, 100, 3
-    variances = {
-        **{"sigma_w2_input": 1.5, "sigma_b2_input": 0.1, "sigma_w2_weight": 1.2},
-        **{"sigma_b2_weight": 0.3, "sigma_w2_residual": 1.4, "sigma_b2_residual": 0.2},
-    }
-    wide, finite = predict(name, "gaussian", jnp.tanh, Start(1.0, 0.4, variances, width, depth))
-    assert wide is not None
-    assert finite is None
+    variances = {Role.INPUT: (1.5, 0.1), Role.WEIGHT: (1.2, 0.3), Role.RESIDUAL: (1.4, 0.2)}
+    start = Start(1.0, 0.4, variances, width, depth)
+    wide = signals.predict_residual(jnp.tanh, start, pre_norm=pre_norm)
 
     def linear(h, role):
+        sigma_w2, sigma_b2 = variances[role]
         w = rng.standard_normal((networks, width, width))
-        bias = np.sqrt(variances[f"sigma_b2_{role}"]) * rng.standard_normal((networks, width, 1))
-        return np.sqrt(variances[f"sigma_w2_{role}"] / width) * (w @ h) + bias
+        bias = np.sqrt(sigma_b2) * rng.standard_normal((networks, width, 1))
+        return np.sqrt(sigma_w2 / width) * (w @ h) + bias
 
     x = np.asarray(draw_pair(jax.random.key(0), width, 1.0, 0.4), float).T
-    h = linear(np.broadcast_to(x, (networks, width, 2)), "input")
+    h = linear(np.broadcast_to(x, (networks, width, 2)), Role.INPUT)
     streams = [h]
     for _ in range(depth):
-        entered = normalize(h) if name.endswith("norm") else h
-        h = h + linear(np.tanh(linear(entered, "weight")), "residual")
+        entered = normalize(h) if pre_norm else h
+        h = h + linear(np.tanh(linear(entered, Role.WEIGHT)), Role.RESIDUAL)
         streams.append(h)
-    lengths = np.stack([np.mean(h[..., 0] ** 2, axis=1) for h in streams], axis=1)
+    squares = np.stack([np.mean(h[..., 0] ** 2, axis=1) for h in streams], axis=1)
     unit = [h / np.linalg.norm(h, axis=1, keepdims=True) for h in streams]
     cosines = np.stack([np.sum(h[..., 0] * h[..., 1], axis=1) for h in unit], axis=1)
-    assert within(lengths, wide.length, shift=0.01 * wide.length)
-    assert within(1 - cosines, wide.decorrelation, shift=0.01)
+    assert within(squares, wide.q, shift=0.01 * wide.q)
+    assert within(1 - cosines, wide.cosine_distance, shift=0.01)
 
 
 def test_a_residual_gradient_is_the_sum_of_shortcut_and_branch():
     # relu: a branch of E phi'^2 = 1/2 under two weights of variance 2 doubles the gradient.
-    variances = {
-        f"sigma_{kind}_{role}": 2.0 if kind == "w2" else 0.0
-        for kind in ("w2", "b2")
-        for role in ("input", "weight", "residual")
-    }
-    wide, _ = RECURSIONS["residual_mlp"](jax.nn.relu, Start(1.0, 0.5, variances, 8, 3)), None
+    variances = dict.fromkeys((Role.INPUT, Role.WEIGHT, Role.RESIDUAL), (2.0, 0.0))
+    wide = signals.predict_residual(jax.nn.relu, Start(1.0, 0.5, variances, 8, 3))
     np.testing.assert_allclose(wide.gradient, [27.0, 9.0, 3.0, 1.0])
-    np.testing.assert_allclose(wide.length, [2.0, 6.0, 18.0, 54.0])
+    np.testing.assert_allclose(wide.q, [2.0, 6.0, 18.0, 54.0])
+
+
+PLAIN = {Role.INPUT: (1.5, 0.1), Role.WEIGHT: (1.7, 0.2)}
+
+
+def test_drawn_networks_lie_beside_both_predictions_and_the_sample():
+    width, depth = 30, 8
+    network = initlab.networks.mlp((9, *[width] * depth, 1), jnp.sin)
+    initializer = initlab.initializers.by_role(
+        initlab.initializers.variance_scaling(2.0),
+        input=initlab.initializers.variance_scaling(1.5),
+        bias=initlab.initializers.normal(0.1**0.5),
+    )
+    run = signal_run(network, lambda point: initializer, 9, length=2.0, correlation=0.3)
+    results = jax.jit(jax.vmap(run.function))({"seed": jnp.arange(10_000)}).values
+    measured = {name: np.asarray(each[:, 0], float) for name, each in results.items()}
+    variances = {Role.INPUT: (1.5, 0.1), Role.WEIGHT: (2.0, 0.1)}
+    start = Start(2.0, 0.3, variances, width, depth)
+    wide = signals.predict_mlp(jnp.sin, start)
+    finite = signals.predict_finite_width(jnp.sin, start)
+    sample = signals.sample_signals(jnp.sin, start, 40_000)
+    for name, prediction in zip(signals.QUANTITIES, finite, strict=True):
+        assert within(measured[name], prediction, shift=0.006 * prediction)
+    for name, law in zip(signals.QUANTITIES, sample, strict=False):
+        assert within(measured[name], law.mean(0), shift=0.006 * law.mean(0))
+    # Infinite width is another prediction, which a width of 30 does not fit.
+    assert not all(
+        within(measured[name], prediction, shift=0.006 * prediction)
+        for name, prediction in zip(signals.QUANTITIES, wide, strict=True)
+    )
+    sigma_w2, sigma_b2 = (measured[f"sigma_{kind}_weight"].mean() for kind in ("w2", "b2"))
+    np.testing.assert_allclose([sigma_w2, sigma_b2], [2.0, 0.1], rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: signals.predict_residual(jnp.tanh, s), "hold those of role residual"),
+        (lambda s: signals.predict_mlp(jnp.tanh, s._replace(depth=1)), "depth must be at least 2"),
+        (
+            lambda s: signals.predict_finite_width(jnp.tanh, s._replace(correlation=1.0)),
+            "correlation must be under 1, got 1.0",
+        ),
+        (
+            lambda s: signals.sample_signals(
+                jnp.tanh, s._replace(variances=PLAIN | {Role.WEIGHT: (0.0, 0.1)}), 10
+            ),
+            "sigma_w2 of hidden weights must be above 0, got 0.0",
+        ),
+        (lambda s: signals.sample_signals(jnp.tanh, s, 1), "draws must be at least 2"),
+    ],
+)
+def test_a_start_that_theory_does_not_cover_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(Start(1.0, 0.5, PLAIN, 8, 3))
+
+
+def linear_network(spec):
+    """One hidden layer without a bias."""
+    weights = {"layer_1": {"weight": spec}, "layer_2": {"weight": spec}}
+    functions = {"layer_1": jnp.tanh, "layer_2": jnp.tanh}
+    return Network(weights, lambda params, x: x, lambda params, x: {}, functions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"inputs": 1}, ValueError, "inputs must be at least 2, got 1"),
+        ({"length": -1.0}, ValueError, "length must be at least 0"),
+        ({"correlation": 1.5}, ValueError, r"correlation must be in \[-1, 1\], got 1.5"),
+        ({"initializer": None}, TypeError, "initializer must be a function"),
+        ({"network": initlab.networks.mlp((4, 1), jnp.tanh)}, ValueError, "have a hidden layer"),
+        ({"network": linear_network(ParamSpec((4, 4), 4, 4))}, ValueError, "a bias in 'layer_1'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(changes, error, message):
+    network = initlab.networks.mlp((4, 4, 1), jnp.tanh)
+    arguments = {
+        **{"network": network, "initializer": lambda point: initlab.initializers.ntk()},
+        **{"inputs": 4, "length": 1.0, "correlation": 0.5},
+    }
+    with pytest.raises(error, match=message):
+        signal_run(**(arguments | changes))
+
+
+def test_variances_are_of_each_role_and_of_stacked_layers_too():
+    network = initlab.networks.residual_mlp((5, 6, 2), 3, jnp.tanh, scanned=True)
+    params = initlab.initialize(
+        jax.random.key(0), network.specs, initlab.initializers.ntk(1.3, 0.2)
+    )
+    found = signals.variances(network, params)
+    assert list(found) == list(dict.fromkeys(found))
+    specs = jax.tree_util.tree_leaves(network.specs)
+    for role, (sigma_w2, _) in found.items():
+        each = [
+            (spec.fan_in * np.asarray(leaf, float) ** 2).ravel()
+            for spec, leaf in zip(specs, jax.tree.leaves(params), strict=True)
+            if spec.role is role
+        ]
+        np.testing.assert_allclose(sigma_w2, np.concatenate(each).mean(), rtol=1e-5)
+    assert set(found) == {Role.INPUT, Role.WEIGHT, Role.RESIDUAL}
+
+
+LIMITS = {"errors": 3.0, "share": 0.95}
 
 
 def table_of(shift, law=np.nan):
@@ -114,19 +212,19 @@ def table_of(shift, law=np.nan):
     mean, error = measured.mean(1), measured.std(1, ddof=1) / np.sqrt(50)
     predicted = np.stack([mean, mean + np.asarray([0, shift, 0]) * error], axis=1)
     columns = {}
-    for name in tables.QUANTITIES:
+    for name in signals.QUANTITIES:
         columns[name] = (("activation", "seed", "layer"), measured)
         columns[f"{name}_predicted"] = (("activation", "kind", "layer"), predicted)
         drawn = mean + np.asarray([0, law, 0]) * error
         columns[f"{name}_law"] = (("activation", "layer"), drawn)
         columns[f"{name}_law_error"] = (("activation", "layer"), 0.1 * error)
     coords = {"activation": ["tanh"], "kind": ["wide", "finite"], "layer": ["1", "2", "3"]}
-    attrs = {"errors": 3.0, "share": 0.95, "width": 10, "theory": "said."}
-    return tables.compare(xarray.Dataset(columns, coords, attrs))
+    attrs = {"width": 10, "theory": "said."}
+    return signals.compare(xarray.Dataset(columns, coords, attrs))
 
 
-def test_a_layer_that_is_out_is_told():
-    right, wrong = (tables.summarize(table_of(shift), {}) for shift in (2.9, -5.0))
+def test_a_layer_that_disagrees_is_reported():
+    right, wrong = (tables.summarize(table_of(shift), LIMITS) for shift in (2.9, -5.0))
     assert tables.verdict(right) == 0
     assert tables.verdict(wrong) == 1
     assert [row["finite"]["within"] for row in wrong["rows"]] == [2, 2, 1]
@@ -141,23 +239,23 @@ def test_layers_that_are_off_together_by_chance_are_told_from_others():
     stream = np.random.default_rng(0)
     shared = stream.normal(size=(400, 1)) + 0.01 * stream.normal(size=(400, 5))
     off = shared.mean(axis=0) + 2.5 * shared.std(axis=0) / 20
-    assert tables.joint_probability(shared, off) > 0.1
+    assert signals.joint_probability(shared, off) > 0.1
     alone = stream.normal(size=(400, 5))
     off = alone.mean(axis=0) + 2.5 * alone.std(axis=0) / 20
-    assert tables.joint_probability(alone, off) < 1e-3
+    assert signals.joint_probability(alone, off) < 1e-3
     # Under the truth it is uniform, whatever the units of a layer.
     powers = 10.0 ** np.arange(5)
     found = [
-        tables.joint_probability(stream.normal(size=(30, 5)) * powers, np.zeros(5))
+        signals.joint_probability(stream.normal(size=(30, 5)) * powers, np.zeros(5))
         for _ in range(300)
     ]
     assert 0.45 < np.mean(found) < 0.55
-    assert np.isnan(tables.joint_probability(shared[:10], off))
+    assert np.isnan(signals.joint_probability(shared[:10], off))
 
 
 def test_what_the_exact_law_explains_is_no_disagreement():
     explained, by_chance, not_explained = (
-        tables.summarize(table_of(-5.0, law), {}) for law in (-2.9, -3.1, -4.5)
+        tables.summarize(table_of(-5.0, law), LIMITS) for law in (-2.9, -3.1, -4.5)
     )
     for summary in (explained, by_chance):
         assert {row["why"] for row in summary["rows"]} == {tables.LAW}
@@ -177,16 +275,23 @@ def test_what_the_order_of_the_correction_explains_is_no_disagreement():
     wide = table["length_predicted"].sel(kind="finite").values / 1.34
     for name in ("length", "decorrelation", "gradient"):
         table[f"{name}_predicted"].loc[{"kind": "wide"}] = wide
-    summary = tables.summarize(tables.compare(table), {})
+    summary = tables.summarize(signals.compare(table), LIMITS)
     assert (summary["short"], summary["unexplained"]) == (3, 0)
     assert tables.verdict(summary) == 0
 
 
+def test_limits_are_those_of_the_settings():
+    table = table_of(-5.0)
+    assert tables.summarize(table, LIMITS | {"errors": 6.0})["short"] == 0
+    assert tables.summarize(table, LIMITS | {"share": 0.3})["short"] == 0
+    assert tables.summarize(table, LIMITS)["short"] == 3
+
+
 def test_no_prediction_is_no_verdict():
     table = table_of(5.0)
-    for name in tables.QUANTITIES:
+    for name in signals.QUANTITIES:
         table[f"{name}_predicted"] = table[f"{name}_predicted"] * np.nan
-    summary = tables.summarize(tables.compare(table), {})
+    summary = tables.summarize(signals.compare(table), LIMITS)
     assert tables.verdict(summary) == 0
     assert all(row["wide"] is row["finite"] is None for row in summary["rows"])
     assert "none" in tables.show(summary, {})
@@ -203,7 +308,7 @@ def test_the_signal_is_within_what_theory_says(tmp_path):
     )
     assert said.returncode == 0, said.stdout + said.stderr
     rows = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
-    assert [row["quantity"] for row in rows] == list(tables.QUANTITIES)
+    assert [row["quantity"] for row in rows] == list(signals.QUANTITIES)
     assert [row["finite"]["within"] for row in rows] == [4, 4, 3]
     assert [row["law"] and row["law"]["within"] for row in rows] == [4, 4, None]
     with xarray.open_zarr(tmp_path / "out" / "results.zarr", consolidated=False) as results:
@@ -226,7 +331,7 @@ def test_networks_lie_on_the_phase_diagram(tmp_path):
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
-        ("signal_propagation", ["--sigma_w2=1"], "--sigma_w2 and --sigma_b2 want each other"),
+        ("signal_propagation", ["--sigma_w2=1"], "--sigma_w2 and --sigma_b2 require each other"),
         (
             "signal_propagation",
             ["--initializer=he_normal", "--sigma_w2=1", "--sigma_b2=0"],

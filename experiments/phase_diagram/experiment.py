@@ -17,8 +17,7 @@ from experiments import harness, names
 from experiments.harness import Settings, flags
 from experiments.phase_diagram.figure import draw_phases
 from experiments.phase_diagram.tables import predict_networks, show, summarize
-from initlab import theory
-from initlab.signals.measure import signal_run
+from initlab import signals, theory
 
 ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
 POINTS = flags.define_count("points", 200, "Points of the map along either axis.", least=2)
@@ -86,7 +85,7 @@ def _measure_networks(activation, most: tuple[float, float]) -> xarray.Dataset:
         activation, weights, biases, CORRELATION.value, WIDTH.value, DEPTH.value
     )
     length = predicted["input_length"]
-    run = signal_run(
+    run = signals.signal_run(
         initlab.networks.mlp((INPUTS.value, *[WIDTH.value] * DEPTH.value, 1), activation),
         lambda point: initlab.initializers.ntk(point["sigma_w2"], point["sigma_b2"]),
         INPUTS.value,

@@ -2,34 +2,43 @@
 
     python -m experiments.signal_propagation
 
-Networks are drawn and not trained. Two inputs of a given length and angle go through each, and a
-random gradient comes back from the last hidden layer. What theory predicts for wide networks, with
-its first correction for their width, stands beside the mean over seeds, and the table says by how
-many standard errors they differ. What a first correction leaves out is told by the exact law of
-networks of this width, drawn without their weights. Exits 1 if too many layers are out and nothing
-explains it.
+Networks are drawn and not trained. Two inputs of a given length and angle are propagated, and a
+random cotangent is backpropagated from the last hidden layer. What theory predicts for wide
+networks, with its first correction for their width, stands beside the mean over seeds, and the
+table says by how many standard errors they differ. What a first correction leaves out shows in the
+exact law of networks of this width, sampled without their weights. Exits 1 if too many layers
+disagree and nothing explains it.
 """
 
-import numpy as np
+import functools
+from collections.abc import Callable
+
 import xarray
 from absl import flags as absl_flags
 
 from experiments import harness, names
 from experiments.harness import Settings, flags
-from experiments.signal_propagation.tables import (
-    KINDS,
-    QUANTITIES,
-    compare,
-    show,
-    summarize,
-    verdict,
-)
-from initlab import figures, initializers, theory
-from initlab.signals.measure import signal_run
-from initlab.signals.predict import GAUSSIAN, RECURSIONS, Prediction, Start, predict, sample
-from initlab.types import Initializer
+from experiments.signal_propagation.tables import show, summarize, verdict
+from initlab import figures, initializers, signals, theory
+from initlab.types import Activation, Initializer, Role
 
 PLAIN = "gaussian"
+
+RECURSIONS: dict[str, Callable[[Activation, signals.Start], signals.Prediction]] = {
+    "mlp": signals.predict_mlp,
+    "residual_mlp": signals.predict_residual,
+    "residual_mlp_norm": functools.partial(signals.predict_residual, pre_norm=True),
+}
+"""By network. The others mix positions or tokens: there is no closed recursion of their signals."""
+
+GAUSSIAN = frozenset(
+    {
+        *(PLAIN, "normal", "variance_scaling", "critical"),
+        *("lecun_normal", "glorot_normal", "he_normal"),
+        *("gpt2", "small_readout", "ntk", "mup", "mean_field"),
+    }
+)
+"""Initializers of independent Gaussian weights in hidden layers: those of the finite-width term."""
 
 ACTIVATION = flags.define_names(
     "activation", ("tanh", "relu", "gelu", "sigmoid"), names.ACTIVATIONS, "Activations"
@@ -73,7 +82,7 @@ def measure() -> xarray.Dataset:
         width, depth, inputs = WIDTH.value, DEPTH.value, INPUTS.value
         network = names.NETWORKS[NETWORK.value](inputs, width, depth, 1, activation)
         initializer = _initializer(activation)
-        return signal_run(
+        return signals.signal_run(
             network,
             lambda point: initializer,
             inputs,
@@ -90,38 +99,27 @@ def measure() -> xarray.Dataset:
         _predict(results.sel(activation=name), function) for name, function in activations.items()
     ]
     predicted = xarray.concat(parts, results["activation"])
-    own = {
-        "width": WIDTH.value,
-        "errors": ERRORS.value,
-        "share": SHARE.value,
-        "theory": _say_theory(),
-    }
-    return compare(results.merge(predicted)).assign_attrs(own)
+    own = {"width": WIDTH.value, "theory": _say_theory()}
+    return signals.compare(results.merge(predicted)).assign_attrs(own)
 
 
-def _predict(measured: xarray.Dataset, activation) -> xarray.Dataset:
-    variances = {
-        str(name): float(values.mean())
-        for name, values in measured.items()
-        if str(name).startswith("sigma_")
-    }
-    start = Start(LENGTH.value, CORRELATION.value, variances, WIDTH.value, DEPTH.value)
-    of = NETWORK.value, INITIALIZER.value, activation, start
-    wide, finite = predict(*of)
-    drawn = sample(*of, DRAWS.value) or {}
-    nothing = np.full(measured.sizes["layer"], np.nan)
-    no_prediction = Prediction(*[nothing] * 3)
-    columns = {}
-    for name in QUANTITIES:
-        pair = [getattr(each or no_prediction, name) for each in (wide, finite)]
-        columns[f"{name}_predicted"] = ("kind", "layer"), np.stack(pair)
-        law = drawn.get(name, np.stack([nothing, nothing]))
-        columns[f"{name}_law"] = "layer", law.mean(axis=0)
-        columns[f"{name}_law_error"] = "layer", law.std(axis=0, ddof=1) / np.sqrt(len(law))
-    return xarray.Dataset(
-        columns,
-        coords={"kind": np.asarray(KINDS, dtype=object), "layer": measured["layer"]},
-    )
+def _predict(measured: xarray.Dataset, activation: Activation) -> xarray.Dataset:
+    variances = signals.mean_variances(measured)
+    start = signals.Start(LENGTH.value, CORRELATION.value, variances, WIDTH.value, DEPTH.value)
+    recursion = RECURSIONS.get(NETWORK.value)
+    wide = recursion(activation, start) if recursion else None
+    finite = sample = None
+    if _has_finite_width(start):
+        finite = signals.predict_finite_width(activation, start)
+        sample = signals.sample_signals(activation, start, DRAWS.value)
+    return signals.prediction_dataset(measured["layer"].values, wide, finite, sample)
+
+
+def _has_finite_width(start: signals.Start) -> bool:
+    """Whether the correction is of these networks, and exists: equal inputs have no angle."""
+    if NETWORK.value != "mlp" or INITIALIZER.value not in GAUSSIAN:
+        return False
+    return start.variances[Role.WEIGHT][0] > 0 and start.correlation < 1
 
 
 def _say_theory() -> str:
@@ -137,11 +135,11 @@ def _say_theory() -> str:
     return "Predicted from the variances of the weights drawn."
 
 
-def _initializer(activation) -> Initializer:
+def _initializer(activation: Activation) -> Initializer:
     given = SIGMA_W2.value, SIGMA_B2.value
     if INITIALIZER.value == PLAIN:
         if (given[0] is None) != (given[1] is None):
-            raise ValueError("--sigma_w2 and --sigma_b2 want each other")
+            raise ValueError("--sigma_w2 and --sigma_b2 require each other")
         variances = given if None not in given else theory.critical_variances(activation)
         return initializers.ntk(*variances)
     if given != (None, None):
@@ -153,10 +151,11 @@ def _initializer(activation) -> Initializer:
 
 def draw(results: xarray.Dataset, settings: Settings):
     """A column for each activation."""
-    sizes = f"{NETWORK.value} of width {WIDTH.value}, {INITIALIZER.value} weights"
+    sizes = "{network} of width {width}, {initializer} weights".format_map(settings)
     return figures.draw_signal(
         results,
-        title=f"How far signals reach: {sizes},\n{SEEDS.value} networks of each activation",
+        title=f"How far signals reach: {sizes},\n{settings['seeds']} networks of each activation",
+        errors=settings["errors"],
     )
 
 

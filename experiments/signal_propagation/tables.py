@@ -1,122 +1,40 @@
-"""Predicted and measured signals beside each other: differences in standard errors, the verdict."""
+"""Which rows of predicted and measured signals agree, why others do not, and the verdict."""
 
 from typing import Any
 
 import numpy as np
 import xarray
-from scipy.special import fdtrc
 
 from experiments.harness import Settings
 from initlab import report
+from initlab.signals import KINDS, QUANTITIES, joint_probability
 
-__all__ = [
-    "KINDS",
-    "LAW",
-    "QUANTITIES",
-    "compare",
-    "joint_probability",
-    "show",
-    "summarize",
-    "verdict",
-]
+__all__ = ["LAW", "show", "summarize", "verdict"]
 
-QUANTITIES = {
-    "length": "length",
-    "decorrelation": "1 - correlation",
-    "gradient": "squared gradient",
-}
-"""What is compared, and what the table calls it."""
+TITLES = dict(zip(QUANTITIES, ("length", "1 - correlation", "squared gradient"), strict=True))
+"""What the table calls what is compared."""
 
 RARE = 0.01
-"""Differences that chance makes less often are none of its."""
+"""The joint probability above which differences count as chance."""
 
 CHANCE = "chance: its layers are off together"
 LAW = "width: as in its exact law, past the first order"
 SECOND_ORDER = "width: within the square of the correction, which is of the first order"
 UNEXPLAINED = "not explained"
 
-KINDS = ("wide", "finite")
-"""Predicted for wide networks, and with the first correction for their width."""
-
-
-def compare(results: xarray.Dataset) -> xarray.Dataset:
-    """Adds `QUANTITY_error`, the standard error of the mean over seeds, and `QUANTITY_off`.
-
-    Args:
-      results: of each quantity the measurement over (activation, seed, layer),
-        `QUANTITY_predicted` over (activation, kind, layer), and over (activation, layer) the mean
-        `QUANTITY_law` of networks drawn from the exact law and its standard error
-        `QUANTITY_law_error`, NaN where there is none.
-
-    Returns:
-      The same, with `QUANTITY_off = (mean - predicted) / error` over (activation, kind, layer): 0
-      where the two are equal, infinite where only the error is 0; and `QUANTITY_law_off`, to
-      both errors.
-    """
-    added = {}
-    for name in QUANTITIES:
-        measured, predicted = results[name], results[f"{name}_predicted"]
-        error = measured.std("seed", ddof=1) / np.sqrt(measured.sizes["seed"])
-        gap = measured.mean("seed") - predicted
-        with np.errstate(divide="ignore", invalid="ignore"):
-            off = xarray.where(gap == 0, 0.0, gap / error)
-        both = np.hypot(error, results[f"{name}_law_error"])
-        law_off = (measured.mean("seed") - results[f"{name}_law"]) / both
-        added |= {
-            f"{name}_error": error,
-            f"{name}_off": off.transpose(*predicted.dims),
-            f"{name}_law_off": law_off.transpose(*results[f"{name}_law"].dims),
-        }
-    return results.assign(added)
-
-
-def joint_probability(measured: np.ndarray, predicted: np.ndarray) -> float:
-    """Hotelling's p: how often chance puts all layers' means together as far from the prediction.
-
-    `T^2 = n d^T S^-1 d`, and `(n - p) / (p (n - 1)) T^2` is of F(p, n - p). Layers of one network
-    hang together, so that a mean that is off by chance is off at many of them: 50 layers are not
-    50 tests.
-
-    Args:
-      measured: [n seeds, p layers].
-      predicted: [p].
-
-    Returns:
-      The probability; NaN unless there are more than twice as many seeds as layers.
-
-    Source: Hotelling 1931, The generalization of Student's ratio.
-
-    >>> stream = np.random.default_rng(0)
-    >>> shared = stream.normal(size=(99, 1)) + 0.1 * stream.normal(size=(99, 3))
-    >>> joint_probability(shared, np.full(3, 0.1)) > 0.05 > joint_probability(shared, np.arange(3))
-    True
-    """
-    seeds, layers = measured.shape
-    gap = measured.mean(axis=0) - predicted
-    if seeds <= 2 * layers or not np.isfinite(measured).all() or not np.isfinite(gap).all():
-        return float("nan")
-    # In standard deviations: lengths and decorrelations of many layers differ by powers of ten.
-    spread = measured.std(axis=0, ddof=1)
-    if not spread.all():
-        return float("nan")
-    correlations = np.atleast_2d(np.corrcoef(measured, rowvar=False))
-    scaled = gap / spread
-    distance = seeds * scaled @ np.linalg.solve(correlations, scaled)
-    ratio = (seeds - layers) / (layers * (seeds - 1)) * distance
-    return float(fdtrc(layers, seeds - layers, ratio))
-
 
 def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
     """A row for each activation and quantity: its ends, and how many layers agree.
 
     Args:
-      results: as `compare` gives them.
-      settings: not read: what the table needs of them is stored with the results.
+      results: as `signals.compare` returns them.
+      settings: "errors", the standard errors within which a layer agrees, and "share", of the
+        layers that must.
 
     Returns:
       The rows, and how many of those that have a finite-width term fall short.
     """
-    allowed = results.attrs["errors"]
+    allowed, share = settings["errors"], settings["share"]
     rows = []
     for activation in results["activation"].values:
         of = results.sel(activation=activation)
@@ -161,35 +79,37 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
                         of[f"{name}_law"].values[layers],
                     ),
                 }
-            row["why"] = _why(of, name, layers, row, results.attrs)
+            row["why"] = _why(of, name, layers, row, allowed, share)
             rows.append(row)
     return {
         "seeds": results.sizes["seed"],
         "width": results.attrs["width"],
         "theory": results.attrs["theory"],
         "errors": allowed,
-        "share": results.attrs["share"],
+        "share": share,
         "short": sum(row["why"] is not None for row in rows),
         "unexplained": sum(row["why"] == UNEXPLAINED for row in rows),
         "rows": rows,
     }
 
 
-def _why(of: xarray.Dataset, name: str, layers: slice, row: dict, limits: dict) -> str | None:
-    """Why a row that has a finite-width term agrees at too few layers; None if it does not."""
-    if row["finite"] is None or row["finite"]["within"] >= limits["share"] * row["layers"]:
+def _why(
+    of: xarray.Dataset, name: str, layers: slice, row: dict, errors: float, share: float
+) -> str | None:
+    """Why a row that has a finite-width term agrees at too few layers; None if at enough."""
+    least = share * row["layers"]
+    if row["finite"] is None or row["finite"]["within"] >= least:
         return None
     if row["finite"]["chance"] > RARE:
         return CHANCE
     law = row["law"]
-    if law and (law["within"] >= limits["share"] * row["layers"] or law["chance"] > RARE):
+    if law and (law["within"] >= least or law["chance"] > RARE):
         return LAW
     wide, finite = (of[f"{name}_predicted"].sel(kind=kind).values[layers] for kind in KINDS)
     gap = np.abs(of[name].mean("seed").values[layers] - finite)
     # What a first-order term leaves out is of the order of its square.
-    allowed = limits["errors"] * of[f"{name}_error"].values[layers] + (finite - wide) ** 2 / wide
-    is_within = np.sum(gap <= allowed) >= limits["share"] * row["layers"]
-    return SECOND_ORDER if is_within else UNEXPLAINED
+    allowed = errors * of[f"{name}_error"].values[layers] + (finite - wide) ** 2 / wide
+    return SECOND_ORDER if np.sum(gap <= allowed) >= least else UNEXPLAINED
 
 
 def verdict(summary: dict[str, Any]) -> int:
@@ -204,7 +124,7 @@ def show(summary: dict[str, Any], settings: Settings) -> str:
     for row in summary["rows"]:
         cells = {
             "activation": row["activation"],
-            "quantity": QUANTITIES[row["quantity"]],
+            "quantity": TITLES[row["quantity"]],
             "at": row["layer"],
             "measured": f"{row['measured']:.4g} +- {row['error']:.2g}",
         }

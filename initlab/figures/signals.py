@@ -20,18 +20,21 @@ BAND = "measured: 5 to 95 % of seeds"
 MEASURED, WIDE, FINITE = SERIES_COLORS[0], SERIES_COLORS[1], "black"
 
 
-def draw_signal(results: xarray.Dataset, *, title: str) -> Figure:
+def draw_signal(results: xarray.Dataset, *, title: str, errors: float = 3.0) -> Figure:
     """A column for each activation, a row for each quantity, and under each the difference.
 
     Args:
-      results: of `length`, `decorrelation` and `gradient` the measurement over (activation, seed,
-        layer), `QUANTITY_predicted` and `QUANTITY_off` (standard errors) over (activation, kind,
-        layer), kind "wide" and "finite", NaN where there is no prediction; attrs["errors"].
+      results: as from `signals.compare`: of each quantity the measurement over (activation, seed,
+        layer), `QUANTITY_predicted` and `QUANTITY_off` over (activation, kind, layer), NaN where
+        there is no prediction. Without an axis of activations it is one column.
       title: the picture's.
+      errors: standard errors within which a layer agrees, shaded.
 
     Returns:
       The figure.
     """
+    if "activation" not in results.dims:
+        results = results.expand_dims(activation=[""])
     names = results["activation"].values
     figure = new_figure(max(4.2 * len(names), 7), 13)
     figure.suptitle(title, fontsize=13)
@@ -47,7 +50,7 @@ def draw_signal(results: xarray.Dataset, *, title: str) -> Figure:
         for row, name in enumerate(ROWS):
             above, below = panels[2 * row : 2 * row + 2, column]
             _draw_quantity(above, of, name)
-            _draw_difference(below, of, name)
+            _draw_difference(below, of, name, errors)
         panels[0, column].set_title(str(activation), fontsize=12)
         panels[-1, column].set_xlabel(_axis_name(results))
     for row, label in enumerate(ROWS.values()):
@@ -88,9 +91,9 @@ def _draw_quantity(axes: Any, of: xarray.Dataset, name: str) -> None:
         axes.set_yscale("log")
 
 
-def _draw_difference(axes: Any, of: xarray.Dataset, name: str) -> None:
-    allowed = of.attrs["errors"]
+def _draw_difference(axes: Any, of: xarray.Dataset, name: str, allowed: float) -> None:
     off = of[f"{name}_off"]
+    # The last layer's gradient is the unit of the others: it has no difference to show.
     count = off.sizes["layer"] - (name == "gradient")
     layer = np.arange(1, count + 1)
     axes.axhspan(-allowed, allowed, color="0.9", linewidth=0)

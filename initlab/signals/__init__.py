@@ -1,1 +1,36 @@
-"""Signals layer by layer, measured beside what theory predicts."""
+"""Signals layer by layer: measured for any initializer and network, beside what theory predicts."""
+
+from initlab.signals.compare import (
+    KINDS,
+    QUANTITIES,
+    compare,
+    joint_probability,
+    prediction_dataset,
+)
+from initlab.signals.measure import draw_pair, mean_variances, signal_run, variances
+from initlab.signals.predict import (
+    Prediction,
+    Start,
+    predict_finite_width,
+    predict_mlp,
+    predict_residual,
+    sample_signals,
+)
+
+__all__ = [
+    "KINDS",
+    "QUANTITIES",
+    "Prediction",
+    "Start",
+    "compare",
+    "draw_pair",
+    "joint_probability",
+    "mean_variances",
+    "predict_finite_width",
+    "predict_mlp",
+    "predict_residual",
+    "prediction_dataset",
+    "sample_signals",
+    "signal_run",
+    "variances",
+]

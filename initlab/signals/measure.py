@@ -1,10 +1,11 @@
-"""What is measured of a signal in a random network: lengths, correlation, gradient, layer by layer.
+"""Signals in random networks: mean squares, cosine distance and gradient, layer by layer.
 
-Nothing is trained: a run draws a network and two inputs, sends them through, and one gradient back.
+Nothing is trained: a run draws a network and two inputs, propagates them, and backpropagates one
+random cotangent from the last hidden layer.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +27,13 @@ from initlab.types import (
     Role,
 )
 
-__all__ = ["draw_pair", "signal_run", "variances"]
+if TYPE_CHECKING:
+    import xarray
 
-WEIGHTS = {Role.INPUT: "input", Role.WEIGHT: "weight", Role.RESIDUAL: "residual"}
-"""Weights whose variances the recursions take, and what they are called in the results."""
+__all__ = ["draw_pair", "mean_variances", "signal_run", "variances"]
+
+WEIGHTS = (Role.INPUT, Role.WEIGHT, Role.RESIDUAL)
+"""Weights whose variances the recursions take. The readout comes after the last hidden layer."""
 
 
 def signal_run(
@@ -40,27 +44,51 @@ def signal_run(
     length: float | None,
     correlation: float,
 ) -> Run:
-    """`point -> length, decorrelation and gradient of each hidden layer`, as a run for a sweep.
+    """`point -> mean square, cosine distance and gradient of each hidden layer`, for a sweep.
 
-    Of a layer it looks at the pre-activations z, or at a residual network's stream, over all units
-    and positions: `length`, `|z|^2 / n`, of either input; `decorrelation`, `1 - c` of the two, half
-    the squared distance of `z / |z|`, which keeps its digits where c is nearly 1; `gradient`, the
-    mean squared gradient with respect to the layer over that of the last hidden one, into which a
-    random vector, independent of the weights, is sent back. A gradient with respect to z is the one
-    with respect to the layer's bias (of a block: the bias that is added to the stream), summed over
-    positions where there are any.
+    Of a layer it takes the pre-activations z, or a residual network's stream, over all units and
+    positions. The results' names are those that `compare` reads:
+
+    - `length`, `length_of_second`: the mean squares `q = |z|^2 / n` of the two inputs;
+    - `decorrelation`: their cosine distance `1 - c`;
+    - `gradient`: the mean squared gradient with respect to the layer, over that of the last hidden
+      one, into which a random cotangent, independent of the weights, is backpropagated;
+    - `sigma_w2_ROLE`, `sigma_b2_ROLE`: what `variances` measures of the params drawn.
+
+    A gradient with respect to z is the one with respect to the layer's bias (of a block: the bias
+    that is added to the stream), summed over positions where there are any.
 
     Args:
-      network: one of the lab's own.
-      initializer: of its params, from the point.
+      network: one whose hidden layers have biases, with `activations`: any of the lab's own.
+      initializer: of its params, from the point, which holds a "seed".
       inputs: n_0, entries of an input, at least 2.
       length: `|x|^2 / n_0` of both inputs, exactly; None: the point's "input_length".
-      correlation: cosine of the angle between them, exactly.
+      correlation: cosine of the angle between them, exactly, in [-1, 1].
 
     Returns:
-      The run. Beside the layers its values hold what `variances` measures of the weights drawn.
+      The run; `initlab.sweep(run, {"seed": range(n)})` has each quantity over (seed, step, layer),
+      with one step.
+
+    Raises:
+      TypeError: if a number is not one, or initializer cannot be called.
+      ValueError: if a number is out of its range, or the network has no hidden layer, or one
+        without a bias.
+
+    >>> from initlab import initializers, networks
+    >>> network = networks.mlp((6, 400, 400, 1), jnp.tanh)
+    >>> initializer = initializers.by_role(initializers.orthogonal())
+    >>> run = signal_run(network, lambda point: initializer, 6, length=1.0, correlation=0.5)
+    >>> distance = run({"seed": 0}).values["decorrelation"]
+    >>> distance.shape, round(float(distance[0, 0]), 4)  # orthogonal weights keep the angle
+    ((1, 2), 0.5)
     """
+    checks.check_callable("initializer", initializer)
+    checks.check_count("inputs", inputs, 2)
+    if length is not None:
+        checks.check_scale("length", length)
+    _check_correlation(correlation)
     names = tuple(network.activations)[:-1]
+    _check_layers(network, names)
     dtype = jax.tree.leaves(network.specs)[0].dtype
 
     def measure(point: Point) -> History:
@@ -69,23 +97,25 @@ def signal_run(
         size = point["input_length"] if length is None else length
         x = draw_pair(path_key(key, "inputs"), inputs, size, correlation).astype(dtype)
 
-        def send(biases: Params) -> tuple[jax.Array, Any]:
+        def propagate(biases: Params) -> tuple[jax.Array, Any]:
             states = network.layers(_with_biases(network, params, biases), x)
             signals = [_signal(states[name]) for name in names]
             last = signals[-1]
-            back = jax.random.normal(path_key(key, "gradient"), last[0].shape, dtype)
+            cotangent = jax.random.normal(path_key(key, "gradient"), last[0].shape, dtype)
             measured = jnp.stack([jnp.stack(_compare(*signal)) for signal in signals], axis=1)
-            return jnp.sum(back * last[0]), measured
+            return jnp.sum(cotangent * last[0]), measured
 
+        # One backward pass gives all layers' gradients: a bias is added to z, so that its gradient
+        # is that of z, and no layer must be cut out of the network.
         biases = _biases(network, params)
-        gradient, (first, second, decorrelation) = jax.grad(send, has_aux=True)(biases)
+        gradient, (first, second, distance) = jax.grad(propagate, has_aux=True)(biases)
         squares = _mean_squares(network, _with_biases(network, params, gradient), names)
         values = {
             "length": first,
             "length_of_second": second,
-            "decorrelation": decorrelation,
+            "decorrelation": distance,
             "gradient": squares / squares[-1],
-            **variances(network, params),
+            **_by_name(variances(network, params)),
         }
         values = {name: value[None] for name, value in values.items()}
         return History(jnp.zeros(1, jnp.int32), values, jnp.int32(-1), ())
@@ -108,7 +138,9 @@ def signal_run(
 
 
 def draw_pair(key: jax.Array, inputs: int, length: Number, correlation: float) -> jax.Array:
-    """Two inputs in random directions, of one exact length and one exact angle between them.
+    """Two inputs in random directions, of one exact mean square and one exact angle between them.
+
+    Exact and not in the mean, so that no seed's inputs add to the spread that the weights make.
 
     Args:
       key: a JAX key.
@@ -119,10 +151,17 @@ def draw_pair(key: jax.Array, inputs: int, length: Number, correlation: float) -
     Returns:
       [2, n_0].
 
+    Raises:
+      TypeError: if a number is not one.
+      ValueError: if a number is out of its range.
+
     >>> first, second = draw_pair(jax.random.key(0), 5, 2.0, 0.5)
     >>> round(float(first @ first / 5), 5), round(float(first @ second / 5), 5)
     (2.0, 1.0)
     """
+    checks.check_count("inputs", inputs, 2)
+    checks.check_scale("length", length)
+    _check_correlation(correlation)
     first, second = jax.random.normal(key, (2, inputs))
     first = first / jnp.linalg.norm(first)
     second = second - (first @ second) * first
@@ -131,7 +170,7 @@ def draw_pair(key: jax.Array, inputs: int, length: Number, correlation: float) -
     return jnp.stack([first, other]) * (length * inputs) ** 0.5
 
 
-def variances(network: Network, params: Params) -> dict[str, Array]:
+def variances(network: Network, params: Params) -> dict[Role, tuple[jax.Array, jax.Array]]:
     """`sigma_w2 = fan_in E w^2` and `sigma_b2 = E b^2`, by the role of a layer's weights.
 
     Args:
@@ -139,31 +178,87 @@ def variances(network: Network, params: Params) -> dict[str, Array]:
       params: as drawn.
 
     Returns:
-      `{"sigma_w2_input": ..., "sigma_b2_input": ..., "sigma_w2_weight": ..., ...}` for the roles
-      that it has of input, weight and residual.
+      `{role: (sigma_w2, sigma_b2)}` for the roles that it has of input, weight and residual; 0 for
+      the biases of layers without.
+
+    >>> from initlab import initializers, networks
+    >>> network = networks.mlp((400, 400, 1), jnp.tanh)
+    >>> params = initialize(jax.random.key(0), network.specs, initializers.he_normal())
+    >>> sigma_w2, _ = variances(network, params)[Role.INPUT]
+    >>> round(float(sigma_w2), 1)
+    2.0
     """
     params_by_path = {
         checks.path_name(path): leaf
         for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]
     }
-    sums: dict[str, list] = {}
+    means: dict[Role, list] = {}
     for path, spec in jax.tree_util.tree_flatten_with_path(network.specs)[0]:
-        name = checks.path_name(path)
         if spec.role not in WEIGHTS:
             continue
-        role, home = WEIGHTS[spec.role], name.rpartition("/")[0]
-        bias = params_by_path[f"{home}/bias"]
-        for kind, squares in (
-            ("sigma_w2", spec.fan_in * params_by_path[name] ** 2),
-            ("sigma_b2", bias**2),
-        ):
-            # Row by row: one float32 sum of a million terms is off in its fourth digit.
-            mean = jnp.mean(jnp.mean(squares, axis=-1))
-            sums.setdefault(f"{kind}_{role}", []).append((mean, squares.size))
+        name = checks.path_name(path)
+        bias = params_by_path.get(f"{name.rpartition('/')[0]}/bias", jnp.zeros(1, spec.dtype))
+        squares = spec.fan_in * params_by_path[name] ** 2, bias**2
+        # Row by row: one float32 sum of a million terms is off in its fourth digit.
+        parts = [(jnp.mean(jnp.mean(each, axis=-1)), each.size) for each in squares]
+        means.setdefault(spec.role, []).append(parts)
     return {
-        name: jnp.asarray(sum(mean * size for mean, size in parts) / sum(size for _, size in parts))
-        for name, parts in sums.items()
+        role: (_weighted(weights), _weighted(biases))
+        for role, parts in means.items()
+        for weights, biases in [zip(*parts, strict=True)]
     }
+
+
+def mean_variances(results: "xarray.Dataset") -> dict[Role, tuple[float, float]]:
+    """What `variances` measured, averaged over a sweep: the variances of a `Start`.
+
+    Args:
+      results: of a sweep over `signal_run`, or a part of it.
+
+    Returns:
+      `{role: (sigma_w2, sigma_b2)}`.
+    """
+    return {
+        role: (float(results[sigma_w2].mean()), float(results[sigma_b2].mean()))
+        for role in WEIGHTS
+        for sigma_w2, sigma_b2 in [_variance_names(role)]
+        if sigma_w2 in results
+    }
+
+
+def _variance_names(role: Role) -> tuple[str, str]:
+    return f"sigma_w2_{role.value}", f"sigma_b2_{role.value}"
+
+
+def _by_name(found: Mapping[Role, tuple[jax.Array, jax.Array]]) -> dict[str, jax.Array]:
+    return {
+        name: value
+        for role, pair in found.items()
+        for name, value in zip(_variance_names(role), pair, strict=True)
+    }
+
+
+def _weighted(parts: Any) -> jax.Array:
+    """The mean of all entries, from means of parts of them and the parts' sizes."""
+    return jnp.asarray(sum(mean * size for mean, size in parts) / sum(size for _, size in parts))
+
+
+def _check_correlation(correlation: Any) -> None:
+    checks.check_number("correlation", correlation)
+    if not -1 <= correlation <= 1:
+        raise ValueError(f"correlation must be in [-1, 1], got {correlation}")
+
+
+def _check_layers(network: Network, names: tuple[str, ...]) -> None:
+    if not names:
+        raise ValueError("network must have a hidden layer, named in its activations")
+    zeros = jax.tree.map(lambda spec: np.zeros(spec.shape, spec.dtype), network.specs)
+    leaves = layer_leaves(network, zeros)
+    for name in names:
+        if not any(spec.role is Role.BIAS for spec, _ in leaves[name]):
+            raise ValueError(
+                f"network must have a bias in {name!r}, by which its gradient is measured"
+            )
 
 
 def _signal(state: LayerState) -> jax.Array:
@@ -174,6 +269,7 @@ def _signal(state: LayerState) -> jax.Array:
 
 def _compare(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     lengths = jnp.mean(first**2), jnp.mean(second**2)
+    # Half the squared distance of unit vectors, where 1 - cosine would lose its digits near c = 1.
     apart = first / jnp.sqrt(lengths[0]) - second / jnp.sqrt(lengths[1])
     return *lengths, jnp.mean(apart**2) / 2
 

@@ -1,0 +1,139 @@
+"""Measured signals beside predicted ones: differences in standard errors, and their probability."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from initlab.signals.predict import Prediction
+from initlab.theory import FiniteSample
+
+if TYPE_CHECKING:
+    import xarray
+
+__all__ = ["KINDS", "QUANTITIES", "compare", "joint_probability", "prediction_dataset"]
+
+QUANTITIES = ("length", "decorrelation", "gradient")
+"""Variables of `signal_run`'s results that are compared, in the order of `Prediction`'s fields:
+mean square, cosine distance and mean squared gradient."""
+
+KINDS = ("wide", "finite")
+"""Predicted for infinite width, and with the first correction for the network's own."""
+
+
+def prediction_dataset(
+    layers: Sequence[str],
+    wide: Prediction | None = None,
+    finite: Prediction | None = None,
+    sample: FiniteSample | None = None,
+) -> "xarray.Dataset":
+    """Predictions as variables to merge with the results of a sweep over `signal_run`.
+
+    Args:
+      layers: names of the layers [L], `results["layer"].values`.
+      wide: of `predict_mlp` or `predict_residual`.
+      finite: of `predict_finite_width`.
+      sample: of `sample_signals`.
+
+    Returns:
+      For each of `QUANTITIES`: `QUANTITY_predicted` over (kind, layer); `QUANTITY_law` over layer,
+      the mean of the sample, and `QUANTITY_law_error`, its standard error. NaN where a prediction
+      is absent.
+
+    >>> wide = Prediction(np.ones(2), np.zeros(2), np.ones(2))
+    >>> dataset = prediction_dataset(["layer_1", "layer_2"], wide)
+    >>> dataset["length_predicted"].sel(kind="wide").values.tolist()
+    [1.0, 1.0]
+    """
+    import xarray
+
+    absent = np.full(len(layers), np.nan)
+    predictions = [each or Prediction(absent, absent, absent) for each in (wide, finite)]
+    # The exact law is known of what is sent forward; a gradient has none.
+    laws = dict(zip(QUANTITIES, sample or (), strict=False))
+    columns = {}
+    for name, *pair in zip(QUANTITIES, *predictions, strict=True):
+        law = laws.get(name, np.stack([absent, absent]))
+        columns[f"{name}_predicted"] = ("kind", "layer"), np.stack(pair)
+        columns[f"{name}_law"] = "layer", law.mean(axis=0)
+        columns[f"{name}_law_error"] = "layer", law.std(axis=0, ddof=1) / np.sqrt(len(law))
+    coordinates = {"kind": np.asarray(KINDS, object), "layer": np.asarray(layers, object)}
+    return xarray.Dataset(columns, coordinates)
+
+
+def compare(results: "xarray.Dataset") -> "xarray.Dataset":
+    """`off = (mean over seeds - predicted) / standard error`, of every quantity and layer.
+
+    Args:
+      results: of each of `QUANTITIES` the measurement over (..., seed, layer), at least two seeds,
+        and the variables of `prediction_dataset` over (..., kind, layer) and (..., layer).
+
+    Returns:
+      The same, with `QUANTITY_error`, the standard error of the mean; `QUANTITY_off` over (...,
+      kind, layer): 0 where the two are equal, infinite where only the error is 0; and
+      `QUANTITY_law_off`, in units of both errors together.
+
+    >>> import xarray
+    >>> measured = {name: (("seed", "layer"), [[1.0], [3.0]]) for name in QUANTITIES}
+    >>> predicted = prediction_dataset(["z"], Prediction(*np.full((3, 1), 1.0)))
+    >>> results = compare(xarray.Dataset(measured).merge(predicted))
+    >>> results["length_off"].sel(kind="wide").values.tolist()
+    [1.0]
+    """
+    import xarray
+
+    added = {}
+    for name in QUANTITIES:
+        measured, predicted = results[name], results[f"{name}_predicted"]
+        error = measured.std("seed", ddof=1) / np.sqrt(measured.sizes["seed"])
+        gap = measured.mean("seed") - predicted
+        # The last layer's gradient is 1 by definition: no gap, over no error.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = xarray.where(gap == 0, 0.0, gap / error)
+        both = np.hypot(error, results[f"{name}_law_error"])
+        law_off = (measured.mean("seed") - results[f"{name}_law"]) / both
+        added |= {
+            f"{name}_error": error,
+            f"{name}_off": off.transpose(*predicted.dims),
+            f"{name}_law_off": law_off.transpose(*results[f"{name}_law"].dims),
+        }
+    return results.assign(added)
+
+
+def joint_probability(measured: np.ndarray, predicted: np.ndarray) -> float:
+    """Hotelling's p: how often chance puts all layers' means together as far from the prediction.
+
+    `T^2 = n d^T S^-1 d`, and `(n - p) / (p (n - 1)) T^2` is of F(p, n - p). Layers of one network
+    are correlated, so that a mean that is off by chance is off at many of them: 50 layers are not
+    50 tests.
+
+    Args:
+      measured: [n seeds, p layers].
+      predicted: [p].
+
+    Returns:
+      The probability; NaN unless there are more than twice as many seeds as layers.
+
+    Source: Hotelling 1931, The generalization of Student's ratio.
+
+    >>> stream = np.random.default_rng(0)
+    >>> shared = stream.normal(size=(99, 1)) + 0.1 * stream.normal(size=(99, 3))
+    >>> joint_probability(shared, np.full(3, 0.1)) > 0.05 > joint_probability(shared, np.arange(3))
+    True
+    """
+    from scipy.special import fdtrc
+
+    seeds, layers = measured.shape
+    gap = measured.mean(axis=0) - predicted
+    if seeds <= 2 * layers or not np.isfinite(measured).all() or not np.isfinite(gap).all():
+        return float("nan")
+    # In standard deviations: mean squares and distances of many layers differ by powers of ten,
+    # and T^2 does not depend on the units.
+    spread = measured.std(axis=0, ddof=1)
+    if not spread.all():
+        return float("nan")
+    correlations = np.atleast_2d(np.corrcoef(measured, rowvar=False))
+    scaled = gap / spread
+    distance = seeds * scaled @ np.linalg.solve(correlations, scaled)
+    ratio = (seeds - layers) / (layers * (seeds - 1)) * distance
+    return float(fdtrc(layers, seeds - layers, ratio))
