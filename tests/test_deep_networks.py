@@ -15,7 +15,7 @@ from foreign_models import linen_apply
 import initlab
 from initlab import networks, objectives, probes
 from initlab.initializers import by_role, orthogonal
-from initlab.networks import layers
+from initlab.networks.layers import EPSILON, convolve, normalize
 from initlab.types import Batch, Task
 
 EACH = pytest.mark.parametrize("name", CASES)
@@ -177,8 +177,8 @@ def test_norm_attention_and_convolution_are_flax_s():
 
     h, width, heads = draw(2, 5, 8), 8, 2
     norm = {"scale": draw(width), "bias": draw(width)}
-    theirs = linen_apply(nn.LayerNorm(epsilon=layers.EPSILON), norm, h)
-    np.testing.assert_allclose(layers.layer_norm(norm, jnp.asarray(h), -1), theirs, atol=1e-5)
+    theirs = linen_apply(nn.LayerNorm(epsilon=EPSILON), norm, h)
+    np.testing.assert_allclose(normalize(norm, jnp.asarray(h), -1), theirs, atol=1e-5)
 
     kernel, bias = draw(3, 2, 8, 4), draw(4)
     image = draw(2, 5, 6, 8)
@@ -186,7 +186,7 @@ def test_norm_attention_and_convolution_are_flax_s():
         module = nn.Conv(4, (3, 2), padding=padding)
         theirs = linen_apply(module, {"kernel": kernel, "bias": bias}, image)
         own = {"weight": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
-        ours = layers.convolve(own, jnp.asarray(image), padding == "CIRCULAR")
+        ours = convolve(own, jnp.asarray(image), padding == "CIRCULAR")
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
     network = networks.transformer(

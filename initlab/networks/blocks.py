@@ -1,6 +1,6 @@
-"""Depth, unrolled or scanned: many blocks of one shape, and the network made of them.
+"""Blocks of one shape in a row, unrolled or scanned, and the network made of them.
 
-Unrolled, each block has a name of its own in the params. Scanned, all of them lie in "blocks",
+Unrolled, each block has a name of its own in the params. Scanned, they are all in "blocks",
 every leaf with a leading axis of blocks, and the program is as long as one block, however deep the
 network. Values and draws are the same; only the compiler's rounding may differ.
 """
@@ -18,10 +18,10 @@ from initlab.types import Activation, Array, LayerState, Network, Params, ParamS
 __all__ = ["Block", "Forward", "assemble", "block_names", "stack_blocks", "through_blocks"]
 
 Block = Callable[[Params, jax.Array], tuple[jax.Array, LayerState]]
-"""`(its params, h) -> (h after it, what it shows of itself)`."""
+"""`(its params, h) -> (h after it, its LayerState)`."""
 
 Forward = Callable[[Params, jax.Array, bool], tuple[jax.Array, dict[str, LayerState]]]
-"""`(params, x, observe) -> (logits, every layer's state)`; no states unless it observes."""
+"""`(params, x, observe) -> (logits, every layer's state)`; blocks have states only if observe."""
 
 
 def block_names(depth: int) -> list[str]:
@@ -58,23 +58,24 @@ def stack_blocks(specs: Mapping[str, Any], depth: int, scanned: bool) -> dict[st
 def through_blocks(
     block: Block, params: Params, h: jax.Array, depth: int, observe: bool
 ) -> tuple[jax.Array, dict[str, LayerState]]:
-    """Sends `h` through every block, scanned where the params are stacked.
+    """Applies every block to `h` in turn, scanned where the params are stacked.
 
     Args:
       block: one block; it keeps h's shape and dtype.
       params: the network's, with "blocks" or with "block_1" to "block_depth".
-      h: what enters the first one.
+      h: the first one's input.
       depth: how many there are.
-      observe: whether their states are wanted.
+      observe: whether to return their states.
 
     Returns:
-      What leaves the last one, and `{block name: LayerState}`, empty unless it observes.
+      The last one's output, and `{block name: LayerState}`, empty unless observe.
     """
     names, states = block_names(depth), {}
     if "blocks" in params:
 
         def step(h: jax.Array, own: Params) -> tuple[jax.Array, LayerState | None]:
             h, state = block(own, h)
+            # A scan stacks what it returns: None keeps unused states out of memory.
             return h, state if observe else None
 
         h, stacked = jax.lax.scan(step, h, params["blocks"])
@@ -94,17 +95,17 @@ def through_blocks(
 def assemble(
     specs: Mapping[str, Any],
     forward: Forward,
-    door: Callable[[Array], Any],
+    check_input: Callable[[Array], Any],
     activation: Activation,
     depth: int,
     stem: Activation = identity,
 ) -> Network:
-    """A network of a first layer, blocks, and a readout, from its arithmetic.
+    """A network of a first layer, blocks and a readout, from its forward pass.
 
     Args:
       specs: of its params; the first key names the first layer.
-      forward: its arithmetic.
-      door: gives x as an array, or raises for one that does not fit.
+      forward: its forward pass.
+      check_input: x as an array; raises for one that does not fit.
       activation: that of the blocks; the readout is linear.
       depth: how many blocks.
       stem: activation of the first layer.
@@ -126,11 +127,11 @@ def assemble(
         return forward(params, jnp.asarray(x), True)[1]
 
     def apply(params: Params, x: Array) -> jax.Array:
-        return logits_of(params, door(x))
+        return logits_of(params, check_input(x))
 
     def layers(params: Params, x: Array) -> dict[str, LayerState]:
         # Compiled functions return dicts sorted by name, block_10 before block_2.
-        states = states_of(params, door(x))
+        states = states_of(params, check_input(x))
         return {name: states[name] for name in activations}
 
     return Network(specs, apply, layers, activations)

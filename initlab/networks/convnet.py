@@ -2,20 +2,31 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from initlab import checks
 from initlab.activations import identity
-from initlab.networks import layers as parts
-from initlab.networks.blocks import assemble, stack_blocks, through_blocks
+from initlab.networks.blocks import Block, Forward, assemble, stack_blocks, through_blocks
+from initlab.networks.layers import (
+    add_branch,
+    branch_specs,
+    convolve,
+    hidden_layers,
+    linear,
+    linear_specs,
+    norm_specs,
+    normalize,
+)
 from initlab.types import Activation, Array, LayerState, Network, Params, Role
 
 __all__ = ["convnet"]
 
 CHANNELS = -1
+"""The axis of channels: the last one of data and activations."""
 
 
 def convnet(
@@ -55,14 +66,14 @@ def convnet(
       layer_norm: whether channels are normalized at each position: in front of the activation of
         a plain block, in front of the branch of a residual one, and of a residual net's head.
       gate: whether a trained scalar multiplies each branch; only with `residual`.
-      circular: whether positions go round; otherwise there are zeros beyond the edge.
+      circular: whether positions wrap around; otherwise they are padded with zeros.
       flatten: whether the readout sees every position; otherwise their mean.
       scanned: whether the blocks are one `jax.lax.scan` over params stacked along a leading axis.
       dtype: floating dtype of params and activations.
 
     Returns:
       The network. `apply(params, x)` takes x [B, *shape] or flat [B, prod(shape)] and gives logits
-      [B, outputs]; weights lie [*window, inputs, outputs]. `layers` shows arrays [B, *positions,
+      [B, outputs]; weights lie [*window, inputs, outputs]. `layers` gives arrays [B, *positions,
       channels], of a residual block also the stream after it.
 
     Raises:
@@ -75,85 +86,143 @@ def convnet(
     >>> network.specs["block_1"]["weight"].shape, network.specs["block_1"]["weight"].fan_in
     ((3, 3, 16, 16), 144)
     """
-    shape = tuple(shape)
-    dtype = _check(shape, channels, outputs, depth, window, dtype)
-    checks.check_activation("activation", activation, dtype)
-    checks.check_count("branch_layers", branch_layers, 1)
-    if not residual and (gate or branch_layers != 2):
+    net = _Architecture(
+        tuple(shape),
+        channels,
+        outputs,
+        depth,
+        activation,
+        window=window,
+        residual=residual,
+        branch_layers=branch_layers,
+        layer_norm=layer_norm,
+        gate=gate,
+        circular=circular,
+        flatten=flatten,
+        scanned=scanned,
+        dtype=dtype,
+    )
+    _check(net)
+    net = net._replace(dtype=np.dtype(dtype))
+    stem = identity if residual else activation
+    return assemble(
+        _specs(net), _forward(net), lambda x: _check_input(net, x), activation, depth, stem
+    )
+
+
+class _Architecture(NamedTuple):
+    """The arguments of `convnet`."""
+
+    shape: tuple[int, ...]
+    channels: int
+    outputs: int
+    depth: int
+    activation: Activation
+    window: int
+    residual: bool
+    branch_layers: int
+    layer_norm: bool
+    gate: bool
+    circular: bool
+    flatten: bool
+    scanned: bool
+    dtype: Any
+
+    @property
+    def features(self) -> int:
+        """Of one row of the readout's input: of an example, or of a position that is averaged."""
+        return self.channels * (math.prod(self.shape[:-1]) if self.flatten else 1)
+
+
+def _check(net: _Architecture) -> None:
+    if len(net.shape) not in (2, 3):
+        raise ValueError(
+            f"shape must be (length, channels) or (height, width, channels), got {net.shape}"
+        )
+    for position, size in enumerate(net.shape):
+        checks.check_count(f"shape[{position}]", size, 1)
+    for name in ("channels", "outputs", "depth", "window"):
+        checks.check_count(name, getattr(net, name), 1)
+    if net.window > min(net.shape[:-1]):
+        raise ValueError(f"window must be at most {min(net.shape[:-1])}, got {net.window}")
+    checks.check_activation("activation", net.activation, checks.check_dtype(net.dtype))
+    checks.check_count("branch_layers", net.branch_layers, 1)
+    if not net.residual and (net.gate or net.branch_layers != 2):
         raise ValueError("gate and branch_layers are a residual network's; set residual=True")
-    *positions, inputs = shape
-    field = [window] * len(positions)
 
-    def maps(inputs: int, role: Role) -> dict[str, Any]:
-        return parts.linear_specs(inputs, channels, role, dtype, field)
 
-    norm = {"norm": parts.norm_specs(channels, dtype)} if layer_norm else {}
-    if residual:
-        *inner, last = [f"layer_{number}" for number in range(1, branch_layers + 1)]
-        layers = {name: maps(channels, Role.WEIGHT) for name in inner}
-        layers[last] = maps(channels, Role.RESIDUAL)
-        block_specs = parts.branch_specs(layers, channels, layer_norm, gate, dtype)
-    else:
-        block_specs = maps(channels, Role.WEIGHT) | norm
-    features = channels * (math.prod(positions) if flatten else 1)
-    specs = {
-        "stem": maps(inputs, Role.INPUT) | ({} if residual else norm),
-        **stack_blocks(block_specs, depth, scanned),
-        "readout": (norm if residual else {})
-        | parts.linear_specs(features, outputs, Role.READOUT, dtype),
-    }
+def _check_input(net: _Architecture, x: Array) -> Any:
+    flat = math.prod(net.shape)
+    layouts = ("[B, " + ", ".join(map(str, net.shape)) + "]", f"[B, {flat}]")
+    return checks.check_examples(
+        "x", x, *layouts, fits=lambda given: given[1:] in (net.shape, (flat,))
+    )
 
-    def convolve(params: Params, h: jax.Array) -> jax.Array:
-        return parts.convolve(params, h, circular)
+
+def _specs(net: _Architecture) -> dict[str, Any]:
+    *positions, inputs = net.shape
+
+    def convolution(inputs: int, role: Role) -> dict[str, Any]:
+        return linear_specs(inputs, net.channels, role, net.dtype, [net.window] * len(positions))
+
+    norm = {"norm": norm_specs(net.channels, net.dtype)} if net.layer_norm else {}
+    readout = linear_specs(net.features, net.outputs, Role.READOUT, net.dtype)
+    if not net.residual:
+        blocks = stack_blocks(convolution(net.channels, Role.WEIGHT) | norm, net.depth, net.scanned)
+        return {"stem": convolution(inputs, Role.INPUT) | norm, **blocks, "readout": readout}
+    *inner, last = [f"layer_{number}" for number in range(1, net.branch_layers + 1)]
+    layers = {name: convolution(net.channels, Role.WEIGHT) for name in inner}
+    layers[last] = convolution(net.channels, Role.RESIDUAL)
+    block = branch_specs(layers, net.channels, net.layer_norm, net.gate, net.dtype)
+    blocks = stack_blocks(block, net.depth, net.scanned)
+    return {"stem": convolution(inputs, Role.INPUT), **blocks, "readout": norm | readout}
+
+
+def _forward(net: _Architecture) -> Forward:
+    stem, block = _residual_parts(net) if net.residual else _plain_parts(net)
+
+    def forward(params: Params, x: jax.Array, observe: bool) -> tuple[jax.Array, dict]:
+        h = x.astype(net.dtype).reshape(-1, *net.shape)
+        h, first = stem(params["stem"], h)
+        h, states = through_blocks(block, params, h, net.depth, observe)
+        if net.residual and net.layer_norm:
+            h = normalize(params["readout"]["norm"], h, CHANNELS)
+        # Flattened there is one row, whose mean is itself.
+        h = h.reshape(h.shape[0], -1, net.features)
+        logits = linear(params["readout"], jnp.mean(h, axis=1))
+        return logits, {"stem": first, "readout": LayerState(logits, logits)} | states
+
+    return forward
+
+
+def _plain_parts(net: _Architecture) -> tuple[Block, Block]:
+    """The stem and a block of a plain network: the same function."""
 
     def plain(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:
-        z = convolve(params, h)
-        if layer_norm:
-            z = parts.layer_norm(params["norm"], z, CHANNELS)
-        a = activation(z)
+        z = convolve(params, h, net.circular)
+        if net.layer_norm:
+            z = normalize(params["norm"], z, CHANNELS)
+        a = net.activation(z)
         return a, LayerState(z, a)
+
+    return plain, plain
+
+
+def _residual_parts(net: _Architecture) -> tuple[Block, Block]:
+    """The stem, which is linear, and a block of a residual network."""
+
+    def convolution(params: Params, h: jax.Array) -> jax.Array:
+        return convolve(params, h, net.circular)
+
+    def stem(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:
+        z = convolution(params, h)
+        return z, LayerState(z, z)
 
     def block(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:
         def branch(h: jax.Array) -> tuple[jax.Array, LayerState]:
-            return parts.hidden_layers(params, h, convolve, activation)
+            return hidden_layers(params, h, convolution, net.activation)
 
-        h, (z, a, _) = parts.add_branch(params, h, branch, CHANNELS)
+        h, (z, a, _) = add_branch(params, h, branch, CHANNELS)
         return h, LayerState(z, a, h)
 
-    def stem(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:
-        z = convolve(params, h)
-        return z, LayerState(z, z)
-
-    def forward(params: Params, x: jax.Array, observe: bool) -> tuple[jax.Array, dict]:
-        h = x.astype(dtype).reshape(-1, *shape)
-        h, first = (stem if residual else plain)(params["stem"], h)
-        h, states = through_blocks(block if residual else plain, params, h, depth, observe)
-        if residual and layer_norm:
-            h = parts.layer_norm(params["readout"]["norm"], h, CHANNELS)
-        h = h.reshape(h.shape[0], -1, features)
-        logits = parts.linear(params["readout"], jnp.mean(h, axis=1))
-        return logits, {"stem": first, "readout": LayerState(logits, logits)} | states
-
-    def door(x: Array) -> Any:
-        flat = math.prod(shape)
-        layouts = ("[B, " + ", ".join(map(str, shape)) + "]", f"[B, {flat}]")
-        return checks.check_examples(
-            "x", x, *layouts, fits=lambda given: given[1:] in (shape, (flat,))
-        )
-
-    return assemble(specs, forward, door, activation, depth, identity if residual else activation)
-
-
-def _check(shape, channels, outputs, depth, window, dtype) -> Any:
-    if len(shape) not in (2, 3):
-        raise ValueError(
-            f"shape must be (length, channels) or (height, width, channels), got {shape}"
-        )
-    for position, size in enumerate(shape):
-        checks.check_count(f"shape[{position}]", size, 1)
-    counts = {"channels": channels, "outputs": outputs, "depth": depth, "window": window}
-    for name, count in counts.items():
-        checks.check_count(name, count, 1)
-    if window > min(shape[:-1]):
-        raise ValueError(f"window must be at most {min(shape[:-1])}, got {window}")
-    return checks.check_dtype(dtype)
+    return stem, block

@@ -1,4 +1,4 @@
-"""What networks are made of: specs and arithmetic of norms, linear maps and residual branches."""
+"""Layers: specs and arithmetic of norms, linear maps, convolutions and residual branches."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ __all__ = [
     "branch_specs",
     "convolve",
     "hidden_layers",
-    "layer_norm",
     "linear",
     "linear_specs",
     "norm_specs",
+    "normalize",
 ]
 
 EPSILON = 1e-5
@@ -29,7 +29,7 @@ LinearMap = Callable[[Params, jax.Array], jax.Array]
 """`(weight and bias, h) -> z`."""
 
 Branch = Callable[[jax.Array], tuple[jax.Array, Any]]
-"""`h -> (what is added to h, what the branch shows of itself)`."""
+"""`h -> (what is added to h, the LayerState of its last activation, or None)`."""
 
 
 def linear_specs(
@@ -59,13 +59,14 @@ def norm_specs(width: int, dtype: np.dtype) -> dict[str, ParamSpec]:
 def branch_specs(
     maps: dict[str, Any], width: int, layer_norm: bool, gate: bool, dtype: np.dtype
 ) -> dict[str, Any]:
-    """The specs of a residual branch: its maps, with a norm of the stream and a gate if wanted."""
+    """The specs of a residual branch: its maps, and on request a norm and a gate."""
     norm = {"norm": norm_specs(width, dtype)} if layer_norm else {}
     return norm | maps | ({"gate": ParamSpec((), 1, 1, Role.GATE, dtype)} if gate else {})
 
 
-def layer_norm(params: Params, h: jax.Array, axis: int) -> jax.Array:
+def normalize(params: Params, h: jax.Array, axis: int) -> jax.Array:
     """`scale (h - mean h) / sqrt(var h + EPSILON) + bias` over one axis, that of features."""
+    # Two passes, the mean first: E h^2 - (E h)^2 cancels where the mean is large.
     shape = [1] * h.ndim
     shape[axis] = -1
     centred = h - jnp.mean(h, axis, keepdims=True)
@@ -88,7 +89,7 @@ def convolve(params: Params, h: jax.Array, circular: bool) -> jax.Array:
     Args:
       params: weight [*window, inputs, outputs] and bias [outputs].
       h: [B, *positions, inputs].
-      circular: whether positions go round; otherwise there are zeros beyond them.
+      circular: whether positions wrap around; otherwise they are padded with zeros.
 
     Returns:
       [B, *positions, outputs].
@@ -129,11 +130,11 @@ def hidden_layers(
 def add_branch(
     params: Params, h: jax.Array, branch: Branch, axis: int, *, post_norm: bool = False
 ) -> tuple[jax.Array, Any]:
-    """`h + gate branch(norm(h))`, or `norm(h + gate branch(h))`, with what the branch shows.
+    """`h + gate branch(norm(h))`, or `norm(h + gate branch(h))`, with the branch's state.
 
     The norm over `axis` and the gate are there where the params have them.
     """
     norm = params.get("norm")
-    out, shown = branch(h if norm is None or post_norm else layer_norm(norm, h, axis))
+    out, shown = branch(h if norm is None or post_norm else normalize(norm, h, axis))
     h = h + (params["gate"] * out if "gate" in params else out)
-    return (h if norm is None or not post_norm else layer_norm(norm, h, axis)), shown
+    return (h if norm is None or not post_norm else normalize(norm, h, axis)), shown

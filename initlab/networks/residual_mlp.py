@@ -7,10 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.networks import layers as parts
 from initlab.networks.blocks import assemble, stack_blocks, through_blocks
 from initlab.networks.dense import dense, to_lanes
-from initlab.types import Activation, LayerState, Network, Params, Role
+from initlab.networks.layers import (
+    add_branch,
+    branch_specs,
+    hidden_layers,
+    linear_specs,
+    norm_specs,
+    normalize,
+)
+from initlab.types import Activation, Array, LayerState, Network, Params, Role
 
 __all__ = ["residual_mlp"]
 
@@ -63,49 +70,62 @@ def residual_mlp(
     (3, 8, 8)
     """
     sizes = tuple(sizes)
-    if len(sizes) != 3:
-        raise ValueError(f"sizes must be (inputs, width, outputs), got {sizes}")
-    for position, size in enumerate(sizes):
-        checks.check_count(f"sizes[{position}]", size, 1)
-    checks.check_count("depth", depth, 1)
-    checks.check_count("branch_layers", branch_layers, 1)
+    _check(sizes, depth, branch_layers)
     dtype = checks.check_dtype(dtype)
     checks.check_activation("activation", activation, dtype)
-    inputs, width, outputs = sizes
-
-    last = f"layer_{branch_layers}"
-    maps = {
-        name: parts.linear_specs(
-            width, width, Role.RESIDUAL if name == last else Role.WEIGHT, dtype
-        )
-        for name in (f"layer_{number}" for number in range(1, branch_layers + 1))
-    }
-    norm = {"norm": parts.norm_specs(width, dtype)} if layer_norm else {}
-    specs = {
-        "stem": parts.linear_specs(inputs, width, Role.INPUT, dtype),
-        **stack_blocks(parts.branch_specs(maps, width, layer_norm, gate, dtype), depth, scanned),
-        "readout": norm | parts.linear_specs(width, outputs, Role.READOUT, dtype),
-    }
+    specs = _specs(sizes, depth, branch_layers, layer_norm, gate, scanned, dtype)
 
     def block(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:
         def branch(h: jax.Array) -> tuple[jax.Array, LayerState]:
-            return parts.hidden_layers(params, h, _map, activation)
+            return hidden_layers(params, h, _map, activation)
 
-        h, (z, a, _) = parts.add_branch(params, h, branch, UNITS)
+        h, (z, a, _) = add_branch(params, h, branch, UNITS)
         return h, LayerState(z, a, h)
 
     def forward(params: Params, x: jax.Array, observe: bool) -> tuple[jax.Array, dict]:
         stem = h = _map(params["stem"], to_lanes(x.astype(dtype)))
         h, states = through_blocks(block, params, h, depth, observe)
         readout = params["readout"]
-        logits = _map(readout, parts.layer_norm(readout["norm"], h, UNITS) if layer_norm else h)
+        logits = _map(readout, normalize(readout["norm"], h, UNITS) if layer_norm else h)
         ends = {"stem": LayerState(stem, stem), "readout": LayerState(logits, logits)}
         examples = x.shape[0]
         return jax.tree.map(lambda rows: rows[:, :examples].T, (logits, ends | states))
 
-    return assemble(
-        specs, forward, lambda x: checks.check_matrix("x", x, inputs), activation, depth
-    )
+    def check_input(x: Array) -> Any:
+        return checks.check_matrix("x", x, sizes[0])
+
+    return assemble(specs, forward, check_input, activation, depth)
+
+
+def _check(sizes: tuple, depth: int, branch_layers: int) -> None:
+    if len(sizes) != 3:
+        raise ValueError(f"sizes must be (inputs, width, outputs), got {sizes}")
+    for position, size in enumerate(sizes):
+        checks.check_count(f"sizes[{position}]", size, 1)
+    checks.check_count("depth", depth, 1)
+    checks.check_count("branch_layers", branch_layers, 1)
+
+
+def _specs(
+    sizes: tuple,
+    depth: int,
+    branch_layers: int,
+    layer_norm: bool,
+    gate: bool,
+    scanned: bool,
+    dtype: Any,
+) -> dict[str, Any]:
+    inputs, width, outputs = sizes
+    *inner, last = [f"layer_{number}" for number in range(1, branch_layers + 1)]
+    maps = {name: linear_specs(width, width, Role.WEIGHT, dtype) for name in inner}
+    maps[last] = linear_specs(width, width, Role.RESIDUAL, dtype)
+    block = branch_specs(maps, width, layer_norm, gate, dtype)
+    norm = {"norm": norm_specs(width, dtype)} if layer_norm else {}
+    return {
+        "stem": linear_specs(inputs, width, Role.INPUT, dtype),
+        **stack_blocks(block, depth, scanned),
+        "readout": norm | linear_specs(width, outputs, Role.READOUT, dtype),
+    }
 
 
 def _map(params: Params, h: jax.Array) -> jax.Array:
