@@ -5,7 +5,10 @@ import jax.numpy as jnp
 
 from initlab.types import Activation
 
-__all__ = ["identity", "max_slope", "slope"]
+__all__ = ["SATURATED_SLOPE", "identity", "max_slope", "slope"]
+
+SATURATED_SLOPE = 0.01
+"""A unit is saturated on an example where its slope is under this share of the largest slope."""
 
 
 def identity(z: jax.Array) -> jax.Array:

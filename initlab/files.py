@@ -1,9 +1,10 @@
-"""Files that are written whole or not at all, and values that strict JSON can hold."""
+"""Files and folders that are written whole or not at all, and values that strict JSON can hold."""
 
 import contextlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ __all__ = ["plain", "replace_atomically", "write_json"]
 
 @contextlib.contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:
-    """The path of a file to write instead: it takes the place of `path` at the end, or vanishes.
+    """A path to write to instead: it takes the place of `path` at the end, or is removed.
 
-    So that a reader, and the next run after a crash, sees the old file or the new one, never half.
+    A reader, and the next run after a crash, finds the old file or the new one, never half of it.
+    An old folder is removed just before the new one takes its place: it is whole or missing.
 
     Args:
-      path: the file that is made or replaced, in a folder that exists.
+      path: the file or folder that is made or replaced, in a folder that exists.
 
     Yields:
       A path beside it.
@@ -40,9 +42,15 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         yield partial
+        if path.is_dir():
+            # No system renames a folder onto one that holds files.
+            shutil.rmtree(path)
         os.replace(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
         raise
 
 

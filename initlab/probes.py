@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from initlab.activations import max_slope, slope
+from initlab.activations import SATURATED_SLOPE, max_slope, slope
 from initlab.networks.layer_params import layer_leaves
 from initlab.symmetry import (
     UnitGroup,
@@ -37,9 +37,6 @@ __all__ = [
     "unit_spread",
     "weight_norm",
 ]
-
-SATURATED_SLOPE = 0.01
-"""A unit is saturated on an example where its slope is under this share of the largest slope."""
 
 NO_WEIGHTS = {Role.BIAS, Role.NORM_SCALE, Role.NORM_BIAS, Role.GATE}
 """Roles that a norm of the weights leaves out."""

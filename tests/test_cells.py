@@ -51,13 +51,13 @@ def test_an_interrupted_table_goes_on_and_is_the_uninterrupted_one(tmp_path):
     again = Finder()
     assert_same(checkpoints.fill(tmp_path / "parts", TABLE, again), whole)
     assert again.calls == []
-    assert not list(tmp_path.rglob("*.unfinished"))
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_what_a_killed_process_was_writing_does_not_count(tmp_path):
     checkpoints.fill(tmp_path, TABLE[:1], Finder())
     (file,) = tmp_path.iterdir()
-    file.rename(file.with_suffix(".unfinished"))
+    file.rename(file.with_suffix(".partial"))
     finder = Finder()
     checkpoints.fill(tmp_path, TABLE[:1], finder)
     assert finder.calls == [1]

@@ -85,3 +85,21 @@ def test_a_file_that_was_not_finished_is_not_there(tmp_path):
 def test_what_cannot_be_written_says_so(tmp_path):
     with pytest.raises(FileNotFoundError), files.replace_atomically(tmp_path / "no" / "x") as file:
         file.write_text("x")
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path):
+    path = tmp_path / "store"
+    for number in (1, 2):
+        with files.replace_atomically(path) as partial:
+            partial.mkdir()
+            (partial / f"{number}").write_text("x")
+    assert [str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")] == ["store", "store/2"]
+
+    def interrupted():
+        with files.replace_atomically(path) as partial:
+            (partial / "half").mkdir(parents=True)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*")] == ["store", "store/2"]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from tqdm import tqdm
 import experiments
 import initlab
 from experiments.harness import runtime
+from initlab.files import replace_atomically
 from initlab.sweeps import provenance
 
 __all__ = ["fill"]
@@ -70,10 +70,9 @@ def fill(
 
 def _write(path: Path, values: Mapping[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
+    # Given a file and not its name, since NumPy adds .npz to a name.
+    with replace_atomically(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **values)
-    os.replace(unfinished, path)
 
 
 def _code() -> str:

@@ -1,9 +1,10 @@
 """Results on disk: a Zarr store that plain xarray opens, replaced whole or not at all."""
 
-import shutil
 from pathlib import Path
 
 import xarray
+
+from initlab.files import replace_atomically
 
 __all__ = ["load", "save"]
 
@@ -15,13 +16,10 @@ def save(results: xarray.Dataset, path: Path) -> None:
       results: the dataset; its attrs must be what JSON can hold.
       path: the store's folder.
     """
-    unfinished = path.with_name(path.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    # Chunks that a sweep was written in may no longer fit what was made of it.
-    results.drop_encoding().to_zarr(unfinished, mode="w", consolidated=False, zarr_format=3)
-    if path.exists():
-        shutil.rmtree(path)
-    unfinished.rename(path)
+    with replace_atomically(path) as partial:
+        # The encoding holds the chunks of the sweep's store, which may no longer divide what was
+        # computed from it.
+        results.drop_encoding().to_zarr(partial, mode="w", consolidated=False, zarr_format=3)
 
 
 def load(path: Path) -> xarray.Dataset:

@@ -7,7 +7,7 @@ from initlab.sweeps.computation import Computed
 from initlab.sweeps.integrity import checksum, files_are_there, read_json
 from initlab.sweeps.layout import Layout, arrange
 from initlab.sweeps.plan import Chunk, Plan
-from initlab.sweeps.zarr_store import write_json
+from initlab.sweeps.zarr_store import write_record
 
 __all__ = ["add_seconds", "is_finished", "marked_numbers", "write_chunk"]
 
@@ -41,7 +41,7 @@ def write_chunk(path: Path, arrays: dict[str, Any], layout: Layout, computed: Co
                 str(file),
             ) from error
     seconds = {"compile_seconds": computed.compile_seconds, "run_seconds": computed.run_seconds}
-    write_json(_marker(path, chunk.number), {"checksums": checksums, **seconds})
+    write_record(_marker(path, chunk.number), {"checksums": checksums, **seconds})
 
 
 def is_finished(path: Path, layout: Layout, chunk: Chunk) -> bool:

@@ -1,7 +1,7 @@
 """A sweep's folder: a Zarr store that plain xarray opens, and beside it what is finished."""
 
 import contextlib
-import os
+import json
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray
 
+from initlab.files import replace_atomically
 from initlab.sweeps import provenance
 from initlab.sweeps.integrity import checksum, files_are_there, read_json
 from initlab.sweeps.layout import Layout, fill_value
@@ -25,7 +26,7 @@ __all__ = [
     "prepare",
     "read_attributes",
     "read_plan",
-    "write_json",
+    "write_record",
 ]
 
 LOCK = "progress/lock"
@@ -83,7 +84,7 @@ def prepare(path: Path, layout: Layout, plan: Plan, specification: Mapping[str, 
         _write_root(path, layout, specification)
     read_attributes(path)
     if is_new or checksums != record["checksums"]:
-        write_json(path / RECORD, {**record, "checksums": checksums})
+        write_record(path / RECORD, {**record, "checksums": checksums})
     # What a killed writer left behind.
     for unfinished in path.rglob("*.partial"):
         unfinished.unlink()
@@ -133,18 +134,11 @@ def add_attributes(path: Path, attributes: Mapping[str, Any]) -> None:
         zarr.open_group(path, mode="r+").attrs.update(dict(attributes))
 
 
-def write_json(file: Path, content: Mapping[str, Any]) -> None:
-    """Writes a JSON file, whole or not at all."""
-    import json
-
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    with _naming(file):
-        try:
-            unfinished.write_text(json.dumps(content, indent=1) + "\n")
-            os.replace(unfinished, file)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+def write_record(file: Path, content: Mapping[str, Any]) -> None:
+    """Writes what resuming reads, whole or not at all."""
+    # Not files.write_json, whose null for an infinity would not equal the specification again.
+    with _naming(file), replace_atomically(file) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.activations import SATURATED_SLOPE
 from initlab import checks
 from initlab.jaxprs import inner_program, is_literal, run_equation
 from initlab.symmetry.primitive_rules import RULES
@@ -26,9 +27,6 @@ __all__ = [
 
 GRID = np.linspace(-8.0, 8.0, 257, dtype=np.float32)
 """Where an activation is looked at to learn its largest slope, and its usual one."""
-
-SATURATED_SLOPE = 0.01
-"""A unit is saturated on an example where its slope is under this share of the largest slope."""
 
 ELEMENTWISE = frozenset(name for name, rule in RULES.items() if rule is elementwise)
 
