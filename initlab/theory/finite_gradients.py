@@ -1,4 +1,31 @@
-"""What finite width adds to gradients, to the first order in depth / width."""
+"""What finite width adds to gradients, to the first order in depth / width.
+
+Derivation. g_l is the gradient by z_l, and in wide networks |g_l|^2 = chi(q_l) |g_(l+1)|^2, where
+chi(q) = sigma_w2 E phi'(sqrt(q) u)^2, u a unit normal. With F the map of q and n units a layer:
+
+  (1)  ln E |g_l|^2 / |g_L|^2 = sum over k >= l of ln chi(q_k) + e_k + K_k I_(k+1) + A_(k+1) w_k
+
+Mean. Q_l is off its limit by the mean delta_l and the variance v_l of `finite_width_variance`, so
+
+  (2)  e_k = (chi' delta_k + chi'' v_k / 2) / chi          `chi_shift`
+       delta_(k+1) = F' delta_k + F'' v_k / 2,    v_(k+1) = F'^2 v_k + sigma_w2^2 Var(phi^2) / n
+
+Correlation of layers. The same units make the slopes of layer k and the next q, so ln chi_k
+covaries with q_(k+1) by K_k, and q_(k+1) moves all factors above by the influence I_(k+1):
+
+  (3)  K_k = (sigma_w2^2 Cov(phi^2, phi'^2) / n + chi' F' v_k) / chi       `chi_q_covariance`
+       I_k = (ln chi)' + F' I_(k+1),    I_L = 0                            `influence`
+
+Alignment. Going back, g_(l+1) meets weights W of which the forward pass has fixed
+W a_l = z_(l+1) - b; given that, the rest of W is still Gaussian (Bolthausen 2014). So what counts
+is A_l = n (z_l . g_l)^2 / (|z_l|^2 |g_l|^2) - 1, the excess of the gradient's share along z over
+that of a random direction. It is 0 at the last layer, and
+
+  (4)  A_l = t_l A_(l+1) + f_l - 1
+       t = q_l F'^2 / (q_(l+1) chi)                      `alignment_gain`
+       f = sigma_w2 E z^2 phi'^2 / (q chi)               `alignment_source`
+       w = sigma_w2^2 E phi^2 phi'^2 / (n q_(l+1) chi)   `alignment_weight`
+"""
 
 from typing import Any, NamedTuple
 
@@ -19,29 +46,27 @@ Numbers = Array | float
 
 
 class _Layer(NamedTuple):
-    """What one layer of many units does, and how n units are off.
+    """What one layer of many units does, and how n units are off; names as in the derivation.
 
     Attributes:
-      after: q of the next layer.
-      stretch: the slope of the length map.
+      q_slope: F', the slope of the map of q.
       chi: the gradient's factor.
-      drift: by what share the mean of chi is off, through the length's mean and variance.
-      rise: the slope of ln chi in the length.
-      noise: covariance of ln chi, as n units show it, with the next layer's length.
-      overlap: `sigma_w2^2 E phi'^2 phi^2 / (n q_(l+1) chi)`.
-      turn: `q_(l+1) s^2 / (q chi)`, s the factor of `z . gradient` along the weights' known part.
-      fresh: `sigma_w2 E z^2 phi'^2 / (q chi)`.
+      chi_shift: e, by what share the mean of chi is off.
+      log_chi_slope: (ln chi)'.
+      chi_q_covariance: K, of ln chi, as n units show it, with the next layer's q.
+      alignment_weight: w.
+      alignment_gain: t.
+      alignment_source: f.
     """
 
-    after: jax.Array
-    stretch: jax.Array
+    q_slope: jax.Array
     chi: jax.Array
-    drift: jax.Array
-    rise: jax.Array
-    noise: jax.Array
-    overlap: jax.Array
-    turn: jax.Array
-    fresh: jax.Array
+    chi_shift: jax.Array
+    log_chi_slope: jax.Array
+    chi_q_covariance: jax.Array
+    alignment_weight: jax.Array
+    alignment_gain: jax.Array
+    alignment_source: jax.Array
 
 
 def finite_width_gradient(
@@ -54,11 +79,12 @@ def finite_width_gradient(
 ) -> Array:
     """Mean over networks of `|g_l|^2 / |g_L|^2`, g the gradient by z_l: `prod chi(q_k)` and a term.
 
-    g_L is random and independent of the weights. Three things move the product: lengths differ from
-    q, with the mean and variance of `finite_width_variance`; the factors of two layers are
-    correlated, because the same units make the one's slopes and the next ones' length; and going
-    back, a gradient meets weights of which the way forward has told `W a_(l-1) = z_l - b`, so that
-    its share along z_l, `(z . g)^2 / (|z|^2 |g|^2)`, counts, which is 1 / n at the last layer only.
+    g_L is random and independent of the weights. Three things move the product: q of n units is not
+    its limit, with the mean and variance of `finite_width_variance`; the factors of two layers
+    are correlated, because the same units make the one's slopes and the next one's q; and going
+    back, a gradient meets weights that the forward pass has conditioned on `W a_(l-1) = z_l - b`,
+    so that its share along z_l, `(z . g)^2 / (|z|^2 |g|^2)`, counts, which is 1 / n at the last
+    layer only. Equations (1) to (4) of this module are the derivation.
     The logarithm is right to the first order in depth / width; relu without biases has no term.
 
     Args:
@@ -102,40 +128,41 @@ def _gradients(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> jax
 
     def forward(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], _Layer]:
         q, shift, variance = state
-        (after, stretch), bend = _two_slopes(
+        (next_q, q_slope), q_curvature = _two_slopes(
             lambda q: sigma_w2 * second_moment(pieces, q) + sigma_b2, q
         )
-        (chi, rise), chi_bend = _two_slopes(lambda q: gradient_factor(pieces, sigma_w2, q), q)
-        moment, slope_moment = (after - sigma_b2) / sigma_w2, chi / sigma_w2
-        squared = average(lambda z, a, s: a**2 * s**2, q)
-        spread = sigma_w2**2 * (average(lambda z, a, s: a**4, q) - moment**2) / width
-        noise = sigma_w2**2 * (squared - moment * slope_moment) / width + rise * stretch * variance
-        layer = _Layer(
-            after,
-            stretch,
-            chi,
-            (rise * shift + chi_bend * variance / 2) / chi,
-            rise / chi,
-            noise / chi,
-            sigma_w2**2 * squared / (width * after * chi),
-            q * stretch**2 / (after * chi),
-            sigma_w2 * average(lambda z, a, s: z**2 * s**2, q) / (q * chi),
+        (chi, chi_slope), chi_curvature = _two_slopes(
+            lambda q: gradient_factor(pieces, sigma_w2, q), q
         )
-        shift = stretch * shift + bend * variance / 2
-        return (after, shift, stretch**2 * variance + spread), layer
+        moment, slope_moment = (next_q - sigma_b2) / sigma_w2, chi / sigma_w2
+        squares = average(lambda z, a, s: a**2 * s**2, q)
+        noise = sigma_w2**2 * (average(lambda z, a, s: a**4, q) - moment**2) / width
+        own = sigma_w2**2 * (squares - moment * slope_moment) / width
+        layer = _Layer(
+            q_slope=q_slope,
+            chi=chi,
+            chi_shift=(chi_slope * shift + chi_curvature * variance / 2) / chi,
+            log_chi_slope=chi_slope / chi,
+            chi_q_covariance=(own + chi_slope * q_slope * variance) / chi,
+            alignment_weight=sigma_w2**2 * squares / (width * next_q * chi),
+            alignment_gain=q * q_slope**2 / (next_q * chi),
+            alignment_source=sigma_w2 * average(lambda z, a, s: z**2 * s**2, q) / (q * chi),
+        )
+        # Equation (2): the next layer's delta and v.
+        shift = q_slope * shift + q_curvature * variance / 2
+        return (next_q, shift, q_slope**2 * variance + noise), layer
 
     zero = jnp.zeros_like(q0)
     _, layers = jax.lax.scan(forward, (q0, zero, zero), length=depth)
 
     def backward(state: tuple[jax.Array, ...], layer: _Layer) -> tuple[tuple, jax.Array]:
-        # aligned: n times the gradient's share along z, less 1. influence: how the length of the
-        # layer above, moved, moves the logarithm of the product of all factors from there on.
-        log, aligned, influence = state
-        log = log + jnp.log(layer.chi) + layer.drift + layer.noise * influence
-        log = log + aligned * layer.overlap
-        aligned = layer.turn * aligned + layer.fresh - 1
-        influence = layer.rise + layer.stretch * influence
-        return (log, aligned, influence), log
+        log, alignment, influence = state
+        # Equation (1), before the state moves on: alignment and influence are those of layer k + 1.
+        log = log + jnp.log(layer.chi) + layer.chi_shift + layer.chi_q_covariance * influence
+        log = log + alignment * layer.alignment_weight
+        alignment = layer.alignment_gain * alignment + layer.alignment_source - 1
+        influence = layer.log_chi_slope + layer.q_slope * influence
+        return (log, alignment, influence), log
 
     _, logs = jax.lax.scan(backward, (zero, zero, zero), layers, reverse=True)
     return jnp.concatenate([jnp.exp(logs), jnp.ones_like(logs[:1])])
@@ -147,5 +174,5 @@ def _two_slopes(function: Any, q: jax.Array) -> tuple[tuple[jax.Array, jax.Array
     def with_slope(q: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.jvp(function, (q,), (jnp.ones_like(q),))
 
-    value, (_, bend) = jax.jvp(with_slope, (q,), (jnp.ones_like(q),))
-    return value, bend
+    value, (_, curvature) = jax.jvp(with_slope, (q,), (jnp.ones_like(q),))
+    return value, curvature

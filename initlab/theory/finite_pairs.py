@@ -1,4 +1,35 @@
-"""What finite width adds to the correlation of two inputs, to the first order in depth / width."""
+"""What finite width adds to the correlation of two inputs, to the first order in depth / width.
+
+Derivation. Let z and z' be the pre-activations of two inputs, s = (z + z') / sqrt 2 and
+d = (z - z') / sqrt 2. Given the layers before they are Gaussian with the random kernel
+S = Var s, D = Var d, R = Cov(s, d) = (Var z - Var z') / 2, so (S, D) has the mean m and the
+covariance V, and R has the mean 0 and the variance U (`cross_variance`). Exchanging the two inputs
+turns R into -R, so R is uncorrelated with S and D. A layer of n units maps them, with p = ((a + a')^2 / 2, (a - a')^2 / 2) and
+r = (a^2 - a'^2) / 2 of the activations a and a':
+
+  (1)  m' = sigma_w2 E p + (2 sigma_b2, 0) + sigma_w2 (d2E p : V + d2E p/dR2 U) / 2
+  (2)  V' = J V J^T + sigma_w2^2 Cov(p) / n,    J = sigma_w2 dE p / d(S, D)
+  (3)  U' = (sigma_w2 dE r / dR)^2 U + sigma_w2^2 Var(r) / n
+
+Derivatives of a Gaussian mean by its kernel are means with Hermite polynomials of the unit normals
+u = s / sqrt S and v = d / sqrt D (Price 1958), which holds for activations with kinks too:
+
+  (4)  d/dS = E[. (u^2 - 1)] / 2S          d2/dS2 = E[. (u^4 - 6 u^2 + 3)] / 4S^2
+       d2/dSdD = E[. (u^2 - 1)(v^2 - 1)] / 4SD
+       d/dR = E[. u v] / sqrt(SD)          d2/dR2 = E[. (u^2 - 1)(v^2 - 1)] / SD
+
+What is measured in n units is their own kernel, whose spread adds that of n draws:
+
+  (5)  V + 2 diag(S^2, D^2) / n,    U + S D / n
+
+and the cosine distance is a function of it, with these derivatives where R = 0, W = S + D:
+
+  (6)  1 - c = 1 - (S - D) / sqrt(W^2 - 4 R^2)
+       d/dS = -2D / W^2, d/dD = 2S / W^2, d2/dS2 = 4D / W^3, d2/dSdD = -2 (S - D) / W^3,
+       d2/dD2 = -4S / W^3, d2/dR2 = -4 (S - D) / W^3
+"""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,35 +92,37 @@ def finite_width_correlation(
     check_numbers(numbers)
     if checks.is_concrete(c0) and abs(float(c0)) == 1:
         raise ValueError(f"c0 must be in (-1, 1), got {c0}")
-    return compute(_decorrelations, (find_pieces(activation), depth), numbers)
+    return compute(_cosine_distances, (find_pieces(activation), depth), numbers)
 
 
-def _decorrelations(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, c0, width) -> jax.Array:
-    """By half-sum s and half-difference d of the two, over sqrt(2) each.
-
-    They are independent in the mean. Of the kernel it follows Var s and Var d as in wide networks,
-    the shift of their means [2], their covariance [2, 2], and the variance of Cov(s, d), half the
-    difference of the two lengths. Shifts are followed to the first order alone: those of relu's
-    lengths, which cancel in the cosine, are many times the cosine's own.
-    """
+def _cosine_distances(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, c0, width) -> jax.Array:
+    """Equations (1) to (6), layer by layer."""
 
     def layer(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], jax.Array]:
-        kernel, shift, spread, lean = state
-        # What n units show has n draws' own spread on top.
+        kernel, shift, covariance, cross_variance = state
         s, d = kernel
-        shown = spread + 2 * jnp.diag(kernel**2) / width, lean + s * d / width
-        measured = _shown_decorrelation(s, d, shift, *shown)
+        # Equation (5).
+        observed_covariance = covariance + 2 * jnp.diag(kernel**2) / width
+        observed_cross = cross_variance + s * d / width
+        measured = _observed_distance(s, d, shift, observed_covariance, observed_cross)
 
-        mean, covariance, lean_noise, first, second, by_lean, turn = _layer_moments(pieces, s, d)
+        moments = _layer_moments(pieces, s, d)
         # Both sums of squares of two means of squares: sigma_b2 adds to the half-sum alone.
         biases = jnp.stack([2 * sigma_b2, jnp.zeros_like(sigma_b2)])
-        bend = jnp.einsum("kij,ij->k", second, spread) + by_lean * lean
-        slope = sigma_w2 * first
+        curvature = (
+            jnp.einsum("kij,ij->k", moments.curvature, covariance)
+            + moments.cross_curvature * cross_variance
+        )
+        slope = sigma_w2 * moments.slope
+        # The mean shift stays beside the kernel and is not added to it: the shifts of relu's q,
+        # which cancel in the cosine, are many times the cosine's own, and their second order would
+        # drown it (at depth / width = 1/16, 2.6 % off instead of 0.3 %).
         after = (
-            sigma_w2 * mean + biases,
-            slope @ shift + sigma_w2 * bend / 2,
-            slope @ spread @ slope.T + sigma_w2**2 * covariance / width,
-            (sigma_w2 * turn) ** 2 * lean + sigma_w2**2 * lean_noise / width,
+            sigma_w2 * moments.mean + biases,
+            slope @ shift + sigma_w2 * curvature / 2,
+            slope @ covariance @ slope.T + sigma_w2**2 * moments.covariance / width,
+            (sigma_w2 * moments.cross_slope) ** 2 * cross_variance
+            + sigma_w2**2 * moments.cross_noise / width,
         )
         return after, measured
 
@@ -99,52 +132,78 @@ def _decorrelations(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, c0, widt
     return jax.lax.scan(layer, (start, *none), length=depth + 1)[1]
 
 
-def _layer_moments(pieces: Pieces, along: jax.Array, across: jax.Array) -> tuple[jax.Array, ...]:
-    """Of `p = ((a + b)^2 / 2, (a - b)^2 / 2)` and `r = (a^2 - b^2) / 2`, a and b activations.
+class _Moments(NamedTuple):
+    """What one layer does to the kernel of a pair.
 
-    Derivatives of a Gaussian mean by its kernel are means with Hermite polynomials (Price 1958),
-    which hold for activations with kinks too.
-
-    Returns:
-      E p [2], Cov p [2, 2], Var r; the slope [2, 2] and curvature [2, 2, 2] of E p in the two
-      variances, its curvature [2] in the covariance of half-sum and half-difference, and the slope
-      of E r in that.
+    Attributes:
+      mean: E p [2].
+      covariance: Cov p [2, 2].
+      cross_noise: Var r.
+      slope: of E p in (S, D) [2, 2].
+      curvature: of E p in (S, D) [2, 2, 2].
+      cross_curvature: of E p in R [2].
+      cross_slope: of E r in R.
     """
 
-    def products(s: jax.Array, d: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
-        p0, p1, r = (a + b) ** 2 / 2, (a - b) ** 2 / 2, (a - b) * (a + b) / 2
-        s2, d2 = s**2 - 1, d**2 - 1
-        s4, d4 = s**4 - 6 * s**2 + 3, d**4 - 6 * d**2 + 3
-        by = (jnp.ones_like(s), s2, d2, s4, s2 * d2, d4)
-        return jnp.stack([p * h for p in (p0, p1) for h in by] + [p0**2, p1**2, r**2, r * s * d])
+    mean: jax.Array
+    covariance: jax.Array
+    cross_noise: jax.Array
+    slope: jax.Array
+    curvature: jax.Array
+    cross_curvature: jax.Array
+    cross_slope: jax.Array
 
-    *of_products, square, square_of_difference, lean_noise, turn = kernel_mean(
-        pieces, along, across, products
+
+def _layer_moments(pieces: Pieces, s_variance: jax.Array, d_variance: jax.Array) -> _Moments:
+    """The moments that equations (1) to (3) need, by equation (4), in one integral."""
+
+    def products(u: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array) -> jax.Array:
+        p0, p1, r = (a + b) ** 2 / 2, (a - b) ** 2 / 2, (a - b) * (a + b) / 2
+        u2, v2 = u**2 - 1, v**2 - 1
+        u4, v4 = u**4 - 6 * u**2 + 3, v**4 - 6 * v**2 + 3
+        by = (jnp.ones_like(u), u2, v2, u4, u2 * v2, v4)
+        return jnp.stack([p * h for p in (p0, p1) for h in by] + [p0**2, p1**2, r**2, r * u * v])
+
+    *of_products, p0_squared, p1_squared, r_squared, r_times_uv = kernel_mean(
+        pieces, s_variance, d_variance, products
     )
     by = jnp.stack(of_products).reshape(2, 6)
-    mean, scale = by[:, 0], jnp.stack([along, across])
-    first = by[:, 1:3] / (2 * scale[None, :])
-    mixed = by[:, 4] / (along * across)
-    second = jnp.stack(
+    mean, scale = by[:, 0], jnp.stack([s_variance, d_variance])
+    mixed = by[:, 4] / (s_variance * d_variance)
+    curvature = jnp.stack(
         [
-            jnp.stack([by[:, 3] / (4 * along**2), mixed / 4], axis=-1),
-            jnp.stack([mixed / 4, by[:, 5] / (4 * across**2)], axis=-1),
+            jnp.stack([by[:, 3] / (4 * s_variance**2), mixed / 4], axis=-1),
+            jnp.stack([mixed / 4, by[:, 5] / (4 * d_variance**2)], axis=-1),
         ],
         axis=-1,
     )
-    # p0 p1 = r^2.
-    squares = jnp.stack(
-        [jnp.stack([square, lean_noise]), jnp.stack([lean_noise, square_of_difference])]
+    # The product of the two entries of p is r^2: Var r stands beside their squares.
+    squares = jnp.stack([jnp.stack([p0_squared, r_squared]), jnp.stack([r_squared, p1_squared])])
+    return _Moments(
+        mean=mean,
+        covariance=squares - jnp.outer(mean, mean),
+        cross_noise=r_squared,
+        slope=by[:, 1:3] / (2 * scale[None, :]),
+        curvature=curvature,
+        cross_curvature=mixed,
+        cross_slope=r_times_uv / jnp.sqrt(s_variance * d_variance),
     )
-    covariance = squares - jnp.outer(mean, mean)
-    return mean, covariance, lean_noise, first, second, mixed, turn / jnp.sqrt(along * across)
 
 
-def _shown_decorrelation(
-    s: jax.Array, d: jax.Array, shift: jax.Array, spread: jax.Array, lean: jax.Array
+def _observed_distance(
+    s: jax.Array,
+    d: jax.Array,
+    shift: jax.Array,
+    covariance: jax.Array,
+    cross_variance: jax.Array,
 ) -> jax.Array:
-    """Mean of `1 - (s - d) / sqrt((s + d)^2 - 4 r^2)`: its slopes and curvatures where r is 0."""
+    """Mean of equation (6): its value, slopes times shifts and half its curvatures times spreads.
+
+    Written by its own derivatives, since `1 - c` of two equal numbers would have no digits left.
+    """
     whole = s + d
-    moved = 2 * (s * shift[1] - d * shift[0]) / whole**2
-    bend = d * spread[0, 0] - (s - d) * (spread[0, 1] + lean) - s * spread[1, 1]
-    return 2 * d / whole + moved + 2 * bend / whole**3
+    by_shift = 2 * (s * shift[1] - d * shift[0]) / whole**2
+    by_spread = (
+        d * covariance[0, 0] - (s - d) * (covariance[0, 1] + cross_variance) - s * covariance[1, 1]
+    )
+    return 2 * d / whole + by_shift + 2 * by_spread / whole**3

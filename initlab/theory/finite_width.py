@@ -1,4 +1,4 @@
-"""What networks of finite width add to the maps: spread and shift of lengths, and dead layers."""
+"""What networks of finite width add to the maps: spread and shift of q, and dead layers."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -84,7 +84,7 @@ def finite_width_variance(
 
 
 def check_numbers(numbers: Mapping[str, Any]) -> None:
-    """Raises ValueError for an array where one number is wanted."""
+    """Raises ValueError for an array where one number is required."""
     for name, value in numbers.items():
         if np.shape(value):
             raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
@@ -106,8 +106,8 @@ def _layers(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> Finite
     def layer(state: tuple[jax.Array, jax.Array], units: jax.Array) -> Any:
         q, variance = state
         measured = variance + 2 * (q**2 + variance) / units
-        (value, slope), (_, bend) = jax.jvp(with_slope, (q,), (jnp.ones_like(q),))
-        after, noise = value + bend * variance / 2
+        (value, slope), (_, curvature) = jax.jvp(with_slope, (q,), (jnp.ones_like(q),))
+        after, noise = value + curvature * variance / 2
         spread = slope[0] ** 2 * variance + noise / units
         return (after, spread), FiniteWidth(q, measured, variance)
 
