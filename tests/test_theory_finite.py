@@ -138,8 +138,8 @@ def test_the_exact_law_is_that_of_networks_that_are_drawn():
     for layer in range(depth + 1):
         unit = z / np.linalg.norm(z, axis=1, keepdims=True)
         for found, wanted in (
-            (drawn.length[:, layer], np.mean(z[..., 0] ** 2, axis=1)),
-            (drawn.decorrelation[:, layer], 1 - np.sum(unit[..., 0] * unit[..., 1], axis=1)),
+            (drawn.q[:, layer], np.mean(z[..., 0] ** 2, axis=1)),
+            (drawn.cosine_distance[:, layer], 1 - np.sum(unit[..., 0] * unit[..., 1], axis=1)),
         ):
             for power in (1, 2):
                 one, other = np.asarray(found, float) ** power, wanted**power
@@ -155,9 +155,9 @@ def test_the_exact_law_agrees_with_the_first_order_where_that_is_enough():
         jax.vmap(lambda key: theory.sample_finite_width(key, jnp.tanh, *CHAOTIC, *START, 200, 4))
     )(keys)
     band = theory.finite_width_variance(jnp.tanh, *CHAOTIC, START[0], 200, 4)
-    assert within(np.asarray(drawn.length, float), band.mean)
+    assert within(np.asarray(drawn.q, float), band.mean)
     apart = theory.finite_width_correlation(jnp.tanh, *CHAOTIC, *START, 200, 4)
-    assert within(np.asarray(drawn.decorrelation, float), apart)
+    assert within(np.asarray(drawn.cosine_distance, float), apart)
 
 
 def test_the_exact_law_keeps_its_digits_where_two_inputs_are_nearly_one():
@@ -165,5 +165,5 @@ def test_the_exact_law_keeps_its_digits_where_two_inputs_are_nearly_one():
         lambda key: theory.sample_finite_width(key, jax.nn.relu, 2.0, 0.1, 1.0, 1 - 2e-6, 50, 3)
     )(jax.random.key(0))
     # c0 in float32 has a rounding of its own of 3 %.
-    np.testing.assert_allclose(drawn.decorrelation[0], 2e-6, rtol=0.5)
-    assert np.all(np.asarray(drawn.decorrelation) > 0)
+    np.testing.assert_allclose(drawn.cosine_distance[0], 2e-6, rtol=0.5)
+    assert np.all(np.asarray(drawn.cosine_distance) > 0)

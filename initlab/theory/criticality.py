@@ -19,12 +19,12 @@ SEARCHED = 10.0 ** (np.arange(-6 * 16, 8 * 16 + 1) / 16)
 
 
 class CriticalPoint(NamedTuple):
-    """Where lengths, correlations and gradients are all kept.
+    """Where q, correlations and gradients are all kept.
 
     Attributes:
       sigma_w2: fan_in times the variance of the weights.
       sigma_b2: variance of the biases.
-      q: the length that is kept: 0 where lengths decay to it as 1 / depth; 1 where every length is.
+      q: the mean square that is kept: 0 where q decays to it as 1 / depth; 1 where every q is kept.
     """
 
     sigma_w2: Array
@@ -33,9 +33,9 @@ class CriticalPoint(NamedTuple):
 
 
 def critical_sigma_w2(activation: Activation, sigma_b2: Array | float) -> Array:
-    """The `sigma_w2` at whose fixed length `chi1 = 1`, for biases of variance `sigma_b2`.
+    """The `sigma_w2` at whose fixed point q `chi1 = 1`, for biases of variance `sigma_b2`.
 
-    The critical line has length q as its parameter: `sigma_w2 = 1 / E phi'^2` and
+    The critical line has q as its parameter: `sigma_w2 = 1 / E phi'^2` and
     `sigma_b2 = q - E phi^2 / E phi'^2`. Of several points for one `sigma_b2` it is the one of the
     smallest q.
 
@@ -44,7 +44,7 @@ def critical_sigma_w2(activation: Activation, sigma_b2: Array | float) -> Array:
       sigma_b2: variance of the biases, a number or an array, at least 0.
 
     Returns:
-      sigma_w2, NumPy float64; traced in the dtype of a traced sigma_b2. NaN where no fixed length
+      sigma_w2, NumPy float64; traced in the dtype of a traced sigma_b2. NaN where no fixed point
       is critical: relu has one without biases only, 2.
 
     Raises:
@@ -60,7 +60,7 @@ def critical_sigma_w2(activation: Activation, sigma_b2: Array | float) -> Array:
 
 
 def critical_point(activation: Activation) -> CriticalPoint:
-    """`chi1 = 1` and `q_map'(q) = 1` at a fixed length q: `E phi phi'' = 0`.
+    """`chi1 = 1` and `q_map'(q) = 1` at a fixed point q: `E phi phi'' = 0`.
 
     Three kinds of activations have one. Smooth ones that are nearly relu far from 0 (gelu, silu): q
     is positive and half-stable, kept from one side. Those for which every q is kept (relu,
@@ -105,8 +105,8 @@ def critical_variances(activation: Activation) -> tuple[float, float]:
     """`(sigma_w2, sigma_b2)` of the critical point; without one, of the critical line at 0 biases.
 
     The variances to start a network with when nothing else is known. The critical point keeps
-    lengths, correlations and gradients. An activation without one (sigmoid) has the point of the
-    critical line without biases instead, which keeps the latter two at the fixed length.
+    q, correlations and gradients. An activation without one (sigmoid) has the point of the
+    critical line without biases instead, which keeps the latter two at its fixed point.
 
     Args:
       activation: elementwise function phi.
@@ -147,12 +147,12 @@ def _critical_sigma_w2(pieces: Pieces, sigma_b2: jax.Array) -> jax.Array:
     def excess(q: jax.Array) -> jax.Array:
         return q - second_moment(pieces, q) / _slope_moment(pieces, q) - sigma_b2
 
-    lengths = jnp.asarray(np.concatenate([[0], SEARCHED]), dtype)
-    heights = jax.vmap(excess)(lengths)
+    grid = jnp.asarray(np.concatenate([[0], SEARCHED]), dtype)
+    heights = jax.vmap(excess)(grid)
     place = jnp.argmax(heights[1:] >= 0)
     at_zero = heights[0] >= 0
     exists = at_zero | (heights[1:][place] >= 0)
-    low, high = (jax.lax.stop_gradient(lengths[each]) for each in (place, place + 1))
+    low, high = (jax.lax.stop_gradient(grid[each]) for each in (place, place + 1))
     root = jnp.where(at_zero, jnp.zeros_like(sigma_b2), bracketed_root(excess, low, high))
     q = differentiable_root(excess, jnp.where(exists, root, jnp.ones_like(root)))
     sigma_w2 = 1 / _slope_moment(pieces, q)
@@ -170,8 +170,8 @@ def _bend(pieces: Pieces, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array
     return second_moment_slope(pieces, q) / width - 1, second_moment(pieces, q), width
 
 
-def _bends(pieces: Pieces, lengths: np.ndarray) -> Any:
-    return jax.jit(jax.vmap(lambda q: _bend(pieces, q)))(lengths)
+def _bends(pieces: Pieces, grid: np.ndarray) -> Any:
+    return jax.jit(jax.vmap(lambda q: _bend(pieces, q)))(grid)
 
 
 def _double_point(pieces: Pieces, low: float, high: float) -> Any:

@@ -1,6 +1,6 @@
 """The door of the theory: numbers are checked, broadcast, and computed in float64 where possible.
 
-Numbers that can be looked at are computed in float64, whatever `jax_enable_x64` says, and come back
+Numbers that can be looked at are computed in float64, whatever `jax_enable_x64` says, and are returned
 as NumPy float64, because a float64 `jax.Array` outside of x64 mode is cut down, with a warning, by
 the next operation. Traced numbers stay in their own dtype, since the program around them does:
 float64 under `jax.enable_x64(True)`, else float32, to about six digits.

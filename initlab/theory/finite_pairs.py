@@ -4,8 +4,8 @@ Derivation. Let z and z' be the pre-activations of two inputs, s = (z + z') / sq
 d = (z - z') / sqrt 2. Given the layers before they are Gaussian with the random kernel
 S = Var s, D = Var d, R = Cov(s, d) = (Var z - Var z') / 2, so (S, D) has the mean m and the
 covariance V, and R has the mean 0 and the variance U (`cross_variance`). Exchanging the two inputs
-turns R into -R, so R is uncorrelated with S and D. A layer of n units maps them, with p = ((a + a')^2 / 2, (a - a')^2 / 2) and
-r = (a^2 - a'^2) / 2 of the activations a and a':
+turns R into -R, so R is uncorrelated with S and D. A layer of n units maps them, with
+p = ((a + a')^2 / 2, (a - a')^2 / 2) and r = (a^2 - a'^2) / 2 of the activations a and a':
 
   (1)  m' = sigma_w2 E p + (2 sigma_b2, 0) + sigma_w2 (d2E p : V + d2E p/dR2 U) / 2
   (2)  V' = J V J^T + sigma_w2^2 Cov(p) / n,    J = sigma_w2 dE p / d(S, D)

@@ -15,12 +15,12 @@ class FiniteSample(NamedTuple):
     """Signals of one random network, by layer, [depth + 1] each.
 
     Attributes:
-      length: `|z_l|^2 / n` of the first input.
-      decorrelation: `1 - c_l`, c_l the cosine of both inputs' z_l.
+      q: `|z_l|^2 / n` of the first input.
+      cosine_distance: `1 - c_l`, c_l the cosine of both inputs' z_l.
     """
 
-    length: jax.Array
-    decorrelation: jax.Array
+    q: jax.Array
+    cosine_distance: jax.Array
 
 
 def sample_finite_width(
@@ -65,8 +65,8 @@ def sample_finite_width(
 
     >>> keys = jax.random.split(jax.random.key(0), 2000)
     >>> draw = lambda key: sample_finite_width(key, jax.nn.relu, 2.0, 0.0, 1.0, 0.0, 10, 5)
-    >>> lengths = jax.vmap(draw)(keys).length
-    >>> [bool(abs(float(each) - 1) < 0.15) for each in lengths.mean(axis=0)]
+    >>> q = jax.vmap(draw)(keys).q
+    >>> [bool(abs(float(each) - 1) < 0.15) for each in q.mean(axis=0)]
     [True, True, True, True, True, True]
     """
     checks.check_count("width", width, 1)

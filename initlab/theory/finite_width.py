@@ -20,7 +20,7 @@ Numbers = Array | float
 
 
 class FiniteWidth(NamedTuple):
-    """The squared length `|z_l|^2 / n_l` of the pre-activations over random networks, [depth + 1].
+    """The mean square `|z_l|^2 / n_l` of the pre-activations over random networks, [depth + 1].
 
     Attributes:
       mean: its mean.
@@ -46,7 +46,7 @@ def finite_width_variance(
 
     Given the layers before, a layer's pre-activations are Gaussian, independent, of variance
     `Q_l = sigma_b2 + sigma_w2 |a_(l-1)|^2 / n_(l-1)`. Its mean obeys
-    `m_(l+1) = F(m_l) + F''(m_l) Var Q_l / 2`, and the measured squared length has the variance
+    `m_(l+1) = F(m_l) + F''(m_l) Var Q_l / 2`, and the measured mean square has the variance
     `Var Q_l + 2 E Q_l^2 / n_l`. Right to the first order in depth / width; for relu and the
     identity without biases to every order, where `E Q^2 / (E Q)^2` is
     `prod (1 + 5 / n_l)` and `prod (1 + 2 / n_l)`.

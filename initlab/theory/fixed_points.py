@@ -1,4 +1,4 @@
-"""Where length and correlation settle with depth, and over how many layers."""
+"""Where q and correlation settle with depth, and over how many layers."""
 
 from typing import Any, NamedTuple
 
@@ -13,12 +13,12 @@ from initlab.theory.quadrature import half_squared_difference, pair_mean
 from initlab.theory.roots import bracketed_root, differentiable_root
 from initlab.types import Activation, Array
 
-__all__ = ["LENGTHS", "FixedPoint", "depth_scale", "fixed_length", "fixed_point", "length_table"]
+__all__ = ["LENGTHS", "FixedPoint", "depth_scale", "fixed_q", "fixed_point", "q_table"]
 
 Numbers = Array | float
 
 LENGTHS = 10.0 ** (np.arange(-15 * 16, 12 * 16 + 1) / 16)
-"""Lengths at which the length map is looked at, sixteen to a decade, 1 among them."""
+"""q at which the map of q is evaluated, sixteen to a decade, 1 among them."""
 
 START = 15 * 16
 """Where LENGTHS is 1."""
@@ -28,14 +28,14 @@ class FixedPoint(NamedTuple):
     """Where the maps of one layer lead in many.
 
     Attributes:
-      q: the length, 0 where it dies out, infinite where it grows for ever.
-      c: the correlation of two inputs of that length: 1 in the ordered phase (chi1 <= 1), under 1
-        in the chaotic one; NaN where the length has no fixed point.
-      chi1: the slope of the correlation map at 1; where the length grows for ever, that of the
-        largest length looked at, 1e12.
-      xi_q: over how many layers a length's distance from q falls by e; infinite where it does not.
+      q: the mean square of z, 0 where it vanishes, infinite where it diverges.
+      c: the correlation of two inputs of that q: 1 in the ordered phase (chi1 <= 1), under 1
+        in the chaotic one; NaN where q has no fixed point.
+      chi1: the slope of the correlation map at 1; where q diverges, that of the
+        largest q evaluated, 1e12.
+      xi_q: over how many layers the distance from q falls by e; infinite where it does not.
       xi_c: the same of the correlation's; signals reach about 6 xi_c layers deep.
-      exists: whether the length has a fixed point.
+      exists: whether q has a fixed point.
     """
 
     q: Array
@@ -49,8 +49,8 @@ class FixedPoint(NamedTuple):
 def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) -> FixedPoint:
     """`q = q_map(q)`, `c = c_map(q, c)`, `xi_q = -1/ln q_map'(q)`, `xi_c = -1/ln chi(c)`.
 
-    Of several fixed points it is the one to which a length of 1 is led: upward the first, if the
-    map lengthens it, else downward the first. Where every length is a fixed point (relu on its
+    Of several fixed points it is the one to which q = 1 is led: upward the first, if the
+    map enlarges it, else downward the first. Where every q is a fixed point (relu on its
     critical line) it is 1.
 
     Args:
@@ -60,7 +60,7 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
 
     Returns:
       The fixed point, NumPy float64, converged to neighbouring floats; traced in the dtype of
-      traced arguments. Its derivatives are those of the implicit function: NaN where the length
+      traced arguments. Its derivatives are those of the implicit function: NaN where q
       has no fixed point, or where it is double.
 
     Raises:
@@ -78,15 +78,16 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
 
 
 def _fixed_point(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> FixedPoint:
-    moments = length_table(pieces, sigma_w2.dtype)
-    q, chi1, xi_q, exists = fixed_length(pieces, moments, sigma_w2, sigma_b2)
+    moments = q_table(pieces, sigma_w2.dtype)
+    q, chi1, xi_q, exists = fixed_q(pieces, moments, sigma_w2, sigma_b2)
     chaotic = exists & (chi1 > 1) & (q > 0)
-    # Elsewhere a stand-in, so that no derivative is NaN that nobody asks for.
-    length = jnp.where(chaotic, q, jnp.ones_like(q))
+    # Elsewhere 1 in its place: jnp.where differentiates both sides, and 0 / 0 on the side that is
+    # not taken would make the derivative NaN.
+    q_or_1 = jnp.where(chaotic, q, jnp.ones_like(q))
 
     def excess(c: jax.Array) -> jax.Array:
         """`(1 - c_map(c)) / (1 - c) - 1`: of one sign on either side of the root, and no other."""
-        return sigma_w2 * half_squared_difference(pieces, length, c) / length - 1
+        return sigma_w2 * half_squared_difference(pieces, q_or_1, c) / q_or_1 - 1
 
     # In the angle, c = cos(angle), every activation's map is smooth, those with kinks too.
     least = jnp.asarray(float(jnp.finfo(q.dtype).eps) ** (2 / 5), q.dtype)
@@ -94,14 +95,14 @@ def _fixed_point(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> Fi
     angle = bracketed_root(lambda angle: excess(jnp.cos(angle)), *map(jax.lax.stop_gradient, ends))
     root = jnp.where(chaotic, jnp.cos(angle), jnp.asarray(0.5, q.dtype))
     root = differentiable_root(excess, root)
-    slope = sigma_w2 * pair_mean(slope_pieces(pieces), length, root)
+    slope = sigma_w2 * pair_mean(slope_pieces(pieces), q_or_1, root)
     nothing = jnp.asarray(jnp.nan, q.dtype)
     c = jnp.where(exists, jnp.where(chaotic, root, jnp.ones_like(q)), nothing)
     xi_c = jnp.where(exists, depth_scale(jnp.where(chaotic, slope, chi1)), nothing)
     return FixedPoint(q, c, chi1, xi_q, xi_c, exists)
 
 
-def length_table(pieces: Pieces, dtype: Any) -> tuple[jax.Array, jax.Array]:
+def q_table(pieces: Pieces, dtype: Any) -> tuple[jax.Array, jax.Array]:
     """`E phi^2` and its slope in q, at LENGTHS: shared by all variances."""
 
     def moments(q: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -110,7 +111,7 @@ def length_table(pieces: Pieces, dtype: Any) -> tuple[jax.Array, jax.Array]:
     return jax.vmap(moments)(jnp.asarray(LENGTHS, dtype))
 
 
-def fixed_length(
+def fixed_q(
     pieces: Pieces,
     table: tuple[jax.Array, jax.Array],
     sigma_w2: jax.Array,
@@ -137,9 +138,9 @@ def _follow_length(
     sigma_w2: jax.Array,
     sigma_b2: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """The first fixed length from 1 on, in the direction in which the map leads; and whether it is.
+    """The first fixed point from 1 on, in the direction in which the map leads; and whether it is.
 
-    Between two lengths looked at, the cubic through values and slopes says whether the map touches
+    Between two grid points, the cubic through values and slopes says whether the map touches
     the diagonal, so that two fixed points close to each other are not missed.
     """
     dtype = sigma_w2.dtype

@@ -26,7 +26,7 @@ TORCH_GAINS: dict[Callable[[Any], jax.Array], float] = {
 
 
 def gain(activation: Activation) -> Array:
-    """`1 / sqrt(E phi(z)^2)`, z ~ N(0, 1): weights of variance `gain^2 / fan_in` keep length 1.
+    """`1 / sqrt(E phi(z)^2)`, z ~ N(0, 1): weights of variance `gain^2 / fan_in` keep an rms of 1.
 
     Args:
       activation: elementwise function phi.

@@ -18,7 +18,7 @@ class JacobianSpectrum(NamedTuple):
     """The squared singular values of `J = prod D_l W_l`, D the slopes, W the weights.
 
     Attributes:
-      mean: of the squared singular values: by what a gradient's squared length is multiplied.
+      mean: of the squared singular values: by what a gradient's squared norm is multiplied.
       variance: of the squared singular values; 0 is dynamical isometry.
     """
 

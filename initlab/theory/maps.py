@@ -1,4 +1,4 @@
-"""What one layer of a wide network does to length, correlation and gradient."""
+"""What one layer of a wide network does to q, correlation and gradient."""
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ Numbers = Array | float
 
 
 def q_map(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbers) -> Array:
-    """`q' = sigma_w2 E phi(sqrt(q) z)^2 + sigma_b2`, z ~ N(0, 1): the length map.
+    """`q' = sigma_w2 E phi(sqrt(q) z)^2 + sigma_b2`, z ~ N(0, 1): the map of q.
 
     q is the variance of a layer's pre-activations, and q' that of the next layer's, in the limit of
     many units, with weights of variance `sigma_w2 / fan_in` and biases of variance `sigma_b2`.
@@ -57,7 +57,7 @@ def c_map(
 ) -> Array:
     """`c' = (sigma_w2 E phi(u) phi(v) + sigma_b2) / q'`, (u, v) of variances q, correlation c.
 
-    q' is `q_map` of q, which is q at a fixed point of lengths.
+    q' is `q_map` of q, which is q at a fixed point of `q_map`.
 
     Args:
       activation: elementwise function phi.

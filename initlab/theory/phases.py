@@ -9,7 +9,7 @@ import numpy as np
 
 from initlab.theory.criticality import critical_sigma_w2
 from initlab.theory.evaluation import compute, in_batches
-from initlab.theory.fixed_points import FixedPoint, depth_scale, fixed_length, length_table
+from initlab.theory.fixed_points import FixedPoint, depth_scale, fixed_q, q_table
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import half_squared_difference
 from initlab.theory.roots import bracketed_root
@@ -19,10 +19,10 @@ __all__ = ["EdgeOfChaos", "edge_of_chaos"]
 
 LENGTHS, ANGLES, MORE_ANGLES = 40, 24, 40
 """Chebyshev points at which the correlation map is tabulated; where kinks can meet, which is at an
-angle that depends on the length, it takes more of them."""
+angle that depends on q, it takes more of them."""
 
 BATCH = 1000
-"""Grid points whose lengths are found together."""
+"""Grid points whose q is found together."""
 
 
 class EdgeOfChaos(NamedTuple):
@@ -30,7 +30,7 @@ class EdgeOfChaos(NamedTuple):
 
     Attributes:
       fixed_point: of each pair of variances, arrays [W, B].
-      critical_sigma_w2: [B], where chi1 = 1; NaN where no fixed length is critical.
+      critical_sigma_w2: [B], where chi1 = 1; NaN where no fixed point is critical.
     """
 
     fixed_point: FixedPoint
@@ -40,8 +40,8 @@ class EdgeOfChaos(NamedTuple):
 def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> EdgeOfChaos:
     """`fixed_point` over the grid `sigma_w2 x sigma_b2`, and the critical line through it.
 
-    The correlation map depends on length and correlation alone, so that it is integrated once, at
-    Chebyshev points of ln q and of the angle arccos c between all lengths of the chaotic phase, and
+    The correlation map depends on q and correlation alone, so that it is integrated once, at
+    Chebyshev points of ln q and of the angle arccos c between all q of the chaotic phase, and
     interpolated for every point of the grid: c and xi_c are those of `fixed_point` to about 1e-8
     and a part of 1e-6, q, chi1 and xi_q to rounding.
 
@@ -75,7 +75,7 @@ def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> E
 def _fixed_points(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> FixedPoint:
     shape = sigma_w2.size, sigma_b2.size
     weights, biases = (each.ravel() for each in jnp.meshgrid(sigma_w2, sigma_b2, indexing="ij"))
-    solve = functools.partial(fixed_length, pieces, length_table(pieces, sigma_w2.dtype))
+    solve = functools.partial(fixed_q, pieces, q_table(pieces, sigma_w2.dtype))
     q, chi1, xi_q, exists = in_batches(solve, (weights, biases), BATCH)
     chaotic = exists & (chi1 > 1) & (q > 0)
     root, slope = _chaotic_correlations(pieces, weights, q, chaotic)
@@ -98,14 +98,14 @@ def _chaotic_correlations(
         jnp.nan_to_num((jnp.nanmax(log_q) + sign * jnp.nanmin(log_q)) / 2) for sign in (1, -1)
     )
     half = jnp.maximum(half, jnp.asarray(1e-3, dtype))
-    lengths = jnp.exp(middle + half * _points(LENGTHS, dtype))
+    grid = jnp.exp(middle + half * _points(LENGTHS, dtype))
     angles = (1 + _points(count, dtype)) * np.asarray(np.pi / 4, dtype)
 
-    def row(length: jax.Array) -> jax.Array:
-        at = jax.vmap(lambda angle: half_squared_difference(pieces, length, jnp.cos(angle)))
-        return at(angles) / length
+    def row(q: jax.Array) -> jax.Array:
+        at = jax.vmap(lambda angle: half_squared_difference(pieces, q, jnp.cos(angle)))
+        return at(angles) / q
 
-    table = _to_series(jax.lax.map(row, lengths), (LENGTHS, count))
+    table = _to_series(jax.lax.map(row, grid), (LENGTHS, count))
 
     ends = jnp.asarray(-1 + 1e-6, dtype), jnp.asarray(1, dtype)
     derivative = jnp.asarray(np.polynomial.chebyshev.chebder(np.eye(count)), dtype)

@@ -34,7 +34,7 @@ def fixup_scale(blocks: int, branch_layers: int) -> float:
 def stable_branch_scale(blocks: int) -> float:
     """`blocks^(-1/2)`: the sum of squared scales is 1, so that the stream's growth is bounded.
 
-    With branches that keep lengths, the mean squared length grows by `(1 + 1 / blocks)^blocks < e`.
+    With branches that keep q, the stream's q grows by `(1 + 1 / blocks)^blocks < e`.
 
     Args:
       blocks: residual branches in the network.

@@ -14,11 +14,11 @@ REACH = 6
 def trainable_depth(
     activation: Activation, sigma_w2: Array | float, sigma_b2: Array | float
 ) -> Array:
-    """`6 xi`: beyond so many layers alike and unlike inputs look the same, or lengths are gone.
+    """`6 xi`: beyond so many layers all inputs look the same, or q has vanished.
 
-    xi is the depth scale of correlations, `xi_c = -1 / ln chi(c*)`, where the length has a fixed
-    point. Where it grows for ever (relu above its critical scale) it is that of the length,
-    `1 / ln` of its growth by a layer, which is chi1 there; below, where relu's length dies out, the
+    xi is the depth scale of correlations, `xi_c = -1 / ln chi(c*)`, where q has a fixed
+    point. Where q diverges (relu above its critical scale) it is that of q,
+    `1 / ln` of its growth by a layer, which is chi1 there; below, where relu's q vanishes, the
     two are one.
 
     Args:
