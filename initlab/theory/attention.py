@@ -81,11 +81,11 @@ def propagate_uniform_attention(
 
 def _layers(tokens: int, depth: int, skip: bool, sigma_w2, q0, c0, branch_scale) -> Tokens:
     def layer(state: tuple[jax.Array, jax.Array], _: None) -> Any:
-        length, covariance = state
+        q, covariance = state
         kept = 1 if skip else 0
-        added = branch_scale**2 * sigma_w2 * (length + (tokens - 1) * covariance) / tokens
-        after = kept * length + added, kept * covariance + added
-        return after, Tokens(length, covariance / length)
+        added = branch_scale**2 * sigma_w2 * (q + (tokens - 1) * covariance) / tokens
+        after = kept * q + added, kept * covariance + added
+        return after, Tokens(q, covariance / q)
 
     return jax.lax.scan(layer, (q0, q0 * c0), length=depth + 1)[1]
 

@@ -23,8 +23,8 @@ class TrainableEdges(NamedTuple):
     """The least and the largest `sigma_w2` at which a network of a depth is trainable.
 
     Attributes:
-      lower: in the ordered phase, or where lengths vanish; the shape of depth.
-      upper: in the chaotic phase, or where lengths diverge; NaN where a signal crosses the depth at
+      lower: in the ordered phase, or where q vanishes; the shape of depth.
+      upper: in the chaotic phase, or where q diverges; NaN where a signal crosses the depth at
         any larger variance.
     """
 
