@@ -109,7 +109,6 @@ def predict_residual(activation: Activation, start: Start, *, pre_norm: bool = F
     >>> predict_residual(jax.nn.relu, start).q.round(6).tolist()
     [2.0, 6.0, 18.0, 54.0]
     """
-<<<<<<< HEAD
     layers = theory.propagate_residual(
         activation,
         *_variances(start, Role.RESIDUAL),
@@ -117,29 +116,6 @@ def predict_residual(activation: Activation, start: Start, *, pre_norm: bool = F
         start.depth,
         pre_norm=pre_norm,
         inner=_variances(start, Role.WEIGHT),
-=======
-    if not _has_finite_width(network, initializer, start):
-        return None
-
-    def one(key: jax.Array) -> theory.FiniteSample:
-        of = *_pair(start, "weight"), *_enter(start), start.width, start.depth - 1
-        return theory.sample_finite_width(key, activation, *of)
-
-    keys = jax.random.split(jax.random.key(0), draws)
-    drawn = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=TOGETHER))(keys)
-    measured = {"length": drawn.q, "decorrelation": drawn.cosine_distance}
-    return {name: np.asarray(each, float) for name, each in measured.items()}
-
-
-def _has_finite_width(network: str, initializer: str, start: Start) -> bool:
-    usable = start.variances.get("sigma_w2_weight", 0) > 0 and start.correlation < 1
-    return network == "mlp" and initializer in GAUSSIAN and usable
-
-
-def _mlp(activation: Activation, start: Start) -> Prediction:
-    layers = theory.propagate(
-        activation, *_pair(start, "weight"), *_enter(start), depth=start.depth - 1
->>>>>>> 6edfa51 (Theory's remaining lengths are q; what signals record keeps its names)
     )
     return Prediction(np.asarray(layers.q), 1 - np.asarray(layers.c), np.asarray(layers.gradient))
 
