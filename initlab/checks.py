@@ -30,6 +30,7 @@ __all__ = [
     "check_rank_at_least",
     "check_scale",
     "is_concrete",
+    "is_hashable",
     "path_name",
 ]
 
@@ -41,6 +42,19 @@ def is_concrete(value: Any) -> bool:
     (True, (1,))
     """
     return not isinstance(value, Tracer)
+
+
+def is_hashable(*values: Any) -> bool:
+    """Whether values can be keys of a cache; a module or a partial that holds arrays cannot.
+
+    >>> is_hashable(jnp.tanh, 3), is_hashable([jnp.tanh])
+    (True, False)
+    """
+    try:
+        hash(values)
+    except TypeError:
+        return False
+    return True
 
 
 def path_name(tree_path: Sequence[Any]) -> str:

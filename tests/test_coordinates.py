@@ -1,5 +1,6 @@
 """The coordinate check: slopes by hand, verdicts of known powers, the lab's networks and flax's."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from compiled_programs import counting
 from coordinate_powers import FLAT, check_of
 from scipy import stats
 
@@ -146,6 +148,21 @@ def test_sizes_by_hand():
         for step in (1, 2):
             moved = size(seen[step][number] - seen[0][number])
             np.testing.assert_allclose(check.change[0, 1, step - 1, number], moved, rtol=1e-4)
+
+
+def test_a_second_check_of_the_same_subjects_compiles_nothing():
+    make = functools.cache(make_any)
+
+    def check(number):
+        return coordinate_check(make, [4, 8], X + number, loss, seeds=(number, 7), steps=2)
+
+    with counting() as first:
+        before = check(0)
+    with counting() as second:
+        after = check(1)
+    assert first.programs > 0
+    assert second.programs == 0
+    assert (after.start != before.start).all()
 
 
 class FlaxMLP(nn.Module):

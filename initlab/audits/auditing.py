@@ -95,7 +95,7 @@ def audit(
     if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch)[:1]):
         raise ValueError("batch must hold at least one example, got none")
     described = (*_described(shapes), *_described(batch), *_described(draws)[1])
-    make = _instrument if _is_hashable(apply, loss) else _instrument.__wrapped__
+    make = _instrument if checks.is_hashable(apply, loss) else _instrument.__wrapped__
     instrument = make(apply, loss, *described)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
     measured = jax.device_get(instrument.program(starts, batch, draws))
@@ -212,14 +212,6 @@ def _instrument(
     return _Instrument(model, *_groups(apply, shapes, batch), classes, _compiled(lowered))
 
 
-def _is_hashable(*functions: Any) -> bool:
-    """Whether functions can be keys of a cache: a partial or a module that holds arrays cannot."""
-    try:
-        return all(isinstance(hash(each), int) for each in functions)
-    except TypeError:
-        return False
-
-
 def _compiled(lowered: Any) -> Callable[..., Any]:
     """Compiles a program that runs once: a small one without optimizations."""
     costs = lowered.cost_analysis() or {}
@@ -255,7 +247,13 @@ def _starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[Param
     if getattr(keys, "ndim", 0) < 1 or keys.shape[0] < 1:
         raise ValueError(f"keys must be an array of at least one key, got {keys!r:.60}")
     draws = jax.vmap(lambda each: jax.random.fold_in(each, 1))(keys)
-    return _compiled(jax.jit(jax.vmap(init)).lower(keys))(keys), draws
+    compiled = _compiled_init if checks.is_hashable(init) else _compiled_init.__wrapped__
+    return compiled(init, jax.ShapeDtypeStruct(keys.shape, keys.dtype))(keys), draws
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_init(init: Any, keys: jax.ShapeDtypeStruct) -> Callable[[jax.Array], Params]:
+    return _compiled(jax.jit(jax.vmap(init)).lower(keys))
 
 
 def _check_loss(apply: Apply, shapes: Params, batch: Any, loss: Loss | None) -> None:

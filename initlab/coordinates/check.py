@@ -1,5 +1,6 @@
 """Trains one model at many sizes for a few steps, and measures every layer's output."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from initlab.theory import Growth
 from initlab.types import Initializer, Network, Params, Role
 
 __all__ = ["Subject", "assert_coordinates_stable", "coordinate_check", "of_network"]
+
+Loss = Callable[[jax.Array], jax.Array]
 
 PLACES = ("first", "middle", "last", "output")
 """Names by position, for networks of different numbers of layers."""
@@ -130,11 +133,7 @@ def coordinate_check(
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     subjects = [make(width) for width in widths]
     layers, columns = _common([_names(subject, batch, keys[0]) for subject in subjects])
-    # One seed after another (lax.map below): params of a wide network for all of them might not
-    # fit in memory.
-    measured = [
-        np.asarray(jax.jit(_follow_all(subject, batch, loss, steps))(keys)) for subject in subjects
-    ]
+    measured = [np.asarray(_measured(subject, loss, steps)(keys, batch)) for subject in subjects]
     sizes = np.stack(
         [each[..., list(chosen)] for each, chosen in zip(measured, columns, strict=True)]
     )
@@ -169,33 +168,41 @@ def _names(subject: Subject, batch: Any, key: jax.Array) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _follow_all(
-    subject: Subject, batch: Any, loss: Callable[[jax.Array], jax.Array], steps: int
-) -> Callable[[jax.Array], jax.Array]:
-    """`keys [S] -> [S, 1 + steps, L]`: sizes at the start, and of the change after each step."""
+def _measured(subject: Subject, loss: Loss, steps: int) -> Callable[[jax.Array, Any], jax.Array]:
+    # A `make` that gives one Subject for a width, the second time too, compiles it once.
+    make = _compiled if checks.is_hashable(subject, loss) else _compiled.__wrapped__
+    return make(subject, loss, steps)
 
-    def outputs(params: Params) -> list[jax.Array]:
-        return list(subject.layers(params, batch).values())
 
-    def step(state: tuple[Params, Any], start: list[jax.Array]) -> tuple[tuple, jax.Array]:
-        params, memory = state
-        gradient = jax.grad(lambda params: loss(outputs(params)[-1]))(params)
-        updates, memory = subject.optimizer.update(gradient, memory, params)
-        params = optax.apply_updates(params, updates)
-        changes = [after - before for after, before in zip(outputs(params), start, strict=True)]
-        return (params, memory), _sizes(changes)
+@functools.lru_cache(maxsize=16)
+def _compiled(subject: Subject, loss: Loss, steps: int) -> Callable[[jax.Array, Any], jax.Array]:
+    """`(keys [S], batch) -> [S, 1 + steps, L]`: rms at the start, and of each step's change."""
 
-    def follow(key: jax.Array) -> jax.Array:
+    def measure(key: jax.Array, batch: Any) -> jax.Array:
+        def outputs(params: Params) -> list[jax.Array]:
+            return list(subject.layers(params, batch).values())
+
         params = subject.init(key)
         start = outputs(params)
+
+        def step(state: tuple[Params, Any], _: None) -> tuple[tuple[Params, Any], jax.Array]:
+            params, memory = state
+            gradient = jax.grad(lambda params: loss(outputs(params)[-1]))(params)
+            updates, memory = subject.optimizer.update(gradient, memory, params)
+            params = optax.apply_updates(params, updates)
+            # From the start and not from the step before: theory is of the sum of the updates.
+            changes = [after - before for after, before in zip(outputs(params), start, strict=True)]
+            return (params, memory), _rms(changes)
+
         state = params, subject.optimizer.init(params)
-        _, changes = jax.lax.scan(lambda state, _: step(state, start), state, length=steps)
-        return jnp.concatenate([_sizes(start)[None], changes])
+        _, changes = jax.lax.scan(step, state, length=steps)
+        return jnp.concatenate([_rms(start)[None], changes])
 
-    return lambda keys: jax.lax.map(follow, keys)
+    # lax.map and not vmap: params of a wide network for all seeds at once might not fit in memory.
+    return jax.jit(lambda keys, batch: jax.lax.map(lambda key: measure(key, batch), keys))
 
 
-def _sizes(outputs: Sequence[jax.Array]) -> jax.Array:
+def _rms(outputs: Sequence[jax.Array]) -> jax.Array:
     return jnp.stack([jnp.sqrt(jnp.mean(jnp.square(each.astype(jnp.float32)))) for each in outputs])
 
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.activations import SATURATED_SLOPE
 from initlab import checks
+from initlab.activations import SATURATED_SLOPE
 from initlab.jaxprs import inner_program, is_literal, run_equation
 from initlab.symmetry.primitive_rules import RULES
 from initlab.symmetry.rule_types import elementwise

@@ -1,0 +1,29 @@
+"""How many programs JAX compiles, counted through its public monitoring events."""
+
+import contextlib
+
+import jax
+
+EVENT = "/jax/core/compile/backend_compile_duration"
+
+
+class Count:
+    """A number that grows."""
+
+    def __init__(self):
+        self.programs = 0
+
+
+@contextlib.contextmanager
+def counting():
+    """Counts what is compiled inside, programs read from a persistent cache among them."""
+    count = Count()
+
+    def listen(event, duration, **_):
+        count.programs += event == EVENT
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield count
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
