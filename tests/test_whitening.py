@@ -12,7 +12,8 @@ from test_calibration import KEY, X, draw, plain, scanned
 import initlab
 from initlab import initializers, networks
 from initlab.calibration import layerwise_whitening, lsuv, to_criticality
-from initlab.taps.rules import CONTRACTIONS, unit_axes
+from initlab.programs.axes import unit_axes
+from initlab.programs.primitives import CONTRACTIONS
 
 NOTHING: Any = None
 

@@ -1,7 +1,9 @@
 """What the diagnostics read: one seed's measurements and the facts about the program."""
 
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +11,6 @@ import numpy as np
 
 from initlab.symmetry import Coverage
 from initlab.taps import Model, Row
-from initlab.taps.scope import Scope, Site
 
 __all__ = ["Evidence", "Signal", "Weight", "signals_of", "weights_of"]
 
@@ -112,19 +113,8 @@ class Evidence:
     @property
     def alone(self) -> int:
         """Bit set of the parameters that are all of a product's weight, not one factor of it."""
-        return _alone(self.model.plan)
-
-
-def _alone(scope: Scope) -> int:
-    found = 0
-    for entry in scope.entries:
-        if isinstance(entry, Site):
-            is_one = entry.kind == "product" and entry.names.bit_count() == 1
-            found |= entry.names if is_one else 0
-        else:
-            for inner in entry:
-                found |= _alone(inner)
-    return found
+        names = [p.site.names for p in self.model.plan.sites() if p.site.kind == "product"]
+        return functools.reduce(operator.or_, (n for n in names if n.bit_count() == 1), 0)
 
 
 def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:

@@ -1,6 +1,8 @@
-"""The weights whose scales a refiner sets, and the lengths of their products, as traced vectors."""
+"""The weights whose scales a refiner sets, and the rms of their products, as traced vectors."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,16 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from initlab.taps import Model, measure, read_model
-from initlab.taps.scope import Scope, Site, bits
+from initlab.taps.facts import Key
+from initlab.taps.scope import Place, bits
 from initlab.types import Params
 
 __all__ = ["Entry", "Products", "find_products", "scale"]
 
 Entry = tuple[int, int | None]
 """A parameter by its number among the leaves, and the slice of it that a loop takes, or None."""
-
-Place = tuple[int, ...]
-"""Where a measurement lies: the number of a site, or of a loop and of the site in its body."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,18 +30,18 @@ class Products:
       model: as it was read.
       leaf: the number of each entry's weight among the leaves of params.
       slice: which slice of it; None for a whole one.
-      places: where each entry's products are measured; more than one where a weight is used again.
-      on_path: whether every way from the data to the outputs passes the product.
-      ends: the place of the sum that a residual branch's last product is added in; else None.
+      sites: keys of each entry's products; more than one where a weight is used again.
+      on_path: whether the product lies on every path from the data to the outputs.
+      ends: the key of the sum that a residual branch's last product is added in; else None.
       sums: how many times a branch is added to a stream.
     """
 
     model: Model
     leaf: tuple[int, ...]
     slice: tuple[int | None, ...]
-    places: tuple[tuple[Place, ...], ...]
+    sites: tuple[tuple[Key, ...], ...]
     on_path: tuple[bool, ...]
-    ends: tuple[Place | None, ...]
+    ends: tuple[Key | None, ...]
     sums: int
 
     def scaled(self, params: Params, scales: jax.Array) -> Params:
@@ -51,31 +51,31 @@ class Products:
     def measure(
         self, params: Params, batch: Any, key: jax.Array, loss: Any = None
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Lengths of the products, norms of their gradients, and lengths of the sums they end in.
+        """The rms of each product, the norm of its gradient, and the rms of the sum it ends in.
 
         Args:
           params: the parameters.
           batch: inputs.
-          key: draws what is sent back where there is no loss.
+          key: draws the cotangent of the outputs where there is no loss.
           loss: `outputs -> scalar`.
 
         Returns:
           Three vectors [K]; the last is NaN for a product that no branch ends in.
         """
-        seen = measure(self.model, params, batch, key, loss)
+        measured = measure(self.model, params, batch, key, loss)
 
-        def length(place: Place, number: int | None) -> jax.Array:
-            return _at(_of(seen["sites"], place)["rms"], number).astype(jnp.float32)
+        def rms(key: Key, number: int | None) -> jax.Array:
+            return _at(measured["sites"][key]["rms"], number).astype(jnp.float32)
 
-        def norm(place: Place, number: int | None) -> jax.Array:
-            return _at(_of(seen["slots"], place), number)
+        def norm(key: Key, number: int | None) -> jax.Array:
+            return _at(measured["slots"][key], number)
 
-        lengths, norms, ends = [], [], []
-        for places, number, end in zip(self.places, self.slice, self.ends, strict=True):
-            lengths.append(_together([length(place, number) for place in places], jnp.mean))
-            norms.append(_together([norm(place, number) for place in places], jnp.sum))
-            ends.append(jnp.float32(jnp.nan) if end is None else length(end, number))
-        return jnp.stack(lengths), jnp.stack(norms), jnp.stack(ends)
+        sizes, norms, ends = [], [], []
+        for keys, number, end in zip(self.sites, self.slice, self.ends, strict=True):
+            sizes.append(_root_of_squares([rms(key, number) for key in keys], jnp.mean))
+            norms.append(_root_of_squares([norm(key, number) for key in keys], jnp.sum))
+            ends.append(jnp.float32(jnp.nan) if end is None else rms(end, number))
+        return jnp.stack(sizes), jnp.stack(norms), jnp.stack(ends)
 
 
 def scale(params: Params, entries: Sequence[Entry], scales: jax.Array) -> Params:
@@ -115,91 +115,65 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
       The products, in the order of the program.
 
     Raises:
-      ValueError: if no weight's scale can be told from its product, or one has a product in a
-        branch, or in a loop within a loop.
+      ValueError: if no product has a weight that scales as one parameter does, or one such product
+        lies in a branch, or in a loop within a loop.
     """
     model = read_model(apply, params, batch)
-    if hidden := _hidden(model.plan, 0):
-        names = ", ".join(model.paths[bit] for bit in bits(hidden))
+    places = list(model.plan.sites())
+    hidden = [place.site for place in places if place.site.scales and not _has_own_numbers(place)]
+    if names := functools.reduce(operator.or_, (site.names for site in hidden), 0):
+        paths = ", ".join(model.paths[bit] for bit in bits(names))
         raise ValueError(
-            f"the products of {names} lie in a branch or in a loop within a loop, where their "
-            "lengths cannot be told apart"
+            f"the products of {paths} lie in a branch or in a loop within a loop, where the rms of "
+            "each cannot be measured"
         )
-    above = frozenset().union(*(known.above for known in model.outputs if known.data))
-    found: dict[tuple[int, int | None], list[Any]] = {}
-    ends: dict[int, Place] = {}
+    above = frozenset().union(*(facts.above for facts in model.outputs if facts.data))
+    found: dict[Entry, list[Place]] = {}
+    ends: dict[int, Key] = {}
     sums = 0
-    for place, key, site, repeats in _sites(model.plan):
+    for place in filter(_has_own_numbers, places):
+        site = place.site
         weights = [n for n in bits(site.names) if model.notes.contracted >> n & 1]
-        times = repeats if site.sliced else 1
+        times = place.loops[0].repeats if site.sliced and place.loops else 1
         if site.kind == "sum":
-            sums += times if repeats else 1
-            ends |= dict.fromkeys(weights, place)
-        elif site.kind == "product" and site.scales:
+            sums += times
+            ends |= dict.fromkeys(weights, place.key)
+        elif site.kind == "product" and site.scales and weights:
             for number in range(times):
                 entry = (weights[0], number if site.sliced else None)
-                found.setdefault(entry, []).append((place, key in above))
+                found.setdefault(entry, []).append(place)
     if not found:
         raise ValueError("apply has no product of a parameter of its own and data")
     # A loop's products follow each other within an iteration, then come those of the next.
-    order = sorted(found, key=lambda entry: _turn(found[entry][0][0], entry[1]))
+    order = sorted(found, key=lambda entry: _moment(found[entry][0], entry[1]))
     return Products(
         model,
         tuple(leaf for leaf, _ in order),
         tuple(number for _, number in order),
-        tuple(tuple(place for place, _ in found[entry]) for entry in order),
-        tuple(all(on_path for _, on_path in found[entry]) for entry in order),
+        tuple(tuple(place.key for place in found[entry]) for entry in order),
+        tuple(all(place.key in above for place in found[entry]) for entry in order),
         tuple(ends.get(leaf) for leaf, _ in order),
         sums,
     )
 
 
-def _turn(place: Place, number: int | None) -> Place:
-    """When a product is computed: by its number, or its loop's, the iteration's and its own."""
-    return place if len(place) == 1 else (place[0], number or 0, place[1])
+def _has_own_numbers(place: Place) -> bool:
+    """Whether each iteration's measurement is one number: not in branches or nested loops."""
+    return len(place.within) == len(place.loops) <= 1
 
 
-def _hidden(scope: Scope, loops: int) -> int:
-    """Bit set of the weights with products in branches, or in loops within loops."""
-    found = 0
-    for entry in scope.entries:
-        if isinstance(entry, Site):
-            found |= entry.names if loops > 1 and entry.scales else 0
-        else:
-            for inner in entry:
-                found |= _hidden(inner, loops + (1 if len(entry) == 1 else 2))
-    return found
-
-
-def _sites(plan: Scope) -> list[tuple[Place, tuple[int, ...], Site, int]]:
-    """Place, key and repeats of each site; loops within loops and branches are left out."""
-    sites = []
-    for number, entry in enumerate(plan.entries):
-        if isinstance(entry, Site):
-            sites.append(((number,), (*plan.path, number), entry, 0))
-        elif len(entry) == 1:
-            body = entry[0]
-            sites += [
-                ((number, inner), (*body.path, inner), site, body.repeats)
-                for inner, site in enumerate(body.entries)
-                if isinstance(site, Site)
-            ]
-    return sites
-
-
-def _of(results: Any, place: Place) -> Any:
-    if len(place) == 1:
-        return results[place[0]]
-    loop = results[place[0]]
-    return (loop[0] if isinstance(loop, list) else loop)[place[1]]
+def _moment(place: Place, number: int | None) -> Key:
+    return place.moment([number or 0] * len(place.loops))
 
 
 def _at(value: jax.Array, number: int | None) -> jax.Array:
-    """One iteration's, or the root mean square over a loop whose iterations share the weight."""
+    """One iteration's, or the rms over a loop whose iterations share the weight."""
     if number is not None:
         return value[number]
-    return _together(list(value), jnp.mean) if value.ndim else value
+    return _root_of_squares(list(value), jnp.mean) if value.ndim else value
 
 
-def _together(values: Sequence[jax.Array], how: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    return jnp.sqrt(how(jnp.square(jnp.stack(values)))) if len(values) > 1 else values[0]
+def _root_of_squares(
+    values: Sequence[jax.Array], combine: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    return jnp.sqrt(combine(jnp.square(jnp.stack(values)))) if len(values) > 1 else values[0]

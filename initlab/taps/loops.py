@@ -1,4 +1,10 @@
-"""Loops and branches, rebuilt around what is measured inside them."""
+"""Loops and branches, rebuilt around what is measured inside them.
+
+JAX traces a loop's body as a function of arrays, and facts are no arrays: they cannot be among its
+results. So a traced body here leaves its facts in a cell outside of it, as a side effect of being
+traced, and the caller reads them there as soon as the trace is done. No tracer of a body may
+outlive it, so that facts that leave one hold no values.
+"""
 
 import dataclasses
 import functools
@@ -9,83 +15,84 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from initlab.jaxprs import run_equation, scan_counts
-from initlab.taps.known import Known, join
-from initlab.taps.scope import Scope
+from initlab import checks
+from initlab.programs.control import Cond, Scan, While
+from initlab.programs.equations import run_equation
+from initlab.taps.facts import Facts, join
+from initlab.taps.scope import Branches, Loop, Scope
 
 __all__ = ["branch", "repeat", "scan"]
 
-Pair = tuple[Any, Known]
-Walk = Callable[[Any, Sequence[Pair], Scope], list[Pair]]
+Pair = tuple[Any, Facts]
+Evaluate = Callable[[Any, Sequence[Pair], Scope], list[Pair]]
 
 
-def scan(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
+def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> list[Pair]:
     """A scan whose body also gives what is measured, stacked over its iterations.
 
     Args:
-      walk: reads the body.
-      equation: the scan.
+      evaluate: runs the body.
+      loop: the scan.
       operands: its operands.
-      scope: gains the body's scope.
+      scope: gains the loop.
 
     Returns:
       Its results.
     """
-    params = equation.params
-    constants, carries = scan_counts(params)
-    first = constants + carries
-    values = [value for value, _ in operands]
-    knowns = [_entering(known) for _, known in operands]
-    slices = [_slice(known) for known in knowns[first:]]
-    for known in knowns[first:]:
-        scope.notes.stacked |= known.params if known.is_weight else 0
-    number = scope.add([])
-    seen: dict[str, Any] = {}
+    shared, state, sliced = loop.split([value for value, _ in operands])
+    facts = [_entering(each) for _, each in operands]
+    shared_facts, carried, sliced_facts = loop.split(facts)
+    slices = [_slice(each) for each in sliced_facts]
+    for each in sliced_facts:
+        scope.notes.stacked |= each.params if each.is_weight else 0
+    number = len(scope.entries)
+    avals = [each.aval for each in loop.body.jaxpr.outvars]
+    state = [_typed(*each) for each in zip(state, avals, strict=False)]
+    cell: dict[str, Any] = {}
 
-    def body(carried: Sequence[Known], plan: Scope | None, state: Any, given: Any) -> Any:
+    def body(carried: Sequence[Facts], plan: Scope | None, state: Any, given: Any) -> Any:
         xs, slots = given
         inner = scope.inner(number, 0, plan, slots)
-        held, known = [*values[:constants], *state, *xs], [*knowns[:constants], *carried, *slices]
-        out = walk(params["jaxpr"], list(zip(held, known, strict=True)), inner)
+        values, facts = [*shared, *state, *xs], [*shared_facts, *carried, *slices]
+        out = evaluate(loop.body, list(zip(values, facts, strict=True)), inner)
         for value, each in out:
             inner.end(value, each, "")
-        seen["scope"], seen["out"] = inner, [_entering(each) for _, each in out]
+        cell["scope"], cell["out"] = inner, [_leaving(each) for _, each in out]
         results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
-        return results[:carries], (results[carries:], inner.results)
+        return results[: loop.carried], (results[loop.carried :], inner.results)
 
-    avals = [each.aval for each in params["jaxpr"].jaxpr.outvars]
-    state = [_typed(*each) for each in zip(values[constants:first], avals, strict=False)]
     if scope.plan is None:
-        carried = knowns[constants:first]
+        # What is known of the carry must hold in every iteration. Facts only ever move one way,
+        # sets of parameters grow, what is common to all paths shrinks, so that this ends: at the
+        # least fixed point above the facts of the first iteration, mostly at the second try.
+        xs = [jax.eval_shape(lambda x: x[0], x) for x in sliced]
         while True:
-            each = [jax.eval_shape(lambda x: x[0], x) for x in values[first:]]
-            jax.eval_shape(functools.partial(body, carried, None), state, (each, {}))
-            settled = [_again(*pair, knowns) for pair in zip(carried, seen["out"], strict=False)]
-            if [_facts(known) for known in settled] == [_facts(known) for known in carried]:
+            jax.eval_shape(functools.partial(body, carried, None), state, (xs, {}))
+            wider = [_widened(*pair, facts) for pair in zip(carried, cell["out"], strict=False)]
+            if list(map(_compared, wider)) == list(map(_compared, carried)):
                 break
-            carried = settled
-        plan, slots = seen["scope"], {}
-        plan.repeats, plan.carried = params["length"], carried
-        gains = [b.norms - a.norms for a, b in zip(carried, seen["out"], strict=False) if a.data]
-        plan.norms_gained = max(0, min(gains, default=0))
+            carried = wider
+        gains = [b.norms - a.norms for a, b in zip(carried, cell["out"], strict=False) if a.data]
+        planned = Loop(cell["scope"], loop.length, max(0, min(gains, default=0)), carried)
     else:
-        (plan,) = scope.plan.scopes(number)
-        slots = scope.slots.get(number, {})
-    state, (stacked, results) = jax.lax.scan(
-        functools.partial(body, plan.carried, plan if scope.plan else None),
+        planned = scope.plan.entries[number]
+        assert isinstance(planned, Loop)
+    (state, (stacked, results)) = jax.lax.scan(
+        functools.partial(body, planned.carried, planned.body if scope.plan else None),
         state,
-        (values[first:], slots),
-        params["length"],
-        reverse=params["reverse"],
-        unroll=params["unroll"],
+        (sliced, scope.slots_within(number)),
+        loop.length,
+        reverse=loop.reverse,
+        unroll=loop.unroll,
     )
-    scope.entries[number], scope.results[number] = [plan], [results]
+    scope.add(planned)
+    scope.results |= results
     pairs = []
-    gained = plan.norms_gained * (params["length"] - 1)
-    for n, (value, known) in enumerate(zip([*state, *stacked], seen["out"], strict=True)):
-        features = known.features if n < carries else (False, *known.features)
-        known = dataclasses.replace(known, features=features, norms=known.norms + gained)
-        pairs.append((value, known))
+    gained = planned.norms_gained * (loop.length - 1)
+    for n, (value, each) in enumerate(zip([*state, *stacked], cell["out"], strict=True)):
+        features = each.features if n < loop.carried else (False, *each.features)
+        each = dataclasses.replace(each, features=features, norms=each.norms + gained)
+        pairs.append((value, each))
     return pairs
 
 
@@ -94,16 +101,17 @@ def _typed(value: Any, aval: Any) -> Any:
     return jnp.asarray(value, aval.dtype) if jnp.ndim(value) == 0 else value
 
 
-def _again(before: Known, after: Known, operands: Sequence[Known]) -> Known:
-    """What is known of a loop's state at the start of any iteration."""
+def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
+    """Facts of a loop's state that hold at the start of its first iteration and of the next."""
     above = before.above
     if after.data and not before.data:
-        inside = [known.above for known in operands if known.data]
+        # A state that begins without data, as zeros, has no path of its own: the operands' count.
+        inside = [each.above for each in operands if each.data]
         above = functools.reduce(operator.and_, inside) if inside else frozenset()
     return dataclasses.replace(
         before,
         params=before.params | after.params,
-        open=before.open | after.open,
+        differentiable=before.differentiable | after.differentiable,
         data=before.data or after.data,
         features=tuple(a or b for a, b in zip(before.features, after.features, strict=True)),
         names=before.names or after.names,
@@ -114,70 +122,75 @@ def _again(before: Known, after: Known, operands: Sequence[Known]) -> Known:
     )
 
 
-def _facts(known: Known) -> tuple[Any, ...]:
-    origin = known.params, known.open, known.data, known.scales, known.factors
-    return *origin, known.features, known.names, known.above
+def _compared(facts: Facts) -> tuple[Any, ...]:
+    """What `_widened` may change, as a value: facts themselves compare by identity."""
+    origin = facts.params, facts.differentiable, facts.data, facts.scales, facts.factors
+    return *origin, facts.features, facts.names, facts.above
 
 
-def branch(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
+def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -> list[Pair]:
     """A cond whose branches also give what is measured; NaN in those that are not taken.
 
+    The branches of a cond must give the same shapes. So each gives the measurements of all, and
+    those of the others are NaN: not measured, where a zero would be a number.
+
     Args:
-      walk: reads a branch.
-      equation: the cond.
+      evaluate: runs a branch.
+      cond: the branches.
       operands: its operands, the index first.
-      scope: gains a scope for each branch.
+      scope: gains the branches.
 
     Returns:
       Its results.
     """
-    branches = equation.params["branches"]
     (index, _), *rest = operands
-    values, knowns = [value for value, _ in rest], [_entering(known) for _, known in rest]
-    number = scope.add([])
-    numbers = range(len(branches))
-    plans: list[Scope | None] = [None] * len(branches)
-    slots: list[Any] = [{} for _ in branches]
+    values, facts = [value for value, _ in rest], [_entering(each) for _, each in rest]
+    number = len(scope.entries)
+    numbers = range(len(cond.branches))
+    plans: Sequence[Scope | None] = [None] * len(cond.branches)
     if scope.plan is not None:
-        plans = list(scope.plan.scopes(number))
-        slots = scope.slots.get(number, slots)
-    seen: dict[int, Any] = {}
+        planned = scope.plan.entries[number]
+        assert isinstance(planned, Branches)
+        plans = planned.scopes
+    cell: dict[int, Any] = {}
 
     def alone(n: int, values: Any, slots: Any) -> Any:
-        inner = scope.inner(number, n, plans[n], slots[n])
-        out = walk(branches[n], list(zip(values, knowns, strict=True)), inner)
-        for value, known in out:
-            inner.end(value, known, "")
-        seen[n] = inner, [_entering(known) for _, known in out]
-        avals = [each.aval for each in branches[n].jaxpr.outvars]
+        inner = scope.inner(number, n, plans[n], slots)
+        out = evaluate(cond.branches[n], list(zip(values, facts, strict=True)), inner)
+        for value, each in out:
+            inner.end(value, each, "")
+        cell[n] = inner, [_leaving(each) for _, each in out]
+        avals = [each.aval for each in cond.branches[n].jaxpr.outvars]
         results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
         return results, inner.results
 
+    slots = scope.slots_within(number)
     shapes = [jax.eval_shape(functools.partial(alone, n), values, slots)[1] for n in numbers]
+    unmeasured = functools.reduce(operator.or_, shapes)
 
     def taken(n: int) -> Callable:
         def run(values: Any, slots: Any) -> Any:
             results, measured = alone(n, values, slots)
-            return results, [
-                measured if m == n else _nothing(each) for m, each in enumerate(shapes)
-            ]
+            return results, _blank(unmeasured) | measured
 
         return run
 
     results, measured = jax.lax.switch(index, [taken(n) for n in numbers], values, slots)
-    scope.entries[number] = [seen[n][0] for n in numbers]
-    scope.results[number] = measured
+    scope.add(Branches([cell[n][0] for n in numbers]))
+    scope.results |= measured
     return [
         (value, dataclasses.replace(join(each, value.shape), features=_common(each)))
-        for value, *each in zip(results, *(seen[n][1] for n in numbers), strict=True)
+        for value, *each in zip(results, *(cell[n][1] for n in numbers), strict=True)
     ]
 
 
-def _common(knowns: Sequence[Known]) -> tuple[bool, ...]:
-    return tuple(any(column) for column in zip(*(known.features for known in knowns), strict=True))
+def _common(facts: Sequence[Facts]) -> tuple[bool, ...]:
+    return tuple(any(column) for column in zip(*(each.features for each in facts), strict=True))
 
 
-def _nothing(shapes: Any) -> Any:
+def _blank(shapes: Any) -> Any:
+    """NaN in the shapes of statistics, false for those that are flags."""
+
     def blank(each: Any) -> jax.Array:
         is_real = jnp.issubdtype(each.dtype, jnp.floating)
         return jnp.full(each.shape, jnp.nan if is_real else 0, each.dtype)
@@ -185,37 +198,47 @@ def _nothing(shapes: Any) -> Any:
     return jax.tree.map(blank, shapes)
 
 
-def repeat(walk: Walk, equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
-    """A while loop, through which no gradient comes back: nothing inside it is measured.
+def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> list[Pair]:
+    """A while loop, which has no reverse mode: nothing inside it is measured.
 
     Args:
-      walk: not used.
       equation: the while.
+      loop: what it holds.
       operands: its operands.
       scope: its notes gain the loop.
 
     Returns:
       Its results.
     """
-    del walk
-    knowns = [known for _, known in operands]
-    if any(known.params or known.data for known in knowns):
+    facts = [each for _, each in operands]
+    if any(each.params or each.data for each in facts):
         scope.notes.untracked["while"] = "a while loop: no gradients through it, no sites inside"
+    # value_and_grad would refuse the loop; behind stop_gradient it is run forward only.
     values = [
         jax.lax.stop_gradient(value) if hasattr(value, "dtype") else value for value, _ in operands
     ]
-    state = operands[equation.params["cond_nconsts"] + equation.params["body_nconsts"] :]
+    *_, state = loop.split(facts)
     return [
-        (each, dataclasses.replace(join(knowns, each.shape), open=0, features=known.features))
-        for each, (_, known) in zip(run_equation(equation, values), state, strict=True)
+        (
+            value,
+            dataclasses.replace(join(facts, value.shape), differentiable=0, features=each.features),
+        )
+        for value, each in zip(run_equation(equation, values), state, strict=True)
     ]
 
 
-def _entering(known: Known) -> Known:
-    return dataclasses.replace(known, chain=None, site=None)
+def _entering(facts: Facts) -> Facts:
+    """Without its site, which has a number in another scope, and with a chain of its own."""
+    return dataclasses.replace(facts, chain=None, site=None)
 
 
-def _slice(known: Known) -> Known:
+def _leaving(facts: Facts) -> Facts:
+    """The same; and a number that the body has computed stays there."""
+    uniform = facts.uniform if checks.is_concrete(facts.uniform) else None
+    return dataclasses.replace(_entering(facts), uniform=uniform)
+
+
+def _slice(facts: Facts) -> Facts:
     return dataclasses.replace(
-        known, features=known.features[1:], sliced=known.is_weight, uniform=None
+        facts, features=facts.features[1:], sliced=facts.is_weight, uniform=None
     )

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.taps.known import Known
-from initlab.taps.scope import Notes, Scope, Weigh, slots_of
+from initlab.taps.facts import Facts
+from initlab.taps.scope import Notes, Rescale, Scope, slots_of
 from initlab.taps.statistics import rms, signal_statistics
-from initlab.taps.walk import walk
+from initlab.taps.walk import evaluate
 from initlab.types import Params
 
-__all__ = ["Model", "measure", "read_model", "walk_through"]
+__all__ = ["Model", "measure", "read_model", "run_rescaled"]
 
 Apply = Callable[[Params, Any], Any]
 Loss = Callable[[Any], jax.Array]
@@ -31,7 +31,7 @@ class Model:
       shapes: theirs.
       plan: the sites.
       notes: what the program says besides.
-      outputs: what is known of each output.
+      outputs: the facts of each output.
       out_tree: the outputs' tree.
     """
 
@@ -40,7 +40,7 @@ class Model:
     shapes: tuple[tuple[int, ...], ...]
     plan: Scope
     notes: Notes
-    outputs: tuple[Known, ...]
+    outputs: tuple[Facts, ...]
     out_tree: Any
 
 
@@ -48,7 +48,7 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     """Traces a model and finds where it can be measured; nothing is computed.
 
     Sites are products of a parameter and data (with the bias that follows), activations, and sums
-    of two values. `jit`, `remat` and `vmap` are seen through; loops and branches are measured
+    of two values. `jit`, `remat` and `vmap` are transparent; loops and branches are measured
     inside; what cannot be is named in the notes.
 
     Args:
@@ -82,80 +82,85 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
         raise ValueError(f"apply must give a floating output, got {jax.tree.leaves(out)!r:.60}")
     notes = Notes(np.shape(inputs[0])[0])
     plan = Scope(notes)
-    outputs: list[Known] = []
+    outputs: list[Facts] = []
 
     def plan_sites(*values: Any) -> list[Any]:
-        pairs = walk(
-            program, list(zip(values, _known_inputs(program, len(leaves)), strict=True)), plan
-        )
-        for value, known in pairs:
-            plan.end(value, known, "")
-        outputs.extend(known for _, known in pairs)
+        inputs = _input_facts(program, len(leaves))
+        pairs = evaluate(program, list(zip(values, inputs, strict=True)), plan)
+        for value, facts in pairs:
+            plan.end(value, facts, "")
+        outputs.extend(facts for _, facts in pairs)
         return [value for value, _ in pairs]
 
     jax.eval_shape(plan_sites, *program.in_avals)
     shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
-    # What is known holds traced slopes, which must not outlive their trace.
-    known = tuple(dataclasses.replace(each, chain=None, uniform=None) for each in outputs)
-    return Model(program, paths, shapes, plan, notes, known, jax.tree.structure(out))
+    # Facts hold traced values, which must not outlive their trace.
+    facts = tuple(dataclasses.replace(each, chain=None, uniform=None) for each in outputs)
+    return Model(program, paths, shapes, plan, notes, facts, jax.tree.structure(out))
 
 
-def _known_inputs(program: Any, params: int) -> list[Known]:
-    knowns = []
+def _input_facts(program: Any, params: int) -> list[Facts]:
+    facts = []
     for number, aval in enumerate(program.in_avals):
         rank = len(aval.shape)
         if number < params:
             bit = 1 << number
-            features = (True,) * rank
-            knowns.append(Known(bit, bit, features=features, names=bit, scales=True, factors=bit))
+            facts.append(
+                Facts(
+                    params=bit,
+                    differentiable=bit,
+                    features=(True,) * rank,
+                    names=bit,
+                    scales=True,
+                    factors=bit,
+                )
+            )
         else:
-            knowns.append(Known(data=True, features=(False,) * rank))
-    return knowns
+            facts.append(Facts(data=True, features=(False,) * rank))
+    return facts
 
 
 def measure(
     model: Model, params: Params, batch: Any, key: jax.Array, loss: Loss | None = None
 ) -> dict[str, Any]:
-    """One forward and one backward pass, and what is seen on the way; jit-able and vmap-able.
+    """One forward and one backward pass, and what is measured on the way; jit-able and vmap-able.
 
     Args:
       model: as `read_model` reads it.
       params: its parameters.
       batch: inputs.
-      key: draws what is sent back where there is no loss.
+      key: draws the cotangent of the outputs where there is no loss.
       loss: `outputs -> scalar`; a random cotangent of unit variance in its place when absent.
 
     Returns:
-      sites and slots (the statistics of signals and of gradients, nested as the plan is), params
-      (a dict of statistics for each), inputs and outputs (of each array), loss and loss_at_zero
-      (scalars, NaN without a loss).
+      sites and slots (`{key of a site: statistics of its signal}`, and norm of its gradient, with a
+      leading axis for each loop around the site), params (a dict of statistics for each), inputs
+      and outputs (of each array), loss and loss_at_zero (scalars, NaN without a loss).
     """
     leaves = jax.tree.leaves(params)
     inputs = jax.tree.leaves(batch)
-    knowns = _known_inputs(model.program, len(leaves))
+    facts = _input_facts(model.program, len(leaves))
 
     def run(leaves: list[Any], slots: Any) -> tuple[jax.Array, Any]:
         scope = Scope(model.notes, plan=model.plan, slots=slots)
-        pairs = walk(model.program, list(zip([*leaves, *inputs], knowns, strict=True)), scope)
-        for value, known in pairs:
-            scope.end(value, known, "")
+        pairs = evaluate(model.program, list(zip([*leaves, *inputs], facts, strict=True)), scope)
+        for value, each in pairs:
+            scope.end(value, each, "")
         outputs = [jnp.asarray(value) for value, _ in pairs]
         tree = jax.tree.unflatten(model.out_tree, outputs)
         if loss is not None:
             return loss(tree), (scope.results, outputs)
         real = [each for each in outputs if jnp.issubdtype(each.dtype, jnp.floating)]
-        sent = [
+        cotangents = [
             jax.random.normal(jax.random.fold_in(key, n), each.shape, each.dtype)
             for n, each in enumerate(real)
         ]
-        pairs = zip(real, sent, strict=True)
+        pairs = zip(real, cotangents, strict=True)
         total = [jnp.sum((one * other).astype(jnp.float32)) for one, other in pairs]
         return sum(total[1:], start=total[0]), (scope.results, outputs)
 
-    given = (leaves, slots_of(model.plan))
-    (value, (sites, outputs)), (gradients, slots) = jax.value_and_grad(run, (0, 1), has_aux=True)(
-        *given
-    )
+    differentiate = jax.value_and_grad(run, (0, 1), has_aux=True)
+    (value, (sites, outputs)), (gradients, slots) = differentiate(leaves, slots_of(model.plan))
     nan = jnp.full((), jnp.nan)
     at_zero = nan
     if loss is not None:
@@ -182,28 +187,28 @@ def measure(
     }
 
 
-def walk_through(
-    model: Model, leaves: list[Any], inputs: list[Any], weigh: Weigh, kept: frozenset[int]
+def run_rescaled(
+    model: Model, leaves: list[Any], inputs: list[Any], rescale: Rescale, fixed: frozenset[int]
 ) -> Any:
-    """Runs a model in which others take the place of weights.
+    """Runs a model, each weight rescaled just before its product is computed.
 
     Args:
       model: as `read_model` reads it.
       leaves: of its parameters.
       inputs: leaves of its batch.
-      weigh: gives the operands of each product of data and one parameter that is no table, and says
-        what is to be told of it.
-      kept: numbers of parameters that stay as they are.
+      rescale: gives the operands of each product of data and one parameter that is no table, and
+        says what is recorded of it.
+      fixed: numbers of parameters that are not rescaled.
 
     Returns:
-      The statistics of its sites, nested as the plan is, with what was said as "told".
+      The statistics of its sites as of `measure`, with what was recorded as "recorded".
     """
-    knowns = [
-        dataclasses.replace(known, scales=known.scales and n not in kept)
-        for n, known in enumerate(_known_inputs(model.program, len(leaves)))
+    facts = [
+        dataclasses.replace(each, scales=each.scales and n not in fixed)
+        for n, each in enumerate(_input_facts(model.program, len(leaves)))
     ]
-    scope = Scope(model.notes, plan=model.plan, weigh=weigh)
-    walk(model.program, list(zip([*leaves, *inputs], knowns, strict=True)), scope)
+    scope = Scope(model.notes, plan=model.plan, rescale=rescale)
+    evaluate(model.program, list(zip([*leaves, *inputs], facts, strict=True)), scope)
     return scope.results
 
 

@@ -1,14 +1,13 @@
 """Measurements as rows: a place each, in the order in which the signal meets them."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from initlab.taps.known import Key
 from initlab.taps.model import Model
-from initlab.taps.scope import Scope, Site, bits
+from initlab.taps.scope import Branches, Loop, Place, Site, bits
 
 __all__ = ["Row", "rows_of"]
 
@@ -22,9 +21,10 @@ class Row:
         and (n) where one parameter is used again.
       kind: "input", "product", "sum", "activation" or "output".
       scope: the model's own name for the place.
-      on_path: whether every way from the data to the outputs passes it.
+      on_path: whether it lies on every path from the data to the outputs.
       norms: how many normalizations lie between the data and it.
-      upstream: bit set of the parameters to which a gradient can come back from here.
+      upstream: bit set of the parameters to which a gradient is backpropagated from
+        here.
       units: how many units it has.
       values: `{statistic: [seeds]}`; dead is [seeds, units].
       in_branch: whether it lies in a branch, whose values are NaN where it is not taken.
@@ -52,123 +52,98 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
       A row for the input, for each site and for the output. A loop over layers has rows for every
       iteration; one over time has the mean of its iterations, and a unit is dead if it always is.
     """
-    measured = _to_numpy(measured)
-    above = frozenset().union(*(known.above for known in model.outputs if known.data))
-    rows = [_row("input", "input", each) for each in measured["inputs"][:1]]
-    rows += _walk(model, model.plan, measured["sites"], measured["slots"], (), above, 0)
+    above = frozenset().union(*(facts.above for facts in model.outputs if facts.data))
+    places = list(model.plan.sites())
+    layered = {loop for place in places if place.site.sliced for loop in place.loops}
+    found = []
+    for place in places:
+        values = _arrays(measured["sites"][place.key])
+        if place.key in measured["slots"]:
+            values["gradient_norm"] = np.asarray(measured["slots"][place.key])
+        for turns, each in _iterations(place.loops, values, layered):
+            row = _site_row(model, place, turns, each)
+            moment = place.moment([turn or 0 for turn in turns])
+            found.append((moment, dataclasses.replace(row, on_path=place.key in above)))
+    rows = [_row("input", "input", _arrays(each)) for each in measured["inputs"][:1]]
+    # All of an iteration comes before the next.
+    rows += [row for _, row in sorted(found, key=lambda pair: pair[0])]
     rows += [
-        dataclasses.replace(_row("output", "output", each), norms=_output_norms(model))
+        dataclasses.replace(_row("output", "output", _arrays(each)), norms=_output_norms(model))
         for each in measured["outputs"][:1]
     ]
-    return _told_apart(rows)
+    return _numbered(rows)
 
 
 def _output_norms(model: Model) -> int:
-    return min((known.norms for known in model.outputs if known.data), default=0)
+    return min((facts.norms for facts in model.outputs if facts.data), default=0)
 
 
 def _row(place: str, kind: str, values: Mapping[str, Any]) -> Row:
     return Row(place, kind, "", True, 0, 0, 0, values)
 
 
-def _to_numpy(tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return {name: _to_numpy(each) for name, each in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_to_numpy(each) for each in tree]
-    return np.asarray(tree)
+def _arrays(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(each) for name, each in values.items()}
 
 
-def _walk(
-    model: Model,
-    scope: Scope,
-    sites: Mapping[int, Any],
-    slots: Mapping[int, Any],
-    index: tuple[int, ...],
-    above: frozenset[Key],
-    norms: int,
-) -> Iterator[Row]:
-    for number, entry in enumerate(scope.entries):
-        if isinstance(entry, Site):
-            values = dict(sites[number])
-            if number in slots:
-                values["gradient_norm"] = slots[number]
-            key = (*scope.path, number)
-            yield Row(
-                _place(model, entry, index),
-                entry.kind,
-                entry.scope,
-                key in above,
-                entry.norms + norms,
-                entry.upstream,
-                _units(entry),
-                values,
-            )
-        elif len(entry) == 1:
-            yield from _loop(
-                model, entry[0], sites[number][0], slots.get(number, {}), index, above, norms
-            )
-        else:
-            inner_slots = slots.get(number, [{} for _ in entry])
-            for inner, measured, slot in zip(entry, sites[number], inner_slots, strict=True):
-                for row in _walk(model, inner, measured, slot, index, above, norms):
-                    yield dataclasses.replace(row, in_branch=True)
-
-
-def _loop(
-    model: Model,
-    body: Scope,
-    sites: Any,
-    slots: Any,
-    index: tuple[int, ...],
-    above: frozenset[Key],
-    norms: int,
-) -> Iterator[Row]:
-    if _is_layered(body):
-        for turn in range(body.repeats):
-            yield from _walk(
-                model,
-                body,
-                _at(sites, turn),
-                _at(slots, turn),
-                (*index, turn),
-                above,
-                norms + turn * body.norms_gained,
-            )
-    else:
-        yield from _walk(model, body, _over_time(sites), _over_time(slots), index, above, norms)
-
-
-def _is_layered(scope: Scope) -> bool:
-    """Whether a loop's iterations have weights of their own."""
-    return any(
-        entry.sliced if isinstance(entry, Site) else any(map(_is_layered, entry))
-        for entry in scope.entries
+def _site_row(
+    model: Model, place: Place, turns: Sequence[int | None], values: Mapping[str, np.ndarray]
+) -> Row:
+    """The row of a site in an iteration of each loop around it, None where all are one row."""
+    site = place.site
+    gained = [loop.norms_gained * (n or 0) for loop, n in zip(place.loops, turns, strict=True)]
+    return Row(
+        _place(model, site, [turn for turn in turns if turn is not None]),
+        site.kind,
+        site.scope,
+        on_path=False,
+        norms=site.norms + sum(gained),
+        upstream=site.upstream,
+        units=_units(site),
+        values=values,
+        in_branch=any(isinstance(each, Branches) for each in place.within),
     )
 
 
-def _at(tree: Any, turn: int) -> Any:
-    """One iteration: seeds come first, iterations second."""
-    if isinstance(tree, Mapping):
-        return {name: _at(each, turn) for name, each in tree.items()}
-    if isinstance(tree, list):
-        return [_at(each, turn) for each in tree]
-    return tree[:, turn]
+Values = dict[str, np.ndarray]
 
 
-def _over_time(tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return {name: _over_time(each) for name, each in tree.items()}
-    if isinstance(tree, list):
-        return [_over_time(each) for each in tree]
-    if tree.dtype == bool:
-        return tree.all(axis=1)
+def _iterations(
+    loops: Sequence[Loop], values: Values, layered: Collection[Loop]
+) -> Iterator[tuple[tuple[int | None, ...], Values]]:
+    """`(iteration of each loop, values there)`; of a loop that is not over layers None, the mean.
+
+    Args:
+      loops: those around a site, outermost first.
+      values: a first axis of seeds, then one for each loop.
+      layered: loops whose iterations have weights of their own.
+    """
+    if not loops:
+        yield (), values
+        return
+    outer, *inner = loops
+    turns: list[tuple[int | None, Values]]
+    if outer in layered:
+        turns = [
+            (n, {name: value[:, n] for name, value in values.items()}) for n in range(outer.repeats)
+        ]
+    else:
+        turns = [(None, {name: _over_time(value) for name, value in values.items()})]
+    for turn, there in turns:
+        for others, each in _iterations(inner, there, layered):
+            yield (turn, *others), each
+
+
+def _over_time(values: np.ndarray) -> np.ndarray:
+    """[seeds, iterations, ...] without the latter."""
+    if values.dtype == bool:
+        return values.all(axis=1)
     # The correlation of a state that starts at zero is not defined in the first iteration.
-    known = np.isfinite(tree).any(axis=1) & np.isnan(tree).any(axis=1)
+    partly = np.isfinite(values).any(axis=1) & np.isnan(values).any(axis=1)
     return np.where(
-        known,
-        np.nansum(tree, axis=1) / np.maximum(1, (~np.isnan(tree)).sum(axis=1)),
-        tree.mean(axis=1),
+        partly,
+        np.nansum(values, axis=1) / np.maximum(1, (~np.isnan(values)).sum(axis=1)),
+        values.mean(axis=1),
     )
 
 
@@ -177,7 +152,7 @@ def _units(site: Site) -> int:
     return int(np.prod([size for size, is_unit in sizes if is_unit]))
 
 
-def _place(model: Model, site: Site, index: tuple[int, ...]) -> str:
+def _place(model: Model, site: Site, index: Sequence[int]) -> str:
     """The parameters that a site is called by, each slice of a stacked one by its number."""
     names = [
         model.paths[bit]
@@ -187,7 +162,7 @@ def _place(model: Model, site: Site, index: tuple[int, ...]) -> str:
     return " + ".join(names) or site.scope or "?"
 
 
-def _told_apart(rows: list[Row]) -> list[Row]:
+def _numbered(rows: list[Row]) -> list[Row]:
     """Places of one kind and name are numbered from the second on."""
     counts: dict[tuple[str, str], int] = {}
     named = []

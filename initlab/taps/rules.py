@@ -1,4 +1,4 @@
-"""What an operation does to what is known of its operands: units, norms, weights, gradients."""
+"""What an operation does to the facts of its operands: units, norms, weights, gradients."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -6,76 +6,39 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from initlab.adoption.facts import PASSING, moved
-from initlab.taps.known import Known, join, same_size
-from initlab.taps.slopes import ELEMENTWISE
+from initlab.programs.axes import dot_axes, moved
+from initlab.programs.primitives import (
+    ARG_REDUCTIONS,
+    CASTS,
+    CONTRACTIONS,
+    CUMULATIVE,
+    ELEMENTWISE,
+    FLAT,
+    PASSING,
+    PRODUCTS,
+    REDUCTIONS,
+)
+from initlab.taps.facts import Facts, join, kept_flags
 
-__all__ = ["CONTRACTIONS", "FLAT", "known_result", "unit_axes"]
-
-Rule = Callable[[Any, Sequence[Known]], Known]
-
-FLAT_NAMES = "argmax argmin ceil eq floor ge gt le lt ne round sign stop_gradient top_k"
-FLAT = frozenset(FLAT_NAMES.split())
-"""Operations that send no gradient back."""
-
-LAB = {
-    "sum_over_inputs": ((0, 1), (1, 1)),
-    "sum_over_outputs": ((0, 0), (1, 1)),
-    "sum_over_examples": ((0, 0), (1, 0)),
-}
-"""Axes of the two results of the lab's own products: (operand, axis) each."""
-
-CONTRACTIONS = frozenset({"dot_general", "conv_general_dilated", *LAB})
-REDUCTIONS = "reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum argmax argmin"
+__all__ = ["result_facts"]
 
 
-def unit_axes(equation: Any, place: int) -> list[tuple[int, int]]:
-    """The axes of a product that one of its operands brings, those of its own units.
-
-    Args:
-      equation: one of CONTRACTIONS.
-      place: which operand.
-
-    Returns:
-      `(axis of the result, axis of the operand)` for each.
-
-    >>> import jax
-    >>> (equation,) = jax.make_jaxpr(jnp.dot)(jnp.ones((5, 2)), jnp.ones((2, 3))).eqns
-    >>> unit_axes(equation, 1)
-    [(1, 1)]
-    """
-    name = equation.primitive.name
-    if name in LAB:
-        return [(n, axis) for n, (operand, axis) in enumerate(LAB[name]) if operand == place]
-    numbers = equation.params["dimension_numbers"]
-    if name == "conv_general_dilated":
-        # A convolution by what depends on the data has no units of its own.
-        return [(numbers.out_spec[1], numbers.rhs_spec[0])] if place == 1 else []
-    contract, batch = numbers
-    free = [
-        [n for n in range(len(operand.aval.shape)) if n not in contract[side] + batch[side]]
-        for side, operand in enumerate(equation.invars)
-    ]
-    first = len(batch[0]) + (len(free[0]) if place == 1 else 0)
-    return list(enumerate(batch[place])) + list(enumerate(free[place], first))
-
-
-def known_result(equation: Any, operands: Sequence[Known], place: int) -> Known:
-    """What is known of the `place`-th result of an equation.
+def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
+    """The facts of the `place`-th result of an equation.
 
     Args:
       equation: of a jaxpr; not a call, a loop or a branch.
-      operands: what is known of its operands.
+      operands: the facts of its operands.
       place: which result.
 
     Returns:
-      What is known; without a site or a chain, which the reader adds.
+      The facts, without a site or a chain, which the evaluator adds.
     """
     out = equation.outvars[place].aval
     shape = getattr(out, "shape", ())
     result = join(operands, shape)
     name = equation.primitive.name
-    if name in PASSING or name in ("copy", "cumsum", "cumlogsumexp", "cumprod"):
+    if name in PASSING or name in CUMULATIVE:
         result = _passed(equation, operands[0], result)
     elif name in RULES:
         result = dataclasses.replace(result, features=RULES[name](equation, operands))
@@ -84,22 +47,23 @@ def known_result(equation: Any, operands: Sequence[Known], place: int) -> Known:
     else:
         for variable, known in zip(equation.invars, operands, strict=True):
             if known.data or known.is_weight:
-                kept = same_size(known.features, variable.aval.shape, shape)
+                kept = kept_flags(known.features, variable.aval.shape, shape)
                 result = dataclasses.replace(result, features=_either(result.features, kept))
     weights = [known for known in operands if known.is_weight]
     if name in CONTRACTIONS and len(weights) == 2:
         result = dataclasses.replace(result, factors=weights[0].factors | weights[1].factors)
     if name in FLAT or not _is_real(out):
-        result = dataclasses.replace(result, open=0)
+        result = dataclasses.replace(result, differentiable=0)
     return result
 
 
-def _passed(equation: Any, first: Known, result: Known) -> Known:
+def _passed(equation: Any, first: Facts, result: Facts) -> Facts:
     """A moved value is what it was."""
     name = equation.primitive.name
     is_moved = name in PASSING
     features = moved(equation, first.features) if is_moved else first.features
-    uniform = None if name in ELEMENTWISE else first.uniform
+    # A running sum of ones is not uniform; a function of a number is the evaluator's to compute.
+    uniform = first.uniform if is_moved and name not in ELEMENTWISE else None
     return dataclasses.replace(
         result,
         features=tuple(features),
@@ -112,7 +76,7 @@ def _passed(equation: Any, first: Known, result: Known) -> Known:
     )
 
 
-def _elementwise(equation: Any, operands: Sequence[Known], result: Known) -> Known:
+def _elementwise(equation: Any, operands: Sequence[Facts], result: Facts) -> Facts:
     name = equation.primitive.name
     data = [known for known in operands if known.data]
     features = result.features
@@ -132,7 +96,7 @@ def _elementwise(equation: Any, operands: Sequence[Known], result: Known) -> Kno
     elif name in ("mul", "div") and len(data) == 2:
         # Divided by a root of the data, or multiplied by one over it.
         norms += any(known.is_root for known in data) and not all(known.is_root for known in data)
-    elif len(data) == 1 and name in ("max", "add", "mul", "convert_element_type", "integer_pow"):
+    elif len(data) == 1 and name in ("max", "add", "mul", "integer_pow", *CASTS):
         is_root = data[0].is_root
     names = result.names
     if name == "mul" and any(known.is_weight for known in operands) and data:
@@ -158,30 +122,24 @@ def _elementwise(equation: Any, operands: Sequence[Known], result: Known) -> Kno
     )
 
 
-def _dot(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
-    contract, batch = equation.params["dimension_numbers"]
+def _dot(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
+    axes = dot_axes(equation)
     flags = [
         operands[0].features[axis] or operands[1].features[other]
-        for axis, other in zip(*batch, strict=True)
+        for axis, other in zip(*axes.batch, strict=True)
     ]
     for side, known in enumerate(operands):
-        fixed = (*contract[side], *batch[side])
-        flags += [flag for axis, flag in enumerate(known.features) if axis not in fixed]
+        flags += [known.features[axis] for axis in axes.free(side, len(known.features))]
     return tuple(flags)
 
 
-def _convolve(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+def _convolve(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
     channels = equation.params["dimension_numbers"].out_spec[1]
     rank = len(equation.outvars[0].aval.shape)
     return tuple(axis == channels for axis in range(rank))
 
 
-def _lab(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
-    places = LAB[equation.primitive.name]
-    return tuple(operands[operand].features[axis] for operand, axis in places)
-
-
-def _gather(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+def _gather(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
     """Of a table the features of a slice; of data those of the axes taken whole."""
     numbers, table = equation.params["dimension_numbers"], operands[0]
     gone = {*numbers.collapsed_slice_dims, *numbers.operand_batching_dims}
@@ -191,31 +149,30 @@ def _gather(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
     return tuple(flags.get(axis, False) for axis in range(rank))
 
 
-def _reduce(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+def _reduce(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
     axes = equation.params["axes"]
     return tuple(flag for axis, flag in enumerate(operands[0].features) if axis not in axes)
 
 
-def _stack(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+def _stack(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
     flags = [any(column) for column in zip(*(known.features for known in operands), strict=True)]
     flags.insert(equation.params["axis"], False)
     return tuple(flags)
 
 
-def _beside(equation: Any, operands: Sequence[Known]) -> tuple[bool, ...]:
+def _beside(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
     return tuple(
         any(column) for column in zip(*(known.features for known in operands), strict=True)
     )
 
 
-RULES: dict[str, Callable[[Any, Sequence[Known]], tuple[bool, ...]]] = {
-    "dot_general": _dot,
+RULES: dict[str, Callable[[Any, Sequence[Facts]], tuple[bool, ...]]] = {
     "conv_general_dilated": _convolve,
-    **dict.fromkeys(LAB, _lab),
+    **dict.fromkeys(("dot_general", *PRODUCTS), _dot),
     "gather": _gather,
     "concatenate": _beside,
     "stack": _stack,
-    **dict.fromkeys(REDUCTIONS.split(), _reduce),
+    **dict.fromkeys(REDUCTIONS | ARG_REDUCTIONS, _reduce),
 }
 """Which axes of a result hold units, by the primitive's name."""
 

@@ -1,19 +1,20 @@
 """Where a model is measured: sites in the order of the program, loops and branches within it."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from initlab.taps.known import Chain, Key, Known
+from initlab.taps.facts import Chain, Facts, Key
 from initlab.taps.slopes import activation_statistics
 from initlab.taps.statistics import signal_statistics, tap
 
-__all__ = ["Notes", "Scope", "Site", "Weigh", "bits", "slots_of"]
+__all__ = ["Branches", "Loop", "Notes", "Place", "Rescale", "Scope", "Site", "bits", "slots_of"]
 
-Weigh = Callable[[Any, int, list[Any]], tuple[list[Any], Any]]
-"""`(product, which operand is the weight, operands) -> operands in their place, what is told`."""
+Rescale = Callable[[Any, int, list[Any]], tuple[list[Any], Any]]
+"""`(a product's equation, which operand is the weight, operands) -> (operands, recorded)`: the
+operands that take the place of those, and what is recorded of the site."""
 
 
 @dataclasses.dataclass
@@ -25,7 +26,7 @@ class Site:
       names: bit set of the parameters it is called by.
       scope: the model's own name for the place, where it has one.
       sliced: whether its weight is one iteration's of a loop.
-      upstream: bit set of the parameters to which a gradient can come back from here.
+      upstream: bit set of the parameters to which a gradient is backpropagated from here.
       norms: how many normalizations lie between the data and it.
       features: the axes of units.
       shape: its shape.
@@ -47,15 +48,70 @@ class Site:
     scales: bool = False
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loop:
+    """A scan.
+
+    Attributes:
+      body: its sites.
+      repeats: the number of iterations.
+      norms_gained: how many normalizations each iteration adds to those before.
+      carried: the facts of what every iteration is given by the one before.
+    """
+
+    body: "Scope"
+    repeats: int
+    norms_gained: int
+    carried: Sequence[Facts]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Branches:
+    """A cond: the sites of each branch."""
+
+    scopes: Sequence["Scope"]
+
+
+class Place(NamedTuple):
+    """A site and where it lies.
+
+    Attributes:
+      key: its key, under which its measurements are kept.
+      site: itself.
+      within: the loops and branches around it, outermost first.
+    """
+
+    key: Key
+    site: Site
+    within: tuple[Loop | Branches, ...]
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops around it: one leading axis each of what is measured there."""
+        return tuple(each for each in self.within if isinstance(each, Loop))
+
+    def moment(self, iterations: Sequence[int]) -> Key:
+        """When it is computed in an iteration of each loop; moments compare as time does.
+
+        The key has two numbers for each loop around the site, the second of which is always 0: the
+        iteration takes its place.
+        """
+        key, turns = list(self.key), iter(iterations)
+        for n, each in enumerate(self.within):
+            if isinstance(each, Loop):
+                key[2 * n + 1] = next(turns)
+        return tuple(key)
+
+
 @dataclasses.dataclass
 class Notes:
     """What a whole program says besides its sites.
 
     Attributes:
       batch: the number of examples.
-      untracked: what could not be looked into: `{name: why}`.
-      consumed: `{weight's bit: bit set}`: parameters whose gradient comes back through a product
-        with that weight.
+      untracked: what could not be measured inside: `{name: why}`.
+      consumed: `{weight's bit: bit set}`: parameters whose gradient is backpropagated through a
+        product with that weight.
       contracted: bit set of the weights of products.
       looked_up: bit set of tables.
       stacked: bit set of those that a loop takes a slice of each iteration.
@@ -68,10 +124,10 @@ class Notes:
     looked_up: int = 0
     stacked: int = 0
 
-    def consume(self, weight: Known, data: Known) -> None:
-        """Notes that what comes back to `data`'s parameters passes a weight."""
+    def consume(self, weight: Facts, data: Facts) -> None:
+        """Notes that the cotangents of `data`'s parameters have a weight as a factor."""
         for bit in bits(weight.factors):
-            self.consumed[bit] = self.consumed.get(bit, 0) | data.open
+            self.consumed[bit] = self.consumed.get(bit, 0) | data.differentiable
 
 
 def bits(numbers: int) -> list[int]:
@@ -82,8 +138,11 @@ def bits(numbers: int) -> list[int]:
 class Scope:
     """The sites of one program, a loop's body or the whole, and what is measured at them.
 
-    A program is read twice alike: first it finds its sites and their last events, then, with that
-    plan and slots for the gradients, it measures there.
+    A program is read twice, alike. Only at its end is it known which event of a site is its last (a
+    bias, or another, may follow a product), and how many slots the gradients need, which
+    `value_and_grad` must be given before it starts. So the first reading, of shapes alone, makes
+    the plan, and the second, with the plan and the slots, measures. Both number sites and events in
+    the order of the program, which is how the second finds the first's.
     """
 
     def __init__(
@@ -91,58 +150,70 @@ class Scope:
         notes: Notes,
         path: Key = (),
         plan: "Scope | None" = None,
-        slots: dict[int, Any] | None = None,
+        slots: dict[Key, Any] | None = None,
         *,
         gradient: bool = True,
-        weigh: Weigh | None = None,
+        rescale: Rescale | None = None,
     ) -> None:
         self.notes, self.path, self.plan = notes, path, plan
         self.slots = slots or {}
-        self.gradient, self.weigh = gradient, weigh
-        self.entries: list[Site | list[Scope]] = []
-        self.results: dict[int, Any] = {}
-        self.repeats = 1
-        self.norms_gained = 0
-        self.carried: list[Known] = []
-        self.events = 0
-        self.told: dict[int, Any] = {}
+        self.gradient, self.rescale = gradient, rescale
+        self.entries: list[Site | Loop | Branches] = []
+        self.results: dict[Key, Any] = {}
+        self.recorded: dict[int, Any] = {}
+        self._events = 0
         self._ended: list[Chain] = []
 
+    def sites(self) -> Iterator[Place]:
+        """Every site in the order of the program, those within loops and branches included."""
+        for number, entry in enumerate(self.entries):
+            if isinstance(entry, Site):
+                yield Place(self.key(number), entry, ())
+                continue
+            for scope in [entry.body] if isinstance(entry, Loop) else entry.scopes:
+                for place in scope.sites():
+                    yield place._replace(within=(entry, *place.within))
+
+    def key(self, number: int) -> Key:
+        """The key of a site of this scope."""
+        return (*self.path, number)
+
     def inner(
-        self, number: int, branch: int, plan: "Scope | None", slots: dict[int, Any]
+        self, number: int, branch: int, plan: "Scope | None", slots: dict[Key, Any]
     ) -> "Scope":
         """The scope of a loop's body, or of one of several branches."""
         path = (*self.path, number, branch)
-        return Scope(self.notes, path, plan, slots, gradient=self.gradient, weigh=self.weigh)
+        return Scope(self.notes, path, plan, slots, gradient=self.gradient, rescale=self.rescale)
 
-    def add(self, entry: "Site | list[Scope]") -> int:
-        """A new site, or the scopes of a loop or of branches; its number."""
+    def slots_within(self, number: int) -> dict[Key, Any]:
+        """The slots of the sites within a loop or branches."""
+        path = self.key(number)
+        return {key: slot for key, slot in self.slots.items() if key[: len(path)] == path}
+
+    def add(self, entry: Site | Loop | Branches) -> int:
+        """A new site, loop or set of branches; its number."""
         self.entries.append(entry)
         return len(self.entries) - 1
 
-    def scopes(self, number: int) -> "list[Scope]":
-        """The scopes of a loop or of branches, by its number."""
-        entry = self.entries[number]
-        assert isinstance(entry, list)
-        return entry
-
-    def visit(self, number: int, value: Any, known: Known) -> Any:
+    def visit(self, number: int, value: Any, facts: Facts) -> Any:
         """The value at a site, tapped if this is the site's last event."""
         site = self.entries[number]
         assert isinstance(site, Site)
-        self.events += 1
-        site.event, site.features, site.shape = self.events, known.features, value.shape
-        site.upstream, site.norms = known.open, known.norms
+        self._events += 1
+        site.event, site.features, site.shape = self._events, facts.features, value.shape
+        site.upstream, site.norms = facts.differentiable, facts.norms
         if self.plan is None:
             return value
         last = self.plan.entries[number]
         assert isinstance(last, Site)
-        if last.event != self.events:
+        if last.event != self._events:
             return value
-        self.results[number] = signal_statistics(value, self.examples(known.features, value.shape))
-        if number in self.told:
-            self.results[number]["told"] = self.told[number]
-        return tap(value, self.slots[number]) if number in self.slots else value
+        key = self.key(number)
+        statistics = signal_statistics(value, self.examples(facts.features, value.shape))
+        if number in self.recorded:
+            statistics["recorded"] = self.recorded[number]
+        self.results[key] = statistics
+        return tap(value, self.slots[key]) if key in self.slots else value
 
     def examples(self, features: tuple[bool, ...], shape: tuple[int, ...]) -> int | None:
         """Which axis holds the examples: of the batch's size, or else the only one without units.
@@ -155,13 +226,14 @@ class Scope:
             return fitting[0]
         return free[0] if len(free) == 1 and shape[free[0]] > self.notes.batch else None
 
-    def end(self, value: Any, known: Known, scope: str) -> None:
+    def end(self, value: Any, facts: Facts, scope: str) -> None:
         """Measures an activation where something else than an elementwise function takes it."""
-        chain = known.chain
-        if chain is None or not chain.bends or not any(known.features):
+        chain = facts.chain
+        if chain is None or not chain.is_nonlinear or not any(facts.features):
             return
         if not jnp.issubdtype(value.dtype, jnp.floating):
             return
+        # Two products may take one activation, which is one place all the same.
         if any(other is chain for other in self._ended):
             return
         self._ended.append(chain)
@@ -170,33 +242,21 @@ class Scope:
                 "activation",
                 chain.root.names,
                 scope,
-                upstream=known.open,
-                norms=known.norms,
-                features=known.features,
+                upstream=facts.differentiable,
+                norms=facts.norms,
+                features=facts.features,
                 shape=value.shape,
                 gradient=False,
             )
         )
         if self.plan is not None:
-            self.results[number] = activation_statistics(value, chain, known.features)
+            self.results[self.key(number)] = activation_statistics(value, chain, facts.features)
 
 
-def slots_of(scope: Scope) -> dict[int, Any]:
-    """Zeros for the gradients' statistics of a plan's sites: what `tap` wants."""
-    slots: dict[int, Any] = {}
-    for number, entry in enumerate(scope.entries):
-        if isinstance(entry, list):
-            inner = [slots_of(each) for each in entry]
-            # A loop has one body; branches have one slot each.
-            slots[number] = _stacked(inner[0], entry[0].repeats) if len(entry) == 1 else inner
-        elif entry.gradient:
-            slots[number] = jnp.zeros((), jnp.float32)
-    return slots
-
-
-def _stacked(slots: Any, times: int) -> Any:
-    if isinstance(slots, dict):
-        return {number: _stacked(each, times) for number, each in slots.items()}
-    if isinstance(slots, list):
-        return [_stacked(each, times) for each in slots]
-    return jnp.zeros((times, *slots.shape), slots.dtype)
+def slots_of(plan: Scope) -> dict[Key, Any]:
+    """A zero for each gradient that `tap` will measure, for each iteration of the loops around."""
+    return {
+        place.key: jnp.zeros([loop.repeats for loop in place.loops], jnp.float32)
+        for place in plan.sites()
+        if place.site.gradient
+    }

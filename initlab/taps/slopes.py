@@ -9,14 +9,19 @@ import numpy as np
 
 from initlab import checks
 from initlab.activations import SATURATED_SLOPE
-from initlab.jaxprs import inner_program, is_literal, run_equation
-from initlab.symmetry.primitive_rules import RULES
-from initlab.symmetry.rule_types import elementwise
-from initlab.taps.known import Chain, Known
+from initlab.programs.control import Call, control
+from initlab.programs.equations import run_equation
+from initlab.programs.primitives import (
+    CUSTOM_DERIVATIVES,
+    ELEMENTWISE,
+    NONLINEARITIES,
+    UNCHANGED,
+)
+from initlab.programs.walk import walk
+from initlab.taps.facts import Chain, Facts
 from initlab.taps.statistics import rms, share
 
 __all__ = [
-    "ELEMENTWISE",
     "GRID",
     "SATURATED_SLOPE",
     "activation_statistics",
@@ -28,16 +33,8 @@ __all__ = [
 GRID = np.linspace(-8.0, 8.0, 257, dtype=np.float32)
 """Where an activation is looked at to learn its largest slope, and its usual one."""
 
-ELEMENTWISE = frozenset(name for name, rule in RULES.items() if rule is elementwise)
-
-BENDING = """
-    atan clamp cos custom_jvp_call custom_vjp_call erf erf_inv erfc expm1 log1p logistic max min
-    select_n sin tanh
-"""
-BENDS = frozenset(BENDING.split())
-"""Operations that make a function of one value an activation; squares and roots belong to norms."""
-
-CUSTOM = ("custom_jvp_call", "custom_vjp_call")
+ACTIVATIONS = CUSTOM_DERIVATIVES & NONLINEARITIES
+"""Calls with a derivative of their own that may be activations, as relu is."""
 
 
 def is_elementwise(equation: Any) -> bool:
@@ -49,9 +46,8 @@ def is_elementwise(equation: Any) -> bool:
         return False
     if equation.primitive.name in ELEMENTWISE:
         return True
-    if equation.primitive.name not in CUSTOM:
-        return False
-    return _all_elementwise(inner_program(equation.params))
+    call = control(equation) if equation.primitive.name in ACTIVATIONS else None
+    return isinstance(call, Call) and _all_elementwise(call.body)
 
 
 def _fits(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
@@ -63,22 +59,26 @@ def _fits(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
 
 def _all_elementwise(program: Any) -> bool:
     for equation in program.jaxpr.eqns:
-        name, inner = equation.primitive.name, inner_program(equation.params)
-        spread = name == "broadcast_in_dim" and not equation.invars[0].aval.shape
-        if inner is not None:
-            if not _all_elementwise(inner):
+        call = control(equation)
+        if isinstance(call, Call):
+            if not _all_elementwise(call.body):
                 return False
-        elif not (name in ELEMENTWISE or name in ("copy", "stop_gradient") or spread):
+        elif not (equation.primitive.name in ELEMENTWISE | UNCHANGED or _is_fill(equation)):
             return False
     return True
 
 
-def extend(equation: Any, operands: Sequence[tuple[Any, Known]]) -> Chain | None:
+def _is_fill(equation: Any) -> bool:
+    """Whether an equation makes an array of one number."""
+    return equation.primitive.name == "broadcast_in_dim" and not equation.invars[0].aval.shape
+
+
+def extend(equation: Any, operands: Sequence[tuple[Any, Facts]]) -> Chain | None:
     """The result of an elementwise equation as a function of one value, if it is that.
 
     Args:
       equation: an elementwise one.
-      operands: its operands, each with what is known of it.
+      operands: its operands, each with its facts.
 
     Returns:
       The chain, or None where operands depend on different data, or on parameters.
@@ -94,40 +94,39 @@ def extend(equation: Any, operands: Sequence[tuple[Any, Known]]) -> Chain | None
         # A mask that does not come from the value itself: not a function of the value alone.
         return None
     value, first = inside[0]
-    bent = any(known.chain is not None and known.chain.bends for _, known in inside)
-    bends = bent or (name in BENDS and not any(_is_infinite(known) for _, known in operands))
-    start = value if first.chain is None else first.chain.start
-    return Chain(root_of(first), start, bends, equation, tuple(operands))
+    was_nonlinear = any(known.chain is not None and known.chain.is_nonlinear for _, known in inside)
+    # max(x, -inf), as softmax has it, is x.
+    is_nonlinear = was_nonlinear or (
+        name in NONLINEARITIES and not any(_is_infinite(known) for _, known in operands)
+    )
+    root_value = value if first.chain is None else first.chain.root_value
+    return Chain(root_of(first), root_value, is_nonlinear, equation, tuple(operands))
 
 
-def root_of(known: Known) -> Known:
+def root_of(known: Facts) -> Facts:
     """The root of a value's chain: itself where it has none."""
     return known if known.chain is None else known.chain.root
 
 
-def _is_infinite(known: Known) -> bool:
+def _is_infinite(known: Facts) -> bool:
     """Whether it is an infinite number: the larger of it and a value is no function."""
     return checks.is_concrete(known.uniform) and bool(np.isinf(known.uniform or 0))
 
 
 def _run_anywhere(equation: Any, values: Sequence[Any]) -> Any:
     """An elementwise equation on operands of another shape than the program's."""
-    inner = inner_program(equation.params)
-    if inner is None:
+    call = control(equation)
+    if not isinstance(call, Call):
         return run_equation(equation, values)[0]
-    known = dict(zip(inner.jaxpr.constvars, inner.consts, strict=True))
-    known |= dict(zip(inner.jaxpr.invars, values, strict=True))
 
-    def look_up(atom: Any) -> Any:
-        if is_literal(atom):
-            return jnp.full(GRID.shape, jnp.asarray(atom.val, atom.aval.dtype))
-        return jnp.broadcast_to(known[atom], GRID.shape)
+    def step(each: Any, operands: list[Any]) -> list[Any]:
+        # A number written into the program has the shape and dtype of the program's array.
+        pairs = zip(operands, each.invars, strict=True)
+        wide = [jnp.broadcast_to(jnp.asarray(x, v.aval.dtype), GRID.shape) for x, v in pairs]
+        return [wide[0] if _is_fill(each) else _run_anywhere(each, wide)]
 
-    for each in inner.jaxpr.eqns:
-        operands = [look_up(atom) for atom in each.invars]
-        spread = each.primitive.name == "broadcast_in_dim"
-        known[each.outvars[0]] = operands[0] if spread else _run_anywhere(each, operands)
-    return look_up(inner.jaxpr.outvars[0])
+    (result,) = walk(call.body, values, step, constant=lambda x: x, unused=lambda aval: None)
+    return jnp.broadcast_to(jnp.asarray(result, equation.outvars[0].aval.dtype), GRID.shape)
 
 
 def _function(chain: Chain) -> Callable[[Any], Any]:
@@ -136,7 +135,7 @@ def _function(chain: Chain) -> Callable[[Any], Any]:
     def at(given: Any) -> Any:
         done: dict[int, Any] = {}
 
-        def value_of(value: Any, known: Known) -> Any:
+        def value_of(value: Any, known: Facts) -> Any:
             if known is chain.root:
                 return given
             if known.chain is None:
@@ -159,7 +158,7 @@ def _on_grid(chain: Chain) -> Callable[[Any], Any]:
     def at(given: Any) -> Any:
         done: dict[int, Any] = {}
 
-        def value_of(known: Known, variable: Any) -> Any:
+        def value_of(known: Facts, variable: Any) -> Any:
             if known is chain.root:
                 return given
             if known.chain is None:
@@ -205,9 +204,9 @@ def activation_statistics(
       largest), usual (that share where its root is N(0, 1)), dead [units] (slope of exactly 0 on
       every example).
     """
-    slope = _slope(_function(chain), chain.start)
+    slope = _slope(_function(chain), chain.root_value)
     largest, usual = jnp.max(slope), jnp.zeros(())
-    grid = jnp.asarray(GRID, chain.start.dtype)
+    grid = jnp.asarray(GRID, chain.root_value.dtype)
     try:
         on_grid = _slope(_on_grid(chain), grid)
     except _NotUniformError:

@@ -64,7 +64,7 @@ def signal_statistics(x: jax.Array, axis: int | None) -> dict[str, jax.Array]:
       axis: that of the examples, of which the first EXAMPLES are compared, or None.
 
     Returns:
-      rms and cosine_distance, the latter in [0, 1 + 1/(n - 1)]; NaN with fewer than two examples, or where
+      rms, and cosine_distance in [0, 1 + 1/(n - 1)]: NaN with fewer than two examples, or where
       one is all zeros.
 
     >>> float(signal_statistics(jnp.asarray([[1.0, 0.0], [0.0, 2.0]]), 0)["cosine_distance"])

@@ -1,15 +1,16 @@
 """What each unit of a model is scaled by to have unit variance."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from initlab.jaxprs import run_equation
-from initlab.taps.model import Model, walk_through
-from initlab.taps.rules import unit_axes
-from initlab.taps.scope import Scope, Site, bits
+from initlab.programs.axes import unit_axes
+from initlab.programs.equations import run_equation
+from initlab.taps.model import Model, run_rescaled
+from initlab.taps.scope import bits
 from initlab.taps.statistics import deviation
 from initlab.types import Params
 
@@ -31,7 +32,7 @@ def unit_factors(model: Model, params: Params, batch: Any) -> list[jax.Array]:
     Returns:
       For each leaf an array of its shape; 1 where an entry feeds no product, a unit that is
       constant or not finite, or a product that takes a function of the parameter; for a table that
-      is looked up; and where no gradient comes back.
+      is looked up; and where no gradient is backpropagated.
     """
     leaves, inputs = jax.tree.leaves(params), jax.tree.leaves(batch)
     again = _used_again(model)
@@ -45,33 +46,33 @@ def unit_factors(model: Model, params: Params, batch: Any) -> list[jax.Array]:
 
 
 def _one_pass(
-    model: Model, leaves: list[Any], inputs: list[Any], kept: frozenset[int] = frozenset()
+    model: Model, leaves: list[Any], inputs: list[Any], fixed: frozenset[int] = frozenset()
 ) -> list[jax.Array]:
-    """The factors of all leaves but those that are kept, each the mean over its uses.
+    """The factors of all leaves but the fixed ones, each the mean over its uses.
 
     A product knows which axes of what it takes are its units, but not which those are in the
-    parameter. So its factors are the slope of `sum(factors * what it takes)`, which the gradient
-    brings back through every move, cast and slice.
+    parameter. So its factors are the derivative of `sum(factors * what it takes)`, which
+    backpropagation carries through every move, cast and slice. A second cotangent counts the uses.
     """
 
-    def weigh(equation: Any, place: int, values: Sequence[Any]) -> tuple[list[Any], Any]:
+    def rescale(equation: Any, place: int, values: Sequence[Any]) -> tuple[list[Any], Any]:
         weight = values[place]
         factor, usable = _factor(equation, place, values)
         factor, usable = (
             jnp.broadcast_to(each, weight.shape).astype(weight.dtype) for each in (factor, usable)
         )
-        told = [jnp.sum(each * weight) for each in (factor * usable, usable)]
+        sums = [jnp.sum(each * weight) for each in (factor * usable, usable)]
         scaled = [weight * factor if n == place else value for n, value in enumerate(values)]
-        return scaled, jnp.stack(told).astype(jnp.float32)
+        return scaled, jnp.stack(sums).astype(jnp.float32)
 
     def run(leaves: list[Any]) -> jax.Array:
-        results = walk_through(model, leaves, inputs, weigh, kept)
+        results = run_rescaled(model, leaves, inputs, rescale, fixed)
         pairs, _ = jax.tree_util.tree_flatten_with_path(results)
         # A branch that is not taken leaves NaN.
         sums = [
             jnp.sum(jnp.where(jnp.isnan(each), 0, each).reshape(-1, 2), axis=0)
             for path, each in pairs
-            if path[-1] == jax.tree_util.DictKey("told")
+            if path[-1] == jax.tree_util.DictKey("recorded")
         ]
         return jnp.stack([jnp.zeros(2, jnp.float32), *sums]).sum(axis=0)
 
@@ -102,17 +103,13 @@ def _factor(equation: Any, place: int, values: Sequence[Any]) -> tuple[jax.Array
 def _used_again(model: Model) -> frozenset[int]:
     """Parameters in more than one product, as in a loop over time."""
     counts: dict[int, int] = {}
-
-    def count(scope: Scope, times: int, loops: int) -> None:
-        for entry in scope.entries:
-            if isinstance(entry, Site):
-                # Of a loop within a loop it is not known which of them took the slice.
-                uses = 1 if entry.sliced and loops == 1 else times
-                for bit in bits(entry.names) if entry.kind == "product" and entry.scales else ():
-                    counts[bit] = counts.get(bit, 0) + uses
-            else:
-                for inner in entry:
-                    count(inner, times * inner.repeats, loops + (len(entry) == 1))
-
-    count(model.plan, 1, 0)
+    for place in model.plan.sites():
+        site, loops = place.site, place.loops
+        if site.kind != "product" or not site.scales:
+            continue
+        # Of a loop within a loop it is not known which of them took the slice.
+        is_own = site.sliced and len(loops) == 1
+        uses = 1 if is_own else math.prod(loop.repeats for loop in loops)
+        for bit in bits(site.names):
+            counts[bit] = counts.get(bit, 0) + uses
     return frozenset(bit for bit, uses in counts.items() if uses > 1)

@@ -1,4 +1,9 @@
-"""Runs a traced program equation by equation, and measures it on the way."""
+"""Runs a traced program equation by equation, and measures it on the way.
+
+An evaluator of jaxprs whose values come with facts. It runs under JAX's own transformations: inside
+`eval_shape` it finds the sites of a model, inside `value_and_grad` it is a program that gives what
+the given one gives, taps being identities.
+"""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,109 +13,107 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.adoption.facts import PASSING
-from initlab.jaxprs import inner_program, is_literal, live_equations, run_equation
+from initlab.programs.control import Call, Cond, Scan, While, control
+from initlab.programs.equations import inner_program, run_equation
+from initlab.programs.primitives import CALLS, CASTS, CONTRACTIONS, KNOWN, PASSING, UNCHANGED
+from initlab.programs.walk import walk
 from initlab.taps import loops
-from initlab.taps.known import Known, constant, join
-from initlab.taps.rules import CONTRACTIONS, known_result
+from initlab.taps.facts import Facts, constant, join
+from initlab.taps.rules import result_facts
 from initlab.taps.scope import Scope, Site
-from initlab.taps.slopes import CUSTOM, extend, is_elementwise
+from initlab.taps.slopes import extend, is_elementwise
 
-__all__ = ["walk"]
+__all__ = ["evaluate"]
 
-Pair = tuple[Any, Known]
-
-CALLS = "checkpoint closed_call composite core_call custom_vmap_call jit pjit remat remat2"
-INLINE = frozenset(CALLS.split())
-"""Calls that are read as if they were written out."""
-
-CASTS = ("convert_element_type", "reduce_precision")
-
-CONTROL = {"scan": loops.scan, "cond": loops.branch, "while": loops.repeat}
+Pair = tuple[Any, Facts]
 
 
-def walk(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]:
+def evaluate(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]:
     """Runs a program.
 
     Args:
       program: a closed jaxpr.
-      operands: its inputs, each with what is known of it.
+      operands: its inputs, each with its facts.
       scope: gains the sites, and what is measured at them.
 
     Returns:
-      Its outputs, each with what is known of it: those of the program, taps being identities.
+      Its outputs, each with its facts: those of the program, taps being identities.
     """
-    jaxpr = program.jaxpr
-    known: dict[Any, Pair] = dict(zip(jaxpr.invars, operands, strict=True))
-    consts = [(value, constant(value)) for value in program.consts]
-    known |= dict(zip(jaxpr.constvars, consts, strict=True))
-
-    def look_up(atom: Any) -> Pair:
-        return (atom.val, constant(atom.val)) if is_literal(atom) else known[atom]
-
-    for equation, is_live in zip(jaxpr.eqns, live_equations(jaxpr), strict=True):
-        if is_live:
-            results = _step(equation, [look_up(atom) for atom in equation.invars], scope)
-        else:
-            results = [_empty(variable.aval) for variable in equation.outvars]
-        known |= dict(zip(equation.outvars, results, strict=True))
-    return [look_up(atom) for atom in jaxpr.outvars]
+    return walk(
+        program,
+        operands,
+        lambda equation, operands: _step(equation, operands, scope),
+        constant=lambda value: (value, constant(value)),
+        unused=_unused,
+    )
 
 
-def _empty(aval: Any) -> Pair:
-    """What bears on no output, but may be read where it has no entries, as padding by nothing."""
+def _unused(aval: Any) -> Pair:
+    """A result of dead code, which may be read where it has no entries, as padding by nothing."""
     shape = getattr(aval, "shape", ())
     if 0 not in shape:
-        return None, Known()
+        return None, Facts()
     value = jnp.zeros(shape, aval.dtype)
     return value, constant(value)
 
 
 def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     name = equation.primitive.name
-    inner = inner_program(equation.params)
-    if name in INLINE and inner is not None:
-        return walk(inner, operands, scope)
+    held = control(equation)
+    if isinstance(held, Call) and not held.custom_derivative:
+        return evaluate(held.body, operands, scope)
     where = str(equation.source_info.name_stack)
-    if name in CONTROL:
-        for value, known in operands:
-            scope.end(value, known, where)
-        return CONTROL[name](walk, equation, operands, scope)
-    values, knowns = [value for value, _ in operands], [known for _, known in operands]
-    if is_elementwise(equation):
+    if (held is None or isinstance(held, Call)) and is_elementwise(equation):
         return [_elementwise(equation, operands, scope, where)]
-    for value, known in operands:
-        scope.end(value, known, where)
-    if name in PASSING and len(operands) == 1:
-        return _moved(equation, operands[0])
-    told = None
-    if scope.weigh is not None and name in CONTRACTIONS:
-        (place, *others) = [n for n, known in enumerate(knowns) if known.is_weight] or [None]
-        if place is not None and not others and _may_be_scaled(knowns[place], scope):
-            values, told = scope.weigh(equation, place, values)
+    # Whatever else takes a value ends its chain: up to here it was one activation.
+    for value, facts in operands:
+        scope.end(value, facts, where)
+    match held:
+        case Scan():
+            return loops.scan(evaluate, held, operands, scope)
+        case Cond():
+            return loops.branch(evaluate, held, operands, scope)
+        case While():
+            return loops.repeat(equation, held, operands, scope)
+        case Call():
+            return _custom(equation, held, operands, scope)
+    if name in UNCHANGED or (name in PASSING and len(operands) == 1):
+        return _moved(equation, operands)
+    values, facts = [value for value, _ in operands], [each for _, each in operands]
+    recorded = None
+    if scope.rescale is not None and name in CONTRACTIONS:
+        (place, *others) = [n for n, each in enumerate(facts) if each.is_weight] or [None]
+        if place is not None and not others and _may_be_scaled(facts[place], scope):
+            values, recorded = scope.rescale(equation, place, values)
     results = run_equation(equation, values)
-    if inner is not None or name in CUSTOM:
-        return _custom(equation, inner, operands, results, scope)
-    pairs = [(each, known_result(equation, knowns, n)) for n, each in enumerate(results)]
-    weights = [known for known in knowns if known.is_weight]
-    data = [known for known in knowns if known.data]
+    if name in CALLS or (name not in KNOWN and inner_program(equation.params) is not None):
+        # A program on other operands than the equation's: nobody here knows what it is given.
+        scope.notes.untracked[name] = "an operation whose inside cannot be read"
+        return [(each, join(facts, each.shape)) for each in results]
+    pairs = [(each, result_facts(equation, facts, n)) for n, each in enumerate(results)]
+    weights = [each for each in facts if each.is_weight]
+    data = [each for each in facts if each.data]
     if weights and data:
-        pairs[0] = _product(equation, pairs[0], weights[0], data[0], scope, where, told)
+        pairs[0] = _product(equation, pairs[0], weights[0], data[0], scope, where, recorded)
     elif name in CONTRACTIONS and len(weights) == 2:
         scope.notes.consume(*weights)
         scope.notes.consume(*reversed(weights))
     return pairs
 
 
-def _may_be_scaled(weight: Known, scope: Scope) -> bool:
+def _may_be_scaled(weight: Facts, scope: Scope) -> bool:
     """Whether a scale of what a product takes is one of a parameter, which is no table."""
-    return weight.scales and bool(weight.open) and not weight.open & scope.notes.looked_up
+    return (
+        weight.scales
+        and bool(weight.differentiable)
+        and not weight.differentiable & scope.notes.looked_up
+    )
 
 
 def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) -> Pair:
     values, knowns = [value for value, _ in operands], [known for _, known in operands]
     chain = extend(equation, operands)
-    result = known_result(equation, knowns, 0)
+    result = result_facts(equation, knowns, 0)
     (value,) = run_equation(equation, values)
     if chain is not None:
         site = knowns[0].site if equation.primitive.name in CASTS else None
@@ -124,7 +127,7 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
     data = [known for known in knowns if known.data]
     weights = [known for known in knowns if known.is_weight]
     if data and equation.primitive.name == "mul":
-        # What is multiplied by a parameter of zero gets no gradient; a bias holds nothing back.
+        # What is multiplied by a parameter of zero gets no gradient; what a bias is added to does.
         for weight in weights:
             scope.notes.consume(weight, data[0])
     elif equation.primitive.name == "mul" and len(weights) == 2:
@@ -141,11 +144,11 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
     return value, result
 
 
-def _sum(value: Any, result: Known, data: list[Known], scope: Scope, where: str) -> Pair:
+def _sum(value: Any, result: Facts, data: list[Facts], scope: Scope, where: str) -> Pair:
     """Two products added are one pre-activation; a value and a branch of it are a stream."""
     if not all(any(known.features) for known in data):
         return value, result
-    keys = [None if known.site is None else (*scope.path, known.site) for known in data]
+    keys = [None if known.site is None else scope.key(known.site) for known in data]
     began = [keys[1 - n] in known.above for n, known in enumerate(data)]
     both = None not in keys and not any(began)
     if both:
@@ -157,13 +160,13 @@ def _sum(value: Any, result: Known, data: list[Known], scope: Scope, where: str)
         names = (branch or products or data)[-1].names
     kind = "product" if both else "sum"
     number = scope.add(Site(kind, names, where, _any_sliced(data, scope), gradient=scope.gradient))
-    above = result.above | {(*scope.path, number)}
+    above = result.above | {scope.key(number)}
     site = number if both else None
     result = dataclasses.replace(result, site=site, above=above, names=names)
     return scope.visit(number, value, result), result
 
 
-def _any_sliced(data: list[Known], scope: Scope) -> bool:
+def _any_sliced(data: list[Facts], scope: Scope) -> bool:
     sites = [scope.entries[known.site] for known in data if known.site is not None]
     return any(isinstance(site, Site) and site.sliced for site in sites)
 
@@ -171,11 +174,11 @@ def _any_sliced(data: list[Known], scope: Scope) -> bool:
 def _product(
     equation: Any,
     pair: Pair,
-    weight: Known,
-    data: Known,
+    weight: Facts,
+    data: Facts,
     scope: Scope,
     where: str,
-    told: Any,
+    recorded: Any,
 ) -> Pair:
     value, result = pair
     notes = scope.notes
@@ -196,43 +199,45 @@ def _product(
         scales=weight.scales,
     )
     number = scope.add(site)
-    if told is not None:
-        scope.told[number] = told
-    above = result.above | {(*scope.path, number)}
+    if recorded is not None:
+        scope.recorded[number] = recorded
+    above = result.above | {scope.key(number)}
     result = dataclasses.replace(result, site=number, above=above, names=weight.names)
     return scope.visit(number, value, result), result
 
 
-def _moved(equation: Any, operand: Pair) -> list[Pair]:
+def _moved(equation: Any, operands: list[Pair]) -> list[Pair]:
     """A product that is moved as a whole is still that product."""
-    value, known = operand
+    results = run_equation(equation, [value for value, _ in operands])
     pairs = []
-    for place, each in enumerate(run_equation(equation, [value])):
+    for place, each in enumerate(results):
+        # Of several operands each result is its own (`UNCHANGED`); a split has one for all.
+        value, facts = operands[place] if len(operands) > 1 else operands[0]
         whole = each.size == np.size(value) and equation.primitive.name != "stop_gradient"
-        result = known_result(equation, [known], place)
-        pairs.append((each, dataclasses.replace(result, site=known.site if whole else None)))
+        result = result_facts(equation, [facts], place)
+        pairs.append((each, dataclasses.replace(result, site=facts.site if whole else None)))
     return pairs
 
 
-def _custom(
-    equation: Any, inner: Any, operands: list[Pair], results: list[Any], scope: Scope
-) -> list[Pair]:
-    """A function with a derivative of its own, which is kept: its inside is measured beside it."""
-    name = equation.primitive.name
-    values, knowns = zip(*operands, strict=True)
-    if inner is None or len(inner.jaxpr.invars) != len(operands):
-        scope.notes.untracked[name] = "an operation whose inside cannot be read"
-        return [(each, join(knowns, each.shape)) for each in results]
+def _custom(equation: Any, call: Call, operands: list[Pair], scope: Scope) -> list[Pair]:
+    """A function with a derivative of its own, which is kept: its inside is measured beside it.
+
+    Were its body evaluated in its place, the model would be differentiated otherwise than its
+    author has said. So it is run as it is, and once more for its sites and facts, cut off from the
+    gradient.
+    """
+    values, facts = zip(*operands, strict=True)
+    results = run_equation(equation, values)
     before, found = scope.gradient, len(scope.entries)
     scope.gradient = False
-    held = [jax.lax.stop_gradient(value) for value in values]
-    beside = [dataclasses.replace(known, chain=None, site=None) for known in knowns]
-    shadows = walk(inner, list(zip(held, beside, strict=True)), scope)
+    copies = [jax.lax.stop_gradient(value) for value in values]
+    beside = [dataclasses.replace(each, chain=None, site=None) for each in facts]
+    shadows = evaluate(call.body, list(zip(copies, beside, strict=True)), scope)
     scope.gradient = before
     if len(scope.entries) > found:
-        given = getattr(inner.jaxpr.debug_info, "func_name", name)
+        given = getattr(call.body.jaxpr.debug_info, "func_name", equation.primitive.name)
         scope.notes.untracked[given] = "a derivative of its own: no gradients inside"
     return [
-        (each, dataclasses.replace(known, chain=None, site=None))
-        for each, (_, known) in zip(results, shadows, strict=True)
+        (each, dataclasses.replace(shadow, chain=None, site=None))
+        for each, (_, shadow) in zip(results, shadows, strict=True)
     ]

@@ -1,0 +1,113 @@
+"""What is known of each array while a model is read and run: where it comes from, what it is."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Chain", "Facts", "Key", "constant", "join", "kept_flags"]
+
+Key = tuple[int, ...]
+"""A site: its number among those of its scope, after the path of that scope.
+
+A scope adds two numbers to its key's path: its loop's or cond's number, and which of its branches
+it is, 0 for the body of a loop."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chain:
+    """How a value is an elementwise function of one other value, its root.
+
+    Attributes:
+      root: the root's facts, which identify it.
+      root_value: the root itself.
+      is_nonlinear: whether the function is an activation.
+      equation: the last step of the function.
+      operands: that step's (values, their facts).
+    """
+
+    root: "Facts"
+    root_value: Any
+    is_nonlinear: bool
+    equation: Any
+    operands: tuple[tuple[Any, "Facts"], ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Facts:
+    """What is known of an array; a parameter is called by its number, a bit in sets of them.
+
+    Attributes:
+      params: bit set of the parameters that it depends on.
+      differentiable: those of them to which a gradient is backpropagated from here.
+      data: whether it depends on the batch; if not, and on parameters, it is a weight.
+      sliced: whether it is a weight of one iteration of a loop over layers.
+      scales: whether it is one parameter, moved or times constants, so that it scales as that does.
+      factors: bit set of the parameters any of which makes all of it zero where it is zero.
+      features: for each axis, whether units lie on it.
+      above: sites on every path from the data to it.
+      norms: how many normalizations every such path has at least.
+      is_root: whether it is a root of the data, as a normalization divides by.
+      names: bit set of the parameters that acted on it last.
+      site: the number of the product whose value it is, but for a move or a bias.
+      chain: what function of which value it is.
+      uniform: the one number that all its entries are; None for another array.
+    """
+
+    params: int = 0
+    differentiable: int = 0
+    data: bool = False
+    sliced: bool = False
+    scales: bool = False
+    factors: int = 0
+    features: tuple[bool, ...] = ()
+    above: frozenset[Key] = frozenset()
+    norms: int = 0
+    is_root: bool = False
+    names: int = 0
+    site: int | None = None
+    chain: Chain | None = None
+    uniform: Any = None
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether it is made of parameters alone."""
+        return bool(self.params) and not self.data
+
+
+def constant(value: Any) -> Facts:
+    """The facts of an array that is neither data nor a parameter."""
+    shape = np.shape(value)
+    return Facts(features=(False,) * len(shape), uniform=None if shape else value)
+
+
+def join(operands: Iterable[Facts], shape: Sequence[int]) -> Facts:
+    """The facts of any function of the operands, its features aside: their least upper bound."""
+    operands = list(operands)
+    data = [each for each in operands if each.data]
+    params = differentiable = names = 0
+    for each in operands:
+        params, differentiable = params | each.params, differentiable | each.differentiable
+        if each.is_weight:
+            names |= each.names
+    return Facts(
+        params=params,
+        differentiable=differentiable,
+        data=bool(data),
+        sliced=any(each.sliced for each in operands if each.is_weight),
+        features=(False,) * len(shape),
+        # On every path means in all operands: an intersection where signals meet.
+        above=frozenset.intersection(*(each.above for each in data)) if data else frozenset(),
+        norms=min((each.norms for each in data), default=0),
+        names=data[-1].names if data else names,
+    )
+
+
+def kept_flags(
+    flags: Sequence[bool], before: Sequence[int], after: Sequence[int]
+) -> tuple[bool, ...]:
+    """Flags of the axes whose size a result has kept, if it has as many axes."""
+    if len(before) != len(after):
+        return (False,) * len(after)
+    return tuple(flag and a == b for flag, a, b in zip(flags, before, after, strict=True))
