@@ -92,7 +92,7 @@ def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
     outputs = evidence.model.outputs
     read = opened = 0
     for known in outputs:
-        read, opened = read | known.params, opened | known.open
+        read, opened = read | known.params, opened | known.differentiable
     for weight in evidence.weights:
         if weight.gradient_rms != 0:
             continue
