@@ -65,12 +65,12 @@ def load(name: str) -> dict[str, Any]:
 
 
 def measure() -> xarray.Dataset:
-    """Audits the model; what is said of it goes with the numbers."""
+    """Audits the model; the report is stored with the numbers, so that --figures_only prints it."""
     given = load(MODEL.value)
     key = jax.random.key(SEED.value)
     if SEEDS.value:
         if "init" not in given:
-            raise ValueError(f"--seeds wants a factory that gives an init, got {sorted(given)}")
+            raise ValueError(f"--seeds requires a factory that gives an init, got {sorted(given)}")
         given["keys"] = jax.random.split(key, SEEDS.value)
     else:
         init = given.pop("init", None)
@@ -81,8 +81,8 @@ def measure() -> xarray.Dataset:
     report = initlab.audit(
         given.pop("apply"), given.pop("params", None), given.pop("batch"), key=key, **given
     )
-    said = json.loads(report.to_json()) | {"text": str(report)}
-    return report.to_dataset().assign_attrs(summary=json.dumps(said))
+    summary = json.loads(report.to_json()) | {"text": str(report)}
+    return report.to_dataset().assign_attrs(summary=json.dumps(summary))
 
 
 def summarize(results: xarray.Dataset, settings: harness.Settings) -> dict[str, Any]:

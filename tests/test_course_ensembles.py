@@ -1,4 +1,4 @@
-"""Chaotic published costs: ensembles whose starts differ by rounding, and how they are judged."""
+"""Chaotic published costs: ensembles whose starts differ by rounding, and their verdicts."""
 
 import json
 

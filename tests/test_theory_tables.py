@@ -1,4 +1,4 @@
-"""The tables of published theory: a number that is off is told, and the draws are what they say."""
+"""The table of published theory: a number that is off is out, and draws have their moments."""
 
 import math
 

@@ -1,1 +1,1 @@
-"""One question; experiment.py is what `python -m` runs."""
+"""Which refiners make deep networks train that fail from where they start?"""

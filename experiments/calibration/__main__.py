@@ -1,4 +1,4 @@
-"""`python -m experiments.calibration`: what it does is told in experiment.py."""
+"""`python -m experiments.calibration`: see experiment.py."""
 
 from experiments import harness
 from experiments.calibration.experiment import EXPERIMENT

@@ -3,7 +3,7 @@
     python -m experiments.calibration
 
 Five deep networks whose starts fail the audit, each from its own start and after each refiner of
-`initlab.calibration`: what the audit says of most seeds, and the loss after a fixed number of
+`initlab.calibration`: the audit's verdict over the seeds, and the loss after a fixed number of
 gradient descent steps on a few digits, at the best of several learning rates.
 """
 

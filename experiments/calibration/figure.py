@@ -14,7 +14,7 @@ def draw_calibration(results: xarray.Dataset) -> Figure:
 
     Args:
       results: `loss` over (model, refiner, seed), `verdict` over (model, refiner), attrs
-        trained_under. Losses that are not finite stand at the right edge.
+        trained_under. Losses that are not finite are drawn at the right edge.
 
     Returns:
       The figure.

@@ -45,6 +45,7 @@ def _plain(activation: Activation, layers: int, std: Callable[[int], float]) -> 
             return activation(z + jnp.broadcast_to(bias, z.shape)), None
 
         start = activation(x @ params["in"])
+        # Scanned: 24 equal layers compile as fast as one, and 30 starts are compiled.
         h, _ = jax.lax.scan(layer, start, (params["hidden"], params["bias"]))
         return h @ params["out"]
 

@@ -45,6 +45,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
             losses = of["loss"].values
             trained = int((np.isfinite(losses) & (losses < under)).sum())
             interval = report.wilson_interval(trained, seeds)
+            # Most seeds train, beyond what so few can show by chance.
             trains[str(refiner)] += interval[0] > 0.5
             rows.append(
                 {

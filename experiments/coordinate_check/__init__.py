@@ -1,1 +1,1 @@
-"""One question; experiment.py is what `python -m` runs."""
+"""Which parametrizations keep every layer learning as a network gets wider, or deeper?"""

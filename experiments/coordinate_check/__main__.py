@@ -1,4 +1,4 @@
-"""`python -m experiments.coordinate_check`: what it does is told in experiment.py."""
+"""`python -m experiments.coordinate_check`: see experiment.py."""
 
 from experiments import harness
 from experiments.coordinate_check.experiment import EXPERIMENT

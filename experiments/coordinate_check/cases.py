@@ -1,4 +1,4 @@
-"""What is put to the coordinate check: a network, its start and its optimizer, by size."""
+"""The cases of the coordinate check: a network, its start and its optimizer, by size."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Case(NamedTuple):
     Attributes:
       make: `(size, base size, inputs, outputs, learning rate) -> Subject`.
       learning_rate: one at which a step's change is small at every size, as theory takes it.
-      predicted: the slopes by role; None where theory says nothing.
+      predicted: the slopes by role; None where theory has none.
     """
 
     make: Callable[[int, int, int, int, float], Subject]
@@ -67,6 +67,8 @@ WIDTH_CASES = {
 def _depth_case(scaled_branch: bool, scaled_rate: bool) -> Case:
     def make(depth: int, base: int, inputs: int, outputs: int, learning_rate: float) -> Subject:
         network = networks.residual_mlp((inputs, 64, outputs), depth, jax.nn.relu, scanned=True)
+        # He's branches keep lengths, so that each block doubles the stream's mean square: 2^depth.
+        # Scaled it stays under e at every depth.
         factor = theory.stable_branch_scale(depth) if scaled_branch else 1.0
         start = init.by_role(init.he_normal(), residual=init.scaled(init.he_normal(), factor))
         rates = dict.fromkeys(network.specs, 1.0)

@@ -1,4 +1,4 @@
-"""The coordinate check's results, as checks again, and what the experiment says of them."""
+"""The experiment's results as coordinate checks, and their table."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
 
 
 def show(summary: dict[str, Any], settings: Settings) -> str:
-    """Every case's table under its name, with what theory says of the whole."""
+    """Every case's table under its name, with theory's verdict."""
     parts = []
     for name, case in summary["cases"].items():
         parts += [f"{name}: {case['table']}"]

@@ -1,1 +1,1 @@
-"""One question; experiment.py is what `python -m` runs."""
+"""Does the lab reproduce the course's published numbers?"""

@@ -1,4 +1,4 @@
-"""`python -m experiments.course_tables`: what it does is told in experiment.py."""
+"""`python -m experiments.course_tables`: see experiment.py."""
 
 from experiments import harness
 from experiments.course_tables.experiment import EXPERIMENT

@@ -27,6 +27,8 @@ def course_params(
     >>> course_params(2, (2, 4, 1))["layer_1"]["weight"][:, 0].round(8).tolist()
     [-0.00416758, -0.00056267]
     """
+    # The legacy generator, seeded once: every published number is of its stream, which NumPy keeps
+    # to the bit. A generator for each layer would draw other weights from the second layer on.
     stream = np.random.RandomState(seed)
     params = {}
     for number, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes), start=1):
@@ -71,6 +73,7 @@ def course_cost(outputs: Array, y: Array) -> float:
     >>> course_cost(np.array([1.0, 1.0]), np.array([1, 0]))
     inf
     """
+    # Not the lab's loss of logits, which is finite here: the formula's failure is published.
     a = np.asarray(outputs)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = -np.log(a) * y - np.log(1 - a) * (1 - y)

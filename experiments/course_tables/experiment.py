@@ -37,6 +37,7 @@ MAX_STEPS = flags.define_count(
 )
 SMOKE = {"sections": ["1", "3"], "max_steps": 0}
 UNTRAINED = {1: measure_data, 3: measure_vectors, 4: measure_first_cost}
+"""What a section publishes of the data and of starts, measured whatever --max_steps is."""
 
 
 def measure() -> xarray.Dataset:

@@ -114,6 +114,7 @@ def measure_training(training: Training, max_steps: int) -> Measured:
     finished = training.steps <= max_steps
     if not finished and training.costs is None:
         return {}
+    # Whole EVERY only: the end of a run that is cut is not the published one, and is not read.
     # A run takes at least one step; the cost at step 0 comes before it.
     steps = training.steps if finished else max(1, max_steps // EVERY * EVERY)
     run = _run(training, lambda p: training.params, steps)
@@ -143,6 +144,7 @@ def measure_ensemble(training: Training, steps: Sequence[int]) -> Measured:
         point = {"seed": 0, "learning_rate": learning_rate, "member": member}
         return run(point).values["loss"]
 
+    # The rate is an argument: a test that changes it compiles nothing anew.
     ensemble = jax.jit(jax.vmap(train, (0, None)))
     losses = jax.device_get(ensemble(jnp.arange(MEMBERS), training.learning_rate))
     return {(training.costs or "", str(step)): losses[:, step // EVERY] for step in steps}

@@ -13,7 +13,7 @@ from experiments.published import tables
 __all__ = ["PUBLISHED", "show", "summarize"]
 
 PUBLISHED = Path(__file__).parent / "numbers.json"
-"""The course's numbers; `rows.published_rows` says how to read it."""
+"""The course's numbers; `rows.published_rows` reads the file."""
 
 
 def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from initlab.types import Task
 __all__ = ["measure_data", "measure_vectors", "three_points"]
 
 GIVEN_OUTPUTS = (0.5002307, 0.49985831, 0.50023963)
-"""The outputs whose cost the course asks for: an input of that exercise."""
+"""The outputs whose cost the course's exercise computes: given, not computed from params."""
 
 
 def measure_data() -> Measured:

@@ -1,1 +1,1 @@
-"""One question; experiment.py is what `python -m` runs."""
+"""What do other libraries start a layer from, and how deep does that carry?"""

@@ -1,4 +1,4 @@
-"""`python -m experiments.framework_defaults`: what it does is told in experiment.py."""
+"""`python -m experiments.framework_defaults`: see experiment.py."""
 
 from experiments import harness
 from experiments.framework_defaults.experiment import EXPERIMENT

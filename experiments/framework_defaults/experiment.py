@@ -4,8 +4,8 @@
 
 Draws dense, convolution, attention and embedding layers of PyTorch, Keras, flax, equinox and haiku
 with their defaults: from the libraries themselves where they are installed, from their documented
-formulas where not, and says which. Prints the variance of weights against fan, biases, and for a
-network of such layers the slope chi1 and the depth that a signal reaches, by activation.
+formulas where not; the table names which. Prints the variance of weights against fan, biases, and
+for a network of such layers the slope chi1 and the depth that a signal reaches, by activation.
 """
 
 import math

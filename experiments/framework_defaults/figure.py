@@ -22,6 +22,7 @@ def draw_defaults(results: xarray.Dataset, *, max_depth: float) -> Figure:
     Returns:
       The figure.
     """
+    # Layers without a depth, embeddings, are in the table only.
     depth = results["depth"].transpose("row", "activation").values
     rows = results.isel(row=np.flatnonzero(~np.isnan(depth).all(axis=1)))
     lines = -np.arange(rows.sizes["row"], dtype=float)

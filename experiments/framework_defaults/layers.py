@@ -64,6 +64,7 @@ def library(name: str) -> Library:
     """
     package, real, formulas = FRAMEWORKS[name]
     if importlib.util.find_spec(package) is not None:
+        # The distribution is not named as the package it installs.
         version = importlib.metadata.version("dm-haiku" if package == "haiku" else package)
         return Library(f"{package} {version}", real())
     if formulas is None:
@@ -211,6 +212,7 @@ def _from_formulas(
 ) -> dict[str, Callable[[int, int, int], Draw]]:
     def layer(kind: str, inputs: int, units: int, seed: int) -> Draw:
         initializer, fans = weights(kind, inputs)
+        # The fans of the layer; an initializer may be given others, as torch's attention does.
         true = _draw(kind, inputs, units, (), ())
         shape = {
             "convolution": (WINDOW, WINDOW, inputs, units),

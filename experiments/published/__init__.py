@@ -1,1 +1,1 @@
-"""What tables of published numbers share: rows, verdicts, the table, the picture."""
+"""What tables of published numbers share: rows, the comparison, the table, the figure."""

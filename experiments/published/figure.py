@@ -1,4 +1,4 @@
-"""How far measured numbers are from published ones, in units of what is allowed."""
+"""How far measured numbers are from published ones, in units of the tolerance."""
 
 import numpy as np
 import xarray
@@ -26,17 +26,19 @@ def draw_agreement(results: xarray.Dataset, *, title: str) -> Figure:
       title: the picture's.
 
     Returns:
-      The figure. What deviates by nothing stands on a line of its own at the left, what is not
-      finite at the right.
+      The figure. Rows without deviation are drawn on a vertical line of their own at the left,
+      those that are not finite at the right.
     """
+    # Rows of kind "finite" have no tolerance to be measured in.
     drawn = results.isel(row=np.flatnonzero(np.isfinite(results["tolerance"].values)))
     section, within = drawn["section"].values, drawn["within"].values
     ratio, ensemble = drawn["used"].values, drawn["members"].values > 1
     lines, line = _lines(section, drawn["quantity"].values)
     numbers = ratio[np.isfinite(ratio) & (ratio > 0)]
-    # Whole powers of 100, so that the line at 1 has a tick.
+    # Whole powers of 100, so that the line at 1 has a tick: deviations span twenty decades.
     exponents = np.log10([min([*numbers, 0.1]), max([*numbers, 1.0])]) / 2
     first, last = 2 * int(np.floor(exponents[0])), 2 * int(np.ceil(exponents[1])) + 2
+    # Zero and infinity have no place on a log axis: lines at its ends represent them.
     nothing, largest = 10.0 ** (first - 2), 10.0**last
     at = np.where(np.isfinite(ratio), np.maximum(ratio, nothing), largest)
 

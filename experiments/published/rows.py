@@ -1,4 +1,4 @@
-"""Published numbers as rows, and how a row is compared with what was measured."""
+"""Published numbers as rows, and their comparison with measured ones."""
 
 import json
 import math
@@ -20,7 +20,7 @@ KINDS = ("published", "chaotic", "cut", "check", "finite")
 """What a row claims: "published": measured and published agree; "chaotic": published is one draw of
 what an ensemble measures whose starts differ by rounding; "cut": they agree once measured is cut to
 the whole number below, as the course prints it with %d; "check": the same as "published" of a
-number that follows from a definition; "finite": measured is finite, whatever the course says."""
+number that follows from a definition; "finite": measured is finite, whatever is published."""
 
 
 class Row(NamedTuple):
@@ -58,8 +58,8 @@ def published_rows(path: Path) -> list[Row]:
 
     Args:
       path: JSON, a list of entries with the fields of `Row`. An entry with labels ("at") is a row
-        for each, another is one row. "steps" are those of its labels where the entry does not say.
-        "inf" stands for infinity, null for NaN.
+        for each, another is one row. "steps" are the labels where the entry has none. "inf" is
+        infinity, null NaN.
 
     Returns:
       The rows.

@@ -1,1 +1,1 @@
-"""One question; experiment.py is what `python -m` runs."""
+"""Does the lab's theory give the numbers that are published of it?"""

@@ -1,4 +1,4 @@
-"""`python -m experiments.theory_tables`: what it does is told in experiment.py."""
+"""`python -m experiments.theory_tables`: see experiment.py."""
 
 from experiments import harness
 from experiments.theory_tables.experiment import EXPERIMENT

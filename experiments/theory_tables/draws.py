@@ -58,6 +58,7 @@ def draw_lengths(draws: int, width: int, depth: int) -> np.ndarray:
     Returns:
       The mean squares of the last layer [draws].
     """
+    # Blocks bound the memory, not the statistics: one stream draws them all.
     stream = np.random.default_rng(0)
     lengths = []
     for count in _blocks(draws):
@@ -98,6 +99,7 @@ def descend(strength: float, start: float, end: float, rate: float) -> int:
     first = second = start**0.5
     steps = 0
     while first * second < end:
+        # Both factors move by the gradient at the old point: one step of descent, not two.
         error = strength - first * second
         first, second = first + rate * error * second, second + rate * error * first
         steps += 1

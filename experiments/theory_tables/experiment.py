@@ -2,9 +2,9 @@
 
     python -m experiments.theory_tables
 
-Exits 1 if a computed number is further from the published one than its tolerance. Where networks
-are drawn, the flags say how many; at their defaults a standard error is a quarter of the tolerance
-or less.
+Exits 1 if a computed number is further from the published one than its tolerance. Flags set
+how many networks are drawn; at their defaults a standard error is a quarter of the tolerance or
+less.
 """
 
 import xarray

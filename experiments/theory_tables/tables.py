@@ -10,7 +10,7 @@ from experiments.published import tables
 __all__ = ["PUBLISHED", "show"]
 
 PUBLISHED = Path(__file__).parent / "numbers.json"
-"""The published numbers of theory; `rows.published_rows` says how to read them."""
+"""The published numbers of theory; `rows.published_rows` reads the file."""
 
 
 def show(summary: Mapping[str, Any], settings: Settings) -> str:

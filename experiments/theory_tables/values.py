@@ -96,6 +96,8 @@ def measure_starts() -> Measured:
         at = theory.training_regime(output_scale, after, before, widths)
         logs = np.log(widths)
         gammas = [np.diff(each * logs)[0] / np.diff(logs)[0] for each in at[:2]]
+        # The linear regime is gamma < 1 or gamma' > gamma - 1. Its border, where the margin is 0,
+        # is not in it: 1e-6 is far above the rounding of these logarithms.
         margin = max(1 - gammas[0], gammas[1] - gammas[0] + 1)
         measured["exponents of width: gamma, gamma'", name] = np.array(gammas)
         measured["in the linear regime (1: yes)", name] = np.float64(margin > 1e-6)

@@ -1,1 +1,1 @@
-"""One question; experiment.py is what `python -m` runs."""
+"""How fast is the lab beside plain JAX, a Python loop, NumPy and PyTorch?"""

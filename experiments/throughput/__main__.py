@@ -1,4 +1,4 @@
-"""`python -m experiments.throughput`: what it does is told in experiment.py."""
+"""`python -m experiments.throughput`: see experiment.py."""
 
 from experiments import harness
 from experiments.throughput.experiment import EXPERIMENT

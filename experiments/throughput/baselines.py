@@ -52,7 +52,7 @@ class Program(NamedTuple):
 
     Attributes:
       measure: trains all runs from their start, once more at each call.
-      memory_bytes: what the compiled program says it needs; 0 where that is not known.
+      memory_bytes: of the compiled program, by its own analysis; 0 where there is none.
     """
 
     measure: Callable[[], Timed]
@@ -128,6 +128,7 @@ def _plain_vmap(work: Workload, starts: Params, steps: int) -> Program:
     # folded into the program.
     rates = jnp.full(_count(starts), work.learning_rate, jnp.float32)
     began = time.perf_counter()
+    # As the lab's layers do: an accelerator's default rounds the factors of a product.
     with jax.default_matmul_precision("highest"):
         compiled = jax.jit(jax.vmap(train)).lower(starts, rates).compile()
     compile_seconds = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""What is said of the throughput: medians, ratios, shares of the peak, the cost of many runs."""
+"""The table of the throughput: medians, ratios, shares of the peak, the cost of many runs."""
 
 import itertools
 from collections.abc import Mapping
@@ -60,6 +60,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
             ("steps", results["steps"]),
         )
     }
+    # The ratios that are wanted are those of two CPU cores.
     on_cpu = results.attrs["platform"] == "cpu"
     return {
         "platform": results.attrs["platform"],

@@ -41,6 +41,8 @@ def loop(work: Workload, starts: Params, steps: int) -> np.ndarray:
 
 def vmap(work: Workload, starts: Params, steps: int) -> np.ndarray:
     """As `loop`, all runs at once: a loop of `torch.func.vmap` of `torch.func.grad`."""
+    # vmap of grad, not one backward pass of the summed losses: what the documentation proposes for
+    # many models at once.
     loss, params = _loss(work), _tensors(work, starts)
     gradient = torch.func.vmap(torch.func.grad(loss))
     for _ in range(steps):
