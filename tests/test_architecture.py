@@ -79,6 +79,8 @@ BEYOND = {
     "coordinates": {"scipy", "xarray"},
     "figures": {"matplotlib", "xarray"},
     "report": {"xarray"},
+    # Inside functions alone: the run and the predictions need none of it.
+    "signals": {"scipy", "xarray"},
     "sweeps": {"tqdm", "xarray", "zarr"},
     "tasks": {"sklearn"},
 }

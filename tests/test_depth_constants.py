@@ -11,6 +11,7 @@ from forks import run_module
 
 from experiments.depth_constants import edges as depth_edges
 from experiments.depth_constants.figure import draw_depth_constants
+from initlab import report
 
 
 def test_scales_are_standard_deviations_of_square_weights():
@@ -40,19 +41,19 @@ SCALE = np.asarray([0.001, 0.01, 0.1, 1.0, 10.0])
     ],
 )
 def test_an_edge_is_where_half_of_the_seeds_train(share, small, large):
-    edges = depth_edges.measured_edges(SCALE, np.asarray(share))
+    edges = report.measured_edges(SCALE, np.asarray(share))
     for side, wanted in (("small", small), ("large", large)):
         assert edges[side] == (pytest.approx(wanted[0]), wanted[1])
 
 
 def test_where_no_scale_trains_half_there_is_no_edge():
-    assert depth_edges.measured_edges(SCALE, np.asarray([0, 0.4, 0.4, 0, 0])) == {}
+    assert report.measured_edges(SCALE, np.asarray([0, 0.4, 0.4, 0, 0])) == {}
 
 
 def test_a_scale_of_zero_has_no_place_on_a_logarithmic_axis():
     scale, share = np.asarray([0.0, *SCALE]), np.asarray([0, 0.75, 1, 0, 0, 0])
-    assert depth_edges.measured_edges(scale, share)["small"] == (0.001, True)
-    assert depth_edges.measured_edges(np.asarray([0.0]), np.asarray([1.0])) == {}
+    assert report.measured_edges(scale, share)["small"] == (0.001, True)
+    assert report.measured_edges(np.asarray([0.0]), np.asarray([1.0])) == {}
 
 
 def test_distances_are_decades_and_bounds_are_counted():
@@ -84,7 +85,7 @@ def test_a_cell_takes_the_rate_that_trains_most_and_then_the_least_loss():
         {"loss": (("scale", "learning_rate", "seed", "step"), final[..., None])},
         coords={"learning_rate": [1.0, 2.0, 3.0], "scale": [1.0, 2.0, 3.0, 4.0]},
     )
-    cells = depth_edges.best_rates(results, 1.0, 0.5)
+    cells = report.best_rates(results, 1.0, 0.5)
     assert cells["learning_rate"].values[[0, 1, 3]].tolist() == [3.0, 3.0, 2.0]
     assert cells["trained"].values.tolist() == [3, 0, 0, 1]
     assert cells["p_train"].values.tolist() == [1, 0, 0, 1 / 3]
@@ -93,9 +94,9 @@ def test_a_cell_takes_the_rate_that_trains_most_and_then_the_least_loss():
 
 def test_the_best_constant_and_where_one_stops():
     shares = {"0.01": (0, 16), "Glorot": (9, 16), "He": (16, 16), "critical": (15, 16)}
-    assert depth_edges.tied_best(shares) == ["He", "critical"]
-    assert depth_edges.tied_best({"0.01": (0, 16), "He": (3, 16)}) == ["He"]
-    assert depth_edges.tied_best(dict.fromkeys(shares, (0, 16))) == []
+    assert report.tied_best(shares) == ["He", "critical"]
+    assert report.tied_best({"0.01": (0, 16), "He": (3, 16)}) == ["He"]
+    assert report.tied_best(dict.fromkeys(shares, (0, 16))) == []
     # What fails at a depth and works at a deeper one has not stopped there.
     assert depth_edges.stops_at([1, 2, 4, 8], [1, 0.4, 0.5, 0]) == 8
     assert depth_edges.stops_at([1, 2], [1, 1]) is None

@@ -25,10 +25,12 @@ import initlab
 from experiments import harness, names
 from experiments.depth_constants import edges
 from experiments.depth_constants.figure import draw_depth_constants
+from experiments.depth_constants.tables import chosen_task, show, summarize
 from experiments.harness import Settings, flags
 from initlab import probes, report
 from initlab.initializers import by_role, normal
-from initlab.types import Task
+
+__all__ = ["EXPERIMENT"]
 
 NAMES = flags.define_names("activation", ("tanh", "relu"), names.ACTIVATIONS, "Activations")
 DEPTHS = flags.define_numbers(
@@ -47,7 +49,7 @@ STEPS = flags.define_count("steps", 300, "Steps of gradient descent.")
 LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.2, 2), "Learning rates times depth; the best is taken in each cell."
 )
-FRACTION = flags.define_trained_fraction()
+flags.define_trained_fraction()  # read by the table, from the settings
 SMOKE = {
     "activation": ["tanh"],
     "depth": ["1", "4"],
@@ -61,7 +63,7 @@ SMOKE = {
 
 def measure() -> xarray.Dataset:
     """Every activation and depth is a program; scales, seeds and learning rates are swept."""
-    task = _task()
+    task = chosen_task(TASK.value, EXAMPLES.value)
     inputs, outputs = task.x.shape[1], task.objective.outputs(task.y)
     activations = {name: names.ACTIVATIONS[name] for name in NAMES.value}
     named = {
@@ -90,148 +92,35 @@ def measure() -> xarray.Dataset:
     return harness.sweep(describe, axes, structure=structure)
 
 
-def summarize(results: xarray.Dataset, settings: Settings) -> dict:
-    """For each activation and depth: P(train) of the constants, the best scale, the edges."""
-    task = _task()
-    constant_loss = task.objective.constant_loss(task.y)
-    cells = edges.best_rates(results.load(), constant_loss, FRACTION.value)
-    seeds = results.sizes["seed"]
-    groups = []
-    for name in cells["activation"].values:
-        of = cells.sel(activation=name)
-        stds = edges.constants(names.ACTIVATIONS[name], WIDTH.value)
-        predicted = edges.predicted_edges(names.ACTIVATIONS[name], WIDTH.value, of["depth"].values)
-        rows = [
-            _row(of.isel(depth=n), stds, {side: at[n] for side, at in predicted.items()}, seeds)
-            for n in range(of.sizes["depth"])
-        ]
-        shares = [row["constants"]["0.01"]["p_train"] for row in rows]
-        groups.append(
-            {
-                "activation": str(name),
-                "constants": stds,
-                "stops": edges.stops_at(of["depth"].values.tolist(), shares),
-                "edge_distance": edges.distances(rows),
-                "rows": rows,
-            }
-        )
-    return {
-        "seeds": seeds,
-        "steps": int(results["step"][-1]),
-        "trained_under": FRACTION.value * constant_loss,
-        "activations": groups,
-    }
-
-
-def show(summary: dict, settings: Settings) -> str:
-    """A table for each activation, and how far the edges are from theory's."""
-    said = [
-        f"{EXAMPLES.value} examples of {TASK.value}, {WIDTH.value} units in each hidden layer, "
-        f"{summary['seeds']} seeds, {summary['steps']} steps of gradient\ndescent at the best of "
-        f"the rates {', '.join(LEARNING_RATES.value)} over depth. A run trained when its loss ended"
-        f" under\n{summary['trained_under']:.4f}; shares with 95 % intervals. Best: the constants "
-        "whose interval reaches the highest one's.\nEdges: scales at which half of the seeds "
-        "train, measured / predicted (depth = 6 xi)."
-    ]
-    for group in summary["activations"]:
-        rows = [_shown(row) for row in group["rows"]]
-        stds = ", ".join(f"{name} {std:.3g}" for name, std in group["constants"].items())
-        said.append(f"\n\n{group['activation']}: {stds}\n\n{report.format_table(rows)}\n")
-        stops = group["stops"]
-        said.append(
-            "0.01 trains at least half of the seeds at every depth."
-            if stops is None
-            else f"0.01 stops working at {stops} hidden layer{'s' if stops > 1 else ''}."
-        )
-        far = group["edge_distance"]
-        if far["compared"]:
-            bounds = f", {far['at_least']} of them at least" if far["at_least"] else ""
-            said.append(
-                f"\nMeasured and predicted edges differ by {far['median']:.2f} decades in the "
-                f"median and {far['largest']:.2f} at most ({far['compared']} edges{bounds})."
-            )
-    return "".join(said)
-
-
 def draw(results: xarray.Dataset, settings: Settings):
     """Maps of P(train) and of the final loss, with the constants and both edges."""
-    task = _task()
-    cells = edges.best_rates(results.load(), task.objective.constant_loss(task.y), FRACTION.value)
+    task = chosen_task(settings["task"], settings["examples"])
+    constant_loss = task.objective.constant_loss(task.y)
+    cells = report.best_rates(results.load(), constant_loss, settings["trained_fraction"])
     depths = cells["depth"].values
     fine = np.geomspace(depths.min(), depths.max(), 200)
     summary = summarize(results, settings)
-    found = {group["activation"]: _edges(group, fine) for group in summary["activations"]}
+    found = {
+        group["activation"]: _edges(group, settings["width"], fine)
+        for group in summary["activations"]
+    }
     return draw_depth_constants(
         cells,
         constants={each["activation"]: each["constants"] for each in summary["activations"]},
         edges=found,
         trained_under=summary["trained_under"],
         title=f"Which constant for which depth: {summary['seeds']} seeds a cell, networks of width "
-        f"{WIDTH.value}, {EXAMPLES.value} examples of {TASK.value}, {summary['steps']} steps",
+        f"{settings['width']}, {settings['examples']} examples of {settings['task']}, "
+        f"{summary['steps']} steps",
     )
 
 
-def _task() -> Task:
-    return initlab.tasks.take(names.TASKS[TASK.value](), EXAMPLES.value)
-
-
-def _row(of: xarray.Dataset, stds: dict, predicted: dict, seeds: int) -> dict:
-    """One depth of one activation."""
-    named = {
-        name: of.sel(scale=std, method="nearest", tolerance=1e-9 * std)
-        for name, std in stds.items()
-    }
-    counts = {name: int(each["trained"]) for name, each in named.items()}
-    measured = edges.measured_edges(of["scale"].values, of["p_train"].values)
-    best = of.isel(scale=int(np.lexsort((of["loss"].values, -of["trained"].values))[0]))
-    return {
-        "depth": int(of["depth"]),
-        "constants": {
-            name: {
-                "p_train": counts[name] / seeds,
-                "p_train_interval": report.wilson_interval(counts[name], seeds),
-                "loss": float(each["loss"]),
-                "learning_rate": float(each["learning_rate"]),
-            }
-            for name, each in named.items()
-        },
-        "best_constants": edges.tied_best({name: (count, seeds) for name, count in counts.items()}),
-        "best_scale": {
-            "scale": float(best["scale"]),
-            "p_train": float(best["p_train"]),
-            "loss": float(best["loss"]),
-        },
-        "edges": edges.compare(measured, predicted),
-    }
-
-
-def _shown(row: dict) -> dict[str, str]:
-    cells = {"depth": str(row["depth"])}
-    for name, each in row["constants"].items():
-        low, high = each["p_train_interval"]
-        cells[name] = f"{each['p_train']:.2f} [{low:.2f}, {high:.2f}]"
-    everyone = len(row["best_constants"]) == len(row["constants"])
-    cells["best"] = "all" if everyone else ", ".join(row["best_constants"]) or "none"
-    best = row["best_scale"]
-    cells["best scale"] = f"{best['scale']:.3g} ({best['p_train']:.2f})" if best["p_train"] else "-"
-    for side, edge in row["edges"].items():
-        sign = {"small": "<", "large": ">"}[side] if edge["beyond"] else ""
-        measured = "none" if np.isnan(edge["measured"]) else f"{sign}{edge['measured']:.3g}"
-        predicted = "none" if np.isnan(edge["predicted"]) else f"{edge['predicted']:.3g}"
-        cells[f"{side} edge"] = f"{measured} / {predicted}"
-        distance = edge["log10_distance"]
-        cells[f"log10 {side}"] = "-" if distance is None else f"{distance:+.2f}"
-    return cells
-
-
-def _edges(group: dict, fine: np.ndarray) -> dict[str, Any]:
+def _edges(group: dict, width: int, fine: np.ndarray) -> dict[str, Any]:
     """What the figure draws: theory's edge at every depth, the measured one where it was found."""
     rows = group["rows"]
     return {
         "depth": fine,
-        "predicted": edges.predicted_edges(
-            names.ACTIVATIONS[group["activation"]], WIDTH.value, fine
-        ),
+        "predicted": edges.predicted_edges(names.ACTIVATIONS[group["activation"]], width, fine),
         "measured": {
             side: [
                 (row["depth"], row["edges"][side]["measured"])

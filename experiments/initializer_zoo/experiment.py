@@ -6,8 +6,8 @@ Each scheme starts the same networks under the same seeds. Of each start: the va
 hidden weights and biases and what theory makes of them; what the training examples show before the
 first step; and what minibatch gradient descent does from it over a grid of learning rates, of which
 each scheme has its best. A scheme that has no meaning for a network's shapes (a matrix where it
-requires a convolution) is listed with its reason. The residual network has gates, for the schemes that
-set them; the others start them at 1.
+requires a convolution) is listed with its reason. The residual network has gates, for the schemes
+that set them; the others start them at 1.
 """
 
 import functools
@@ -21,11 +21,13 @@ import xarray
 import initlab
 from experiments import harness, names
 from experiments.harness import Settings, flags
-from experiments.initializer_zoo import ranking
 from experiments.initializer_zoo import starts as zoo_starts
 from experiments.initializer_zoo.figure import draw_zoo
-from initlab import probes, report
+from experiments.initializer_zoo.tables import chosen_task, show, summarize
+from initlab import probes
 from initlab.types import Network, Task
+
+__all__ = ["EXPERIMENT"]
 
 INITIALIZERS = flags.define_names(
     "initializer", tuple(names.INITIALIZERS), names.INITIALIZERS, "Initializers"
@@ -44,14 +46,7 @@ EVERY = flags.define_count("every", 10, "Steps between snapshots: the unit of st
 LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.03, 0.1, 0.3, 1), "Learning rates; the best is taken for each scheme."
 )
-FRACTION = flags.define_trained_fraction()
-FIRST_BATCH = (
-    "length_growth",
-    "gradient_growth",
-    "saturation",
-    "dead_share",
-    "distinct_share",
-)
+flags.define_trained_fraction()  # read by the table, from the settings
 PER_START = ("network", "initializer", "seed")
 SMOKE = {
     "initializer": ["zeros", "he_normal", "delta_orthogonal"],
@@ -69,9 +64,11 @@ SMOKE = {
 
 def measure() -> xarray.Dataset:
     """Draws every start of every network, looks at it, and trains it: one program a network."""
-    task = _task()
+    task = chosen_task(TASK.value, EXAMPLES.value)
     activation = names.ACTIVATIONS[ACTIVATION.value]
-    schemes = {name: names.INITIALIZERS[name](activation, DEPTH.value) for name in _schemes()}
+    schemes = {
+        name: names.INITIALIZERS[name](activation, DEPTH.value) for name in INITIALIZERS.value
+    }
     models = {name: _network(name, task) for name in NETWORKS.value}
 
     @functools.cache
@@ -120,75 +117,15 @@ def measure() -> xarray.Dataset:
     )
 
 
-def summarize(results: xarray.Dataset, settings: Settings) -> dict:
-    """For each network the schemes in their ranking, and those that do not apply with reasons."""
-    task = _task()
-    constant_loss = task.objective.constant_loss(task.y)
-    threshold = FRACTION.value * constant_loss
-    results = results.load()
-    groups = []
-    for network in results["network"].values:
-        of = results.sel(network=network)
-        refused = {
-            str(scheme): str(reason)
-            for scheme, reason in zip(of["initializer"].values, of["refused"].values, strict=True)
-            if reason
-        }
-        rows = [
-            {"initializer": str(scheme), **_start_row(one), **ranking.row(one, threshold)}
-            for scheme in of["initializer"].values
-            if scheme not in refused
-            for one in [of.sel(initializer=scheme)]
-        ]
-        groups.append(
-            {"network": str(network), "rows": ranking.rank(rows), "does_not_apply": refused}
-        )
-    return {
-        "seeds": results.sizes["seed"],
-        "steps": int(results["step"][-1]),
-        "trained_under": threshold,
-        "networks": groups,
-    }
-
-
-def show(summary: dict, settings: Settings) -> str:
-    """A table for each network, best scheme first."""
-    said = [
-        f"{EXAMPLES.value} examples of {TASK.value}, {ACTIVATION.value}, {DEPTH.value} hidden "
-        f"layers or blocks, {summary['seeds']} seeds, {summary['steps']} steps of minibatch "
-        "gradient\ndescent. sigma_w2: fan_in times the mean square of hidden weights; chi1 and q "
-        "are those of a plain, wide\nnetwork of such weights and biases. Length: of the last hidden"
-        " layer over the first; gradient: the first's\nover the last's; medians over seeds at the "
-        "start, as the shares of saturated slopes, dead units, distinct\nunits. Trained: under "
-        f"{summary['trained_under']:.4f} at the end, at the best learning rate; steps until then. "
-        "= ties with the best."
-    ]
-    for group in summary["networks"]:
-        said.append(f"\n\n{group['network']}\n\n")
-        if group["rows"]:
-            said.append(report.format_table([_shown(row) for row in group["rows"]]))
-        for name, reason in group["does_not_apply"].items():
-            said.append(f"\n{name} does not apply: {reason}")
-    return "".join(said)
-
-
 def draw(results: xarray.Dataset, settings: Settings):
     """A line for each scheme, a column of panels for each thing that was found."""
     summary = summarize(results, settings)
     return draw_zoo(
         summary["networks"],
         trained_under=summary["trained_under"],
-        title=f"Initializers on {TASK.value}: {ACTIVATION.value}, {DEPTH.value} hidden layers or "
-        f"blocks, {summary['seeds']} seeds, {summary['steps']} steps at the best learning rate",
+        title="Initializers on {task}: {activation}, {depth} hidden layers or ".format_map(settings)
+        + f"blocks, {summary['seeds']} seeds, {summary['steps']} steps at the best learning rate",
     )
-
-
-def _task() -> Task:
-    return initlab.tasks.take(names.TASKS[TASK.value](), EXAMPLES.value)
-
-
-def _schemes() -> list[str]:
-    return list(dict.fromkeys(INITIALIZERS.value))
 
 
 def _network(name: str, task: Task) -> Network:
@@ -196,32 +133,6 @@ def _network(name: str, task: Task) -> Network:
     activation = names.ACTIVATIONS[ACTIVATION.value]
     outputs = task.objective.outputs(task.y)
     return names.NETWORKS[name](task.x.shape[1], width, DEPTH.value, outputs, activation)
-
-
-def _start_row(of: xarray.Dataset) -> dict:
-    """Theory and first batch of one scheme on one network."""
-    theory = {name: float(of[name]) for name in ("sigma_w2", "sigma_b2", "chi1", "q")}
-    return theory | {name: float(np.median(of[name].values)) for name in FIRST_BATCH}
-
-
-def _shown(row: dict) -> dict[str, str]:
-    steps = [f"{each:.0f}" if np.isfinite(each) else "never" for each in row["steps"]]
-    return {
-        "rank": f"{row['rank']}{' =' if row['ties'] else ''}",
-        "initializer": row["initializer"],
-        "sigma_w2": f"{row['sigma_w2']:.3g}",
-        "chi1": f"{row['chi1']:.3g}",
-        "q": f"{row['q']:.3g}",
-        "length": f"{row['length_growth']:.2g}",
-        "gradient": f"{row['gradient_growth']:.2g}",
-        "saturated": f"{row['saturation']:.0%}",
-        "dead": f"{row['dead_share']:.0%}",
-        "distinct": f"{row['distinct_share']:.0%}",
-        "P(train) [95 % interval]": report.format_share(row["p_train"], row["p_train_interval"]),
-        "steps [quartiles]": f"{steps[1]} [{steps[0]}, {steps[2]}]",
-        "final loss [quartiles]": report.format_quartiles(row["loss"]),
-        "rate": f"{row['learning_rate']:g}",
-    }
 
 
 EXPERIMENT = harness.Experiment("initializer_zoo", measure, summarize, show, draw, SMOKE)

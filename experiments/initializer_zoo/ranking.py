@@ -8,25 +8,7 @@ import xarray
 
 from initlab import report
 
-__all__ = ["rank", "row", "steps_to"]
-
-
-def steps_to(loss: np.ndarray, step: np.ndarray, threshold: float) -> np.ndarray:
-    """The first step at which the loss was under the threshold; infinite where it never was.
-
-    Args:
-      loss: [..., steps].
-      step: at which steps it was measured [steps].
-      threshold: in the units of the loss.
-
-    Returns:
-      Steps [...], as floats.
-
-    >>> steps_to(np.array([[2.0, 1.0, 0.1], [2.0, 2.0, np.nan]]), np.array([0, 5, 10]), 0.5)
-    array([10., inf])
-    """
-    under = loss < threshold
-    return np.where(under.any(axis=-1), step[under.argmax(axis=-1)], np.inf)
+__all__ = ["rank", "row"]
 
 
 def row(results: xarray.Dataset, threshold: float) -> dict[str, Any]:
@@ -45,7 +27,7 @@ def row(results: xarray.Dataset, threshold: float) -> dict[str, Any]:
     trained = np.isfinite(final) & (final < threshold)
     best = int(report.best_rate(results["loss"].isel(step=-1), threshold))
     count, seeds = int(trained[best].sum()), trained.shape[1]
-    steps = steps_to(loss[best], results["step"].values, threshold)
+    steps = report.steps_to(loss[best], results["step"].values, threshold)
     return {
         "learning_rate": float(results["learning_rate"][best]),
         "trained": count,

@@ -19,6 +19,8 @@ from experiments.phase_diagram.figure import draw_phases
 from experiments.phase_diagram.tables import predict_networks, show, summarize
 from initlab import signals, theory
 
+__all__ = ["EXPERIMENT"]
+
 ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
 POINTS = flags.define_count("points", 200, "Points of the map along either axis.", least=2)
 MOST_SIGMA_W2 = flags.define_scale(

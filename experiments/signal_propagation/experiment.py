@@ -22,6 +22,8 @@ from experiments.signal_propagation.tables import show, summarize, verdict
 from initlab import figures, initializers, signals, theory
 from initlab.types import Activation, Initializer, Role
 
+__all__ = ["EXPERIMENT"]
+
 PLAIN = "gaussian"
 
 RECURSIONS: dict[str, Callable[[Activation, signals.Start], signals.Prediction]] = {
@@ -63,8 +65,9 @@ CORRELATION = absl_flags.DEFINE_float(
 )
 SEEDS = flags.define_count("seeds", 256, "Networks of each activation.", least=2)
 DRAWS = flags.define_count("draws", 4096, "Networks drawn of the exact law.", least=2)
-ERRORS = flags.define_scale("errors", 3.0, "Standard errors within which a layer agrees.")
-SHARE = flags.define_share("share", 0.95, "Share of the layers that must agree.")
+# Read by table and figure, from the settings.
+flags.define_scale("errors", 3.0, "Standard errors within which a layer agrees.")
+flags.define_share("share", 0.95, "Share of the layers that must agree.")
 SMOKE = {
     "width": 32,
     "depth": 4,
