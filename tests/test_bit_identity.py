@@ -88,7 +88,7 @@ def test_a_net_stands_still_from_zero_and_moves_from_other_constants():
 
 
 def test_the_units_that_stay_identical_do_move():
-    # A run that stands still would keep any symmetry.
+    # A run that does not train would keep any symmetry.
     network = initlab.networks.mlp((2, 5, 1), jnp.tanh)
     run = initlab.make_run(
         network,
@@ -99,11 +99,11 @@ def test_the_units_that_stay_identical_do_move():
         every=200,
         probes=(initlab.probes.distinct_units, initlab.probes.unit_spread),
     )
-    trace = run({"seed": 0, "constant": 0.5, "learning_rate": 0.5})
-    weight = trace.params["layer_1"]["weight"]
+    history = run({"seed": 0, "constant": 0.5, "learning_rate": 0.5})
+    weight = history.params["layer_1"]["weight"]
     assert float(jnp.max(jnp.abs(weight - 0.5))) > 0.1
-    assert trace.values["distinct_units"].tolist() == [[1, 1], [1, 1]]
-    assert trace.values["unit_spread"].tolist() == [[0, 0], [0, 0]]
+    assert history.values["distinct_units"].tolist() == [[1, 1], [1, 1]]
+    assert history.values["unit_spread"].tolist() == [[0, 0], [0, 0]]
 
 
 @pytest.mark.parametrize("leaf", ["weight", "bias"])

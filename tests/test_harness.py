@@ -13,7 +13,7 @@ import pytest
 import xarray
 from forks import ROOT, finish, run_module, start_module
 
-from experiments import harness
+from experiments.harness import launching, output_folder
 from initlab.sweeps import progress
 
 BINARY = "experiments.saturation"
@@ -22,7 +22,7 @@ SIZES = ("--activation=tanh", "--scale=1", "--seeds=8192", "--steps=400", "--ear
 
 def start_in_a_shell(*flags):
     command = [sys.executable, "-m", BINARY, *map(str, flags)]
-    # A shell starts background jobs with SIGINT ignored, and they hand that on.
+    # A shell starts background jobs with SIGINT ignored, which they inherit.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return subprocess.Popen(
@@ -50,7 +50,7 @@ def interrupted(tmp_path_factory):
 
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupted):
     out, flags, status, err, record = interrupted
-    assert status == harness.INTERRUPTED == 130
+    assert status == launching.INTERRUPTED == 130
     assert "of 8192 runs are kept in" in err
     assert "the same call goes on from there" in err
     assert "Traceback" not in err
@@ -97,11 +97,11 @@ def test_of_several_processes_the_first_writes_the_files(tmp_path):
     assert record["devices"]["processes"] == 2
 
 
-def test_flags_of_several_processes_want_each_other(tmp_path):
+def test_flags_of_several_processes_require_each_other(tmp_path):
     said = run_module(BINARY, "--smoke", "--num_processes=2", "--out", tmp_path / "new")
     assert said.returncode != 0
-    wanted = "--coordinator_address, --num_processes and --process_id want each other"
-    assert wanted in said.stdout + said.stderr
+    message = "--coordinator_address, --num_processes and --process_id require each other"
+    assert message in said.stdout + said.stderr
     assert not (tmp_path / "new").exists()
 
 
@@ -116,7 +116,7 @@ def test_a_refusal_leaves_the_folder_as_it_was(tmp_path, had_results):
     folders = set(tmp_path.rglob("*"))
 
     def refuse():
-        with harness._claimed(out, {"experiment": "mine"}):
+        with output_folder.claimed(out, {"experiment": "mine"}):
             assert json.loads((out / "run.json").read_text())["finished"] is False
             raise ValueError("no")
 
@@ -128,7 +128,7 @@ def test_a_refusal_leaves_the_folder_as_it_was(tmp_path, had_results):
 
 def test_a_folder_in_which_a_sweep_was_begun_stays_claimed(tmp_path):
     def fail():
-        with harness._claimed(tmp_path, {"experiment": "mine"}):
+        with output_folder.claimed(tmp_path, {"experiment": "mine"}):
             (tmp_path / "sweeps").mkdir()
             raise OSError("the disk is full")
 

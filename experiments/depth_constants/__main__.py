@@ -1,4 +1,4 @@
-"""`python -m experiments.depth_constants`: what it does is told in experiment.py."""
+"""`python -m experiments.depth_constants`: see experiment.py."""
 
 from experiments import harness
 from experiments.depth_constants.experiment import EXPERIMENT

@@ -1,8 +1,10 @@
-"""Tables whose cells take long: each is kept when it is found, and the same call goes on."""
+"""Tables whose cells take long: each is stored when it is found, and the same call resumes."""
 
 import hashlib
 import json
 import platform
+import textwrap
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,18 +50,20 @@ def fill(
     }
     found: list[dict[str, np.ndarray]] = []
     try:
-        for cell in tqdm(cells, unit="cell", disable=None):
+        for number, cell in enumerate(tqdm(cells, unit="cell", disable=None), start=1):
             text = json.dumps({"cell": cell, **given}, sort_keys=True)
             path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
             if path.exists():
                 with np.load(path, allow_pickle=False) as kept:
                     found.append({name: kept[name] for name in kept.files if name != "given"})
                 continue
+            began = time.monotonic()
             values = {name: np.asarray(value) for name, value in find(cell).items()}
             if runtime.is_first():
                 _write(path, {**values, "given": np.asarray(text)})
             found.append(values)
-            logging.info("%s", {**cell, **values})
+            seconds = time.monotonic() - began
+            logging.info("cell %d/%d, %.1f s: %s", number, len(cells), seconds, _describe(cell))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"interrupted: {len(found)} of {len(cells)} cells are kept in {folder}; "
@@ -68,18 +72,26 @@ def fill(
     return found
 
 
+def _describe(cell: Mapping[str, Any]) -> str:
+    """The cell in a line: values may be arrays, and a table has thousands of cells."""
+    text = ", ".join(f"{name}={value}" for name, value in cell.items())
+    return textwrap.shorten(text, 80, placeholder=" ...")
+
+
 def _write(path: Path, values: Mapping[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Whole or not at all: what a killed process was writing must not count as a cell.
     # Given a file and not its name, since NumPy adds .npz to a name.
     with replace_atomically(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **values)
 
 
 def _code() -> str:
-    """A digest of every line of the lab and its experiments: a changed tree has no revision."""
+    """A digest of every line of the lab and its experiments."""
+    # Not the commit: a tree that was changed since has none of its own.
     digest = hashlib.sha256()
-    # The packages' roots: a changed helper of any experiment must not be answered from a file
-    # that the old one wrote.
+    # The packages' roots, not this file's folder: whose helper a cell depends on is not known here,
+    # and a cell that old code found must not answer for new code.
     for package in (Path(initlab.__file__).parent, Path(experiments.__file__).parent):
         for file in sorted(package.rglob("*.py")):
             digest.update(f"{file.relative_to(package.parent)}\n".encode())

@@ -1,4 +1,4 @@
-"""`python -m experiments.initializer_zoo`: what it does is told in experiment.py."""
+"""`python -m experiments.initializer_zoo`: see experiment.py."""
 
 from experiments import harness
 from experiments.initializer_zoo.experiment import EXPERIMENT

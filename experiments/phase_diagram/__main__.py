@@ -1,4 +1,4 @@
-"""`python -m experiments.phase_diagram`: what it does is told in experiment.py."""
+"""`python -m experiments.phase_diagram`: see experiment.py."""
 
 from experiments import harness
 from experiments.phase_diagram.experiment import EXPERIMENT

@@ -1,4 +1,4 @@
-"""`python -m experiments.random_initialization`: what it does is told in experiment.py."""
+"""`python -m experiments.random_initialization`: see experiment.py."""
 
 from experiments import harness
 from experiments.random_initialization.experiment import EXPERIMENT

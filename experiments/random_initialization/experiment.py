@@ -26,7 +26,7 @@ SEEDS = flags.define_count("seeds", 256, "Seeds for each start.")
 STEPS = flags.define_count("steps", 2000, "Gradient descent steps; a multiple of --every.")
 EVERY = flags.define_count("every", 100, "Steps between snapshots.")
 LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
-FRACTION = flags.define_trained_fraction()
+flags.define_trained_fraction()
 SMOKE = {"seeds": 8, "steps": 20, "every": 10, "scale": ["0", "0.01", "1000"]}
 SCHEMES = {"Glorot": glorot_normal(), "He": he_normal()}
 GRID = 80
@@ -88,7 +88,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     """A row for each start; quartiles and shares are over seeds, diverged runs among them."""
     task = initlab.tasks.flower()
     constant_loss = task.objective.constant_loss(task.y)
-    trained = report.trained(results, constant_loss, FRACTION.value)
+    trained = report.trained(results, constant_loss, settings["trained_fraction"])
     rows = []
     for index, start in enumerate(results["start"].values):
         of = results.isel(start=index)
@@ -113,7 +113,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     return {
         "seeds": results.sizes["seed"],
         "steps": int(results["step"][-1]),
-        "trained_under": FRACTION.value * constant_loss,
+        "trained_under": settings["trained_fraction"] * constant_loss,
         "starts": rows,
     }
 
@@ -136,8 +136,8 @@ def show(summary: dict, settings: Settings) -> str:
         for row in summary["starts"]
     ]
     head = (
-        f"Flower data, {HIDDEN.value} {ACTIVATION.value} hidden units, {summary['seeds']} seeds, "
-        f"{summary['steps']} steps of gradient descent.\n"
+        f"Flower data, {settings['hidden']} {settings['activation']} hidden units, "
+        f"{summary['seeds']} seeds, {summary['steps']} steps of gradient descent.\n"
         "Distinct units and saturated share are the hidden layer's, the gradient norm is that of\n"
         f"all params; a run trained when its loss ended under {summary['trained_under']:.4f}.\n\n"
     )
@@ -152,8 +152,8 @@ def draw(results: xarray.Dataset, settings: Settings):
         named=len(SCHEMES),
         trained_under=summary["trained_under"],
         shares=[row["p_train"] for row in summary["starts"]],
-        title=f"One hidden layer of {HIDDEN.value} {ACTIVATION.value} units on the flower data: "
-        "zero weights stay symmetric, large ones saturate",
+        title=f"One hidden layer of {settings['hidden']} {settings['activation']} units on the "
+        "flower data: zero weights stay symmetric, large ones saturate",
     )
 
 

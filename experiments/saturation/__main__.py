@@ -1,4 +1,4 @@
-"""`python -m experiments.saturation`: what it does is told in experiment.py."""
+"""`python -m experiments.saturation`: see experiment.py."""
 
 from experiments import harness
 from experiments.saturation.experiment import EXPERIMENT

@@ -115,10 +115,11 @@ def show(summary: dict, settings: Settings) -> str:
         for row in summary["rows"]
     ]
     return (
-        f"Flower data, {HIDDEN.value} hidden units, sigmoid output, {summary['seeds']} seeds for "
-        "each scale.\nSaturated: share of units x examples whose slope is under 1 % of the "
-        "largest, at the start.\nGradient and gradient/weight: norms of the hidden layer at the "
-        "start, median over seeds.\n\n"
+        f"Flower data, {settings['hidden']} hidden units, sigmoid output, "
+        f"{summary['seeds']} seeds for each scale.\n"
+        "Saturated: share of units x examples whose slope is under 1 % of the largest, "
+        "at the start.\nGradient and gradient/weight: norms of the hidden layer at the start, "
+        "median over seeds.\n\n"
     ) + report.format_table(rows)
 
 

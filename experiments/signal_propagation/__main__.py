@@ -1,4 +1,4 @@
-"""`python -m experiments.signal_propagation`: what it does is told in experiment.py."""
+"""`python -m experiments.signal_propagation`: see experiment.py."""
 
 from experiments import harness
 from experiments.signal_propagation.experiment import EXPERIMENT

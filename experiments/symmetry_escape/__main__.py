@@ -1,4 +1,4 @@
-"""`python -m experiments.symmetry_escape`: what it does is told in experiment.py."""
+"""`python -m experiments.symmetry_escape`: see experiment.py."""
 
 from experiments import harness
 from experiments.symmetry_escape.experiment import EXPERIMENT

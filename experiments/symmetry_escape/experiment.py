@@ -3,10 +3,10 @@
     python -m experiments.symmetry_escape
 
 All weights of a net start at one constant, so that its hidden units are copies of each other: under
-exact arithmetic for ever. The linearised update says how fast a difference between units grows, and
-so when a difference of a given size has become of order one. Beside that prediction: real runs in
-three dtypes, with the lab's layers and with the plain matrix product, with differences planted and
-without.
+exact arithmetic indefinitely. The linearised update says how fast a difference between units grows,
+and so when a difference of a given size has become of order one. Beside that prediction: real runs
+in three dtypes, with the lab's layers and with the plain matrix product, with differences planted
+and without.
 """
 
 import jax

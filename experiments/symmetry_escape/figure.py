@@ -1,4 +1,4 @@
-"""How far units that started alike are apart, against the step: measured and predicted."""
+"""How far units that started identical are apart, against the step: measured and predicted."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -78,19 +78,19 @@ def _draw_rounding(axes: Any, of: xarray.Dataset) -> None:
     if 0 not in of["perturbation"].values:
         return
     runs = of["spread"].sel(perturbation=0)
-    alike = {str(name): 0 for name in of["arithmetic"].values}
+    identical = {str(name): 0 for name in of["arithmetic"].values}
     for color, dtype in zip(SERIES_COLORS, of["dtype"].values, strict=False):
-        for arithmetic in alike:
+        for arithmetic in identical:
             for style, width in zip(STYLES, of["width"].values, strict=False):
                 spread = runs.sel(dtype=dtype, arithmetic=arithmetic, width=width).values
                 if not np.any(spread > 0):
-                    alike[arithmetic] += 1
+                    identical[arithmetic] += 1
                     continue
                 label = f"{dtype}, {arithmetic}, {width} units"
                 axes.plot(of["step"], _positive(spread), style, color=color, label=label)
     each = of.sizes["dtype"] * of.sizes["width"]
     axes.set_xlim(of["step"].values[0], of["step"].values[-1])
-    counts = ", ".join(f"{count} of {each} {name}" for name, count in alike.items())
+    counts = ", ".join(f"{count} of {each} {name}" for name, count in identical.items())
     axes.set_title(f"nothing planted: rounding alone\nnever apart: {counts}", fontsize=11)
     if axes.lines:
         axes.legend(fontsize=8, loc="lower right")

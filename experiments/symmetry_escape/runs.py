@@ -14,7 +14,7 @@ from initlab.initializers import by_role, constant
 from initlab.keys import path_key
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Task
 
-__all__ = ["ARITHMETICS", "Escape", "escape_run", "growth_of", "plain_mlp", "predicted_escape"]
+__all__ = ["ARITHMETICS", "Escape", "escape_run", "growth_of", "plain_mlp"]
 
 
 class Escape(NamedTuple):
@@ -157,28 +157,6 @@ def growth_of(
         )
 
     return growth
-
-
-def predicted_escape(log_growth: np.ndarray, size: float, order_one: float, since: int = 0) -> int:
-    """The first step at which a difference of `size` at step `since` has grown to order one.
-
-    Args:
-      log_growth: [steps + 1], of `growth_of`.
-      size: of the difference.
-      order_one: what it grows to.
-      since: when it came.
-
-    Returns:
-      The step; -1 if the run ends before.
-
-    >>> predicted_escape(np.arange(10.0), np.exp(-3.0), 1.0, since=2)
-    5
-    """
-    if size <= 0:
-        return -1
-    grown = np.log(size) + log_growth[since:] - log_growth[since]
-    beyond = grown >= np.log(order_one) - 1e-12
-    return since + int(np.argmax(beyond)) if beyond.any() else -1
 
 
 class _Seen(NamedTuple):

@@ -1,11 +1,11 @@
 """Escapes from a symmetric start as rows, a table and a verdict."""
 
+import jax.numpy as jnp
 import numpy as np
 import xarray
 
 from experiments.harness import Settings
-from experiments.symmetry_escape.runs import predicted_escape
-from initlab import report
+from initlab import report, symmetry
 
 __all__ = ["show", "summarize", "verdict"]
 
@@ -25,7 +25,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
         run = results.isel(dict(zip(axes, place, strict=True)))
         planted = float(run["perturbation"])
         first = int(run["first_difference"])
-        growth = run["log_growth"].values
+        growth = _stored_growth(run["log_growth"])
         # A difference that nobody planted grows from the step at which it came.
         size, since = (planted, 0) if planted else (float(run["first_spread"]), max(first, 0))
         rows.append(
@@ -33,7 +33,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
                 **{axis: run[axis].item() for axis in axes},
                 "first_difference": first,
                 "escape": int(run["escape"]),
-                "predicted": predicted_escape(growth, size, order_one, since),
+                "predicted": int(symmetry.escape_step(growth, size, order_one, since=since)),
                 "loss_start": float(run["loss"][0]),
                 "loss_end": float(run["loss"][-1]),
             }
@@ -73,6 +73,13 @@ def show(summary: dict, settings: Settings) -> str:
 def verdict(summary: dict) -> int:
     """1 if a planted difference escapes at another step than predicted."""
     return int(not all(map(_is_agreed, _checked(summary))))
+
+
+def _stored_growth(log_growth: xarray.DataArray) -> symmetry.TransverseGrowth:
+    """What `escape_step` reads of a growth; the rate, direction and end are not stored."""
+    return symmetry.TransverseGrowth(
+        jnp.asarray(log_growth.values), rate=jnp.full((), jnp.nan), direction={}, params={}
+    )
 
 
 def _checked(summary: dict) -> list[dict]:

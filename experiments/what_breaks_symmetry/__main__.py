@@ -1,4 +1,4 @@
-"""`python -m experiments.what_breaks_symmetry`: what it does is told in experiment.py."""
+"""`python -m experiments.what_breaks_symmetry`: see experiment.py."""
 
 from experiments import harness
 from experiments.what_breaks_symmetry.experiment import EXPERIMENT

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
-from experiments.what_breaks_symmetry.training import Data, Lesson, Noise, State, Treatment
+from experiments.what_breaks_symmetry.training import Data, Noise, Problem, State, Treatment
 from initlab.symmetry import count_classes, mlp_groups, symmetric_part, unit_kinds, units_identical
 from initlab.types import Params
 
@@ -97,32 +97,32 @@ class Seen(NamedTuple):
     before: State
 
 
-def make_run(lesson: Lesson, steps: int) -> Callable[[Any, Params, Treatment], Found]:
+def make_run(problem: Problem, steps: int) -> Callable[[Any, Params, Treatment], Found]:
     """Describes a run; nothing is computed yet.
 
     Args:
-      lesson: what is trained, on what, by what.
+      problem: what is trained, on what, by what.
       steps: of the optimizer, at least 1.
 
     Returns:
       `(seed, params at the start, treatment) -> Found`, pure. A step's randomness depends on the
       seed alone, so that a vmap over starts and treatments shares it.
     """
-    data = Data(lesson)
+    data = Data(problem)
 
-    def both_alike(params: Params) -> jax.Array:
+    def both_identical(params: Params) -> jax.Array:
         return jnp.stack([units_identical(params), data.functions_identical(params)])
 
     def run(seed: Any, start: Params, treatment: Treatment) -> Found:
         # All of it at once: drawn inside the loop it would be drawn again for each of its uses.
         noises = data.draw(jax.random.key(seed), steps)
-        first = State(start, lesson.optimizer(treatment).init(start))
+        first = State(start, problem.optimizer(treatment).init(start))
 
         def watch(carry: tuple, moment: tuple[jax.Array, Noise]) -> tuple:
             state, seen, moved, visible = carry
             number, noise = moment
             after = data.step(state, treatment, noise)
-            seen = _look(both_alike(after.params), number, state, seen)
+            seen = _look(both_identical(after.params), number, state, seen)
             moved |= _distance(state.params, after.params) > 0
             is_visible = (_distance(start, after.params) > VISIBLE) & (visible < 0)
             return (after, seen, moved, jnp.where(is_visible, number, visible)), None
@@ -131,26 +131,26 @@ def make_run(lesson: Lesson, steps: int) -> Callable[[Any, Params, Treatment], F
         unseen = Seen(
             jnp.broadcast_to(never, 2), jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), first)
         )
-        seen = _look(both_alike(start), jnp.int32(0), first, unseen)
+        seen = _look(both_identical(start), jnp.int32(0), first, unseen)
         carry = (first, seen, jnp.bool_(False), never)
         numbers = jnp.arange(1, steps + 1, dtype=jnp.int32)
         (last, seen, moved, visible), _ = jax.lax.scan(watch, carry, (numbers, noises))
 
         def redo(which: jax.Array, seen: Seen, removed: jax.Array) -> jax.Array:
-            """Whether units are alike after the step that is kept, with terms taken out."""
-            state, changed = _without(Terms(*removed), seen.before, treatment, lesson)
+            """Whether units are identical after the recorded step, with terms taken out."""
+            state, changed = _without(Terms(*removed), seen.before, treatment, problem)
             noise = jax.tree.map(lambda drawn: drawn[jnp.maximum(seen.step - 1, 0)], noises)
             after = data.step(state, changed, noise)
             is_start = seen.step == 0
             reached = jax.tree.map(
                 lambda old, new: jnp.where(is_start, old, new), state.params, after.params
             )
-            return both_alike(reached)[which]
+            return both_identical(reached)[which]
 
         (group,) = mlp_groups(start)
         kinds = unit_kinds(last.params, group, data.hidden(last.params).T)
         exchangeable, identical, mirrored = map(count_classes, kinds)
-        loss = lesson.task.loss(lesson.network.apply(last.params, lesson.task.x), lesson.task.y)
+        loss = problem.task.loss(problem.network.apply(last.params, problem.task.x), problem.task.y)
         apart, broken = _explain(redo, seen)
         return Found(apart, broken, moved, visible, exchangeable, identical, mirrored, loss)
 
@@ -158,12 +158,12 @@ def make_run(lesson: Lesson, steps: int) -> Callable[[Any, Params, Treatment], F
 
 
 def run_all(
-    lesson: Lesson, steps: int, seeds: Sequence[int], starts: Params, treatments: Treatment
+    problem: Problem, steps: int, seeds: Sequence[int], starts: Params, treatments: Treatment
 ) -> Found:
     """Every seed x start x treatment, in one program on every device that the seeds go round.
 
     Args:
-      lesson: what is trained.
+      problem: what is trained.
       steps: of the optimizer.
       seeds: of the steps' randomness.
       starts: params [seeds, S, ...].
@@ -172,7 +172,7 @@ def run_all(
     Returns:
       What was found [seeds, S, T, ...].
     """
-    run = make_run(lesson, steps)
+    run = make_run(problem, steps)
     grid = jax.vmap(jax.vmap(run, (None, None, 0)), (None, 0, None))
 
     def of_seeds(seeds: jax.Array, starts: Params, treatments: Treatment) -> Found:
@@ -193,9 +193,9 @@ def run_all(
     return jax.tree.map(np.asarray, found)
 
 
-def _look(alike: jax.Array, number: jax.Array, before: State, seen: Seen) -> Seen:
+def _look(identical: jax.Array, number: jax.Array, before: State, seen: Seen) -> Seen:
     """Keeps the step's number and what was before it, where units differ for the first time."""
-    first = ~alike & (seen.step < 0)
+    first = ~identical & (seen.step < 0)
 
     def keep(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(first.reshape(-1, *[1] * new.ndim), new[None], old)
@@ -211,19 +211,21 @@ def _explain(
     one = np.eye(count, dtype=bool)
     removals = np.concatenate([one, ~one, np.zeros((1, count), bool), np.ones((1, count), bool)])
     over_removals = jax.vmap(redo, (None, None, 0))
-    alike = jax.vmap(over_removals, (0, 0, None))(jnp.arange(2), seen, jnp.asarray(removals))
-    needed, enough = alike[:, :count], ~alike[:, count : 2 * count]
+    identical = jax.vmap(over_removals, (0, 0, None))(jnp.arange(2), seen, jnp.asarray(removals))
+    # Needed: without this term alone the units stay identical. Enough: with this term alone they
+    # come to differ.
+    needed, enough = identical[:, :count], ~identical[:, count : 2 * count]
     # Redone as it was, units must differ again; with every term taken out they must not: else it
     # was none of the terms, and `by` stays empty.
-    is_told = (seen.step >= 0) & ~alike[:, -2] & alike[:, -1]
-    any_would_do = is_told & ~jnp.any(needed, axis=1)
-    by = is_told[:, None] & jnp.where(any_would_do[:, None], enough, needed)
+    is_explained = (seen.step >= 0) & ~identical[:, -2] & identical[:, -1]
+    any_would_do = is_explained & ~jnp.any(needed, axis=1)
+    by = is_explained[:, None] & jnp.where(any_would_do[:, None], enough, needed)
     apart, broken = (Event(seen.step[which], by[which], any_would_do[which]) for which in (0, 1))
     return apart, broken
 
 
 def _without(
-    removed: Terms, state: State, treatment: Treatment, lesson: Lesson
+    removed: Terms, state: State, treatment: Treatment, problem: Problem
 ) -> tuple[State, Treatment]:
     """The state before a step and the numbers of its treatment, with terms taken out."""
     mean = symmetric_part(state.params, mlp_groups(state.params))
@@ -232,7 +234,7 @@ def _without(
         "layer_2": {"weight": removed.outgoing_weights, "bias": jnp.bool_(False)},
     }
     params = jax.tree.map(jnp.where, averaged, mean, state.params)
-    fresh = lesson.optimizer(treatment).init(params)
+    fresh = problem.optimizer(treatment).init(params)
     memory = jax.tree.map(lambda new, old: jnp.where(removed.memory, new, old), fresh, state.memory)
     numbers = {
         name: jnp.where(getattr(removed, name), 0, getattr(treatment, name))

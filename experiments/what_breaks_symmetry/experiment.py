@@ -9,6 +9,7 @@ which term of that step did it, and whether the net then learns.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -20,8 +21,14 @@ from experiments import harness, names
 from experiments.harness import Settings, flags
 from experiments.what_breaks_symmetry import attribution, truth_table
 from experiments.what_breaks_symmetry.figure import draw_breaking
-from experiments.what_breaks_symmetry.training import PIECES, Lesson, Start, Treatment, start_params
-from initlab import report
+from experiments.what_breaks_symmetry.tables import show, summarize, trained_under, verdict
+from experiments.what_breaks_symmetry.training import (
+    PIECES,
+    Problem,
+    Start,
+    Treatment,
+    start_params,
+)
 from initlab.initializers import constant, normal, zeros
 
 TASK = flags.define_name("task", "flower", names.BINARY_TASKS, "Data")
@@ -43,7 +50,7 @@ WEIGHT_DECAY = flags.define_scale("weight_decay", 1e-4, "Weight decay.")
 INPUT_NOISE = flags.define_scale("input_noise", 0.1, "Std of the noise on the inputs.")
 LABEL_NOISE = flags.define_share("label_noise", 0.05, "Share of labels turned over.")
 DROPOUT = flags.define_share("dropout", 0.1, "Share of hidden units left out.")
-FRACTION = flags.define_scale(
+flags.define_scale(
     "trained_fraction", 0.5, "A run learned if its loss ends under this share of a constant's."
 )
 SMOKE = {"seeds": 2, "steps": 10, "activation": ["relu"]}
@@ -81,7 +88,7 @@ def measure() -> xarray.Dataset:
     )
     found = [
         attribution.run_all(
-            Lesson(networks[name], task),
+            Problem(networks[name], task),
             STEPS.value,
             range(SEEDS.value),
             starts,
@@ -90,10 +97,12 @@ def measure() -> xarray.Dataset:
         for name in tqdm(networks, unit="activation", disable=None)
     ]
     arrays = jax.tree.map(lambda *each: np.stack(each), *found)
-    return _label(arrays, list(tried))
+    return _label(arrays, NAMES.value, list(tried))
 
 
-def _label(found: attribution.Found, tried: list[str]) -> xarray.Dataset:
+def _label(
+    found: attribution.Found, activations: Sequence[str], tried: Sequence[str]
+) -> xarray.Dataset:
     """Arrays [activation, seed, start, treatment, ...] with names on their axes."""
     dims = ("activation", "treatment", *truth_table.STARTS, "seed")
     pieces = (len(PIECES),) * 3
@@ -111,130 +120,22 @@ def _label(found: attribution.Found, tried: list[str]) -> xarray.Dataset:
     return xarray.Dataset(
         {name: named(array) for name, array in arrays.items()},
         coords={
-            "activation": np.asarray(NAMES.value, dtype=object),
+            "activation": np.asarray(activations, dtype=object),
             "treatment": np.asarray(tried, dtype=object),
             **{name: np.asarray(PIECES, dtype=object) for name in truth_table.STARTS},
-            "seed": np.arange(SEEDS.value),
+            "seed": np.arange(found.loss.shape[1]),
             "term": np.asarray(attribution.TERMS, dtype=object),
         },
     )
 
 
-def summarize(results: xarray.Dataset, settings: Settings) -> dict:
-    """The truth table's codes, and what it says when its runs are counted."""
-    table = truth_table.cells(results, _trained_under())
-    rows = [
-        {
-            "activation": str(activation),
-            "start": str(start),
-            "cells": dict(
-                zip(
-                    map(str, table["treatment"].values),
-                    table["code"].sel(activation=activation, start=start).values.tolist(),
-                    strict=True,
-                )
-            ),
-        }
-        for activation in table["activation"].values
-        for start in table["start"].values
-    ]
-    counted = truth_table.summary_of(results, _trained_under())
-    return {"trained_under": _trained_under(), "rows": rows, **counted}
-
-
-def show(summary: dict, settings: Settings) -> str:
-    """A table for each activation, its legend, and what they say."""
-    harmless = summary["harmless"]
-    harmful = [name for name in summary["symmetric"] if name not in harmless]
-    parts = [
-        f"{TASK.value} data, {HIDDEN.value} hidden units, {SEEDS.value} seeds, {STEPS.value} steps."
-        f" A run learned if its loss ended under {summary['trained_under']:.4f}.",
-        *(_table(summary, activation) for activation in NAMES.value),
-        truth_table.LEGEND,
-        "Starts without a random piece:\n" + report.format_table(_symmetric_rows(summary)),
-    ]
-    if summary["random"]:
-        by = f"Starts with random pieces, trained by {', '.join(harmless)}:\n"
-        parts.append(by + report.format_table(_random_rows(summary)))
-    said = [
-        f"A start without a random piece is broken by {', '.join(harmful) or 'no treatment'}; "
-        f"to the last bit never by {', '.join(harmless) or 'none of the others'}.",
-        *map(_sentence, summary["random"].items()),
-        f"Events that no term explains: {summary['unexplained']}.",
-    ]
-    return "\n\n".join([*parts, "\n".join(said)])
-
-
-def _table(summary: dict, activation: str) -> str:
-    rows = [
-        {"W1 b1 W2": row["start"], **row["cells"]}
-        for row in summary["rows"]
-        if row["activation"] == activation
-    ]
-    losses = [
-        f"{name} {report.format_quartiles(quartiles)}"
-        for name, quartiles in summary["losses"][activation].items()
-    ]
-    return (
-        f"{activation}\n{report.format_table(rows)}\n"
-        f"Final loss [quartiles] of runs whose units are: {'; '.join(losses)}."
-    )
-
-
-def _symmetric_rows(summary: dict) -> list[dict[str, str]]:
-    return [
-        {
-            "treatment": name,
-            "units came apart": f"{row['happened']}/{row['runs']}",
-            **_told(row),
-            "stood still": f"{row['still']}/{row['runs']}",
-        }
-        for name, row in summary["symmetric"].items()
-    ]
-
-
-def _random_rows(summary: dict) -> list[dict[str, str]]:
-    return [
-        {
-            "random": pieces,
-            "functions differ": f"{row['happened']}/{row['runs']}",
-            **_told(row),
-            "learned": f"{row['learned']}/{row['runs']}",
-        }
-        for pieces, row in summary["random"].items()
-    ]
-
-
-def _told(row: dict) -> dict[str, str]:
-    steps = "-" if row["step"] is None else "-".join(map(str, sorted(set(row["step"]))))
-    by = ", ".join(f"{term.replace('_', ' ')} {count}" for term, count in row["by"].items())
-    return {"first at step": steps, "by": by or "-"}
-
-
-def _sentence(item: tuple[str, dict]) -> str:
-    pieces, row = item
-    how = "always" if row["happened"] == row["runs"] else f"in {row['happened']} of {row['runs']}"
-    unless = f", and in no run of: {', '.join(row['not'])}" if row["not"] else ""
-    return f"Random {pieces.replace(' ', ' and ')}: broken {how}{unless}."
-
-
 def draw(results: xarray.Dataset, settings: Settings):
     """The truth table in colours."""
     return draw_breaking(
-        truth_table.cells(results, _trained_under()),
+        truth_table.cells(results, trained_under(settings)),
         outcomes=truth_table.OUTCOMES,
         legend=truth_table.LEGEND,
     )
-
-
-def verdict(summary: dict) -> int:
-    """1 if units came apart by none of the terms: by rounding, which the layers rule out."""
-    return int(summary["unexplained"] > 0)
-
-
-def _trained_under() -> float:
-    task = names.BINARY_TASKS[TASK.value]()
-    return FRACTION.value * task.objective.constant_loss(task.y)
 
 
 EXPERIMENT = harness.Experiment(

@@ -52,22 +52,22 @@ def draw_breaking(cells: xarray.Dataset, *, outcomes: Sequence[str], legend: str
 
 
 def _draw_grid(axes: Any, cells: xarray.Dataset, outcomes: int) -> None:
-    told = cells.transpose("start", "treatment")
+    grid = cells.transpose("start", "treatment")
     axes.imshow(
-        told["outcome"].values,
+        grid["outcome"].values,
         cmap=ListedColormap(OUTCOME_COLORS[:outcomes]),
         vmin=-0.5,
         vmax=outcomes - 0.5,
         aspect="auto",
         interpolation="nearest",
     )
-    rows, columns = told["outcome"].shape
+    rows, columns = grid["outcome"].shape
     axes.set_xticks(np.arange(0.5, columns - 1), minor=True)
     axes.set_yticks(np.arange(0.5, rows - 1), minor=True)
     axes.grid(which="minor", color="white", linewidth=1.5)
     axes.tick_params(which="minor", length=0)
     for row, column in np.ndindex(rows, columns):
-        text = str(told["code"].values[row, column])
+        text = str(grid["code"].values[row, column])
         axes.text(column, row, text, ha="center", va="center", fontsize=6.5)
-    axes.set_xticks(range(columns), told["treatment"].values, rotation=40, ha="right")
-    axes.set_yticks(range(rows), told["start"].values, family="monospace")
+    axes.set_xticks(range(columns), grid["treatment"].values, rotation=40, ha="right")
+    axes.set_yticks(range(rows), grid["start"].values, family="monospace")

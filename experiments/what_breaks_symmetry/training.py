@@ -16,8 +16,8 @@ from initlab.types import Initializer, Network, Params, Task
 __all__ = [
     "PIECES",
     "Data",
-    "Lesson",
     "Noise",
+    "Problem",
     "Start",
     "State",
     "Treatment",
@@ -118,7 +118,7 @@ def descent(treatment: Treatment) -> optax.GradientTransformation:
     )
 
 
-class Lesson(NamedTuple):
+class Problem(NamedTuple):
     """What all runs of one program share.
 
     Attributes:
@@ -135,11 +135,11 @@ class Lesson(NamedTuple):
 def start_params(
     specs: Params, seeds: Sequence[int], starts: Sequence[Start], pieces: Sequence[Initializer]
 ) -> Params:
-    """Params whose pieces are as each start says.
+    """Params whose pieces are those of each start.
 
     Args:
       specs: of an mlp with one hidden layer.
-      seeds: under whose keys a random piece is drawn: alike in every start that has it.
+      seeds: under whose keys a random piece is drawn: the same in every start that has it.
       starts: S of them, indices of `pieces`.
       pieces: an initializer for each of `PIECES`; the first one is the output bias's too.
 
@@ -167,15 +167,15 @@ def start_params(
 class Data:
     """A task's data as the layers take them: [inputs, examples], examples in whole lanes."""
 
-    def __init__(self, lesson: Lesson) -> None:
-        self.activation = lesson.network.activations["layer_1"]
-        self.loss, self.optimizer = lesson.task.loss, lesson.optimizer
-        self.units = lesson.network.specs["layer_1"]["bias"].shape[0]
-        self.examples = len(lesson.task.x)
+    def __init__(self, problem: Problem) -> None:
+        self.activation = problem.network.activations["layer_1"]
+        self.loss, self.optimizer = problem.task.loss, problem.optimizer
+        self.units = problem.network.specs["layer_1"]["bias"].shape[0]
+        self.examples = len(problem.task.x)
         fill = (0, -self.examples % LANES)
-        dtype = lesson.network.specs["layer_1"]["weight"].dtype
-        self.x = jnp.asarray(np.pad(lesson.task.x.T, ((0, 0), fill), mode="edge"), dtype)
-        self.y = jnp.asarray(np.pad(lesson.task.y, fill, mode="edge"))
+        dtype = problem.network.specs["layer_1"]["weight"].dtype
+        self.x = jnp.asarray(np.pad(problem.task.x.T, ((0, 0), fill), mode="edge"), dtype)
+        self.y = jnp.asarray(np.pad(problem.task.y, fill, mode="edge"))
 
     def step(self, state: State, treatment: Treatment, noise: Noise) -> State:
         """One step of the optimizer, under the treatment's noise."""

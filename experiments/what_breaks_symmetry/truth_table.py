@@ -55,13 +55,13 @@ def outcomes(results: xarray.Dataset, trained_under: float) -> xarray.DataArray:
     Returns:
       Integers over the same dims.
     """
-    # A loss that is not finite has learned nothing.
+    # A NaN compares false: a run whose loss is not finite has learned nothing.
     learns = results["loss"] < trained_under
-    told = xarray.where(learns, LEARNS, BROKEN)
-    told = xarray.where(results["broken_step"] < 0, UNEQUAL, told)
+    outcome = xarray.where(learns, LEARNS, BROKEN)
+    outcome = xarray.where(results["broken_step"] < 0, UNEQUAL, outcome)
     never = (results["apart_step"] < 0) & (results["broken_step"] < 0)
-    told = xarray.where(never, EQUAL, told)
-    return xarray.where(results["moved"], told, STILL)
+    outcome = xarray.where(never, EQUAL, outcome)
+    return xarray.where(results["moved"], outcome, STILL)
 
 
 def cells(results: xarray.Dataset, trained_under: float) -> xarray.Dataset:
@@ -75,8 +75,8 @@ def cells(results: xarray.Dataset, trained_under: float) -> xarray.Dataset:
       `outcome` (index of `OUTCOMES`; most frequent among the seeds), `learned` (how many seeds) and
       `code` over (activation, start, treatment).
     """
-    told = results.assign(outcome=outcomes(results, trained_under))
-    stacked = told.stack(start=STARTS).transpose("activation", "start", "treatment", "seed", ...)
+    runs = results.assign(outcome=outcomes(results, trained_under))
+    stacked = runs.stack(start=STARTS).transpose("activation", "start", "treatment", "seed", ...)
     arrays = {str(name): stacked[name].values for name in stacked.data_vars}
     shape = stacked["outcome"].shape[:3]
     outcome, learned = np.zeros(shape, int), np.zeros(shape, int)
@@ -133,7 +133,7 @@ def _median(steps: np.ndarray) -> int:
 
 
 def summary_of(results: xarray.Dataset, trained_under: float) -> dict[str, Any]:
-    """What the whole table says, counted over runs.
+    """What the whole table shows, counted over runs.
 
     Args:
       results: as for `cells`.
@@ -147,8 +147,8 @@ def summary_of(results: xarray.Dataset, trained_under: float) -> dict[str, Any]:
       `random`: for each set of random pieces, the runs of harmless treatments.
       `unexplained`: how many events no term explains.
     """
-    told = results.assign(outcome=outcomes(results, trained_under))
-    runs = told.stack(start=STARTS).transpose("activation", "start", "treatment", "seed", ...)
+    all_runs = results.assign(outcome=outcomes(results, trained_under))
+    runs = all_runs.stack(start=STARTS).transpose("activation", "start", "treatment", "seed", ...)
     random = np.asarray([[piece == PIECES[2] for piece in start] for start in runs["start"].values])
     is_symmetric = ~random.any(axis=1)
     symmetric = {
@@ -167,12 +167,12 @@ def summary_of(results: xarray.Dataset, trained_under: float) -> dict[str, Any]:
         for name in ("apart", "broken")
     )
     losses = {}
-    for activation in told["activation"].values:
-        of = told.sel(activation=activation)
-        told_apart = {"equal": of["outcome"] == EQUAL, "broken": of["broken_step"] >= 0}
+    for activation in all_runs["activation"].values:
+        of = all_runs.sel(activation=activation)
+        kinds = {"equal": of["outcome"] == EQUAL, "broken": of["broken_step"] >= 0}
         losses[str(activation)] = {
             name: report.quartiles(of["loss"].values[chosen.values])
-            for name, chosen in told_apart.items()
+            for name, chosen in kinds.items()
             if chosen.any()
         }
     return {

@@ -1,4 +1,4 @@
-"""`python -m experiments.zero_initialization`: what it does is told in experiment.py."""
+"""`python -m experiments.zero_initialization`: see experiment.py."""
 
 from experiments import harness
 from experiments.zero_initialization.experiment import EXPERIMENT

@@ -1,4 +1,4 @@
-"""What symmetry costs: identical units are one unit, and a convex loss does not care."""
+"""What symmetry costs: identical units are one unit; a convex loss trains from any start."""
 
 from collections.abc import Callable, Sequence
 
@@ -73,7 +73,7 @@ def wide_and_narrow_runs(
       learning_rate: of the steps.
 
     Returns:
-      For each constant c a trace of "H units at c" and of "1 unit for H at c" (started at c and
+      For each constant c a History of "H units at c" and of "1 unit for H at c" (started at c and
       H c, at the rates of `one_unit_rates`), and one of "H random units" (std 1).
     """
     inputs = task.x.shape[1]
@@ -104,14 +104,14 @@ def wide_and_narrow_runs(
         optax.chain(sgd, scale),
         lambda p: by_role(weight=constant(p["constant"]), readout=constant(p["constant"] * width)),
     )
-    traces = {}
+    histories = {}
     for value in constants:
         point = {"seed": 0, "constant": value}
-        traces[f"{width} units at {value:g}"] = same(point)
-        traces[f"1 unit for {width} at {value:g}"] = summed(point)
+        histories[f"{width} units at {value:g}"] = same(point)
+        histories[f"1 unit for {width} at {value:g}"] = summed(point)
     random = run(wide, sgd, lambda p: by_role(weight=normal(1.0)))
-    traces[f"{width} random units"] = random({"seed": 0})
-    return traces
+    histories[f"{width} random units"] = random({"seed": 0})
+    return histories
 
 
 def one_unit_rates(width: int) -> dict[str, dict[str, float]]:

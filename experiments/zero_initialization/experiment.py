@@ -19,7 +19,7 @@ from experiments import harness, names
 from experiments.harness import Settings, flags
 from experiments.zero_initialization import equivalent_nets, facts
 from experiments.zero_initialization.figure import draw_induction
-from initlab import report
+from experiments.zero_initialization.tables import show, summarize, verdict
 
 WIDTHS = flags.define_numbers(
     "width", (2, 3, 5, 7, 16, 37, 64, 65, 129, 257), "Hidden widths.", whole=True
@@ -55,8 +55,6 @@ SMOKE = {
 LONG_WIDTH = 65
 WIDE_CONSTANTS = (0.0, 0.5)
 SNAPSHOTS = 20
-SAME_LOSS = 1e-3
-"""Rounding in float32, grown over a few thousand steps, stays far below it."""
 
 
 def measure() -> xarray.Dataset:
@@ -69,7 +67,7 @@ def measure() -> xarray.Dataset:
     )
     # Classes of unequal size: on equal ones the zero start is a saddle of what identical units can
     # do, which only rounding leaves, and each net's rounding is its own.
-    traces = equivalent_nets.wide_and_narrow_runs(
+    histories = equivalent_nets.wide_and_narrow_runs(
         initlab.tasks.breast_cancer(),
         names.ACTIVATIONS["sigmoid"],
         WIDE.value,
@@ -78,8 +76,8 @@ def measure() -> xarray.Dataset:
         every=every,
         learning_rate=LEARNING_RATE.value,
     )
-    runs = {name: np.asarray(trace.values["loss"]) for name, trace in traces.items()}
-    scores = {name: np.asarray(trace.values["accuracy"]) for name, trace in traces.items()}
+    runs = {name: np.asarray(history.values["loss"]) for name, history in histories.items()}
+    scores = {name: np.asarray(history.values["accuracy"]) for name, history in histories.items()}
     return facts.assign_coords(
         start=np.asarray(list(equivalent_nets.LOGISTIC_STARTS), dtype=object),
         net=np.asarray(list(runs), dtype=object),
@@ -171,107 +169,9 @@ def _network(task, hidden, activation):
     return initlab.networks.mlp(sizes, names.ACTIVATIONS[activation])
 
 
-def summarize(results: xarray.Dataset, settings: Settings) -> dict:
-    """How many facts held, by activation and depth; the losses of the nets beside them."""
-    facts = ("base", "step_holds", "alone", "together")
-    rows = []
-    for activation in results["activation"].values:
-        for depth in results["depth"].values:
-            part = results.sel(activation=activation, depth=depth)
-            counts = {name: [int(part[name].sum()), int(part[name].size)] for name in facts}
-            steps = [int(part["steps"].min()), int(part["steps"].max())]
-            rows.append(
-                {
-                    "activation": str(activation),
-                    "depth": int(depth),
-                    "steps": steps,
-                    "moving": int(part["moving"].sum()),
-                    **counts,
-                }
-            )
-    logistic = results["logistic_loss"].isel(training_step=-1)
-    wide = results["wide_loss"]
-    # Each wide net is followed by its one-unit net; the random one is last.
-    apart = np.abs(wide[0:-1:2].values - wide[1:-1:2].values).max()
-    return {
-        "widths": results["width"].values.tolist(),
-        "constants": results["constant"].values.tolist(),
-        "inputs": [str(name) for name in results["task"].values],
-        "facts": rows,
-        "broken": sum(row[name][1] - row[name][0] for row in rows for name in facts),
-        "logistic_gap": float(logistic.max() - logistic.min()),
-        "logistic_loss": {
-            str(name): report.quartiles(logistic.sel(start=name).values)
-            for name in results["start"].values
-        },
-        "wide_loss": {str(net): float(wide.sel(net=net)[-1]) for net in wide["net"].values},
-        "wide_accuracy": {
-            str(net): float(results["wide_accuracy"].sel(net=net)[-1]) for net in wide["net"].values
-        },
-        "wide_minus_one_unit": float(apart),
-    }
-
-
-def show(summary: dict, settings: Settings) -> str:
-    """The facts by activation and depth, then what stands beside them."""
-    rows = [
-        {
-            "activation": row["activation"],
-            "hidden layers": str(row["depth"]),
-            "base": _of(row["base"]),
-            "step": _of(row["step_holds"]),
-            "steps trained": "-".join(str(steps) for steps in sorted(set(row["steps"]))),
-            "conclusion": _of(row["alone"]),
-            "still moving": str(row["moving"]),
-            "under vmap": _of(row["together"]),
-        }
-        for row in summary["facts"]
-    ]
-    logistic = {name: report.format_quartiles(q) for name, q in summary["logistic_loss"].items()}
-    losses, scores = summary["wide_loss"], summary["wide_accuracy"]
-    return "\n".join(
-        [
-            f"Facts that held, over widths {summary['widths']}, constants {summary['constants']} "
-            f"and the inputs of {' and '.join(summary['inputs'])}.",
-            "Units are compared to the last bit; `conclusion` is asserted after every step, on all",
-            f"points for each constant alone, on {EXAMPLES_TOGETHER.value} of them for "
-            f"{RUNS.value} runs under vmap. `still moving`: how many of",
-            "the runs alone had a gradient in a hidden layer at their end; the others stood still.",
-            "",
-            report.format_table(rows),
-            "",
-            f"Logistic regression (moons): losses of all starts and seeds end within "
-            f"{summary['logistic_gap']:.1g} of each other:",
-            report.format_table([logistic]),
-            "",
-            f"{WIDE.value} sigmoid units that start identical, and their one unit (breast_cancer): "
-            f"the losses are never further apart than {summary['wide_minus_one_unit']:.1g}.",
-            report.format_table(
-                [
-                    {
-                        "net": net,
-                        "final loss": f"{losses[net]:.4f}",
-                        "accuracy": f"{scores[net]:.1%}",
-                    }
-                    for net in losses
-                ]
-            ),
-        ]
-    )
-
-
 def draw(results: xarray.Dataset, settings: Settings):
     """The facts as a grid, and the curves of what stands beside them."""
     return draw_induction(results)
-
-
-def verdict(summary: dict) -> int:
-    """1 if any fact is broken (by rounding, since the theorem is one of real numbers)."""
-    return int(summary["broken"] > 0 or not summary["wide_minus_one_unit"] < SAME_LOSS)
-
-
-def _of(count: list[int]) -> str:
-    return f"{count[0]}/{count[1]}"
 
 
 EXPERIMENT = harness.Experiment(

@@ -33,7 +33,7 @@ def base_holds(network: Network, x: Array, constants: Sequence[float]) -> list[b
 
     Returns:
       For each: whether its params are fixed by every exchange, and every example excites all units
-      of a hidden layer alike (a_1 = a_2 = ..., to the last bit).
+      of a hidden layer equally (a_1 = a_2 = ..., to the last bit).
     """
     *hidden, _ = network.activations
 
@@ -41,8 +41,8 @@ def base_holds(network: Network, x: Array, constants: Sequence[float]) -> list[b
         init = by_role(weight=constant(value))
         params = initlab.initialize(jax.random.key(0), network.specs, init)
         states = network.layers(params, x)
-        alike = [jnp.all(states[name].a == states[name].a[:, :1]) for name in hidden]
-        return jnp.all(jnp.stack([units_identical(params), *alike]))
+        equal = [jnp.all(states[name].a == states[name].a[:, :1]) for name in hidden]
+        return jnp.all(jnp.stack([units_identical(params), *equal]))
 
     return jax.jit(jax.vmap(holds))(np.asarray(constants, np.float32)).tolist()
 
@@ -82,7 +82,7 @@ def alone_holds(
 ) -> tuple[list[bool], list[bool]]:
     """Whether the units stay tied through training from each constant, after every step.
 
-    A net that stands still keeps any symmetry, so it is said of each whether it still moves.
+    A net that does not train keeps any symmetry, so each run also says whether it still moves.
 
     Args:
       network: an mlp.
@@ -95,13 +95,15 @@ def alone_holds(
       A fact for each constant; and whether a hidden layer still has a gradient at the end.
     """
     run = _symmetric_run(network, task, steps, (initlab.probes.gradient_norm,))
+    # A broken assertion must belong to the call that broke it: no asynchronous checks.
     asserting = chex.chexify(jax.jit(run), async_check=False)
     held, moving = [], []
     for value in constants:
-        trace = _unless_broken(asserting, _point(value, learning_rate))
-        held.append(trace is not None)
+        history = _unless_broken(asserting, _point(value, learning_rate))
+        held.append(history is not None)
         moving.append(
-            trace is not None and bool(np.any(trace.values["gradient_norm"][-1, :-1] > 0))
+            # The readout is left out: its gradient breaks no symmetry of the hidden units.
+            history is not None and bool(np.any(history.values["gradient_norm"][-1, :-1] > 0))
         )
     return held, moving
 
@@ -185,7 +187,7 @@ def _point(value: float, learning_rate: float) -> dict[str, Any]:
 
 
 def _unless_broken(run: Any, point: dict[str, Any]) -> Any:
-    """The run's trace, or None where its chex assertion broke: a finding, told with the others."""
+    """The run's History, or None where its chex assertion broke, which is a result like others."""
     try:
         return run(point)
     except AssertionError:

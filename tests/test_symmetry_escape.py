@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 import initlab
 from experiments.symmetry_escape import runs, tables
 from experiments.symmetry_escape.figure import draw_escape
+from initlab import symmetry
 
 STEPS, EVERY, RATE = 300, 50, 1.2
 
@@ -25,22 +26,22 @@ def small():
         run = runs.escape_run(network, task, steps=STEPS, every=EVERY, order_one=0.1)
         planted = np.array([0.0, 1e-8, 1e-5])
         yield (
-            jax.device_get(jax.jit(growth)(0.01, RATE).log_growth),
+            jax.device_get(jax.jit(growth)(0.01, RATE)),
             planted,
             jax.device_get(jax.jit(jax.vmap(run, (None, 0, None)))(0.01, planted, RATE)),
         )
 
 
 def test_planted_differences_escape_when_predicted(small):
-    growth, planted, runs = small
-    assert runs.escape[0] == runs.first_difference[0] == -1
-    assert runs.spread[0].max() == 0
-    for size, escaped in zip(planted[1:], runs.escape[1:], strict=True):
-        predicted = runs.predicted_escape(growth, size, 0.1)
+    growth, planted, found = small
+    assert found.escape[0] == found.first_difference[0] == -1
+    assert found.spread[0].max() == 0
+    for size, escaped in zip(planted[1:], found.escape[1:], strict=True):
+        predicted = int(symmetry.escape_step(growth, size, 0.1))
         assert 0 < predicted < STEPS
         assert abs(escaped - predicted) <= 0.15 * predicted
-    np.testing.assert_allclose(runs.spread[1:, 0], planted[1:], rtol=1e-3)
-    assert (runs.first_difference[1:] == 0).all()
+    np.testing.assert_allclose(found.spread[1:, 0], planted[1:], rtol=1e-3)
+    assert (found.first_difference[1:] == 0).all()
 
 
 def test_the_plain_network_is_the_lab_s_but_for_the_order_of_sums():
@@ -57,14 +58,6 @@ def test_the_plain_network_is_the_lab_s_but_for_the_order_of_sums():
         np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-12)
         states = [network.layers(params, x) for network in networks]
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), *states)
-
-
-def test_a_difference_that_comes_later_grows_from_then_on():
-    growth = np.array([0.0, 1.0, 3.0, 4.0, 8.0])
-    assert runs.predicted_escape(growth, np.exp(-3.0), 1.0) == 2
-    assert runs.predicted_escape(growth, np.exp(-3.0), 1.0, since=1) == 3
-    assert runs.predicted_escape(growth, np.exp(-9.0), 1.0) == -1
-    assert runs.predicted_escape(growth, 0.0, 1.0) == -1
 
 
 def row(**changes):
@@ -103,16 +96,20 @@ def test_the_verdict_is_held_to_planted_differences_in_float64(changes, code):
     assert (f"{1 - code} of 1 such runs" in said) == is_held
 
 
-def test_the_picture_has_a_column_for_each_constant(small):
-    growth, planted, runs = small
-    shape = (1, 1, 1, 1)
-    results = xarray.Dataset(
+@pytest.fixture(scope="module")
+def results(small):
+    """The small runs as `measure` names their axes."""
+    growth, planted, found = small
+    names = ("first_difference", "first_spread", "escape", "spread", "loss")
+    dims = ("dtype", "arithmetic", "width", "constant", "perturbation", "step")
+    arrays = {name: np.asarray(getattr(found, name), float)[(None,) * 4] for name in names}
+    return xarray.Dataset(
         {
-            "spread": (
-                ("dtype", "arithmetic", "width", "constant", "perturbation", "step"),
-                runs.spread.reshape(*shape, *runs.spread.shape),
+            **{name: (dims[: array.ndim], array) for name, array in arrays.items()},
+            "log_growth": (
+                ("width", "constant", "training_step"),
+                np.asarray(growth.log_growth)[None, None],
             ),
-            "log_growth": (("width", "constant", "training_step"), growth[None, None]),
         },
         coords={
             "dtype": ["float64"],
@@ -125,6 +122,32 @@ def test_the_picture_has_a_column_for_each_constant(small):
         },
         attrs={"order_one": 0.1},
     )
+
+
+def test_the_summary_predicts_each_difference_from_the_step_at_which_it_arose(results):
+    # Rounding is made to part the units that nobody perturbed, at a step of its own.
+    late = results.copy(deep=True)
+    late["first_difference"][..., 0] = 100
+    late["first_spread"][..., 0] = 1e-5
+    with jax.enable_x64(True):
+        summary = tables.summarize(late, {})
+    assert [row["perturbation"] for row in summary["rows"]] == [0.0, 1e-8, 1e-5]
+    log_growth = results["log_growth"].values[0, 0]
+    for row, size, since in zip(summary["rows"], (1e-5, 1e-8, 1e-5), (100, 0, 0), strict=True):
+        grown = size * np.exp(log_growth[since:] - log_growth[since])
+        wanted = since + int(np.argmax(grown >= 0.1)) if grown.max() >= 0.1 else -1
+        assert row["predicted"] == wanted
+    assert tables.verdict(summary) == 0
+    assert summary["steps"] == STEPS
+
+
+def test_units_that_never_part_are_predicted_to_stay(results):
+    with jax.enable_x64(True):
+        rows = tables.summarize(results, {})["rows"]
+    assert (rows[0]["first_difference"], rows[0]["escape"], rows[0]["predicted"]) == (-1, -1, -1)
+
+
+def test_the_picture_has_a_column_for_each_constant(results):
     figure = draw_escape(results)
     assert isinstance(figure, Figure)
     titles = [axes.get_title() for axes in figure.axes]

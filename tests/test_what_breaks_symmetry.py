@@ -14,8 +14,8 @@ from experiments.what_breaks_symmetry import attribution, truth_table
 from experiments.what_breaks_symmetry.attribution import TERMS
 from experiments.what_breaks_symmetry.training import (
     Data,
-    Lesson,
     Noise,
+    Problem,
     Start,
     State,
     Treatment,
@@ -57,22 +57,22 @@ def starts_of(network: Network, seeds: int):
 
 
 @pytest.fixture(scope="module")
-def tanh_lesson():
-    return Lesson(initlab.networks.mlp((2, 4, 1), jnp.tanh), flower_part())
+def tanh_problem():
+    return Problem(initlab.networks.mlp((2, 4, 1), jnp.tanh), flower_part())
 
 
 @pytest.fixture(scope="module")
-def drawn(tanh_lesson):
+def drawn(tanh_problem):
     """The noise of two steps."""
-    return jax.jit(Data(tanh_lesson).draw, static_argnums=1)(jax.random.key(3), 2)
+    return jax.jit(Data(tanh_problem).draw, static_argnums=1)(jax.random.key(3), 2)
 
 
-def test_steps_of_every_treatment_are_numpy_s(tanh_lesson, drawn):
-    data = Data(tanh_lesson)
-    start = jax.tree.map(lambda leaf: leaf[0, -1], starts_of(tanh_lesson.network, 1))
+def test_steps_of_every_treatment_are_numpy_s(tanh_problem, drawn):
+    data = Data(tanh_problem)
+    start = jax.tree.map(lambda leaf: leaf[0, -1], starts_of(tanh_problem.network, 1))
 
     def two_steps(treatment):
-        first = State(start, tanh_lesson.optimizer(treatment).init(start))
+        first = State(start, tanh_problem.optimizer(treatment).init(start))
         steps = jax.lax.scan(
             lambda state, noise: (data.step(state, treatment, noise), None), first, drawn
         )
@@ -83,7 +83,7 @@ def test_steps_of_every_treatment_are_numpy_s(tanh_lesson, drawn):
         reached = jax.jit(jax.vmap(two_steps))(numbers(TREATMENTS.values()))
     noises = [Noise(*each) for each in zip(*map(np.asarray, drawn), strict=True)]
     for index, (name, treatment) in enumerate(TREATMENTS.items()):
-        wanted = numpy_steps(start, tanh_lesson.task, treatment, noises)
+        wanted = numpy_steps(start, tanh_problem.task, treatment, noises)
         got = [
             np.asarray(leaf[index], float)
             for leaf in (*reached["layer_1"].values(), *reached["layer_2"].values())
@@ -131,17 +131,17 @@ def test_a_step_draws_each_example_s_place_once_and_another_order_each_time(draw
     assert not np.array_equal(*orders)
 
 
-def found_by(lesson: Lesson):
+def found_by(problem: Problem):
     """`(start, treatment) -> Found` of both seeds, after 40 steps."""
     with jax.numpy_dtype_promotion("standard"):
-        starts = starts_of(lesson.network, 2)
-        found = attribution.run_all(lesson, 40, range(2), starts, numbers(TREATMENTS.values()))
+        starts = starts_of(problem.network, 2)
+        found = attribution.run_all(problem, 40, range(2), starts, numbers(TREATMENTS.values()))
     return lambda start, treatment: at(found, start, list(TREATMENTS).index(treatment))
 
 
 @pytest.fixture(scope="module")
-def tanh_found(tanh_lesson):
-    return found_by(tanh_lesson)
+def tanh_found(tanh_problem):
+    return found_by(tanh_problem)
 
 
 def at(found, start, treatment):
@@ -242,7 +242,7 @@ def planted(treatment):
 def sigmoid_found():
     """The planted optimizer: gradient descent as it should be, where a treatment lacks a plant."""
     network = initlab.networks.mlp((2, 4, 1), jax.nn.sigmoid)
-    return found_by(Lesson(network, flower_part(), planted))
+    return found_by(Problem(network, flower_part(), planted))
 
 
 def test_the_planted_term_is_found(sigmoid_found):
