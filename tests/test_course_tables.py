@@ -245,19 +245,6 @@ def test_rows_that_do_not_fit_are_refused(rows, tmp_path):
         published.published_rows(path)
 
 
-def test_smoke_run(tmp_path):
-    out = tmp_path / "out"
-    ran = run_module(*BINARY, "--smoke", f"--out={out}")
-    assert ran.returncode == 0, ran.stderr
-    for name in ("results.zarr", "summary.json", "figure.png", "figure.svg", "run.json"):
-        assert (out / name).exists(), name
-    summary = json.loads((out / "summary.json").read_text())
-    assert {row["section"] for row in summary["rows"]} == {1, 3}
-    assert summary["within"] == len(summary["rows"]) == 3 + 17 + 1
-    assert summary["left_out"] == 9 + 4
-    assert "13 rows that need more than 0 training steps are left out" in ran.stdout
-
-
 def test_unknown_section_is_refused(tmp_path):
     ran = run_module(*BINARY, "--sections=1,5", f"--out={tmp_path / 'out'}")
     assert ran.returncode == 2

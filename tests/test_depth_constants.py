@@ -1,6 +1,5 @@
 """Which constant trains which depth: edges against closed forms, choices on hand-made cells."""
 
-import json
 import math
 
 import jax
@@ -101,37 +100,6 @@ def test_the_best_constant_and_where_one_stops():
     assert depth_edges.stops_at([1, 2, 4, 8], [1, 0.4, 0.5, 0]) == 8
     assert depth_edges.stops_at([1, 2], [1, 1]) is None
     assert depth_edges.stops_at([1, 2], [0, 0]) == 1
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    out = tmp_path_factory.mktemp("depth") / "results"
-    flags = ["--smoke", "--depth=4,1", "--compilation_cache_dir=", "--out", out]
-    said = run_module("experiments.depth_constants", *flags, quickly=True)
-    assert said.returncode == 0, said.stderr
-    return json.loads((out / "summary.json").read_text()), said.stdout
-
-
-def test_depth_constants_tells_where_the_lecture_s_constant_stops(smoke):
-    summary, said = smoke
-    (tanh,) = summary["activations"]
-    shallow, deep = tanh["rows"]
-    assert shallow["constants"]["0.01"]["p_train"] == 1
-    assert deep["constants"]["0.01"]["p_train"] == 0
-    assert deep["best_constants"] == ["Glorot", "He", "critical"]
-    assert tanh["stops"] == 4
-    assert "0.01 stops working at 4 hidden layers" in said
-    assert "decades in the median" in said
-
-
-def test_tanh_s_edges_are_those_of_its_correlations(smoke):
-    summary, _ = smoke
-    for row in summary["activations"][0]["rows"]:
-        # Without biases the length of small weights dies out, and chi1 is sigma_w2.
-        wanted = 16**-0.5 * np.exp(-3 / row["depth"])
-        assert row["edges"]["small"]["predicted"] == pytest.approx(wanted, rel=1e-3)
-        # Sums of signs keep 2/pi of a correlation in each layer: 13 layers at any large scale.
-        assert row["edges"]["large"]["predicted"] is None
 
 
 def test_a_map_has_its_cells_its_constants_and_its_edges():

@@ -1,5 +1,6 @@
 """Every binary, run small as a user runs it: the files that it writes, and what it finds."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -218,6 +219,8 @@ def check_throughput(ran):
     ]
     for row in summary["cost"]:
         assert row["seconds"] >= row["compile_seconds"] + row["run_seconds"]
+    has_torch = importlib.util.find_spec("torch") is not None
+    assert ("not installed" in ran.stdout) != has_torch
 
 
 def check_audit(ran):

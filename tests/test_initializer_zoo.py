@@ -1,6 +1,5 @@
 """Every initializer on the same networks: starts against closed forms, the ranking by hand."""
 
-import json
 
 import jax
 import jax.numpy as jnp
@@ -114,22 +113,6 @@ def test_ties_reach_the_best_in_share_and_in_steps():
     assert [row["initializer"] for row in found] == ["best", "slow", "some", "few", "never"]
     assert [row["ties"] for row in found] == [True, False, True, False, False]
     assert not any(row["ties"] for row in ranking.rank(rows[:1]))
-
-
-def test_the_zoo_ranks_what_applies_and_gives_the_reason_for_what_does_not(tmp_path):
-    flags = ["--smoke", "--compilation_cache_dir=", "--out", tmp_path / "results"]
-    said = run_module("experiments.initializer_zoo", *flags, quickly=True)
-    assert said.returncode == 0, said.stderr
-    (group,) = json.loads((tmp_path / "results" / "summary.json").read_text())["networks"]
-    he, nothing = group["rows"]
-    assert (he["initializer"], nothing["initializer"]) == ("he_normal", "zeros")
-    assert he["p_train"] == 1
-    assert he["chi1"] > 1
-    assert he["ties"]
-    assert nothing["p_train"] == nothing["chi1"] == 0
-    assert nothing["distinct_share"] == 1 / 16
-    assert nothing["steps"] == [None] * 3
-    assert "delta_orthogonal does not apply: delta_orthogonal requires" in said.stdout
 
 
 def test_every_scheme_has_a_line_and_what_does_not_apply_a_cross():

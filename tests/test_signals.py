@@ -1,7 +1,5 @@
 """Measured and predicted signals, and what signal_propagation and phase_diagram say of them."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -295,37 +293,6 @@ def test_no_prediction_is_no_verdict():
     assert tables.verdict(summary) == 0
     assert all(row["wide"] is row["finite"] is None for row in summary["rows"])
     assert "none" in tables.show(summary, {})
-
-
-def test_the_signal_is_within_what_theory_says(tmp_path):
-    said = run_module(
-        "experiments.signal_propagation",
-        NO_CACHE,
-        "--smoke",
-        "--out",
-        tmp_path / "out",
-        quickly=True,
-    )
-    assert said.returncode == 0, said.stdout + said.stderr
-    rows = json.loads((tmp_path / "out" / "summary.json").read_text())["rows"]
-    assert [row["quantity"] for row in rows] == list(signals.QUANTITIES)
-    assert [row["finite"]["within"] for row in rows] == [4, 4, 3]
-    assert [row["law"] and row["law"]["within"] for row in rows] == [4, 4, None]
-    with xarray.open_zarr(tmp_path / "out" / "results.zarr", consolidated=False) as results:
-        assert results["length"].dims == ("activation", "seed", "layer")
-        assert abs(float(results["sigma_w2_weight"].mean()) - 1) < 0.02
-
-
-def test_networks_lie_on_the_phase_diagram(tmp_path):
-    said = run_module(
-        "experiments.phase_diagram", NO_CACHE, "--smoke", "--out", tmp_path / "out", quickly=True
-    )
-    assert said.returncode == 0, said.stdout + said.stderr
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["grid"] == [8, 8]
-    assert [row["network_sigma_w2"] for row in summary["rows"]] == [1, 1, 3, 3]
-    assert summary["within"]["growth"] == 4
-    assert "points in" in said.stdout
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from experiments.harness import Settings, flags
 from initlab import calibration
 from initlab.types import Params
 
+__all__ = ["EXPERIMENT"]
+
 MODEL_NAMES = flags.define_names("model", tuple(MODELS), MODELS, "Networks")
 
 

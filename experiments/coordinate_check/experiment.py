@@ -20,6 +20,8 @@ from experiments.harness import Settings, flags
 from initlab import figures
 from initlab.coordinates import coordinate_check
 
+__all__ = ["EXPERIMENT"]
+
 WIDTHS = flags.define_numbers("width", (128, 256, 512, 1024, 2048), "Hidden widths.", whole=True)
 DEPTHS = flags.define_numbers("depth", (8, 16, 32, 64), "Residual blocks.", whole=True)
 WIDTH_NAMES = flags.define_names("width_case", tuple(WIDTH_CASES), WIDTH_CASES, "Cases by width")

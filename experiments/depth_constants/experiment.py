@@ -32,6 +32,8 @@ from initlab.initializers import by_role, normal
 
 __all__ = ["EXPERIMENT"]
 
+__all__ = ["EXPERIMENT"]
+
 NAMES = flags.define_names("activation", ("tanh", "relu"), names.ACTIVATIONS, "Activations")
 DEPTHS = flags.define_numbers(
     "depth", (1, 2, 4, 8, 16, 32, 64), "Numbers of hidden layers.", whole=True

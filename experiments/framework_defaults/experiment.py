@@ -22,6 +22,8 @@ from experiments.harness import Settings, flags
 from initlab import initializers, theory
 from initlab.types import ParamSpec, Role
 
+__all__ = ["EXPERIMENT"]
+
 NAMES = flags.define_names("framework", tuple(FRAMEWORKS), FRAMEWORKS, "Libraries")
 ACTIVATIONS = flags.define_names(
     "activation", ("tanh", "relu", "gelu"), names.ACTIVATIONS, "Activations"

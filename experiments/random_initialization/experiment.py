@@ -19,6 +19,8 @@ from experiments.random_initialization.figure import draw_starts
 from initlab import probes, report
 from initlab.initializers import by_role, choice, glorot_normal, he_normal, normal
 
+__all__ = ["EXPERIMENT"]
+
 HIDDEN = flags.define_count("hidden", 4, "Hidden units.")
 ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
 SCALES = flags.define_numbers("scale", (0, 0.01, 0.1, 1, 10, 100, 1000), "Std of the weights.")

@@ -17,6 +17,8 @@ from experiments.saturation.figure import draw_saturation
 from initlab import probes, report
 from initlab.initializers import by_role, normal
 
+__all__ = ["EXPERIMENT"]
+
 HIDDEN = flags.define_count("hidden", 4, "Hidden units.")
 NAMES = flags.define_names(
     "activation", ("tanh", "sigmoid", "relu"), names.ACTIVATIONS, "Hidden activations"

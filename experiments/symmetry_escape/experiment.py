@@ -23,6 +23,8 @@ from experiments.symmetry_escape.figure import draw_escape
 from experiments.symmetry_escape.runs import ARITHMETICS, escape_run, growth_of
 from experiments.symmetry_escape.tables import show, summarize, verdict
 
+__all__ = ["EXPERIMENT"]
+
 DTYPES = {"bfloat16": jnp.bfloat16, "float32": jnp.float32, "float64": jnp.float64}
 DTYPE = flags.define_names("dtype", tuple(DTYPES), DTYPES, "Dtypes of the runs")
 ARITHMETIC = flags.define_names(

@@ -22,6 +22,8 @@ from experiments.throughput.tables import show, summarize
 from experiments.throughput.timings import measure_cost, time_sides
 from experiments.throughput.workloads import SIZES, Workload, make_workload
 
+__all__ = ["EXPERIMENT"]
+
 SIZE = flags.define_names("size", tuple(SIZES), SIZES, "Networks")
 SCALE = flags.define_scale("scale", 0.1, "Std of the initial weights.")
 LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")

@@ -31,6 +31,8 @@ from experiments.what_breaks_symmetry.training import (
 )
 from initlab.initializers import constant, normal, zeros
 
+__all__ = ["EXPERIMENT"]
+
 TASK = flags.define_name("task", "flower", names.BINARY_TASKS, "Data")
 HIDDEN = flags.define_count("hidden", 4, "Hidden units.", least=2)
 NAMES = flags.define_names(

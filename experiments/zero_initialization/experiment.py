@@ -21,6 +21,8 @@ from experiments.zero_initialization import equivalent_nets, facts
 from experiments.zero_initialization.figure import draw_induction
 from experiments.zero_initialization.tables import show, summarize, verdict
 
+__all__ = ["EXPERIMENT"]
+
 WIDTHS = flags.define_numbers(
     "width", (2, 3, 5, 7, 16, 37, 64, 65, 129, 257), "Hidden widths.", whole=True
 )
