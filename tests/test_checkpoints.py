@@ -1,6 +1,7 @@
-"""Cells of a long table: kept to the last bit, found once, found again when the code changes."""
+"""Cells of a long table: stored to the last bit, found once, found again when code changes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -33,8 +34,8 @@ class Finder:
         return VALUES | {"loss": VALUES["loss"] * cell["depth"]}
 
 
-def assert_same(found, wanted):
-    for one, other in zip(found, wanted, strict=True):
+def assert_same(found, expected):
+    for one, other in zip(found, expected, strict=True):
         assert one.keys() == other.keys() == VALUES.keys()
         for name, value in one.items():
             assert value.dtype == other[name].dtype
@@ -63,7 +64,7 @@ def test_what_a_killed_process_was_writing_does_not_count(tmp_path):
     assert finder.calls == [1]
 
 
-def test_only_new_cells_are_found_and_each_comes_back_to_its_place(tmp_path):
+def test_only_new_cells_are_found_and_each_is_in_its_place(tmp_path):
     checkpoints.fill(tmp_path, TABLE[:2], Finder())
     finder = Finder()
     found = checkpoints.fill(tmp_path, [TABLE[2], TABLE[1], {**TABLE[0], "steps": 5}], finder)
@@ -80,18 +81,57 @@ def test_another_package_or_device_makes_all_cells_new(tmp_path, monkeypatch, pa
     assert finder.calls == [1, 2, 3]
 
 
-def test_a_changed_line_of_code_makes_all_cells_new(tmp_path, monkeypatch):
-    code = tmp_path / "initlab"
-    shutil.copytree(Path(checkpoints.initlab.__file__).parent, code)
-    monkeypatch.setattr(checkpoints.initlab, "__file__", str(code / "__init__.py"))
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """The packages' folders, copied: what is found depends on the copies."""
+    folders = {}
+    for package in (checkpoints.initlab, checkpoints.experiments):
+        folder = tmp_path / "code" / package.__name__
+        shutil.copytree(Path(package.__file__).parent, folder)
+        monkeypatch.setattr(package, "__file__", str(folder / "__init__.py"))
+        folders[package.__name__] = folder
+    return folders
+
+
+def append_a_line(path):
+    with path.open("a") as file:
+        file.write("# a line\n")
+
+
+def test_a_changed_line_of_code_makes_all_cells_new(tmp_path, copied):
     finder = Finder()
     checkpoints.fill(tmp_path / "kept", TABLE[:1], finder)
     checkpoints.fill(tmp_path / "kept", TABLE[:1], finder)
     assert finder.calls == [1]
-    with (code / "symmetry" / "arrays.py").open("a") as file:
-        file.write("# a line\n")
+    append_a_line(copied["initlab"] / "symmetry" / "arrays.py")
     checkpoints.fill(tmp_path / "kept", TABLE[:1], finder)
     assert finder.calls == [1, 1]
+
+
+def test_cells_depend_on_the_code_in_every_folder(copied):
+    seen = [checkpoints._code()]
+    for folder in copied.values():
+        for inner in sorted({path.parent for path in folder.rglob("*.py")}):
+            append_a_line(sorted(inner.glob("*.py"))[-1])
+            seen.append(checkpoints._code())
+    # initlab's rooms and every experiment's folder, each with a digest of its own.
+    assert len(set(seen)) == len(seen) > 20
+
+
+def test_a_cell_is_logged_in_one_short_line(tmp_path, monkeypatch):
+    lines = []
+    log = checkpoints.logging
+    monkeypatch.setattr(log, "info", lambda text, *values: lines.append(text % values))
+    long = {"model": "deep", "depth": 1, "rates": list(range(1000))}
+    checkpoints.fill(tmp_path, [long, TABLE[1]], Finder())
+    # Cells that were kept are no news.
+    checkpoints.fill(tmp_path, [long, TABLE[1]], Finder())
+    assert [re.sub(r"[\d.]+ s", "1.0 s", line) for line in lines] == [
+        "cell 1/2, 1.0 s: " + lines[0].split(" s: ")[1],
+        "cell 2/2, 1.0 s: model=deep, depth=2",
+    ]
+    assert lines[0].split(" s: ")[1].startswith("model=deep, depth=1, rates=[0, 1, 2,")
+    assert all(len(line) <= 110 and "\n" not in line for line in lines)
 
 
 def test_a_file_says_whose_it_is(tmp_path):
