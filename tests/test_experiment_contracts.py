@@ -61,8 +61,6 @@ def reads_of_flags(text):
 
 
 UNFINISHED = {
-    "depth_constants/experiment.py",
-    "initializer_zoo/experiment.py",
     "signal_propagation/experiment.py",
 }
 

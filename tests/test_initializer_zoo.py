@@ -1,6 +1,5 @@
 """Every initializer on the same networks: starts against closed forms, the ranking by hand."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
