@@ -1,6 +1,7 @@
 """Of an experiment only `measure` reads flags: tables and figures are functions of arguments."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,17 @@ def test_flags_are_defined_in_experiment_py_alone(folder):
             assert "absl" not in text, file
             assert "harness import flags" not in text, file
             assert not flags_of(ast.parse(text)), file
+
+
+def test_the_contract_of_independence_names_every_experiment():
+    settings = tomllib.loads((EXPERIMENTS.parent / "pyproject.toml").read_text())
+    (contract,) = [
+        each
+        for each in settings["tool"]["importlinter"]["contracts"]
+        if each["name"].startswith("experiments are independent")
+    ]
+    binaries = {file.parent.name for file in EXPERIMENTS.glob("*/experiment.py")} | {"audit"}
+    assert set(contract["modules"]) == {f"experiments.{name}" for name in binaries}
 
 
 def test_a_function_that_reads_a_flag_by_another_is_found():
