@@ -23,7 +23,7 @@ from experiments.published.figure import draw_agreement
 from experiments.published.rows import Measured, choose, compare, published_rows
 from experiments.published.tables import verdict
 
-__all__ = ["draw", "measure"]
+__all__ = ["EXPERIMENT"]
 
 SECTIONS = flags.define_numbers(
     "sections",

@@ -18,7 +18,7 @@ from experiments.theory_tables.draws import measure_finite_width
 from experiments.theory_tables.tables import PUBLISHED, show
 from experiments.theory_tables.values import measure_constants, measure_mean_field, measure_starts
 
-__all__ = ["draw", "measure"]
+__all__ = ["EXPERIMENT"]
 
 SECTIONS = flags.define_numbers(
     "sections",
