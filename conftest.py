@@ -61,7 +61,7 @@ QUICKLY = {
     "test_symmetry_kinds.py",
     "test_taps.py",
     "test_tasks.py",
-    "test_tasks_given.py",
+    "test_tasks_custom.py",
     "test_theory.py",
     "test_theory_depth.py",
     "test_theory_finite.py",

@@ -1,4 +1,4 @@
-"""What is asked of an activation given as a function: its slope, and how steep it gets."""
+"""Derivatives of an activation given as a function: its slope, and the largest slope."""
 
 import jax
 import jax.numpy as jnp

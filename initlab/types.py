@@ -85,7 +85,7 @@ class ParamSpec:
       fan_out: how many units one input feeds.
       role: what it does in the network.
       dtype: its dtype.
-      path: where it stands in the params tree, as "layer_1/weight"; `initialize` fills it in.
+      path: its place in the params tree, as "layer_1/weight"; `initialize` fills it in.
       stack: for a parameter stacked over layers by its leading axis, the path of each slice, as
         `("block_1/weight", "block_2/weight")`: fans and role are those of a slice, and
         `initialize` draws each slice by itself. () is a parameter of one layer.
@@ -105,7 +105,7 @@ Initializer = Callable[[jax.Array, ParamSpec], jax.Array]
 
 
 class LayerState(NamedTuple):
-    """One layer on one batch; positions or tokens, where there are any, lie between B and n_l.
+    """One layer on one batch; positions or tokens, where there are any, are axes between B and n_l.
 
     Attributes:
       z: pre-activation [B, ..., n_l]: what the layer's activation takes.

@@ -1,4 +1,4 @@
-"""What a layer starts from in other libraries, where nobody says otherwise."""
+"""The default initializers of other libraries' layers."""
 
 from initlab.initializers.combinators import by_role
 from initlab.initializers.distributions import (

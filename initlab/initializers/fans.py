@@ -29,12 +29,12 @@ def fan_avg(spec: ParamSpec) -> float:
 def kernel_shape(name: str, spec: ParamSpec) -> tuple[tuple[int, ...], int, int]:
     """The window of a weight, and the inputs and units of the matrix at each place of it.
 
-    A dense weight has no window. Its axes are split where the fans say, so that an attention
+    A dense weight has no window. Its axes are split by its fans, so that an attention
     weight, [features, heads, head features] or [heads, head features, features], is one matrix;
     where no split has the spec's fans, it is a convolution's, [*window, inputs, units].
 
     Args:
-      name: who asks, for the error.
+      name: of the initializer, for the error.
       spec: a weight.
 
     Returns:
@@ -66,7 +66,7 @@ def check_window(name: str, spec: ParamSpec, window: tuple[int, ...]) -> None:
 
 
 def at_centre(matrix: jax.Array, window: tuple[int, ...]) -> jax.Array:
-    """`w[centre] = matrix`, else 0: a kernel that looks at one place of its window.
+    """`w[centre] = matrix`, else 0: a kernel that reads the centre of its window.
 
     Args:
       matrix: [inputs, units].

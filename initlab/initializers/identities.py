@@ -1,4 +1,4 @@
-"""Weights that pass their inputs on: the same at every seed."""
+"""Identity and Hadamard weights: deterministic, the same at every seed."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def identity(gain: Number = 1.0) -> Initializer:
       gain: the diagonal; may be traced.
 
     Returns:
-      The initializer; an attention weight is one matrix, split where its fans say.
+      The initializer; an attention weight is one matrix, split by its fans.
 
     Raises:
       TypeError: if gain is not a number.
@@ -88,8 +88,8 @@ def zero_hadamard(gain: Number = 1.0) -> Initializer:
     I is the (partial) identity and H_m the Hadamard matrix of size 2^m, m the least that fits,
     `H_m[i, j] = (-1)^(ones in the binary digits of i & j)`, cut to the weight's rows and columns.
     Cut to few rows its columns repeat: `min(units, 2^ceil(log2(inputs)))` of them differ, and the
-    units of the others are copies until their outgoing weights tell them apart. In a convolution
-    the matrix stands in the middle of the window.
+    units of the others are copies until their outgoing weights break the tie. In a convolution
+    the matrix is the window's centre.
 
     Args:
       gain: a factor of the whole; may be traced. `2**-0.5` gives the scale of the authors' code,

@@ -21,7 +21,7 @@ def orthogonal(gain: Number = 1.0) -> Initializer:
 
     Returns:
       The initializer; for a rank above two the last axis is the units', the others are flattened,
-      except in an attention weight, which is split where its fans say.
+      except in an attention weight, which is split by its fans.
 
     Raises:
       TypeError: if gain is not a number.
@@ -44,7 +44,7 @@ def scaled_uniform_orthogonal(gain: Number = 1.0) -> Initializer:
     """`w = gain sqrt(max(units/inputs, 1)) Q`, Q Haar-distributed with orthonormal rows or columns.
 
     The factor keeps the mean square of the units that of the inputs also where the width grows. In
-    a convolution the matrix stands in the middle of the window.
+    a convolution the matrix is the window's centre.
 
     Args:
       gain: a factor of the whole, at least 0; may be traced.
@@ -110,7 +110,7 @@ def delta_orthogonal(gain: Number = 1.0) -> Initializer:
 
 def _haar(key: jax.Array, inputs: int, units: int, gain: Number, spec: ParamSpec) -> jax.Array:
     """`gain Q` [inputs, units], Q uniform among those with orthonormal rows or columns."""
-    # QR is not to be had below float32.
+    # XLA has no QR below float32.
     dtype = spec.dtype if jnp.finfo(spec.dtype).bits >= 32 else jnp.float32
     draw = jax_initializers.orthogonal(jnp.asarray(gain, dtype))
     return draw(key, (inputs, units), dtype).astype(spec.dtype)

@@ -1,4 +1,4 @@
-"""Networks with residual branches: what keeps the stream's length whatever their number.
+"""Residual networks: the stream's mean square is bounded whatever the number of branches.
 
 Each is an initializer of a whole network, and takes what it scales by role: RESIDUAL, the last
 weights of a branch; GATE, a scalar that multiplies one; WEIGHT, the other weights of a branch.
@@ -46,7 +46,7 @@ def fixup(branches: int, branch_layers: int = 2) -> Initializer:
     network's function by a number of the order of the learning rate, whatever L, without
     normalisation. The first layer is `N(0, 2/fan_in)`, biases 0, gates 1. Weights outside of the
     branches that are neither the first nor the last layer's (projections in shortcuts) are for
-    `by_path`: their role does not tell them apart.
+    `by_path`: their role does not distinguish them.
 
     Args:
       branches: L, how many residual branches the network has.

@@ -13,7 +13,7 @@ __all__ = ["siren"]
 def siren(omega: Number = 30.0) -> Initializer:
     """`w ~ U[-r, r)`, `r = sqrt(6/fan_in)/omega`, in the first layer `1/fan_in`, for sin(omega z).
 
-    With these weights `omega z` of the second layer starts at N(0, 1), and its variance goes on
+    With these weights `omega z` of the second layer starts at N(0, 1), and its variance maps
     from layer to layer as `q -> 1 - exp(-2 q)`, to 0.797. Biases are `U[-r, r)`,
     `r = 1/sqrt(fan_in)`, as in the authors' code, and come on top.
 

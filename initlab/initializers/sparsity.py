@@ -20,7 +20,7 @@ def sparse(nonzero: int = 15, std: Number = 1.0) -> Initializer:
 
     Returns:
       The initializer; units are the last axis, the others are flattened, except in an attention
-      weight, which is split where its fans say.
+      weight, which is split by its fans.
 
     Raises:
       TypeError: if nonzero is not an integer or std not a number.

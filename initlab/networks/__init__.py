@@ -1,4 +1,4 @@
-"""Networks: pure functions over params, with specs that tell each parameter's role and fans."""
+"""Networks: pure functions over params, with specs of each parameter's role and fans."""
 
 from initlab.adoption.adopt import adopt
 from initlab.networks.convnet import convnet

@@ -52,7 +52,7 @@ def convnet(
     `channels`; a branch is `conv phi conv` (He et al. 2016, arXiv:1603.05027, without the
     activation in front); the head is a linear readout of the channels' means over positions, or of
     all positions. Bit-identity of units that start identical is not promised: the library's
-    convolution sums channels in an order of its own.
+    convolution sums channels in no fixed order.
 
     Args:
       shape: of one example, channels last: `(length, channels)` or `(height, width, channels)`.

@@ -15,7 +15,7 @@ def layer_names(network: Network) -> tuple[str, ...]:
     """The names of a network's layers, first layer first.
 
     Those of `network.activations`; of an adopted model, which has none, the paths of its params
-    without their last part.
+    without their last component.
 
     >>> specs = {"dense": {"kernel": ParamSpec((1, 1), 1, 1), "bias": ParamSpec((1,), 1, 1)}}
     >>> layer_names(Network(specs, lambda params, x: x, lambda params, x: {}))

@@ -1,4 +1,4 @@
-"""The multilayer perceptron: the lecture's network at any width and depth."""
+"""The multilayer perceptron: fully connected, any width and depth."""
 
 from collections.abc import Sequence
 from typing import Any

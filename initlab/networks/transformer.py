@@ -48,7 +48,7 @@ def transformer(
     Pre-norm as GPT-2 (Radford et al. 2019), with a norm before the readout; post-norm,
     `h = norm(h + branch(h))`, as Vaswani et al. 2017 (arXiv:1706.03762). Attention is causal,
     `softmax(q k / sqrt(width / heads))`; the mlp is `W_2 phi(W_1 h + b_1) + b_2`. Bit-identity of
-    units that start identical is not promised: the library's products sum in an order of their own.
+    units that start identical is not promised: the library's products sum in no fixed order.
 
     Args:
       sizes: `(inputs, width, outputs)`; inputs counts the tokens of the vocabulary, or the features

@@ -1,4 +1,4 @@
-"""What is asked of the logits: three `Objective`s and the pure functions they are made of.
+"""Objectives: binary, softmax and regression, and the pure functions they are made of.
 
 Labels are checked with their values by the `*_outputs` functions, on the host and once; the
 functions of logits run inside compiled programs and can check shapes and dtypes only.

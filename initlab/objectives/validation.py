@@ -1,4 +1,4 @@
-"""What logits and labels must look like, checked before anything is traced."""
+"""Validation of logits and labels: their dtypes and shapes, before anything is traced."""
 
 import jax
 import jax.numpy as jnp

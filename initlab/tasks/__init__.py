@@ -1,4 +1,4 @@
-"""Data to initialize networks for: made, bundled with scikit-learn, or given by the caller."""
+"""Tasks: synthetic, bundled with scikit-learn, or from the caller's own arrays and files."""
 
 from initlab.tasks.custom import from_arrays, from_file
 from initlab.tasks.sklearn_data import breast_cancer, digits, wine

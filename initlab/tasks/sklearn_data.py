@@ -94,8 +94,8 @@ def _split(loaded: Iterable[Any], objective: Objective, test_share: float, seed:
     x, y = loaded
     parts = train_test_split(x, y, test_size=test_share, random_state=seed, stratify=y)
     x, x_test, y, y_test = (np.asarray(part) for part in parts)
-    # A column that is constant in training says nothing that can be learnt. Were it only centred,
-    # the test part could hold values in it that training never weighed: it is zero in both.
+    # Nothing can be learned from a column that is constant in training. Were it only centred, the
+    # test part could hold values in it that no training example had: it is zero in both.
     varies = x.max(axis=0) > x.min(axis=0)
     mean, scale = x.mean(axis=0), varies / np.where(varies, x.std(axis=0), 1.0)
     return Task((x - mean) * scale, y, objective, (x_test - mean) * scale, y_test)
