@@ -224,7 +224,7 @@ def _logistic(task: Task) -> Training:
         name = "flower, logistic regression: "
         return {
             (name + "accuracy (%)", ""): 100 * history.values["accuracy"][-1],
-            (name + "gradient norm", ""): optax.global_norm(gradient(history.params)),
+            (name + "gradient norm", ""): optax.tree.norm(gradient(history.params)),
         }
 
     return Training(sizes, jnp.tanh, course_params(0, sizes, 0), task, 1.2, 1000, None, end)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import initlab
 from initlab import symmetry
@@ -90,7 +91,7 @@ def escape_run(
     def run(constant: jax.Array, perturbation: jax.Array, learning_rate: jax.Array) -> Escape:
         def spread_of(params: Params) -> jax.Array:
             wide = jax.tree.map(lambda leaf: leaf.astype(measured_in), params)
-            return _norm(symmetry.transverse_part(wide, groups))
+            return optax.tree.norm(symmetry.transverse_part(wide, groups))
 
         def step(carry: Any, number: jax.Array) -> tuple[Any, None]:
             params, seen = carry
@@ -196,9 +197,5 @@ def _direction(network: Network, groups: Any) -> Params:
         return jax.random.normal(path_key(jax.random.key(1), path_name(path)), spec.shape, float)
 
     part = symmetry.transverse_part(jax.tree_util.tree_map_with_path(drawn, network.specs), groups)
-    size = _norm(part)
+    size = optax.tree.norm(part)
     return jax.tree.map(lambda leaf: leaf / size, part)
-
-
-def _norm(tree: Params) -> jax.Array:
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(tree)))

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from initlab import checks
 from initlab.adoption.facts import Use
@@ -78,14 +77,10 @@ def adopt(
     checks.check_callable("init", init)
     checks.check_callable("apply", apply)
     abstract = jax.eval_shape(init, jax.random.key(0))
-    leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)
-    paths = [checks.path_name(path) for path, _ in leaves]
-    arrays = [leaf for _, leaf in leaves]
-    if not leaves:
+    arrays, tree = jax.tree.flatten(abstract)
+    if not arrays:
         raise ValueError("init must give at least one parameter, got none")
-    for path, array in zip(paths, arrays, strict=True):
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            raise TypeError(f"params[{path!r}] must be floating, got {array.dtype}")
+    paths = [path for path, _ in checks.check_floating_params(abstract)]
     chosen = _choose(rules, paths)
 
     program = jax.make_jaxpr(apply)(abstract, x)

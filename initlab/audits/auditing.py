@@ -19,12 +19,10 @@ from initlab.audits.report import Report
 from initlab.audits.thresholds import Thresholds
 from initlab.symmetry import Coverage, UnitGroup, find_groups
 from initlab.taps import Model, measure, read_model, rows_of
-from initlab.types import Params
+from initlab.types import Apply, OutputLoss, Params
 
 __all__ = ["assert_sound_initialization", "audit", "merge_seeds"]
 
-Apply = Callable[[Params, Any], Any]
-Loss = Callable[[Any], jax.Array]
 
 FAST_COMPILE_OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 """XLA's options for a small program: optimizing it would take longer than running it."""
@@ -41,7 +39,7 @@ def audit(
     params: Params,
     batch: Any,
     *,
-    loss: Loss | None = None,
+    loss: OutputLoss | None = None,
     key: jax.Array | None = None,
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
@@ -132,7 +130,7 @@ def assert_sound_initialization(
     params: Params,
     batch: Any,
     *,
-    loss: Loss | None = None,
+    loss: OutputLoss | None = None,
     key: jax.Array | None = None,
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
@@ -183,7 +181,7 @@ class _Instrument(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def _instrument(
     apply: Apply,
-    loss: Loss | None,
+    loss: OutputLoss | None,
     tree: Any,
     leaves: Any,
     batch_tree: Any,
@@ -256,7 +254,7 @@ def _compiled_init(init: Any, keys: jax.ShapeDtypeStruct) -> Callable[[jax.Array
     return _compiled(jax.jit(jax.vmap(init)).lower(keys))
 
 
-def _check_loss(apply: Apply, shapes: Params, batch: Any, loss: Loss | None) -> None:
+def _check_loss(apply: Apply, shapes: Params, batch: Any, loss: OutputLoss | None) -> None:
     if loss is None:
         return
     value = jax.eval_shape(lambda params, x: loss(apply(params, x)), shapes, batch)

@@ -10,12 +10,10 @@ import optax
 from initlab import checks
 from initlab.calibration.products import Entry, scale
 from initlab.taps import read_model
-from initlab.types import Number, Params
+from initlab.types import Apply, Number, OutputLoss, Params
 
 __all__ = ["gradinit", "metainit"]
 
-Apply = Callable[[Params, Any], Any]
-Loss = Callable[[Any], jax.Array]
 Objective = Callable[[Params], jax.Array]
 Goal = Callable[[Objective, Params], tuple[jax.Array, jax.Array | bool]]
 """What is descended on at some params, given the loss by params, and whether they are allowed."""
@@ -33,7 +31,7 @@ def metainit(
     params: Params,
     batch: Any,
     *,
-    loss: Loss,
+    loss: OutputLoss,
     steps: int = 100,
     learning_rate: Number = 0.1,
     momentum: Number = 0.9,
@@ -88,7 +86,7 @@ def gradinit(
     params: Params,
     batch: Any,
     *,
-    loss: Loss,
+    loss: OutputLoss,
     step_size: Number = 0.1,
     bound: Number = 1.0,
     steps: int = 100,
@@ -154,7 +152,7 @@ def _learn_scales(
     apply: Apply,
     params: Params,
     batch: Any,
-    loss: Loss,
+    loss: OutputLoss,
     descent: _Descent,
     *,
     least_rank: int,

@@ -1,7 +1,7 @@
 """Finds the groups of exchangeable units of any model, from its program alone."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, overload
 
 import jax
@@ -12,11 +12,9 @@ from initlab.symmetry.dimensions import Dimension, atoms, parts, pin, resolve
 from initlab.symmetry.groups import UnitAxis, UnitGroup
 from initlab.symmetry.propagate_axes import propagate_axes
 from initlab.symmetry.rule_types import fresh
-from initlab.types import Params
+from initlab.types import Apply, Params
 
 __all__ = ["Coverage", "find_groups"]
-
-Apply = Callable[[Params, Any], Any]
 
 
 class Coverage(NamedTuple):

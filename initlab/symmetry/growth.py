@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from initlab import checks
 from initlab.keys import path_key
@@ -169,6 +170,6 @@ def _tangent(tree: Params) -> Params:
 def _scaled(tangent: Params) -> tuple[Params, jax.Array]:
     """The tangent at size 1, and its size; one of size 0 is left as it is."""
     leaves = [leaf for leaf in jax.tree.leaves(tangent) if is_real(leaf)]
-    size = jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in leaves))
+    size = optax.tree.norm(leaves)
     unit = jnp.where(size > 0, size, 1)
     return jax.tree.map(lambda leaf: leaf / unit if is_real(leaf) else leaf, tangent), size

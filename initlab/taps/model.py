@@ -1,7 +1,6 @@
 """A model as it is read: its program, where to measure it, and the program that does."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,12 +12,9 @@ from initlab.taps.facts import Facts
 from initlab.taps.scope import Notes, Rescale, Scope, slots_of
 from initlab.taps.statistics import rms, signal_statistics
 from initlab.taps.walk import evaluate
-from initlab.types import Params
+from initlab.types import Apply, OutputLoss, Params
 
 __all__ = ["Model", "measure", "read_model", "run_rescaled"]
-
-Apply = Callable[[Params, Any], Any]
-Loss = Callable[[Any], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,15 +61,8 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
         is floating.
     """
     checks.check_callable("apply", apply)
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    if not leaves:
-        raise ValueError("params must hold at least one array, got none")
-    paths = tuple(checks.path_name(path) for path, _ in leaves)
-    for path, (_, leaf) in zip(paths, leaves, strict=True):
-        if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
-            raise TypeError(f"params[{path!r}] must be an array, got {type(leaf).__name__}")
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise TypeError(f"params[{path!r}] must be floating, got {leaf.dtype}")
+    leaves = checks.check_floating_params(params)
+    paths = tuple(path for path, _ in leaves)
     inputs = jax.tree.leaves(batch)
     if not inputs or not np.shape(inputs[0]):
         raise ValueError(f"batch must hold arrays whose first axis is examples, got {batch!r:.60}")
@@ -121,7 +110,7 @@ def _input_facts(program: Any, params: int) -> list[Facts]:
 
 
 def measure(
-    model: Model, params: Params, batch: Any, key: jax.Array, loss: Loss | None = None
+    model: Model, params: Params, batch: Any, key: jax.Array, loss: OutputLoss | None = None
 ) -> dict[str, Any]:
     """One forward and one backward pass, and what is measured on the way; jit-able and vmap-able.
 

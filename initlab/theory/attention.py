@@ -14,11 +14,9 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
-from initlab.types import Array
+from initlab.types import Array, Numbers
 
 __all__ = ["Tokens", "propagate_uniform_attention", "rank_collapse_bound"]
-
-Numbers = Array | float
 
 
 class Tokens(NamedTuple):

@@ -38,11 +38,9 @@ from initlab.theory.finite_width import check_numbers
 from initlab.theory.maps import gradient_factor, second_moment
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean
-from initlab.types import Activation, Array
+from initlab.types import Activation, Array, Numbers
 
 __all__ = ["finite_width_gradient"]
-
-Numbers = Array | float
 
 
 class _Layer(NamedTuple):

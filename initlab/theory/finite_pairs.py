@@ -39,11 +39,9 @@ from initlab.theory.evaluation import compute
 from initlab.theory.finite_width import check_numbers
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import kernel_mean
-from initlab.types import Activation, Array
+from initlab.types import Activation, Array, Numbers
 
 __all__ = ["finite_width_correlation"]
-
-Numbers = Array | float
 
 
 def finite_width_correlation(

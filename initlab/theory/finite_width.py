@@ -12,11 +12,9 @@ from initlab.theory.evaluation import compute
 from initlab.theory.maps import second_moment
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import mean
-from initlab.types import Activation, Array
+from initlab.types import Activation, Array, Numbers
 
 __all__ = ["FiniteWidth", "check_numbers", "dying_relu_probability", "finite_width_variance"]
-
-Numbers = Array | float
 
 
 class FiniteWidth(NamedTuple):

@@ -11,11 +11,10 @@ from initlab.theory.maps import gradient_factor, length_step, second_moment, sec
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import half_squared_difference, pair_mean
 from initlab.theory.roots import bracketed_root, differentiable_root
-from initlab.types import Activation, Array
+from initlab.types import Activation, Array, Numbers
 
 __all__ = ["LENGTHS", "FixedPoint", "depth_scale", "fixed_q", "fixed_point", "q_table"]
 
-Numbers = Array | float
 
 LENGTHS = 10.0 ** (np.arange(-15 * 16, 12 * 16 + 1) / 16)
 """q at which the map of q is evaluated, sixteen to a decade, 1 among them."""

@@ -3,11 +3,9 @@
 import jax.numpy as jnp
 
 from initlab.theory.evaluation import evaluate
-from initlab.types import Array
+from initlab.types import Array, Numbers
 
 __all__ = ["linear_learning_time", "linear_mode"]
-
-Numbers = Array | float
 
 
 def linear_learning_time(

@@ -7,7 +7,7 @@ from initlab import checks
 from initlab.theory.evaluation import evaluate
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean, pair_mean, positive
-from initlab.types import Activation, Array
+from initlab.types import Activation, Array, Numbers
 
 __all__ = [
     "as_correlation",
@@ -20,8 +20,6 @@ __all__ = [
     "second_moment",
     "second_moment_slope",
 ]
-
-Numbers = Array | float
 
 
 def q_map(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbers) -> Array:

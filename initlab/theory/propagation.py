@@ -10,7 +10,7 @@ from initlab import checks
 from initlab.theory.evaluation import evaluate
 from initlab.theory.maps import as_correlation, covariance_step, gradient_factor, length_step
 from initlab.theory.piecewise import Pieces, find_pieces
-from initlab.types import Activation, Array
+from initlab.types import Activation, Array, Numbers
 
 __all__ = [
     "Propagation",
@@ -19,8 +19,6 @@ __all__ = [
     "propagate_normalized",
     "propagate_residual",
 ]
-
-Numbers = Array | float
 
 
 class Propagation(NamedTuple):

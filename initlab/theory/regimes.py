@@ -5,11 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from initlab.theory.evaluation import evaluate
-from initlab.types import Array
+from initlab.types import Array, Numbers
 
 __all__ = ["Regime", "training_regime"]
-
-Numbers = Array | float
 
 
 class Regime(NamedTuple):
