@@ -12,7 +12,11 @@ SATURATED_SLOPE = 0.01
 
 
 def identity(z: jax.Array) -> jax.Array:
-    """`phi(z) = z`: the activation of a linear layer."""
+    """`phi(z) = z`: the activation of a linear layer.
+
+    >>> identity(jnp.ones(2)).tolist()
+    [1.0, 1.0]
+    """
     return z
 
 

@@ -29,17 +29,32 @@ TRUNCATED_STD = 0.87962566103423978
 
 
 def unit_normal(key: jax.Array, spec: ParamSpec) -> jax.Array:
-    """Draws N(0, 1)."""
+    """Draws N(0, 1).
+
+    >>> w = unit_normal(jax.random.key(0), ParamSpec((100, 100), 100, 100))
+    >>> round(float(w.std()), 1)
+    1.0
+    """
     return jax_initializers.normal(1.0)(key, spec.shape, spec.dtype)
 
 
 def unit_truncated_normal(key: jax.Array, spec: ParamSpec) -> jax.Array:
-    """Draws a truncated Gaussian of variance 1: cut at 2 standard deviations, then rescaled."""
+    """Draws a truncated Gaussian of variance 1: cut at 2 standard deviations, then rescaled.
+
+    >>> w = unit_truncated_normal(jax.random.key(0), ParamSpec((100, 100), 100, 100))
+    >>> round(float(w.std()), 1), bool(abs(w).max() <= 2 / TRUNCATED_STD)
+    (1.0, True)
+    """
     return jax_initializers.truncated_normal(1 / TRUNCATED_STD)(key, spec.shape, spec.dtype)
 
 
 def unit_uniform(key: jax.Array, spec: ParamSpec) -> jax.Array:
-    """Draws U[-sqrt(3), sqrt(3)), of variance 1."""
+    """Draws U[-sqrt(3), sqrt(3)), of variance 1.
+
+    >>> w = unit_uniform(jax.random.key(0), ParamSpec((100, 100), 100, 100))
+    >>> round(float(w.std()), 1), bool(abs(w).max() <= 3**0.5)
+    (1.0, True)
+    """
     limit = 3**0.5
     return jax.random.uniform(key, spec.shape, spec.dtype, -limit, limit)
 

@@ -12,17 +12,29 @@ __all__ = ["at_centre", "check_window", "fan_avg", "fan_in", "fan_out", "kernel_
 
 
 def fan_in(spec: ParamSpec) -> float:
-    """Inputs that one unit sums over."""
+    """Inputs that one unit sums over.
+
+    >>> fan_in(ParamSpec((3, 3, 4, 8), fan_in=36, fan_out=72))
+    36.0
+    """
     return float(spec.fan_in)
 
 
 def fan_out(spec: ParamSpec) -> float:
-    """Units that one input feeds."""
+    """Units that one input feeds.
+
+    >>> fan_out(ParamSpec((3, 3, 4, 8), fan_in=36, fan_out=72))
+    72.0
+    """
     return float(spec.fan_out)
 
 
 def fan_avg(spec: ParamSpec) -> float:
-    """`(fan_in + fan_out) / 2`."""
+    """`(fan_in + fan_out) / 2`.
+
+    >>> fan_avg(ParamSpec((3, 3, 4, 8), fan_in=36, fan_out=72))
+    54.0
+    """
     return (spec.fan_in + spec.fan_out) / 2
 
 

@@ -19,6 +19,10 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     that a network with its depth scanned starts as the unrolled one does. The initializer sees the
     path of the whole there, and the shape of a slice.
 
+    Operations are compiled one by one, so that layers, seeds and schemes share the draws of one
+    shape. To draw one scheme under many keys, `jax.jit(lambda key: initialize(key, specs, init))`
+    compiles the tree as one program; its last bits may differ.
+
     Args:
       key: a JAX key.
       specs: pytree of ParamSpec.
@@ -36,6 +40,9 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     {'w': Array([[0.5, 0.5]], dtype=float32)}
     """
     checks.check_callable("initializer", initializer)
+    # Not one jitted program for the tree: the generator is what takes long to compile, and there it
+    # is compiled for each tensor, not each shape, and again for each scheme made anew. XLA would
+    # also merge a scheme's factor with the sqrt(2) of a normal draw: other bits than op by op.
 
     def draw(tree_path: tuple, spec: ParamSpec) -> jax.Array:
         if not isinstance(spec, ParamSpec):

@@ -60,30 +60,92 @@ def variance_scaling(
 
 
 def lecun_normal() -> Initializer:
-    """`w ~ N(0, 1/fan_in)` (LeCun et al. 1998, Efficient BackProp)."""
+    """`w ~ N(0, 1/fan_in)`: pre-activations have the mean square of the inputs.
+
+    Returns:
+      The initializer.
+
+    Source: LeCun et al. 1998, Efficient BackProp.
+
+    >>> w = lecun_normal()(jax.random.key(0), ParamSpec((300, 200), 300, 200))
+    >>> round(float(w.var() * 300), 1)
+    1.0
+    """
     return variance_scaling(1.0, fan_in, unit_normal)
 
 
 def lecun_uniform() -> Initializer:
-    """`w ~ U` with `Var w = 1/fan_in` (LeCun et al. 1998, Efficient BackProp)."""
+    """`w ~ U[-r, r)`, `r = sqrt(3/fan_in)`.
+
+    Returns:
+      The initializer.
+
+    Source: LeCun et al. 1998, Efficient BackProp.
+
+    >>> w = lecun_uniform()(jax.random.key(0), ParamSpec((300, 200), 300, 200))
+    >>> bool(abs(w).max() <= (3 / 300) ** 0.5)
+    True
+    """
     return variance_scaling(1.0, fan_in, unit_uniform)
 
 
 def glorot_normal() -> Initializer:
-    """`w ~ N(0, 2/(fan_in + fan_out))` (Glorot and Bengio 2010, eq. 12)."""
+    """`w ~ N(0, 2/(fan_in + fan_out))`: between what the forward and the backward pass require.
+
+    Returns:
+      The initializer.
+
+    Source: Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural
+      networks, equation 12.
+
+    >>> w = glorot_normal()(jax.random.key(0), ParamSpec((300, 200), 300, 200))
+    >>> round(float(w.var() * 250), 1)
+    1.0
+    """
     return variance_scaling(1.0, fan_avg, unit_normal)
 
 
 def glorot_uniform() -> Initializer:
-    """`w ~ U[-r, r)`, `r = sqrt(6/(fan_in + fan_out))` (Glorot and Bengio 2010, eq. 16)."""
+    """`w ~ U[-r, r)`, `r = sqrt(6/(fan_in + fan_out))`.
+
+    Returns:
+      The initializer.
+
+    Source: Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural
+      networks, equation 16.
+
+    >>> w = glorot_uniform()(jax.random.key(0), ParamSpec((300, 200), 300, 200))
+    >>> bool(abs(w).max() <= (6 / 500) ** 0.5)
+    True
+    """
     return variance_scaling(1.0, fan_avg, unit_uniform)
 
 
 def he_normal() -> Initializer:
-    """`w ~ N(0, 2/fan_in)` (He et al. 2015, arXiv:1502.01852, eq. 10)."""
+    """`w ~ N(0, 2/fan_in)`: relu halves the mean square.
+
+    Returns:
+      The initializer.
+
+    Source: He et al. 2015, arXiv:1502.01852, equation 10.
+
+    >>> w = he_normal()(jax.random.key(0), ParamSpec((300, 200), 300, 200))
+    >>> round(float(w.var() * 300), 1)
+    2.0
+    """
     return variance_scaling(2.0, fan_in, unit_normal)
 
 
 def he_uniform() -> Initializer:
-    """`w ~ U` with `Var w = 2/fan_in` (He et al. 2015, arXiv:1502.01852, eq. 10)."""
+    """`w ~ U[-r, r)`, `r = sqrt(6/fan_in)`.
+
+    Returns:
+      The initializer.
+
+    Source: He et al. 2015, arXiv:1502.01852, equation 10.
+
+    >>> w = he_uniform()(jax.random.key(0), ParamSpec((300, 200), 300, 200))
+    >>> bool(abs(w).max() <= (6 / 300) ** 0.5)
+    True
+    """
     return variance_scaling(2.0, fan_in, unit_uniform)

@@ -17,7 +17,7 @@ __all__ = ["mean_field", "mup", "ntk", "small_readout"]
 
 
 def small_readout(weight: Initializer, factor: Number = 0.01) -> Initializer:
-    """`w = factor * weight(key, spec)` in the last layer: the first predictions are near the constant predictor's.
+    """`w = factor * weight(key, spec)` in the last layer: first predictions are near constant.
 
     Args:
       weight: for all weights.

@@ -62,6 +62,12 @@ def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
 
     Raises:
       ValueError: if the network's inputs or outputs do not fit the task's.
+
+    >>> from initlab import networks, tasks
+    >>> network = networks.mlp((2, 4, 1), jnp.tanh)
+    >>> params = jax.tree.map(lambda spec: jnp.zeros(spec.shape), network.specs)
+    >>> round(float(make_loss(network, tasks.xor())(params)), 6)
+    0.693147
     """
     x, y = training_data(network, task)
     return lambda params: task.loss(network.apply(params, x), y)
@@ -106,6 +112,20 @@ def make_run(
     Raises:
       TypeError: if a count is not an integer, or init, optimizer or a probe not a function.
       ValueError: if a count is out of range, or the network does not fit the task.
+
+    >>> from initlab import initializers, networks, probes, tasks
+    >>> run = make_run(
+    ...     networks.mlp((2, 4, 1), jnp.tanh),
+    ...     lambda point: initializers.by_role(initializers.normal(point["std"])),
+    ...     tasks.xor(points=8),
+    ...     optimizer=lambda point: optax.sgd(point["learning_rate"]),
+    ...     steps=2,
+    ...     every=1,
+    ...     probes=[probes.loss],
+    ... )
+    >>> history = run({"seed": 0, "std": 0.0, "learning_rate": 0.5})
+    >>> history.step.tolist(), [round(each, 6) for each in history.values["loss"].tolist()]
+    ([0, 1, 2], [0.693147, 0.693147, 0.693147])
     """
     _check_description(init, optimizer, probes, task, steps, every, batch_size)
     x, y = training_data(network, task)
