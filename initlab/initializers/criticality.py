@@ -13,8 +13,8 @@ __all__ = ["critical"]
 def critical(activation: Activation, sigma_b2: Number = 0.0) -> Initializer:
     """`w ~ N(0, sigma_w2/fan_in)`, `b ~ N(0, sigma_b2)`, with `chi1 = 1`: the edge of chaos.
 
-    sigma_w2 is `theory.critical_sigma_w2(activation, sigma_b2)`: in a wide network mean squares then
-    settle, and neither correlations nor gradients shrink or grow exponentially with depth.
+    sigma_w2 is `theory.critical_sigma_w2(activation, sigma_b2)`: in a wide network mean squares
+    then settle, and neither correlations nor gradients shrink or grow exponentially with depth.
 
     Args:
       activation: the hidden layers' elementwise function.
