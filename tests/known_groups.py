@@ -146,7 +146,8 @@ def groups_as_read(groups):
 
 
 def _leaf(path):
-    return re.sub(r"[^\w~/]+", ".", path).strip(".")
+    """Dots for slashes: a leaf's path in the braces above, and haiku's names hold slashes too."""
+    return path.replace("/", ".")
 
 
 def _read(text):
@@ -157,7 +158,7 @@ def _read(text):
         if match is None or match[5] not in (None, size.strip()):
             raise ValueError(f"{place!r} is no place of {size} units")
         leaf, axis, start, outer, _, inner = match.groups()
-        found.add((leaf, int(axis), int(outer or 1), int(inner or 1), int(start or 0)))
+        found.add((_leaf(leaf), int(axis), int(outer or 1), int(inner or 1), int(start or 0)))
     return int(size), frozenset(found)
 
 

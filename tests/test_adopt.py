@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from foreign_models import MODELS, ROWS, LinenMLP, linen
+from jax.ad_checkpoint import checkpoint_name
 
 import initlab
 from initlab import checks, networks, objectives, probes
@@ -199,6 +200,38 @@ def test_loops_branches_and_calls_are_entered():
     }
     assert specs["stack"].stack == ("0/stack", "1/stack", "2/stack")
     assert (specs["table"].fan_in, specs["table"].fan_out) == (1, 4)
+
+
+def test_dead_code_is_no_use():
+    def apply(p, x):
+        h = jnp.tanh(x @ p["in"])
+        jnp.exp(x @ p["in"].T @ p["aside"])
+        return h @ p["out"]
+
+    doubts, specs = _doubt(apply, **{"in": WEIGHT, "aside": WEIGHT, "out": (4, 2)})
+    # The dead product takes "in" transposed, which would be another way to use it.
+    assert doubts == {"aside": "is not used"}
+    assert specs["in"].role is Role.INPUT
+
+
+def test_what_changes_no_entry_is_seen_through():
+    def apply(p, x):
+        weight, bias = jax.lax.optimization_barrier((p["in"], p["bias"]))
+        return jnp.tanh(x @ checkpoint_name(weight, "weight") + bias[None]) @ p["out"]
+
+    doubts, specs = _doubt(apply, **{"in": WEIGHT, "bias": VECTOR, "out": (4, 2)})
+    assert not doubts
+    assert [specs[name].role.value for name in ("in", "bias")] == ["input", "bias"]
+
+
+def test_a_reduction_by_a_program_of_its_own_is_no_call():
+    def apply(p, x):
+        combine = lambda a, b: jnp.maximum(a, b) + 0 * a  # noqa: E731
+        largest = jax.lax.reduce(p["rows"], -jnp.inf, combine, (0,))
+        return jnp.tanh(x @ p["in"] + largest[None]) @ p["out"]
+
+    doubts, _ = _doubt(apply, **{"rows": (3, 4), "in": WEIGHT, "out": (4, 2)})
+    assert doubts == {"rows": "goes through reduce before it is used"}
 
 
 def test_a_learned_token_and_positions_after_it_are_embeddings():

@@ -184,7 +184,7 @@ def test_units_in_a_layout_that_an_axis_cannot_tell_are_told():
     params["w"] = np.ones(10, np.float32)
     groups, coverage = sy.find_groups(apply, params, X, report=True)
     assert groups_as_read(groups) == read_groups("2: w 0[1,2,5]")
-    assert coverage == Coverage((), 0.0, ("['w'] 0",))
+    assert coverage == Coverage((), 0.0, ("w 0",))
 
 
 (GROUP,) = sy.find_groups(mlp, PARAMS, X)
@@ -214,14 +214,14 @@ def test_what_is_no_permutation_of_the_units(permutation, error, message):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"w": np.ones((3, 8))}, "group 'in' wants ['in']; params hold [\"['w']\"]"),
+        ({"w": np.ones((3, 8))}, "group 'in' requires the leaf 'in', params hold ['w']"),
         (
             {"in": np.ones((3, 9)), "out": np.ones((9, 2))},
-            "group 'in' wants length 8 on axis 1 of ['in'], got shape (3, 9)",
+            "group 'in' requires length 8 on axis 1 of 'in', got shape (3, 9)",
         ),
         (
             {"in": np.ones(8), "out": np.ones((8, 2))},
-            "group 'in' wants length 8 on axis 1 of ['in'], got shape (8,)",
+            "group 'in' requires length 8 on axis 1 of 'in', got shape (8,)",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def moved(params, group, permutation):
     """The parameters with the units of a group moved, by NumPy."""
     params = dict(params)
     for unit in group.axes:
-        name = unit.path[2:-2]
+        name = unit.path
         source = np.arange(params[name].shape[unit.axis])
         end = source.size - unit.rest
         blocks = source[unit.start : end].reshape(unit.outer, group.size, unit.inner)

@@ -17,9 +17,9 @@ def test_the_groups_of_an_mlp(params):
             f"layer_{n}",
             size,
             (
-                sy.UnitAxis(f"['layer_{n}']['weight']", 1),
-                sy.UnitAxis(f"['layer_{n}']['bias']", 0),
-                sy.UnitAxis(f"['layer_{n + 1}']['weight']", 0),
+                sy.UnitAxis(f"layer_{n}/weight", 1),
+                sy.UnitAxis(f"layer_{n}/bias", 0),
+                sy.UnitAxis(f"layer_{n + 1}/weight", 0),
             ),
         )
         for n, size in ((1, 5), (2, 4))
@@ -31,7 +31,7 @@ def test_the_groups_of_an_mlp(params):
         ("layer_3", 3),
     ]
     for n, group in enumerate(units, start=1):
-        paths = (f"['layer_{n}']['weight']", f"['layer_{n}']['bias']")
+        paths = (f"layer_{n}/weight", f"layer_{n}/bias")
         assert group.axes == (sy.UnitAxis(paths[0], 1), sy.UnitAxis(paths[1], 0))
 
 
@@ -96,7 +96,7 @@ def test_blocks_of_an_axis(axis, outer, inner):
     shape = [2, 2, 2]
     shape[axis] = outer * size * inner
     leaf = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    group = sy.UnitGroup("units", size, (sy.UnitAxis("['a'][0]", axis, outer, inner),))
+    group = sy.UnitGroup("units", size, (sy.UnitAxis("a/0", axis, outer, inner),))
     got = np.asarray(sy.unit_rows({"a": [leaf]}, group))
     assert got.shape == (size, leaf.size // size)
     for unit in range(size):
@@ -115,7 +115,7 @@ def test_blocks_of_an_axis(axis, outer, inner):
 
 def test_tensors_have_the_units_on_their_first_axis():
     leaf = np.arange(2 * 24 * 3).reshape(2, 24, 3)
-    group = sy.UnitGroup("units", 4, (sy.UnitAxis("['w']", 1, 2, 3), sy.UnitAxis("['b']", 0)))
+    group = sy.UnitGroup("units", 4, (sy.UnitAxis("w", 1, 2, 3), sy.UnitAxis("b", 0)))
     bias = np.arange(4)
     weights, biases = sy.unit_tensors({"w": leaf, "b": bias}, group)
     np.testing.assert_array_equal(
@@ -128,18 +128,18 @@ def test_tensors_have_the_units_on_their_first_axis():
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        (sy.UnitAxis("['b']", 0), "group 'units' wants ['b']; params hold [\"['w']\"]"),
+        (sy.UnitAxis("b", 0), "group 'units' requires the leaf 'b', params hold ['w']"),
         (
-            sy.UnitAxis("['w']", 1),
-            "group 'units' wants length 4 on axis 1 of ['w'], got shape (4, 6)",
+            sy.UnitAxis("w", 1),
+            "group 'units' requires length 4 on axis 1 of 'w', got shape (4, 6)",
         ),
         (
-            sy.UnitAxis("['w']", 0, 2),
-            "group 'units' wants length 8 on axis 0 of ['w'], got shape (4, 6)",
+            sy.UnitAxis("w", 0, 2),
+            "group 'units' requires length 8 on axis 0 of 'w', got shape (4, 6)",
         ),
         (
-            sy.UnitAxis("['w']", 1, 1, 2),
-            "group 'units' wants length 8 on axis 1 of ['w'], got shape (4, 6)",
+            sy.UnitAxis("w", 1, 1, 2),
+            "group 'units' requires length 8 on axis 1 of 'w', got shape (4, 6)",
         ),
     ],
 )
@@ -167,6 +167,15 @@ def test_what_is_no_mlp_is_refused(params):
 
 
 def test_an_axis_beyond_the_leaf_is_refused():
-    group = sy.UnitGroup("hidden", 2, (sy.UnitAxis("['w']", 2),))
+    group = sy.UnitGroup("hidden", 2, (sy.UnitAxis("w", 2),))
     with pytest.raises(ValueError, match="on axis 2"):
         sy.unit_rows({"w": jnp.ones((2, 2))}, group)
+
+
+def test_a_path_that_two_leaves_share_is_refused():
+    params = {"a/b": np.zeros((3,)), "a": {"b": np.zeros((3,))}}
+    group = sy.UnitGroup("units", 3, (sy.UnitAxis("a/b", 0),))
+    with pytest.raises(ValueError, match="a path for each leaf, got two leaves 'a/b'"):
+        sy.unit_rows(params, group)
+    with pytest.raises(ValueError, match="a path for each leaf, got two leaves 'a/b'"):
+        sy.find_groups(lambda p, x: p["a"]["b"] + p["a/b"] + x, params, np.zeros((3,)))

@@ -116,7 +116,7 @@ def test_groups_may_be_given():
 def test_layers_that_do_not_fit_each_other():
     params = constant_params()
     params["layer_2"]["weight"] = params["layer_2"]["weight"][:3]
-    message = r"group 'layer_1' wants length 5 on axis 0 of \['layer_2'\]\['weight'\]"
+    message = r"group 'layer_1' requires length 5 on axis 0 of 'layer_2/weight'"
     with pytest.raises(ValueError, match=message):
         sy.assert_units_identical(params)
 

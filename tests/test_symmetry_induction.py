@@ -73,7 +73,7 @@ def test_an_update_that_treats_one_unit_otherwise_is_named_with_its_leaf_and_siz
     step = found.step["bias"]
     assert found.base == {"bias": True}
     assert not step.holds
-    assert step.place == "['out']"
+    assert step.place == "out"
     # One of four units is 0.01 ahead: 0.0075 from their mean.
     assert step.broken_by == pytest.approx(0.0075, rel=1e-5)
     assert "broken by the update" in str(found)
@@ -169,8 +169,8 @@ def test_groups_are_found_under_every_copy_of_the_params():
     params = start()
     state = {"step": np.zeros((), int), "model": params, "moments": (params, {"ema": params})}
     (group,) = sy.state_groups(state, GROUPS)
-    prefixes = {axis.path.removesuffix("['in']") for axis in group.axes if "['in']" in axis.path}
-    assert prefixes == {"['model']", "['moments'][0]", "['moments'][1]['ema']"}
+    prefixes = {axis.path.removesuffix("/in") for axis in group.axes if axis.path.endswith("/in")}
+    assert prefixes == {"model", "moments/0", "moments/1/ema"}
     assert sy.state_groups(params, GROUPS) == GROUPS
 
 
@@ -185,7 +185,7 @@ def quadratic(rates):
     return update
 
 
-UNITS = sy.UnitGroup("units", 3, (sy.UnitAxis("['w']", 0),))
+UNITS = sy.UnitGroup("units", 3, (sy.UnitAxis("w", 0),))
 
 
 def test_growth_is_that_of_the_fastest_direction():
@@ -299,3 +299,17 @@ def test_a_sweep_records_the_effective_width_of_any_network():
     assert widths.dims == ("seed", "scale", "step")
     assert widths.sel(scale=0).values.tolist() == [[1, 1, 1]] * 2
     assert widths.sel(scale=1).values.tolist() == [[4, 4, 4]] * 2
+
+
+def test_a_copy_is_told_from_a_leaf_whose_name_only_ends_alike():
+    group = sy.UnitGroup("units", 3, (sy.UnitAxis("w", 0),))
+    state = {"model": {"w": np.zeros(3)}, "models": {"new_w": np.zeros(3)}, "w": np.zeros(4)}
+    (found,) = sy.state_groups(state, [group])
+    assert [axis.path for axis in found.axes] == ["model/w"]
+
+
+def test_params_of_one_array_have_the_empty_path():
+    group = sy.UnitGroup("units", 3, (sy.UnitAxis("", 0),))
+    assert sy.permute(np.arange(3), group, [2, 0, 1]).tolist() == [2, 0, 1]
+    (found,) = sy.state_groups({"momentum": np.zeros(3), "params": np.zeros(3)}, [group])
+    assert [axis.path for axis in found.axes] == ["momentum", "params"]

@@ -17,10 +17,10 @@ RECURRENT = sy.UnitGroup(
     "hidden",
     SIZE,
     (
-        sy.UnitAxis("['in']", 1),
-        sy.UnitAxis("['again']", 0, start=2),
-        sy.UnitAxis("['again']", 1, outer=2),
-        sy.UnitAxis("['out']", 0, inner=3),
+        sy.UnitAxis("in", 1),
+        sy.UnitAxis("again", 0, start=2),
+        sy.UnitAxis("again", 1, outer=2),
+        sy.UnitAxis("out", 0, inner=3),
     ),
 )
 
@@ -87,7 +87,7 @@ def test_units_of_a_recurrent_net_share_a_class_if_their_exchange_changes_nothin
 
 
 def test_a_leaf_with_units_on_three_axes_is_classified_too():
-    group = sy.UnitGroup("units", 3, tuple(sy.UnitAxis("['w']", axis) for axis in range(3)))
+    group = sy.UnitGroup("units", 3, tuple(sy.UnitAxis("w", axis) for axis in range(3)))
     alike = np.zeros((3, 3, 3))
     alike[np.arange(3), np.arange(3), np.arange(3)] = 1
     assert sy.unit_classes({"w": alike}, group).tolist() == [0, 0, 0]
@@ -123,7 +123,7 @@ def test_the_symmetric_part_of_independent_groups():
 
 def one_hidden_layer(incoming, outgoing):
     params = {"in": jnp.asarray(incoming)[None], "out": jnp.asarray(outgoing)[:, None]}
-    group = sy.UnitGroup("hidden", 4, (sy.UnitAxis("['in']", 1), sy.UnitAxis("['out']", 0)))
+    group = sy.UnitGroup("hidden", 4, (sy.UnitAxis("in", 1), sy.UnitAxis("out", 0)))
     x = np.linspace(-1, 1, 7, dtype=np.float32)[:, None]
     return params, group, jnp.tanh(x @ params["in"])
 

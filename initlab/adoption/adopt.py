@@ -43,7 +43,7 @@ def adopt(
 
     Fans and role of a parameter that `scan` slices along its first axis are those of a slice, which
     `initialize` draws by itself. A branch beside which the stream itself goes through weights has
-    no RESIDUAL: neither of the two began with the other. What could not be told is in the network's
+    no RESIDUAL: neither of the two began with the other. What is uncertain is in the network's
     `doubts`; such a parameter is a WEIGHT whose last two axes are inputs and units, unless a rule
     says otherwise.
 
@@ -66,6 +66,7 @@ def adopt(
         not give one array, or a rule holds another thing than a role and counts.
       ValueError: if init gives no parameter, or a pattern matches none.
 
+    >>> import jax.numpy as jnp
     >>> def apply(params, x):
     ...     return jnp.tanh(x @ params["in"] + params["shift"][None]) @ params["out"]
     >>> def init(key):

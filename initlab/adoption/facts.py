@@ -2,19 +2,20 @@
 
 import dataclasses
 import functools
-import itertools
-import math
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+# For initlab.taps, until it asks initlab.programs itself.
+from initlab.programs.axes import moved
+from initlab.programs.primitives import PASSING
 from initlab.types import Role
 
 __all__ = [
     "PASSING",
     "Known",
     "Linear",
-    "Thread",
+    "Tracked",
     "Use",
     "Value",
     "join",
@@ -33,7 +34,7 @@ class Use(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Thread:
+class Tracked:
     """A parameter that has been moved, not changed.
 
     Attributes:
@@ -63,11 +64,11 @@ class Value:
 
     Attributes:
       number: its identity, kept where it is only moved.
-      above: bit set of the numbers of what it was computed from.
+      ancestors: bit set of the numbers of what it was computed from.
       data: whether it depends on x.
       weights: the weights and tables that it depends on.
-      last: the weights nearest to it, each with the numbers above their product.
-      normal: whether it was divided by a root of the data, or is one, and may want a scale.
+      last: the weights nearest to it, each with the ancestors of its product.
+      normal: whether it was divided by a root of the data, or is such a root: a scale may follow.
       linear: the weights whose product it is.
       looked_up: whether it came out of a table.
       one_hot: whether it compares data with constants.
@@ -75,7 +76,7 @@ class Value:
     """
 
     number: int = 0
-    above: int = 0
+    ancestors: int = 0
     data: bool = False
     weights: frozenset[int] = frozenset()
     last: frozenset[tuple[int, int]] = frozenset()
@@ -91,89 +92,29 @@ class Value:
         return not self.data and not self.weights
 
 
-Known = Thread | Value
+Known = Tracked | Value
 
 
 def join(number: int, operands: Iterable[Value]) -> Value:
-    """What is known of a function of the operands."""
+    """What is known of a function of the operands: the least upper bound of what is known of them.
+
+    Facts form a join semilattice: sets grow by union, flags by or. What a function may have undone
+    (that its operand was normalized, or a product) is not carried over.
+    """
     operands = list(operands)
 
     def union(name: str) -> frozenset:
         return frozenset().union(*(getattr(each, name) for each in operands))
 
-    above = functools.reduce(
+    ancestors = functools.reduce(
         operator.or_,
-        (each.above | 1 << each.number for each in operands if not each.is_constant),
+        (each.ancestors | 1 << each.number for each in operands if not each.is_constant),
         0,
     )
     data = any(each.data for each in operands)
-    return Value(number, above, data, union("weights"), union("last"))
+    return Value(number, ancestors, data, union("weights"), union("last"))
 
 
-def own_sizes(thread: Thread, shape: Sequence[int]) -> list[int]:
+def own_sizes(tracked: Tracked, shape: Sequence[int]) -> list[int]:
     """Sizes over 1 of the axes that are the parameter's own."""
-    return [size for size, own in zip(shape, thread.own, strict=True) if own and size > 1]
-
-
-PASSING = {
-    "broadcast_in_dim",
-    "convert_element_type",
-    "copy",
-    "copy_p",
-    "dynamic_slice",
-    "expand_dims",
-    "neg",
-    "optimization_barrier",
-    "reduce_precision",
-    "reshape",
-    "rev",
-    "sharding_constraint",
-    "slice",
-    "split",
-    "squeeze",
-    "stop_gradient",
-    "tile",
-    "transpose",
-}
-"""Primitives that move an array, or a part of it, without mixing its entries."""
-
-
-def moved(equation: Any, flags: Sequence[bool]) -> tuple[bool, ...]:
-    """Flags of an operand's axes as flags of the result's, for one of PASSING."""
-    before, after = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
-    match equation.primitive.name:
-        case "transpose":
-            return tuple(flags[axis] for axis in equation.params["permutation"])
-        case "broadcast_in_dim":
-            result = [False] * len(after)
-            for axis, place in enumerate(equation.params["broadcast_dimensions"]):
-                result[place] = flags[axis] and before[axis] == after[place]
-            return tuple(result)
-        case "tile":
-            same = [a == b for a, b in zip(before, after, strict=True)]
-            return tuple(flag and kept for flag, kept in zip(flags, same, strict=True))
-        case "squeeze":
-            gone = {axis % len(before) for axis in equation.params["dimensions"]}
-            return tuple(flag for axis, flag in enumerate(flags) if axis not in gone)
-        case "reshape":
-            return _reshaped(flags, before, after)
-    return tuple(flags)
-
-
-def _reshaped(flags: Sequence[bool], before: Sequence[int], after: Sequence[int]) -> tuple:
-    """Axes that split or merge: each run of the same size takes on what all of its parts have."""
-    result = [False] * len(after)
-    i = j = 0
-    while i < len(before) and j < len(after):
-        first, place = i, j
-        i, j = i + 1, j + 1
-        while (old := math.prod(before[first:i])) != (new := math.prod(after[place:j])):
-            if old < new:
-                i += 1
-            else:
-                j += 1
-        parts = [
-            flag for flag, size in zip(flags[first:i], before[first:i], strict=True) if size > 1
-        ]
-        result[place:j] = itertools.repeat(bool(parts) and all(parts), j - place)
-    return tuple(result)
+    return [size for size, own in zip(shape, tracked.own, strict=True) if own and size > 1]

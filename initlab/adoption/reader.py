@@ -1,12 +1,14 @@
 """How a model uses each of its parameters, read off its traced program."""
 
 import dataclasses
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from initlab.adoption.facts import Known, Thread, Use, Value, join
-from initlab.programs.equations import inner_program, is_literal, scan_counts
+from initlab.adoption.facts import Known, Tracked, Use, Value, join
+from initlab.programs.control import Call, Cond, Scan, While, control
+from initlab.programs.walk import walk
 from initlab.types import Role
 
 __all__ = ["Reader", "Rule", "Usage", "read_usage"]
@@ -47,87 +49,85 @@ class Reader:
 
     def number(self, path: Path) -> int:
         """The identity of what an equation gives; the same each time a loop is read again."""
+        # By path, not by count: a fixed point is reached when nothing has changed, identities too.
         return self._numbers.setdefault(path, len(self._numbers) + 1)
 
-    def note(self, path: Path, thread: Thread, use: Use) -> None:
+    def note(self, path: Path, tracked: Tracked, use: Use) -> None:
         """Notes a use; a loop that is read again replaces what it said before."""
-        self.uses[thread.param][(*path, thread.param)] = use
-        if thread.stacked:
-            self.stacked[thread.param] = thread.stacked
+        self.uses[tracked.param][(*path, tracked.param)] = use
+        if tracked.stacked:
+            self.stacked[tracked.param] = tracked.stacked
 
-    def spend(self, path: Path, known: Known, why: str) -> Value:
-        """A parameter that goes where it cannot be followed, as a value from now on."""
+    def mark_untracked(self, path: Path, known: Known, why: str) -> Value:
+        """A parameter that goes where it cannot be followed: a value like any other from there."""
         if isinstance(known, Value):
             return known
         self.note(path, known, Use(Role.WEIGHT, 0, 0, why))
         return Value(self.number((*path, -1, known.param)), weights=frozenset({known.param}))
 
     def read(self, program: Any, operands: Sequence[Known], path: Path = ()) -> list[Known]:
-        """What is known of a program's results."""
-        jaxpr = program.jaxpr
-        known: dict[Any, Known] = dict(zip(jaxpr.invars, operands, strict=True))
-        known |= dict.fromkeys(jaxpr.constvars, Value())
+        """What is known of a program's results. Dead code notes no use."""
+        places = itertools.count()
 
-        def look_up(atom: Any) -> Known:
-            return Value() if is_literal(atom) else known[atom]
+        def step(equation: Any, operands: list[Known]) -> list[Known]:
+            return self._results(equation, (*path, next(places)), operands)
 
-        for place, equation in enumerate(jaxpr.eqns):
-            here = (*path, place)
-            results = self._results(equation, here, [look_up(each) for each in equation.invars])
-            known |= dict(zip(equation.outvars, results, strict=True))
-        return [look_up(each) for each in jaxpr.outvars]
+        return walk(
+            program, operands, step, constant=lambda value: Value(), unused=lambda aval: Value()
+        )
 
     def _results(self, equation: Any, path: Path, operands: list[Known]) -> list[Known]:
-        name = equation.primitive.name
-        if name == "scan":
-            return self._scan(equation, path, operands)
-        if name == "while":
-            return self._while(equation, path, operands)
-        if name == "cond":
-            _, *rest = operands
-            branches = [
-                self.read(branch, rest, (*path, n))
-                for n, branch in enumerate(equation.params["branches"])
-            ]
-            return [
-                self._merge((*path, n), each) for n, each in enumerate(zip(*branches, strict=True))
-            ]
-        body = inner_program(equation.params)
-        if body is not None and len(body.jaxpr.invars) == len(operands):
-            return self.read(body, operands, path)
-        results = self.rules.get(name, self.otherwise)(self, equation, path, operands)
+        match control(equation):
+            case Call(body=body):
+                return self.read(body, operands, path)
+            case Scan() as loop:
+                return self._scan(loop, path, operands)
+            case While() as loop:
+                return self._while(loop, path, operands)
+            case Cond(branches):
+                each = [self.read(b, operands[1:], (*path, n)) for n, b in enumerate(branches)]
+                columns = enumerate(zip(*each, strict=True))
+                return [self._merge((*path, n), column) for n, column in columns]
+        rule = self.rules.get(equation.primitive.name, self.otherwise)
+        results = rule(self, equation, path, operands)
         return self.otherwise(self, equation, path, operands) if results is None else results
 
-    def _scan(self, equation: Any, path: Path, operands: list[Known]) -> list[Known]:
-        constants, carries = scan_counts(equation.params)
-        length = equation.params["length"]
-        fixed, given = operands[:constants], operands[constants : constants + carries]
-        slices = [self._slice(each, length, path) for each in operands[constants + carries :]]
+    def _scan(self, loop: Scan, path: Path, operands: list[Known]) -> list[Known]:
+        shared, given, sliced = loop.split(operands)
+        slices = [self._slice(each, loop.length, path) for each in sliced]
 
         def step(carry: list[Known]) -> list[Known]:
-            return self.read(equation.params["jaxpr"], [*fixed, *carry, *slices], path)
+            return self.read(loop.body, [*shared, *carry, *slices], path)
 
         return self._loop(step, given, path)
 
     def _slice(self, known: Known, length: int, path: Path) -> Known:
         if isinstance(known, Value):
             return dataclasses.replace(known, linear=None)
+        # Stacked layers lie along the first axis. A slice of a slice is of a loop within a loop,
+        # whose layers a ParamSpec has no names for.
         if not known.leads or known.stacked:
-            return self.spend(path, known, "is scanned along an axis that is not its first")
-        return Thread(known.param, known.own[1:], leads=False, stacked=length)
+            why = "is scanned along an axis that is not its first"
+            return self.mark_untracked(path, known, why)
+        return Tracked(known.param, known.own[1:], leads=False, stacked=length)
 
-    def _while(self, equation: Any, path: Path, operands: list[Known]) -> list[Known]:
-        skipped, constants = (equation.params[f"{part}_nconsts"] for part in ("cond", "body"))
-        fixed = operands[skipped : skipped + constants]
+    def _while(self, loop: While, path: Path, operands: list[Known]) -> list[Known]:
+        # The condition only decides how often: what it uses is not on the way to the output.
+        _, shared, given = loop.split(operands)
 
         def step(carry: list[Known]) -> list[Known]:
-            return self.read(equation.params["body_jaxpr"], [*fixed, *carry], path)
+            return self.read(loop.body, [*shared, *carry], path)
 
-        return self._loop(step, operands[skipped + constants :], path)
+        return self._loop(step, given, path)
 
     def _loop(self, step: Callable, given: Sequence[Known], path: Path) -> list[Known]:
-        """Reads a loop's body until what is known of the carry no longer grows."""
-        start = [self.spend(path, each, "is where a loop starts") for each in given]
+        """Reads a loop's body until what is known of the carry no longer grows.
+
+        The least fixed point over a join semilattice: each pass joins what the body returns into
+        what it was given. Whether data are in it goes from no to yes, its weights are a growing
+        subset of finitely many, so that it ends.
+        """
+        start = [self.mark_untracked(path, each, "is where a loop starts") for each in given]
         carry = [
             Value(self.number((*path, -2, n)), data=each.data, weights=each.weights)
             for n, each in enumerate(start)
@@ -147,14 +147,15 @@ class Reader:
                     last=each.last | {(param, 0) for param, _ in back.last},
                 )
                 for each, out in zip(carry, results, strict=False)
-                for back in [self.spend(path, out, "is carried by a loop")]
+                for back in [self.mark_untracked(path, out, "is carried by a loop")]
             ]
             if grown == carry:
-                above = join(0, start).above
+                # Inside, what came before the loop was hidden; behind it, it is an ancestor again.
+                ancestors = join(0, start).ancestors
                 return [
-                    dataclasses.replace(each, above=each.above | above)
+                    dataclasses.replace(each, ancestors=each.ancestors | ancestors)
                     if isinstance(each, Value)
-                    else self.spend(path, each, "leaves a loop")
+                    else self.mark_untracked(path, each, "leaves a loop")
                     for each in results
                 ]
             carry = grown
@@ -163,7 +164,7 @@ class Reader:
         if all(one == each[0] for one in each):
             return each[0]
         why = "is one of a cond's results"
-        return join(self.number(path), [self.spend(path, one, why) for one in each])
+        return join(self.number(path), [self.mark_untracked(path, one, why) for one in each])
 
 
 def read_usage(
@@ -180,11 +181,11 @@ def read_usage(
     Returns:
       What it says of each.
     """
-    threads = [Thread(n, (True,) * len(shapes[n]), leads=bool(shapes[n])) for n in range(params)]
+    tracked = [Tracked(n, (True,) * len(shapes[n]), leads=bool(shapes[n])) for n in range(params)]
     inputs = len(program.jaxpr.invars) - params
     data = [Value(reader.number((-3, n)), data=True) for n in range(inputs)]
-    results = reader.read(program, [*threads, *data])
-    out = join(0, [reader.spend((-4,), each, "is an output itself") for each in results])
+    results = reader.read(program, [*tracked, *data])
+    out = join(0, [reader.mark_untracked((-4,), each, "is an output itself") for each in results])
     uses = {param: list(by_path.values()) for param, by_path in reader.uses.items()}
     last = frozenset(param for param, _ in out.last)
     return Usage(uses, reader.residual, reader.gates, last, reader.stacked)

@@ -5,38 +5,36 @@ import math
 from typing import Any
 
 from initlab.adoption.facts import (
-    PASSING,
     Known,
     Linear,
-    Thread,
+    Tracked,
     Use,
     Value,
     join,
-    moved,
     own_sizes,
 )
 from initlab.adoption.reader import Path, Reader, Rule
+from initlab.programs.axes import dot_axes, moved
+from initlab.programs.primitives import PASSING, UNCHANGED
 from initlab.types import Role
 
 __all__ = ["RULES", "compute"]
 
 
 def compute(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known]:
-    """What no other rule says: a function of values; parameters cannot be followed through it."""
+    """What no other rule says: a function of values, through which parameters are not tracked."""
     why = f"goes through {equation.primitive.name} before it is used"
-    values = [reader.spend((*path, n), each, why) for n, each in enumerate(operands)]
+    values = [reader.mark_untracked((*path, n), each, why) for n, each in enumerate(operands)]
     return [join(reader.number((*path, n)), values) for n in range(len(equation.outvars))]
 
 
 def _pass(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
-    """The first operand, moved; others say only where to."""
+    """The first operand, moved; others are indices, which say only where from."""
     first, *others = operands
-    if any(isinstance(each, Thread) for each in others):
+    if any(isinstance(each, Tracked) for each in others):
         return None
-    if equation.primitive.name == "optimization_barrier":
-        return list(operands)
     shapes = [equation.invars[0].aval.shape, equation.outvars[0].aval.shape]
-    if isinstance(first, Thread):
+    if isinstance(first, Tracked):
         leads = first.leads and bool(shapes[1]) and shapes[0][0] == shapes[1][0]
         if equation.primitive.name == "transpose":
             leads = leads and equation.params["permutation"][0] == 0
@@ -49,18 +47,24 @@ def _pass(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> l
     return [out] * len(equation.outvars)
 
 
+def _unchanged(
+    reader: Reader, equation: Any, path: Path, operands: list[Known]
+) -> list[Known] | None:
+    return operands[: len(equation.outvars)]
+
+
 def _dot(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     """A weight contracted with a value: what is summed over is fan_in, the rest fan_out."""
     weight, value, side = _pair(operands)
     if weight is None:
         return None
-    contract, batch = equation.params["dimension_numbers"]
-    shape = equation.invars[side].aval.shape
-    free = [n for n in range(len(shape)) if n not in contract[side] and n not in batch[side]]
-    fan_in = math.prod(shape[n] for n in contract[side])
+    axes, shape = dot_axes(equation), equation.invars[side].aval.shape
+    free = axes.free(side, len(shape))
+    fan_in = math.prod(shape[n] for n in axes.contract[side])
     fan_out = math.prod(shape[n] for n in free)
+    # The left operand's free axes follow those of the batch, the right one's come last.
     rank, behind = len(equation.outvars[0].aval.shape), len(free)
-    first = len(batch[0]) if side == 0 else rank - behind
+    first = len(axes.batch[0]) if side == 0 else rank - behind
     features = tuple(first <= n < first + behind for n in range(rank))
     if value.one_hot:
         reader.note(path, weight, Use(Role.EMBEDDING, 1, fan_out))
@@ -72,7 +76,7 @@ def _convolve(
     reader: Reader, equation: Any, path: Path, operands: list[Known]
 ) -> list[Known] | None:
     value, kernel = operands
-    if isinstance(value, Thread) or isinstance(kernel, Value):
+    if isinstance(value, Tracked) or isinstance(kernel, Value):
         return None
     numbers, shape = equation.params["dimension_numbers"], equation.invars[1].aval.shape
     out, into, *window = numbers.rhs_spec
@@ -85,7 +89,7 @@ def _convolve(
 
 def _gather(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     table, indices = operands
-    if isinstance(table, Value) or isinstance(indices, Thread):
+    if isinstance(table, Value) or isinstance(indices, Tracked):
         return None
     features = math.prod(equation.params["slice_sizes"])
     reader.note(path, table, Use(Role.EMBEDDING, 1, features))
@@ -93,26 +97,26 @@ def _gather(reader: Reader, equation: Any, path: Path, operands: list[Known]) ->
 
 
 def _add(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
-    thread, value, side = _pair(operands)
-    if thread is None:
+    tracked, value, side = _pair(operands)
+    if tracked is None:
         one, other = operands
         if isinstance(one, Value) and isinstance(other, Value):
             return [_sum(reader, path, one, other)]
         return None
     if value.is_constant:
-        return [thread]
+        return [tracked]
     if equation.primitive.name == "sub" and side == 0:
         return None
-    reader.note(path, thread, _added(thread, value, equation.invars[side].aval.shape))
+    reader.note(path, tracked, _added(tracked, value, equation.invars[side].aval.shape))
     return [_changed(reader, path, value, normal=False)]
 
 
-def _added(thread: Thread, value: Value, shape: tuple[int, ...]) -> Use:
-    sizes = own_sizes(thread, shape)
+def _added(tracked: Tracked, value: Value, shape: tuple[int, ...]) -> Use:
+    sizes = own_sizes(tracked, shape)
     features = sizes[-1] if sizes else 1
     if value.linear is not None:
         fans = value.linear
-        axes = zip(fans.features, thread.own, shape, strict=True)
+        axes = zip(fans.features, tracked.own, shape, strict=True)
         if all(is_unit for is_unit, own, size in axes if own and size > 1):
             return Use(Role.BIAS, fans.fan_in, fans.fan_out)
     elif value.normal:
@@ -143,8 +147,8 @@ def _sum(reader: Reader, path: Path, one: Value, other: Value) -> Value:
 def _multiply(
     reader: Reader, equation: Any, path: Path, operands: list[Known]
 ) -> list[Known] | None:
-    thread, value, side = _pair(operands)
-    if thread is None:
+    tracked, value, side = _pair(operands)
+    if tracked is None:
         one, other = operands
         if not (isinstance(one, Value) and isinstance(other, Value)):
             return None
@@ -154,23 +158,23 @@ def _multiply(
         normal = one.normal or other.normal
         return [dataclasses.replace(product, normal=normal, gates=one.gates | other.gates)]
     if value.is_constant:
-        return [thread]
-    sizes = own_sizes(thread, equation.invars[side].aval.shape)
+        return [tracked]
+    sizes = own_sizes(tracked, equation.invars[side].aval.shape)
     if not sizes and not value.normal:
-        reader.note(path, thread, Use(Role.GATE, 1, 1))
-        return [_changed(reader, path, value, linear=None, gates=value.gates | {thread.param})]
+        reader.note(path, tracked, Use(Role.GATE, 1, 1))
+        return [_changed(reader, path, value, linear=None, gates=value.gates | {tracked.param})]
     doubt = "" if value.normal else "multiplies what no normalization gave"
-    reader.note(path, thread, Use(Role.NORM_SCALE, 1, 1, doubt))
+    reader.note(path, tracked, Use(Role.NORM_SCALE, 1, 1, doubt))
     return [_changed(reader, path, value, linear=None)]
 
 
 def _divide(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     above, below = operands
-    if isinstance(below, Thread):
+    if isinstance(below, Tracked):
         return None
     if below.is_constant:
-        return [above] if isinstance(above, Thread) else [_changed(reader, path, above)]
-    if isinstance(above, Thread):
+        return [above] if isinstance(above, Tracked) else [_changed(reader, path, above)]
+    if isinstance(above, Tracked):
         return None
     quotient = join(reader.number(path), [above, below])
     return [dataclasses.replace(quotient, normal=below.normal)]
@@ -178,7 +182,7 @@ def _divide(reader: Reader, equation: Any, path: Path, operands: list[Known]) ->
 
 def _root(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     (value,) = operands
-    if isinstance(value, Thread):
+    if isinstance(value, Tracked):
         return None
     return [dataclasses.replace(join(reader.number(path), [value]), normal=value.data)]
 
@@ -187,7 +191,7 @@ def _compare(
     reader: Reader, equation: Any, path: Path, operands: list[Known]
 ) -> list[Known] | None:
     one, other = operands
-    if isinstance(one, Thread) or isinstance(other, Thread):
+    if isinstance(one, Tracked) or isinstance(other, Tracked):
         return None
     equal = join(reader.number(path), [one, other])
     return [dataclasses.replace(equal, one_hot=one.is_constant != other.is_constant)]
@@ -195,40 +199,40 @@ def _compare(
 
 def _join(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     """A parameter set beside data, as a learned token is."""
-    threads = [n for n, each in enumerate(operands) if isinstance(each, Thread)]
+    sides = [n for n, each in enumerate(operands) if isinstance(each, Tracked)]
     values = [each for each in operands if isinstance(each, Value)]
-    if len(threads) != 1 or not any(each.data for each in values):
+    if len(sides) != 1 or not any(each.data for each in values):
         return None
-    (side,) = threads
-    thread, shape = operands[side], equation.invars[side].aval.shape
-    assert isinstance(thread, Thread)
-    if thread.own[equation.params["dimension"]] and shape[equation.params["dimension"]] > 1:
+    (side,) = sides
+    tracked, shape = operands[side], equation.invars[side].aval.shape
+    assert isinstance(tracked, Tracked)
+    if tracked.own[equation.params["dimension"]] and shape[equation.params["dimension"]] > 1:
         return None
-    sizes = own_sizes(thread, shape)
-    reader.note(path, thread, Use(Role.EMBEDDING, 1, sizes[-1] if sizes else 1))
+    sizes = own_sizes(tracked, shape)
+    reader.note(path, tracked, Use(Role.EMBEDDING, 1, sizes[-1] if sizes else 1))
     joined = join(reader.number(path), values)
-    weights = joined.weights | {thread.param}
+    weights = joined.weights | {tracked.param}
     return [dataclasses.replace(joined, weights=weights, looked_up=True)]
 
 
 def _pair(operands: list[Known]) -> tuple[Any, Any, int]:
     """The one operand that is a parameter, the other, and the side of the first; or Nones."""
-    sides = [n for n, each in enumerate(operands) if isinstance(each, Thread)]
+    sides = [n for n, each in enumerate(operands) if isinstance(each, Tracked)]
     if len(operands) != 2 or len(sides) != 1:
         return None, None, 0
     return operands[sides[0]], operands[1 - sides[0]], sides[0]
 
 
-def _product(reader: Reader, path: Path, weight: Thread, value: Value, linear: Linear) -> Value:
+def _product(reader: Reader, path: Path, weight: Tracked, value: Value, linear: Linear) -> Value:
     first = value.data and not value.weights - {weight.param}
     role = Role.INPUT if first else Role.WEIGHT
     reader.note(path, weight, Use(role, linear.fan_in, linear.fan_out))
     out = join(reader.number(path), [value])
-    weights, last = value.weights | {weight.param}, frozenset({(weight.param, out.above)})
+    weights, last = value.weights | {weight.param}, frozenset({(weight.param, out.ancestors)})
     return dataclasses.replace(out, weights=weights, last=last, linear=linear)
 
 
-def _looked_up(reader: Reader, path: Path, table: Thread, indices: Value) -> Value:
+def _looked_up(reader: Reader, path: Path, table: Tracked, indices: Value) -> Value:
     out = join(reader.number(path), [indices])
     weights = indices.weights | {table.param}
     return dataclasses.replace(out, weights=weights, last=frozenset(), looked_up=True)
@@ -237,11 +241,12 @@ def _looked_up(reader: Reader, path: Path, table: Thread, indices: Value) -> Val
 def _changed(reader: Reader, path: Path, value: Value, **changes: Any) -> Value:
     """The value after an operation that mixes nothing into it but constants and parameters."""
     out = join(reader.number(path), [value])
-    return dataclasses.replace(value, number=out.number, above=out.above, **changes)
+    return dataclasses.replace(value, number=out.number, ancestors=out.ancestors, **changes)
 
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(PASSING, _pass),
+    **dict.fromkeys(UNCHANGED, _unchanged),
     "add": _add,
     "add_any": _add,
     "concatenate": _join,

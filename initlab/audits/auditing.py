@@ -275,13 +275,12 @@ def _widths(
     params: Params, groups: Sequence[UnitGroup]
 ) -> dict[str, tuple[int, int, tuple[str, ...]]]:
     by_path = jax.tree_util.tree_leaves_with_path(params)
-    leaves = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in by_path}
-    names = {jax.tree_util.keystr(path): checks.path_name(path) for path, _ in by_path}
+    leaves = {checks.path_name(path): np.asarray(leaf) for path, leaf in by_path}
     return {
         group.name: (
             count_distinct(params, leaves, group),
             group.size,
-            tuple(names[unit.path] for unit in group.axes),
+            tuple(unit.path for unit in group.axes),
         )
         for group in groups
     }

@@ -29,7 +29,7 @@ def count_distinct(params: Params, leaves: Mapping[str, np.ndarray], group: Unit
 
     Args:
       params: the params that the group lies in.
-      leaves: the same by path, as `jax.tree_util.keystr` prints it.
+      leaves: the same by path, as "layer_1/weight".
       group: the units.
 
     Returns:

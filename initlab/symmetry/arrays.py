@@ -12,7 +12,7 @@ from initlab import checks
 from initlab.symmetry.groups import UnitAxis, UnitGroup
 from initlab.types import Array, Params
 
-__all__ = ["leaves_of", "permute", "symmetric_part", "unit_rows", "unit_tensors"]
+__all__ = ["leaves_by_path", "leaves_of", "permute", "symmetric_part", "unit_rows", "unit_tensors"]
 
 
 def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]) -> Params:
@@ -32,7 +32,7 @@ def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]
       TypeError: if group is no UnitGroup, or the permutation does not hold integers.
       ValueError: if it is no permutation of the units, or params do not fit the group.
 
-    >>> group = UnitGroup("hidden", 3, (UnitAxis("['w']", 1),))
+    >>> group = UnitGroup("hidden", 3, (UnitAxis("w", 1),))
     >>> permute({"w": jnp.asarray([[1.0, 2.0, 3.0]])}, group, [2, 0, 1])["w"].tolist()
     [[3.0, 1.0, 2.0]]
     """
@@ -107,7 +107,7 @@ def symmetric_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
     Raises:
       ValueError: if params do not fit a group, or a leaf has its units on three axes.
 
-    >>> group = UnitGroup("hidden", 2, (UnitAxis("['w']", 1),))
+    >>> group = UnitGroup("hidden", 2, (UnitAxis("w", 1),))
     >>> symmetric_part({"w": jnp.asarray([[1.0, 3.0]])}, [group])["w"].tolist()
     [[2.0, 2.0]]
     """
@@ -151,24 +151,39 @@ def _by_path(group: UnitGroup) -> dict[str, list[UnitAxis]]:
 
 def _with_leaves(params: Params, found: Mapping[str, jax.Array]) -> Params:
     leaves, tree = jax.tree_util.tree_flatten_with_path(params)
-    return tree.unflatten([found.get(jax.tree_util.keystr(path), leaf) for path, leaf in leaves])
+    return tree.unflatten([found.get(checks.path_name(path), leaf) for path, leaf in leaves])
+
+
+def leaves_by_path(params: Params) -> dict[str, Any]:
+    """Leaves by their paths, as "layer_1/weight"; ValueError where two share one."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    by_path: dict[str, Any] = {}
+    for tree_path, leaf in leaves:
+        path = checks.path_name(tree_path)
+        # {"a/b": ...} beside {"a": {"b": ...}}: a group could not say which of them it means.
+        if path in by_path:
+            raise ValueError(f"params must have a path for each leaf, got two leaves {path!r}")
+        by_path[path] = leaf
+    return by_path
 
 
 def leaves_of(params: Params, group: UnitGroup) -> dict[str, jax.Array]:
     """The group's leaves by path; ValueError unless they fit it, TypeError if it is no group."""
     if not isinstance(group, UnitGroup):
         raise TypeError(f"group must be a UnitGroup, got {type(group).__name__}")
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    by_path = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    by_path = leaves_by_path(params)
     found = {}
     for unit in group.axes:
         if unit.path not in by_path:
-            raise ValueError(f"group {group.name!r} wants {unit.path}; params hold {list(by_path)}")
+            raise ValueError(
+                f"group {group.name!r} requires the leaf {unit.path!r}, params hold {list(by_path)}"
+            )
         leaf = jnp.asarray(by_path[unit.path])
         length = unit.start + unit.outer * group.size * unit.inner + unit.rest
         if not 0 <= unit.axis < leaf.ndim or leaf.shape[unit.axis] != length:
             raise ValueError(
-                f"group {group.name!r} wants length {length} on axis {unit.axis} of {unit.path}, "
+                f"group {group.name!r} requires length {length} on axis {unit.axis} of "
+                f"{unit.path!r}, "
                 f"got shape {leaf.shape}"
             )
         found[unit.path] = leaf

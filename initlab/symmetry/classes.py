@@ -34,7 +34,7 @@ def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.
       ValueError: if params do not fit the group.
 
     >>> from initlab.symmetry.groups import UnitAxis
-    >>> group = UnitGroup("hidden", 3, (UnitAxis("['w']", 0),))
+    >>> group = UnitGroup("hidden", 3, (UnitAxis("w", 0),))
     >>> unit_classes({"w": jnp.asarray([[1.0], [2.0], [1.0]])}, group).tolist()
     [0, 1, 0]
     """

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, overload
 
 import jax
-import jax.numpy as jnp
 
 from initlab import checks
+from initlab.symmetry.arrays import leaves_by_path
 from initlab.symmetry.dimensions import Dimension, atoms, parts, pin, resolve
 from initlab.symmetry.groups import UnitAxis, UnitGroup
 from initlab.symmetry.propagate_axes import propagate_axes
@@ -24,7 +24,7 @@ class Coverage(NamedTuple):
       primitives: the operations without a rule, by name.
       share: the share of the axes of parameters, in [0, 1], that these operations touched and
         that are therefore taken as fixed.
-      strided: axes that hold units in a layout that a UnitAxis cannot tell, as "path axis".
+      strided: axes that hold units in a layout that a UnitAxis cannot express, as "path axis".
     """
 
     primitives: tuple[str, ...]
@@ -52,7 +52,7 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
       apply: a pure function `(params, x) -> outputs`.
       params: a pytree of floating arrays, or of `jax.ShapeDtypeStruct`.
       x: a pytree of inputs, or of `jax.ShapeDtypeStruct`.
-      report: whether to tell what could not be followed.
+      report: whether to return what could not be followed too.
 
     Returns:
       The groups, in the order of the parameters that they lie in; with `report`, those and a
@@ -62,13 +62,14 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
       TypeError: if apply is not a function of `(params, x)`, or a leaf of params is not floating.
       ValueError: if apply cannot be traced, has side effects, or does not use its params.
 
+    >>> import jax.numpy as jnp
     >>> layers = {"in": jnp.zeros((3, 8)), "out": jnp.zeros((8, 2))}
     >>> mlp = lambda params, x: jnp.tanh(x @ params["in"]) @ params["out"]
     >>> (group,) = find_groups(mlp, layers, jnp.ones((5, 3)))
     >>> group.name, group.size, [unit.path for unit in group.axes]
-    ('in', 8, ["['in']", "['out']"])
+    ('in', 8, ['in', 'out'])
     """
-    leaves = _floating_leaves(params)
+    leaves = _leaf_paths(params)
     program = _trace(apply, params, x)
     inputs = [fresh(variable.aval.shape) for variable in program.jaxpr.invars]
     unsupported: set[str] = set()
@@ -90,17 +91,10 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
     return groups, Coverage(tuple(sorted(unsupported)), touched / max(1, len(axes)), strided)
 
 
-def _floating_leaves(params: Params) -> list[tuple[Any, ...]]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    for path, leaf in leaves:
-        name = jax.tree_util.keystr(path)
-        if not hasattr(leaf, "dtype") or not hasattr(leaf, "shape"):
-            raise TypeError(f"params{name} must be an array, got {type(leaf).__name__}")
-        if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-            raise TypeError(f"params{name} must be floating, got {leaf.dtype}")
-    if not leaves:
-        raise ValueError("params must hold at least one array, got none")
-    return [path for path, _ in leaves]
+def _leaf_paths(params: Params) -> list[tuple[Any, ...]]:
+    checks.check_floating_params(params)
+    leaves_by_path(params)
+    return [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
 
 
 def _trace(apply: Apply, params: Params, x: Any) -> Any:
@@ -147,14 +141,14 @@ def _groups(by_leaf: dict[tuple[Any, ...], Any]) -> tuple[tuple[UnitGroup, ...],
     found: dict[Dimension, list[tuple[tuple[Any, ...], UnitAxis]]] = {}
     strided: dict[Dimension, list[str]] = {}
     for path, axes in by_leaf.items():
+        name = checks.path_name(path)
         for number, axis in enumerate(axes):
             places: dict[Dimension, list[_Place]] = {}
             for atom in _locate(axis, _Place(0, 1, 1), places):
-                strided.setdefault(atom, []).append(f"{jax.tree_util.keystr(path)} {number}")
+                strided.setdefault(atom, []).append(f"{name} {number}")
             for atom, where in places.items():
                 for start, outer, inner in _merge(atom.size, where):
                     rest = axis.size - start - outer * atom.size * inner
-                    name = jax.tree_util.keystr(path)
                     unit = UnitAxis(name, number, outer, inner, start, rest)
                     found.setdefault(atom, []).append((path, unit))
     free = {atom: where for atom, where in found.items() if _is_free(atom) and atom not in strided}
@@ -167,7 +161,7 @@ def _is_free(atom: Dimension) -> bool:
 
 
 def _locate(axis: Dimension, at: _Place, places: dict[Dimension, list[_Place]]) -> list[Dimension]:
-    """Fills in where each atom of an axis lies; returns those whose layout cannot be told."""
+    """Fills in where each atom of an axis lies; returns those without such a place."""
     axis = resolve(axis)
     lost = []
     if axis.product:
@@ -188,7 +182,7 @@ def _locate(axis: Dimension, at: _Place, places: dict[Dimension, list[_Place]]) 
 
 
 def _merge(size: int, places: Sequence[_Place]) -> list[_Place]:
-    """Alike pieces that lie end to end are one."""
+    """Pieces of one layout, one right after the other, are one."""
     merged: list[_Place] = []
     for place in sorted(places):
         last = merged[-1] if merged else None

@@ -12,10 +12,10 @@ class UnitAxis:
     """One axis of one leaf, read as `[outer, size, inner]` with the units in the middle.
 
     Where units share an axis with other things (the rows of a weight that takes inputs and a
-    hidden state laid end to end), the entries between the first `start` and the last `rest` are.
+    hidden state concatenated), the entries between the first `start` and the last `rest` are.
 
     Attributes:
-      path: the leaf, as `jax.tree_util.keystr` prints it.
+      path: the leaf, as "layer_1/weight"; "" where params are one array.
       axis: which of its axes carries the units.
       outer: how many blocks of units the axis holds, 1 for a plain axis.
       inner: how many entries each unit has on it, 1 for a plain axis.
@@ -68,9 +68,7 @@ def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:
     """
     groups = mlp_units(params)
     return tuple(
-        dataclasses.replace(
-            group, axes=(*group.axes, UnitAxis(f"['layer_{number + 1}']['weight']", 0))
-        )
+        dataclasses.replace(group, axes=(*group.axes, UnitAxis(f"layer_{number + 1}/weight", 0)))
         for number, group in enumerate(groups[:-1], start=1)
     )
 
@@ -106,6 +104,6 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
             raise ValueError(
                 f"params[{name!r}] must hold a weight [i, j] and a bias [j], got shapes {shapes}"
             )
-        axes = (UnitAxis(f"['{name}']['weight']", 1), UnitAxis(f"['{name}']['bias']", 0))
+        axes = (UnitAxis(f"{name}/weight", 1), UnitAxis(f"{name}/bias", 0))
         groups.append(UnitGroup(name, weight[1], axes))
     return tuple(groups)

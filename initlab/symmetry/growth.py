@@ -12,7 +12,7 @@ from initlab import checks
 from initlab.keys import path_key
 from initlab.symmetry.arrays import symmetric_part
 from initlab.symmetry.groups import UnitGroup
-from initlab.symmetry.optimizer_states import is_real, params_prefix, state_groups
+from initlab.symmetry.optimizer_states import is_real, is_under, params_prefix, state_groups
 from initlab.types import Params
 
 __all__ = ["TransverseGrowth", "escape_step", "transverse_growth", "transverse_part"]
@@ -70,7 +70,7 @@ def transverse_growth(
       ValueError: if steps is under 1, or params do not fit the groups.
 
     >>> from initlab.symmetry.groups import UnitAxis
-    >>> group = UnitGroup("hidden", 2, (UnitAxis("['w']", 0),))
+    >>> group = UnitGroup("hidden", 2, (UnitAxis("w", 0),))
     >>> double = lambda p, batch: {"w": 2 * p["w"]}
     >>> growth = transverse_growth(double, {"w": jnp.ones((2,))}, [group], 4)
     >>> (growth.log_growth / jnp.log(2.0)).round().tolist()
@@ -152,9 +152,10 @@ def escape_step(
 
 def _random_direction(key: jax.Array, params: Params, prefix: str) -> Params:
     def drawn(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
-        name = jax.tree_util.keystr(path)
-        if not name.startswith(prefix) or not is_real(leaf):
+        if not is_under(checks.path_name(path), prefix) or not is_real(leaf):
             return jnp.zeros_like(leaf)
+        # keystr, not path_name: a draw depends on its name, and stored results on the draws.
+        name = jax.tree_util.keystr(path)
         return jax.random.normal(path_key(key, name), leaf.shape, leaf.dtype)
 
     return jax.tree_util.tree_map_with_path(drawn, params)

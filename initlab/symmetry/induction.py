@@ -9,10 +9,10 @@ import numpy as np
 
 from initlab import checks
 from initlab.keys import path_key
-from initlab.symmetry.arrays import permute, symmetric_part
+from initlab.symmetry.arrays import leaves_by_path, permute, symmetric_part
 from initlab.symmetry.assertions import groups_differing
 from initlab.symmetry.groups import UnitGroup
-from initlab.symmetry.optimizer_states import is_real, params_prefix, state_groups
+from initlab.symmetry.optimizer_states import is_real, is_under, params_prefix, state_groups
 from initlab.types import Params
 
 __all__ = ["Induction", "Step", "check_induction"]
@@ -122,7 +122,7 @@ def check_induction(
       ValueError: if params do not fit the groups, or draws is under 1.
 
     >>> from initlab.symmetry.groups import UnitAxis
-    >>> group = UnitGroup("hidden", 2, (UnitAxis("['w']", 0),))
+    >>> group = UnitGroup("hidden", 2, (UnitAxis("w", 0),))
     >>> start = {"w": jnp.ones((2,))}
     >>> print(check_induction(lambda p, b: {"w": 0.9 * p["w"]}, start, [group], None))
     hidden: symmetric for ever: the units are alike and the update commutes with exchanges (error
@@ -145,7 +145,7 @@ def check_induction(
         errors, apart, broken_by = _try_step(update, started, prefix, carried, given, key, draws)
     dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(started) if is_real(leaf)))
     limit = float(jnp.finfo(dtype).eps ** 0.6) if tolerance is None else tolerance
-    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    paths = list(leaves_by_path(params))
     steps = {}
     for number, group in enumerate(groups):
         worst = int(np.argmax(errors[number]))
@@ -210,9 +210,10 @@ def _try_step(
 
 def _draw(key: jax.Array, params: Params, prefix: str) -> Params:
     def drawn(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
-        name = jax.tree_util.keystr(path)
-        if not name.startswith(prefix) or not is_real(leaf):
+        if not is_under(checks.path_name(path), prefix) or not is_real(leaf):
             return leaf
+        # keystr, not path_name: a draw depends on its name, and stored results on the draws.
+        name = jax.tree_util.keystr(path)
         normal = jax.random.normal(path_key(key, name), leaf.shape, leaf.dtype)
         # A spread that neither saturates nor vanishes, whichever axis is the incoming one.
         fan = max(leaf.shape[-2:]) if leaf.ndim > 1 else 4

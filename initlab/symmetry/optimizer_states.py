@@ -4,13 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from initlab.symmetry.arrays import leaves_of
+from initlab.symmetry.arrays import leaves_by_path, leaves_of
 from initlab.symmetry.groups import UnitGroup
 
-__all__ = ["is_real", "params_prefix", "state_groups"]
+__all__ = ["is_real", "is_under", "params_prefix", "state_groups"]
 
 
 def state_groups(state: Any, groups: Sequence[UnitGroup]) -> tuple[UnitGroup, ...]:
@@ -30,28 +29,27 @@ def state_groups(state: Any, groups: Sequence[UnitGroup]) -> tuple[UnitGroup, ..
 
     >>> import numpy as np
     >>> from initlab.symmetry.groups import UnitAxis
-    >>> group = UnitGroup("hidden", 3, (UnitAxis("['w']", 0),))
+    >>> group = UnitGroup("hidden", 3, (UnitAxis("w", 0),))
     >>> state = {"params": {"w": np.ones(3)}, "momentum": {"w": np.ones(3)}}
     >>> [axis.path for axis in state_groups(state, [group])[0].axes]
-    ["['momentum']['w']", "['params']['w']"]
+    ['momentum/w', 'params/w']
     """
     prefixes = _prefixes(state, groups)
-    return tuple(
-        dataclasses.replace(
-            group,
-            axes=tuple(
-                dataclasses.replace(unit, path=prefix + unit.path)
-                for prefix in prefixes
-                for unit in group.axes
-            ),
-        )
-        for group in groups
-    )
+    return tuple(_under(prefixes, group) for group in groups)
 
 
 def params_prefix(state: Any, groups: Sequence[UnitGroup]) -> str:
     """Where the params themselves stand in a state: the least nested copy, the first of those."""
-    return min(_prefixes(state, groups), key=lambda prefix: prefix.count("[") + prefix.count("."))
+    return min(_prefixes(state, groups), key=lambda prefix: len(prefix.split("/")) if prefix else 0)
+
+
+def is_under(path: str, prefix: str) -> bool:
+    """Whether a leaf, or a subtree, lies in the subtree of a prefix; all do under "".
+
+    >>> is_under("model/w", "model"), is_under("models/w", "model")
+    (True, False)
+    """
+    return not prefix or path == prefix or path.startswith(f"{prefix}/")
 
 
 def is_real(leaf: Any) -> bool:
@@ -63,26 +61,45 @@ def _prefixes(state: Any, groups: Sequence[UnitGroup]) -> list[str]:
     wanted = [unit.path for group in groups for unit in group.axes]
     if not wanted:
         return [""]
-    leaves, _ = jax.tree_util.tree_flatten_with_path(state)
-    paths = [jax.tree_util.keystr(path) for path, _ in leaves]
+    paths = list(leaves_by_path(state))
     found: list[str] = []
     for path in paths:
-        prefix = path.removesuffix(wanted[0])
-        if not path.endswith(wanted[0]) or not _holds(state, prefix, groups):
+        prefix = _prefix(path, wanted[0])
+        if prefix is None or not _holds(state, prefix, groups):
             continue
         # A copy within a copy would be a part of the params that looks like all of them.
-        if not any(prefix.startswith(each) for each in found):
-            found = [each for each in found if not each.startswith(prefix)] + [prefix]
+        if not any(is_under(prefix, each) for each in found):
+            found = [each for each in found if not is_under(each, prefix)] + [prefix]
     if not found:
-        raise ValueError(f"no part of the state fits the groups' {wanted[0]}; it holds {paths}")
+        raise ValueError(f"no part of the state fits the groups' {wanted[0]!r}; it holds {paths}")
     return found
+
+
+def _under(prefixes: Sequence[str], group: UnitGroup) -> UnitGroup:
+    axes = [
+        dataclasses.replace(unit, path=_joined(prefix, unit.path))
+        for prefix in prefixes
+        for unit in group.axes
+    ]
+    return dataclasses.replace(group, axes=tuple(axes))
+
+
+def _joined(prefix: str, path: str) -> str:
+    return f"{prefix}/{path}" if prefix and path else prefix or path
+
+
+def _prefix(path: str, end: str) -> str | None:
+    """The prefix that gives `path` when joined with `end`; None if there is none."""
+    if path == end:
+        return ""
+    prefix = path.removesuffix(f"/{end}") if end else path
+    return prefix if _joined(prefix, end) == path else None
 
 
 def _holds(state: Any, prefix: str, groups: Sequence[UnitGroup]) -> bool:
     try:
         for group in groups:
-            axes = tuple(dataclasses.replace(unit, path=prefix + unit.path) for unit in group.axes)
-            leaves_of(state, dataclasses.replace(group, axes=axes))
+            leaves_of(state, _under([prefix], group))
     except ValueError:
         return False
     return True

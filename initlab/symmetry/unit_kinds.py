@@ -46,7 +46,7 @@ def unit_kinds(
       ValueError: if params or activations do not fit the group.
 
     >>> from initlab.symmetry.groups import UnitAxis
-    >>> group = UnitGroup("hidden", 3, (UnitAxis("['in']", 1), UnitAxis("['out']", 0)))
+    >>> group = UnitGroup("hidden", 3, (UnitAxis("in", 1), UnitAxis("out", 0)))
     >>> params = {"in": jnp.asarray([[1.0, 1.0, -1.0]]), "out": jnp.asarray([[2.0], [3.0], [2.0]])}
     >>> kinds = unit_kinds(params, group, jnp.tanh(jnp.ones((5, 1)) * params["in"]))
     >>> [labels.tolist() for labels in kinds]
