@@ -93,7 +93,8 @@ def test_residual_recursions_are_what_drawn_networks_do(pre_norm):
 
 def test_a_residual_gradient_is_the_sum_of_shortcut_and_branch():
     # relu: a branch of E phi'^2 = 1/2 under two weights of variance 2 doubles the gradient.
-    variances = dict.fromkeys((Role.INPUT, Role.WEIGHT, Role.RESIDUAL), (2.0, 0.0))
+    he = (2.0, 0.0)
+    variances = {Role.INPUT: he, Role.WEIGHT: he, Role.RESIDUAL: he}
     wide = signals.predict_residual(jax.nn.relu, Start(1.0, 0.5, variances, 8, 3))
     np.testing.assert_allclose(wide.gradient, [27.0, 9.0, 3.0, 1.0])
     np.testing.assert_allclose(wide.q, [2.0, 6.0, 18.0, 54.0])
@@ -119,12 +120,12 @@ def test_drawn_networks_lie_beside_both_predictions_and_the_sample():
     finite = signals.predict_finite_width(jnp.sin, start)
     sample = signals.sample_signals(jnp.sin, start, 40_000)
     for name, prediction in zip(signals.QUANTITIES, finite, strict=True):
-        assert within(measured[name], prediction, shift=0.006 * prediction)
+        assert within(measured[name], prediction, shift=0.006 * np.asarray(prediction))
     for name, law in zip(signals.QUANTITIES, sample, strict=False):
         assert within(measured[name], law.mean(0), shift=0.006 * law.mean(0))
     # Infinite width is another prediction, which a width of 30 does not fit.
     assert not all(
-        within(measured[name], prediction, shift=0.006 * prediction)
+        within(measured[name], prediction, shift=0.006 * np.asarray(prediction))
         for name, prediction in zip(signals.QUANTITIES, wide, strict=True)
     )
     sigma_w2, sigma_b2 = (measured[f"sigma_{kind}_weight"].mean() for kind in ("w2", "b2"))
@@ -158,7 +159,7 @@ def linear_network(spec):
     """One hidden layer without a bias."""
     weights = {"layer_1": {"weight": spec}, "layer_2": {"weight": spec}}
     functions = {"layer_1": jnp.tanh, "layer_2": jnp.tanh}
-    return Network(weights, lambda params, x: x, lambda params, x: {}, functions)
+    return Network(weights, lambda params, x: jnp.asarray(x), lambda params, x: {}, functions)
 
 
 @pytest.mark.parametrize(

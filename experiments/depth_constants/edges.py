@@ -81,14 +81,16 @@ def compare(
     sides = {}
     for side in SIDES:
         scale, beyond = measured.get(side, (math.nan, False))
-        wanted = float(predicted[side])
-        distance = math.log10(scale / wanted)
+        expected = float(predicted[side])
+        distance = math.log10(scale / expected)
+        # An edge beyond the scales that were run is a bound: its distance from a prediction that
+        # lies beyond them too is unknown.
         outward = distance > 0 if side == "large" else distance < 0
         known = math.isfinite(distance) and (not beyond or outward)
         sides[side] = {
             "measured": scale,
             "beyond": beyond,
-            "predicted": wanted,
+            "predicted": expected,
             "log10_distance": distance if known else None,
         }
     return sides

@@ -10,9 +10,10 @@ network bears: on the critical line the tangent kernel grows in proportion to de
 2020, arXiv:1912.13053), so each rate of the flag is divided by the depth, and each cell of the map
 shows the rate that trained most of its seeds: what is left is the start's doing.
 
-Theory is drawn over the map: where depth is six depth scales. tanh has a fixed length, and the
-scale is that of correlations, xi_c. relu has none off its critical scale: there its length itself
-dies out or grows by a factor in each layer, and the scale is that of the length.
+Theory is drawn over the map: where depth is six depth scales. The mean square of tanh's
+pre-activations has a fixed point, and the scale is that of correlations, xi_c. relu's has none off
+its critical scale: there the mean square itself vanishes or grows by a factor in each layer, and
+the scale is that of its growth.
 """
 
 from typing import Any

@@ -48,6 +48,7 @@ def rank(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
       The rows with `rank`, and `ties`: whether both the interval of P(train) and the quartiles of
       the steps reach those of the best. Of runs that never train none ties.
     """
+    # Steps before loss: schemes that all train differ most in how soon.
     ordered = sorted(rows, key=lambda each: (-each["p_train"], each["steps"][1], each["loss"][1]))
     ranked = []
     for place, each in enumerate(ordered, start=1):

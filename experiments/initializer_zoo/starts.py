@@ -69,7 +69,7 @@ def draw_starts(network: Network, schemes: Mapping[str, Initializer], seeds: int
 def in_theory(
     activation: Activation, sigma_w2: np.ndarray, sigma_b2: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """chi1 and the fixed length of plain, wide networks of such variances.
+    """chi1 and the fixed mean square q of plain, wide networks of such variances.
 
     Args:
       activation: of the hidden layers.
@@ -79,6 +79,7 @@ def in_theory(
     Returns:
       `(chi1, q)` of `theory.fixed_point`.
     """
+    # theory refuses NaN: 1 stands in for it, and its result is dropped.
     known = np.isfinite(sigma_w2) & np.isfinite(sigma_b2)
     point = theory.fixed_point(activation, *(np.where(known, s, 1) for s in (sigma_w2, sigma_b2)))
     return np.where(known, point.chi1, np.nan), np.where(known, point.q, np.nan)
@@ -106,7 +107,7 @@ def look(network: Network, task: Task, params: Params) -> dict[str, np.ndarray]:
     def measure(own: Params) -> dict[str, jax.Array]:
         batch = Batch(x, y, None, None, task.objective, own)
         states = list(network.layers(own, x).values())[:-1]
-        lengths = [
+        squares = [
             jnp.mean(jnp.square(state.z if state.stream is None else state.stream))
             for state in states
         ]
@@ -116,7 +117,7 @@ def look(network: Network, task: Task, params: Params) -> dict[str, np.ndarray]:
         distinct = count_distinct(network, own, batch)
         shares = [distinct[name].astype(jnp.float32) / size for name, size in sizes.items()]
         return {
-            "length_growth": lengths[-1] / lengths[0],
+            "length_growth": squares[-1] / squares[0],
             "gradient_growth": gradient[0] / gradient[-2],
             "saturation": jnp.mean(probes.saturation(network, own, batch)["saturation"][:-1]),
             "dead_share": jnp.sum(dead).astype(jnp.float32) / units,

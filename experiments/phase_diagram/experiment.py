@@ -47,6 +47,7 @@ def measure() -> xarray.Dataset:
     weights = np.linspace(0, most[0], POINTS.value + 1)[1:]
     biases = np.linspace(0, most[1], POINTS.value)
     seconds = []
+    # The first call compiles too: the second one's time is that of the computation.
     for _ in range(2):
         began = time.perf_counter()
         diagram = theory.edge_of_chaos(activation, weights, biases)
@@ -74,7 +75,7 @@ def measure() -> xarray.Dataset:
 
 def _measure_networks(activation, most: tuple[float, float]) -> xarray.Dataset:
     count = NETWORKS.value
-    # Cell middles, so that none stands on the frame; the lowest row has no biases.
+    # Cell middles, so that none lies on the frame; the lowest row has no biases.
     weights, biases = (
         each.ravel()
         for each in np.meshgrid(

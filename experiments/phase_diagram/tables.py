@@ -1,4 +1,4 @@
-"""Networks on the phase diagram: where they stand, what is predicted there, the table."""
+"""Networks on the phase diagram: where they start, what is predicted there, the table."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from initlab.types import Activation
 __all__ = ["predict_networks", "show", "summarize"]
 
 SMALL, LARGE = 1e-4, 1e8
-"""Lengths at which networks start whose lengths die out, and grow for ever."""
+"""Where networks start whose mean square q vanishes, and diverges: no fixed point to start from."""
 
 COMPARED = {"growth": "chi1", "decorrelation": "decorrelation"}
 """What networks measure, and what predicts it."""
 
 RESOLVED = 1e-12
-"""The smallest 1 - c that float32 networks tell from their rounding, which is squared in it."""
+"""The smallest cosine distance above the rounding of float32, which enters it squared."""
 
 ALLOWED = 3.0
 """Standard errors within which measured and predicted count as the same."""
@@ -43,11 +43,14 @@ def predict_networks(
       depth: hidden layers.
 
     Returns:
-      Over [P]: input_length, from which the first layer has its fixed length already; chi1, c and
-      xi_c of the fixed point; decorrelation, the mean of 1 - c at the last layer of this width.
+      Over [P]: input_length, the inputs' mean square from which the first layer is at the fixed q
+      already; chi1, c and xi_c of the fixed point; decorrelation, the mean cosine distance at the
+      last layer of this width.
     """
     point = theory.fixed_point(activation, sigma_w2, sigma_b2)
     q = np.where(np.isinf(point.q), LARGE, np.where(point.q <= 0, SMALL, point.q))
+    # The first layer is linear, q = sigma_w2 length + sigma_b2. From the fixed point on every layer
+    # is alike, so that the gradient's factor may be averaged over them.
     length = np.maximum(q - sigma_b2, 0) / sigma_w2
     first = map(np.asarray, theory.first_layer(sigma_w2, sigma_b2, length, correlation))
     apart = [
@@ -84,12 +87,12 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
             values = of[f"{name}_measured"].values
             error = values.std(ddof=1) / np.sqrt(values.size)
             gap = values.mean() - float(of[prediction])
-            told = prediction != "decorrelation" or float(of[prediction]) > RESOLVED
+            is_resolved = prediction != "decorrelation" or float(of[prediction]) > RESOLVED
             row[name] = {
                 "measured": float(values.mean()),
                 "error": float(error),
                 "predicted": float(of[prediction]),
-                "off": (float(gap / error) if error > 0 else np.inf) if told else None,
+                "off": (float(gap / error) if error > 0 else np.inf) if is_resolved else None,
             }
         rows.append(row)
     critical = results["critical_sigma_w2"].values

@@ -7,7 +7,7 @@ from initlab.signals.compare import (
     joint_probability,
     prediction_dataset,
 )
-from initlab.signals.measure import draw_pair, mean_variances, signal_run, variances
+from initlab.signals.measure import draw_pair, signal_run
 from initlab.signals.predict import (
     Prediction,
     Start,
@@ -16,6 +16,7 @@ from initlab.signals.predict import (
     predict_residual,
     sample_signals,
 )
+from initlab.signals.variances import mean_variances, variances
 
 __all__ = [
     "KINDS",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from initlab.signals.predict import Prediction
-from initlab.theory import FiniteSample
 
 if TYPE_CHECKING:
     import xarray
@@ -22,10 +21,10 @@ KINDS = ("wide", "finite")
 
 
 def prediction_dataset(
-    layers: Sequence[str],
+    layers: Sequence[str] | np.ndarray,
     wide: Prediction | None = None,
     finite: Prediction | None = None,
-    sample: FiniteSample | None = None,
+    sample: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> "xarray.Dataset":
     """Predictions as variables to merge with the results of a sweep over `signal_run`.
 

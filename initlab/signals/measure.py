@@ -5,7 +5,7 @@ random cotangent from the last hidden layer.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from initlab import checks
 from initlab.initializers import initialize
 from initlab.keys import path_key
 from initlab.networks.layer_params import layer_leaves
+from initlab.signals.variances import by_name, variances
 from initlab.training import Point, Run
 from initlab.types import (
     Array,
@@ -27,13 +28,7 @@ from initlab.types import (
     Role,
 )
 
-if TYPE_CHECKING:
-    import xarray
-
-__all__ = ["draw_pair", "mean_variances", "signal_run", "variances"]
-
-WEIGHTS = (Role.INPUT, Role.WEIGHT, Role.RESIDUAL)
-"""Weights whose variances the recursions take. The readout comes after the last hidden layer."""
+__all__ = ["draw_pair", "signal_run"]
 
 
 def signal_run(
@@ -115,7 +110,7 @@ def signal_run(
             "length_of_second": second,
             "decorrelation": distance,
             "gradient": squares / squares[-1],
-            **_by_name(variances(network, params)),
+            **by_name(variances(network, params)),
         }
         values = {name: value[None] for name, value in values.items()}
         return History(jnp.zeros(1, jnp.int32), values, jnp.int32(-1), ())
@@ -170,79 +165,6 @@ def draw_pair(key: jax.Array, inputs: int, length: Number, correlation: float) -
     return jnp.stack([first, other]) * (length * inputs) ** 0.5
 
 
-def variances(network: Network, params: Params) -> dict[Role, tuple[jax.Array, jax.Array]]:
-    """`sigma_w2 = fan_in E w^2` and `sigma_b2 = E b^2`, by the role of a layer's weights.
-
-    Args:
-      network: whose params they are.
-      params: as drawn.
-
-    Returns:
-      `{role: (sigma_w2, sigma_b2)}` for the roles that it has of input, weight and residual; 0 for
-      the biases of layers without.
-
-    >>> from initlab import initializers, networks
-    >>> network = networks.mlp((400, 400, 1), jnp.tanh)
-    >>> params = initialize(jax.random.key(0), network.specs, initializers.he_normal())
-    >>> sigma_w2, _ = variances(network, params)[Role.INPUT]
-    >>> round(float(sigma_w2), 1)
-    2.0
-    """
-    params_by_path = {
-        checks.path_name(path): leaf
-        for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]
-    }
-    means: dict[Role, list] = {}
-    for path, spec in jax.tree_util.tree_flatten_with_path(network.specs)[0]:
-        if spec.role not in WEIGHTS:
-            continue
-        name = checks.path_name(path)
-        bias = params_by_path.get(f"{name.rpartition('/')[0]}/bias", jnp.zeros(1, spec.dtype))
-        squares = spec.fan_in * params_by_path[name] ** 2, bias**2
-        # Row by row: one float32 sum of a million terms is off in its fourth digit.
-        parts = [(jnp.mean(jnp.mean(each, axis=-1)), each.size) for each in squares]
-        means.setdefault(spec.role, []).append(parts)
-    return {
-        role: (_weighted(weights), _weighted(biases))
-        for role, parts in means.items()
-        for weights, biases in [zip(*parts, strict=True)]
-    }
-
-
-def mean_variances(results: "xarray.Dataset") -> dict[Role, tuple[float, float]]:
-    """What `variances` measured, averaged over a sweep: the variances of a `Start`.
-
-    Args:
-      results: of a sweep over `signal_run`, or a part of it.
-
-    Returns:
-      `{role: (sigma_w2, sigma_b2)}`.
-    """
-    return {
-        role: (float(results[sigma_w2].mean()), float(results[sigma_b2].mean()))
-        for role in WEIGHTS
-        for sigma_w2, sigma_b2 in [_variance_names(role)]
-        if sigma_w2 in results
-    }
-
-
-def _variance_names(role: Role) -> tuple[str, str]:
-    return f"sigma_w2_{role.value}", f"sigma_b2_{role.value}"
-
-
-def _by_name(found: Mapping[Role, tuple[jax.Array, jax.Array]]) -> dict[str, jax.Array]:
-    return {
-        name: value
-        for role, pair in found.items()
-        for name, value in zip(_variance_names(role), pair, strict=True)
-    }
-
-
-def _weighted(parts: Any) -> jax.Array:
-    """The mean of all entries, from means of parts of them and the parts' sizes."""
-    return jnp.asarray(sum(mean * size for mean, size in parts) / sum(size for _, size in parts))
-
-
 def _check_correlation(correlation: Any) -> None:
     checks.check_number("correlation", correlation)
     if not -1 <= correlation <= 1:
@@ -268,10 +190,11 @@ def _signal(state: LayerState) -> jax.Array:
 
 
 def _compare(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    lengths = jnp.mean(first**2), jnp.mean(second**2)
+    """Mean squares of both, and their cosine distance."""
+    squares = jnp.mean(first**2), jnp.mean(second**2)
     # Half the squared distance of unit vectors, where 1 - cosine would lose its digits near c = 1.
-    apart = first / jnp.sqrt(lengths[0]) - second / jnp.sqrt(lengths[1])
-    return *lengths, jnp.mean(apart**2) / 2
+    apart = first / jnp.sqrt(squares[0]) - second / jnp.sqrt(squares[1])
+    return *squares, jnp.mean(apart**2) / 2
 
 
 def _biases(network: Network, params: Params) -> Mapping[str, Array]:

@@ -154,7 +154,9 @@ def predict_finite_width(activation: Activation, start: Start) -> Prediction:
     )
 
 
-def sample_signals(activation: Activation, start: Start, draws: int) -> theory.FiniteSample:
+def sample_signals(
+    activation: Activation, start: Start, draws: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The exact law of an mlp of Gaussian weights of this width, sampled: all orders in 1 / width.
 
     Args:
@@ -163,7 +165,7 @@ def sample_signals(activation: Activation, start: Start, draws: int) -> theory.F
       draws: how many networks, at least 2, so that their mean has an error.
 
     Returns:
-      Mean square and cosine distance, NumPy float64 [draws, depth]. A gradient has no such law: its
+      `(q, cosine_distance)`, NumPy float64 [draws, depth] each. A gradient has no such law: its
       weights are those that the signals have met.
 
     Raises:
@@ -186,7 +188,8 @@ def sample_signals(activation: Activation, start: Start, draws: int) -> theory.F
 
     keys = jax.random.split(jax.random.key(0), draws)
     drawn = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=BATCH))(keys)
-    return theory.FiniteSample(*(np.asarray(each, float) for each in drawn))
+    q, cosine_distance = (np.asarray(each, float) for each in drawn)
+    return q, cosine_distance
 
 
 def _finite_start(start: Start) -> tuple[tuple[float, float], float, float]:
