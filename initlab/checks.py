@@ -149,7 +149,9 @@ def check_matrix(name: str, value: Any, columns: int) -> Any:
     return value
 
 
-def check_examples(name: str, value: Any, *layouts: str, fits: Callable[[tuple], bool]) -> Any:
+def check_examples(
+    name: str, value: Any, *layouts: str, fits: Callable[[tuple[int, ...]], bool]
+) -> Any:
     """Value as an array; raises unless it holds real numbers and its shape is one that fits."""
     value = _real(name, value)
     shape = np.shape(value)

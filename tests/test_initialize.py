@@ -132,3 +132,19 @@ def test_one_seed_at_many_scales_is_proportional_under_vmap():
         assert not np.asarray(stacked[layer]["bias"]).any()
         want = scales[:, None, None] * np.asarray(unit[layer]["weight"])[None]
         np.testing.assert_allclose(stacked[layer]["weight"], want, rtol=1e-6)
+
+
+def test_a_scheme_made_anew_compiles_nothing(caplog):
+    def start(*sizes):
+        return I.initialize(KEY, _dense(*sizes), I.by_role(I.he_normal(), bias=I.normal(0.1)))
+
+    def compiled(*sizes):
+        caplog.clear()
+        with jax.log_compiles():
+            start(*sizes)
+        return [record for record in caplog.records if "ompil" in record.getMessage()]
+
+    start(3, 3)
+    # The draws of one shape are shared by schemes and by layers; those of another are not.
+    assert not compiled(3, 3, 3, 3)
+    assert compiled(3, 2)

@@ -1,7 +1,7 @@
 """Initializers built from others: by role, by path, scaled, or one of several by a traced index."""
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -181,7 +181,13 @@ def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initi
             raise ValueError(f"index must be 0 to {len(initializers) - 1}, got {index}")
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        branches = [lambda key, each=each: each(key, spec) for each in initializers]
+        def branch(initializer: Initializer) -> Callable[[jax.Array], jax.Array]:
+            def draw(key: jax.Array) -> jax.Array:
+                return initializer(key, spec)
+
+            return draw
+
+        branches = [branch(each) for each in initializers]
         return jax.lax.switch(jnp.asarray(index, jnp.int32), branches, key)
 
     return init

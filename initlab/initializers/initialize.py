@@ -1,6 +1,7 @@
 """Params from specs: every parameter drawn by an initializer under its own key."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +45,7 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     # is compiled for each tensor, not each shape, and again for each scheme made anew. XLA would
     # also merge a scheme's factor with the sqrt(2) of a normal draw: other bits than op by op.
 
-    def draw(tree_path: tuple, spec: ParamSpec) -> jax.Array:
+    def draw(tree_path: tuple[Any, ...], spec: Any) -> jax.Array:
         if not isinstance(spec, ParamSpec):
             raise TypeError(f"specs must hold ParamSpec, got {type(spec).__name__}")
         path = checks.path_name(tree_path)
@@ -52,7 +53,11 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
             return draw_one(path_key(key, path), dataclasses.replace(spec, path=path))
         one = dataclasses.replace(spec, shape=spec.shape[1:], path=path, stack=())
         keys = jnp.stack([path_key(key, each) for each in spec.stack])
-        return jax.vmap(lambda key: draw_one(key, one))(keys)
+
+        def draw_slice(key: jax.Array) -> jax.Array:
+            return draw_one(key, one)
+
+        return jax.vmap(draw_slice)(keys)
 
     def draw_one(key: jax.Array, spec: ParamSpec) -> jax.Array:
         value = initializer(key, spec)

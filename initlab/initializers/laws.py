@@ -14,7 +14,13 @@ from initlab.types import Array, ParamSpec
 
 __all__ = ["VarianceLaw", "bias_law", "weight_law"]
 
-FANS = {"1": lambda spec: 1, "fan_in": fan_in, "fan_out": fan_out, "fan_avg": fan_avg}
+
+def _no_fan(spec: ParamSpec) -> float:
+    del spec
+    return 1.0
+
+
+FANS = {"1": _no_fan, "fan_in": fan_in, "fan_out": fan_out, "fan_avg": fan_avg}
 """`spec -> fan` by the fan's name; "1" is a variance that depends on none."""
 
 # A Gaussian's variance over n draws has a relative standard error of sqrt(2 / n): 0.6 % for 16
@@ -69,7 +75,8 @@ def weight_law(draws: Sequence[tuple[ParamSpec, Sequence[Array]]]) -> VarianceLa
     if not all(variances):
         # Their logarithm is not finite: one law has all of them, or nothing has.
         return VarianceLaw("none" if any(variances) else "1", 0.0)
-    spreads, factors = {}, {}
+    spreads: dict[str, float] = {}
+    factors: dict[str, float] = {}
     for name, fan in FANS.items():
         # Logarithms: a ratio of factors means the same at any variance, and under the right fan it
         # is 1 up to the error of the draws.
@@ -77,7 +84,7 @@ def weight_law(draws: Sequence[tuple[ParamSpec, Sequence[Array]]]) -> VarianceLa
             math.log(variance * fan(spec)) for variance, spec in zip(variances, specs, strict=True)
         ]
         spreads[name], factors[name] = max(logs) - min(logs), math.exp(sum(logs) / len(logs))
-    best = min(spreads, key=lambda name: spreads[name])
+    best = min(spreads, key=spreads.__getitem__)
     if spreads[best] > math.log1p(2 * SAME):
         return VarianceLaw("none", factors[best])
     if best != "1" and all(spec.fan_in == spec.fan_out for spec in specs):
