@@ -7,10 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from initlab.adoption import rules as adoption
 from initlab.programs import primitives
 from initlab.programs.control import Call, Cond, Scan, While, control
 from initlab.programs.equations import live_equations, run_equation, scan_counts
 from initlab.programs.walk import walk
+from initlab.symmetry import primitive_rules as symmetry
+from initlab.taps import rules as taps
 
 
 def _trace(function, *operands):
@@ -222,3 +225,8 @@ def test_what_other_versions_call_a_call_is_entered(name):
         primitive=SimpleNamespace(name=name), params={"jaxpr": program.jaxpr}, invars=["x"]
     )
     assert control(equation).body.jaxpr is program.jaxpr
+
+
+@pytest.mark.parametrize("rules", [adoption.RULES, symmetry.RULES, taps.RULES])
+def test_an_instrument_has_rules_for_names_of_the_list_alone(rules):
+    assert set(rules) <= primitives.KNOWN

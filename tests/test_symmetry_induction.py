@@ -47,7 +47,7 @@ def test_gradient_descent_from_a_constant_start_is_symmetric_for_ever():
     assert found.apart == {"bias": 0}
     assert found.dtype == np.float64
     assert found.step["bias"].error < 1e-14
-    assert "symmetric for ever" in str(found)
+    assert "symmetric indefinitely" in str(found)
 
 
 def test_a_random_start_breaks_the_base_alone():

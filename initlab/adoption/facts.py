@@ -6,20 +6,15 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-# For initlab.taps, until it asks initlab.programs itself.
-from initlab.programs.axes import moved
-from initlab.programs.primitives import PASSING
 from initlab.types import Role
 
 __all__ = [
-    "PASSING",
     "Known",
     "Linear",
     "Tracked",
     "Use",
     "Value",
     "join",
-    "moved",
     "own_sizes",
 ]
 

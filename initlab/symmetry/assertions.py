@@ -1,4 +1,4 @@
-"""The symmetry invariant, as a fact to be told and as a chex assertion."""
+"""The symmetry invariant, as a predicate and as a chex assertion."""
 
 from collections.abc import Sequence
 
@@ -105,7 +105,7 @@ def groups_differing(
     """Which groups have a unit that differs from their first one; NaN does not differ from NaN.
 
     Entries are compared as numbers: 0.0 equals -0.0, and compiled code may flush subnormal numbers
-    to zero, so that two of them are not told apart.
+    to zero, so that two of them are not distinguished.
 
     A bit for each group, rather than the entries themselves: inside a compiled loop an assertion
     carries along what it compares.

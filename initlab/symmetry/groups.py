@@ -85,12 +85,12 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
     Raises:
       ValueError: if params are not shaped like an mlp's.
     """
-    wanted = "an mlp's params are a dict of layer_1, layer_2, ..."
+    required = "an mlp's params are a dict of layer_1, layer_2, ..."
     if not isinstance(params, Mapping) or not params:
-        raise ValueError(f"{wanted}, got {type(params).__name__}")
+        raise ValueError(f"{required}, got {type(params).__name__}")
     names = [f"layer_{number}" for number in range(1, len(params) + 1)]
     if set(names) != set(params):
-        raise ValueError(f"{wanted}, got {sorted(params)}")
+        raise ValueError(f"{required}, got {sorted(params)}")
     groups = []
     for name in names:
         layer = params[name]

@@ -1,4 +1,4 @@
-"""How fast units that are nearly alike drift apart: growth across the plane of symmetry."""
+"""How fast units that are nearly identical drift apart: growth across the plane of symmetry."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ class TransverseGrowth(NamedTuple):
       rate: growth of the logarithm in one step, over the second half of the run: of the fastest
         direction, to which every difference turns.
       direction: where the difference points at the end, a tangent of params of size 1.
-      params: the run's end on the plane, whose units are alike.
+      params: the run's end on the plane, whose units are identical.
     """
 
     log_growth: jax.Array
@@ -55,7 +55,7 @@ def transverse_growth(
 
     Args:
       update: a pure function `(params, batch) -> params`; params may be a state that holds them.
-      params: the start; its units are made alike first.
+      params: the start; its units are made identical first.
       groups: the units.
       steps: how many updates.
       batch: given to every update.

@@ -54,7 +54,7 @@ def unstack(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Seque
 
 
 def tile(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-    """Axes repeated as a whole; the copies are alike."""
+    """Axes repeated as a whole; the copies are equal."""
     del outputs
     repeated = zip(params["reps"], operands[0], strict=True)
     return [tuple(product((Dimension(count), axis)) for count, axis in repeated)]

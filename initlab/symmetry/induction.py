@@ -32,8 +32,8 @@ class Step(NamedTuple):
         of the leaf that it lies in.
       place: that leaf.
       tolerance: up to which error the two sides count as equal.
-      broken_by: how far apart one update of the given params, their units made alike first, sets
-        the units: the largest entry of the part that exchanges move.
+      broken_by: how far apart one update of the given params, their units made identical first,
+        sets the units: the largest entry of the part that exchanges move.
     """
 
     error: float
@@ -64,21 +64,21 @@ class Induction(NamedTuple):
 
     @property
     def symmetric(self) -> Mapping[str, bool]:
-        """The conclusion: the units of which groups stay alike for ever, in exact arithmetic."""
+        """The conclusion: which groups keep identical units indefinitely, in exact arithmetic."""
         return {name: self.base[name] and self.step[name].holds for name in self.base}
 
     def __str__(self) -> str:
-        return "\n".join(f"{name}: {self._tell(name)}" for name in self.base)
+        return "\n".join(f"{name}: {self._said_of(name)}" for name in self.base)
 
-    def _tell(self, name: str) -> str:
+    def _said_of(self, name: str) -> str:
         step = self.step[name]
         commutes = f"the update commutes with exchanges (error {step.error:.1g}, {self.dtype})"
         differs = (
             f"the update does not commute with exchanges: {step.place} differs by {step.error:.2g} "
-            f"of its largest entry; alike units are {step.broken_by:.2g} apart after one update"
+            f"of its largest entry; identical units are {step.broken_by:.2g} apart after one update"
         )
         if self.symmetric[name]:
-            return f"symmetric for ever: the units are alike and {commutes}"
+            return f"symmetric indefinitely: the units are identical and {commutes}"
         if self.base[name]:
             return f"broken by the update: {differs}"
         start = f"broken from the start: the units are {self.apart[name]:.2g} apart"
@@ -99,7 +99,7 @@ def check_induction(
 
     The base is read off the given params. The step is tried on random params, permutations and
     batches, in float64 where the update takes it, else in the params' own dtype. Both together
-    prove that units stay alike under exact arithmetic; whether rounding keeps it is a question of
+    prove that units stay identical under exact arithmetic; whether rounding keeps it is a question of
     its own (`transverse_growth`).
 
     Args:
@@ -125,8 +125,8 @@ def check_induction(
     >>> group = UnitGroup("hidden", 2, (UnitAxis("w", 0),))
     >>> start = {"w": jnp.ones((2,))}
     >>> print(check_induction(lambda p, b: {"w": 0.9 * p["w"]}, start, [group], None))
-    hidden: symmetric for ever: the units are alike and the update commutes with exchanges (error
-    0, float64)
+    hidden: symmetric indefinitely: the units are identical and the update commutes with exchanges
+    (error 0, float64)
     """
     checks.check_callable("update", update)
     checks.check_count("draws", draws, 1)
@@ -169,7 +169,7 @@ def _try_step(
     key: jax.Array,
     draws: int,
 ) -> tuple[np.ndarray, list[jax.Array], list[jax.Array]]:
-    """Errors [groups, leaves], how far apart units are now, and after one update from alike."""
+    """Errors [groups, leaves], how far apart units are now, and after one update from identical ones."""
     # Compiled once and called often; its neighbours are small.
     update = jax.jit(update)
 
@@ -202,10 +202,10 @@ def _try_step(
             state = update(state, drawn)
         ours = [update(exchanged, last) for exchanged in exchange(state, orders)]
         errors.append(compare(ours, exchange(update(state, last), orders)))
-    alike = [update(symmetric_part(params, [group]), batch) for group in groups]
+    after = [update(symmetric_part(params, [group]), batch) for group in groups]
     # A difference that is not a number is no agreement.
     worst = np.max(np.nan_to_num(np.asarray(errors), nan=np.inf), axis=0)
-    return worst, apart([params] * len(groups)), apart(alike)
+    return worst, apart([params] * len(groups)), apart(after)
 
 
 def _draw(key: jax.Array, params: Params, prefix: str) -> Params:

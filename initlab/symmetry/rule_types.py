@@ -16,7 +16,7 @@ may, and returns the axes of each output. An axis of length 1 carries nothing.""
 
 
 def fresh(shape: Sequence[int]) -> Axes:
-    """Axes along which everything is alike, so that any permutation may move them."""
+    """Axes whose positions nothing distinguishes yet: any permutation may move them."""
     return tuple(Dimension(size) for size in shape)
 
 

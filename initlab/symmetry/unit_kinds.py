@@ -1,4 +1,4 @@
-"""Ways for units to be alike: by their parameters, by what they compute, or but for a sign."""
+"""Kinds of equivalence of units: of their parameters, of what they compute, or up to a sign."""
 
 from typing import NamedTuple
 
