@@ -95,7 +95,7 @@ def unit_tensors(params: Params, group: UnitGroup) -> list[jax.Array]:
 
 
 def symmetric_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
-    """The mean of params over all permutations of units: the nearest params whose units are identical.
+    """The mean of params over all permutations of units: the nearest with identical units.
 
     Args:
       params: the pytree that the groups were made for, or a tangent of it.
@@ -122,7 +122,7 @@ def symmetric_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
 
 
 def _mean_over_exchanges(tensor: jax.Array) -> jax.Array:
-    """Means are taken of differences from the first unit, so that identical units keep their bits."""
+    """Means of differences from the first unit, so that identical units keep their bits."""
     size, names = tensor.shape[0], tensor.ndim - 1
     if names == 1:
         first = tensor[:1]

@@ -99,8 +99,8 @@ def check_induction(
 
     The base is read off the given params. The step is tried on random params, permutations and
     batches, in float64 where the update takes it, else in the params' own dtype. Both together
-    prove that units stay identical under exact arithmetic; whether rounding keeps it is a question of
-    its own (`transverse_growth`).
+    prove that units stay identical under exact arithmetic; whether rounding keeps it is a question
+    of its own (`transverse_growth`).
 
     Args:
       update: a pure function `(params, batch) -> params`. What it carries along (an optimizer's
@@ -169,7 +169,7 @@ def _try_step(
     key: jax.Array,
     draws: int,
 ) -> tuple[np.ndarray, list[jax.Array], list[jax.Array]]:
-    """Errors [groups, leaves], how far apart units are now, and after one update from identical ones."""
+    """Errors [groups, leaves]; how far apart units are, and after one update from identical ones."""
     # Compiled once and called often; its neighbours are small.
     update = jax.jit(update)
 
