@@ -9,13 +9,13 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from initlab import checks
+from initlab.networks.dense import LANES
 from initlab.sweeps.axes import Axis
 from initlab.sweeps.plan import Chunk, chunk_points
 from initlab.training import Run
 from initlab.types import History
 
 __all__ = [
-    "LANES",
     "Program",
     "Traced",
     "choose_block",
@@ -25,10 +25,6 @@ __all__ = [
     "program_digest",
     "trace_run",
 ]
-
-LANES = 16
-"""A block divides it or is a multiple of it. Runs may lie in vector lanes, and those left over from
-a full vector are computed by other instructions: a run's bits would depend on its place."""
 
 CPU_BLOCK = 128
 """Most runs that one CPU device computes together."""
@@ -99,6 +95,8 @@ def choose_block(given: int | None, runs: Sequence[Run], platform: str, count: i
     if given is None:
         given = min(default_block(run, platform) for run in runs)
     checks.check_count("block", given, 1)
+    # Runs may lie in vector lanes, and those left over from a full vector are computed by other
+    # instructions: a run's bits would depend on its place in the block.
     if given % LANES and LANES % given:
         raise ValueError(f"block must divide {LANES} or be a multiple of it, got {given}")
     enough = -(-count // LANES) * LANES if count > LANES else _power_of_two(2 * count - 1)
