@@ -1,6 +1,7 @@
 """The probes against NumPy in float64, under jit and vmap, and on params that have diverged."""
 
 import functools
+import inspect
 import itertools
 import math
 
@@ -146,6 +147,8 @@ def test_the_table_is_complete():
     # effective_width makes a probe for given groups: tests/test_symmetry_induction.py.
     others = {"LONG_NAMES", "SATURATED_SLOPE", "effective_width"}
     assert {*TABLE, *others} == set(probes.__all__)
+    for probe, _, _ in TABLE.values():
+        assert list(inspect.signature(probe).parameters) == ["network", "params", "batch"]
     names = {name for _, names, _ in TABLE.values() for name in names}
     assert {*names, "test_loss", "test_accuracy"} == set(probes.LONG_NAMES)
 

@@ -47,14 +47,14 @@ def test_where_the_first_process_refuses_all_do_and_none_waits(tmp_path):
     said = work(tmp_path, "--processes=2")
     assert said.returncode == 2
     assert "process 0 refuses:" in said.stderr
-    assert "process 1 refuses: process 0 says:" in said.stderr
+    assert "process 1 refuses: process 0 raised:" in said.stderr
     assert said.stderr.count("scale: there [0.0, 0.25], here [0.0, 0.5]") == 2
     assert time.monotonic() - began < 120
 
 
 def test_several_processes_want_a_folder(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(ValueError, match="several processes wants out"):
+    with pytest.raises(ValueError, match="several processes requires out"):
         initlab.sweep(small_run(), AXES, progress=False)
 
 

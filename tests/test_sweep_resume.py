@@ -1,4 +1,4 @@
-"""An interrupted sweep goes on: killed, damaged, out of disk, locked; the bits stay the same."""
+"""An interrupted sweep resumes: killed, damaged, out of disk, locked; the bits stay the same."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def test_a_damaged_record_is_named(tmp_path):
     write(tmp_path / "runs")
     record = tmp_path / "runs" / "progress" / "sweep.json"
     record.write_text(record.read_text()[:100])
-    with pytest.raises(ValueError, match=r"sweep.json is damaged .*put it back from a copy, or"):
+    with pytest.raises(ValueError, match=r"sweep.json is damaged .*restore it from a copy, or"):
         write(tmp_path / "runs")
     record.write_text(json.dumps({"chunk": [1]}))
     with pytest.raises(ValueError, match=r"sweep.json is damaged \(it lacks \['checksums',"):

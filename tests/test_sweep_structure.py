@@ -72,12 +72,12 @@ def test_a_layer_that_a_network_lacks_is_nan_or_the_least_integer():
          {"probe": {"loss": probes.loss, "accuracy": probes.accuracy}},
          ValueError, r"\(probe=loss\) and \(probe=accuracy\) differ in \['accuracy', 'loss'\]"),
         (lambda depth: None, {"depth": [1]}, TypeError, "the factory must return"),
-        (lambda depth: None, {"depth": []}, ValueError, "structure 'depth' is empty"),
+        (lambda depth: None, {"depth": []}, ValueError, "must hold at least one value, got none"),
         (lambda depth: None, {"depth": "12"}, TypeError, "must be a list or a dict"),
-        (lambda depth: None, {"depth": [1, 1]}, ValueError, "holds a label twice"),
+        (lambda depth: None, {"depth": [1, 1]}, ValueError, "must hold different labels"),
         (lambda depth: None, {"depth": [None, 1]}, TypeError, "give other values names"),
-        (lambda depth: None, {"seed": [1]}, ValueError, r"two axes are named \['seed'\]"),
-        (lambda depth: None, {"step": [1]}, ValueError, "cannot be named 'step'"),
+        (lambda depth: None, {"seed": [1]}, ValueError, r"names, got \['seed'\] more than once"),
+        (lambda depth: None, {"step": [1]}, ValueError, "must not be named 'step'"),
         (lambda depth: None, {}, TypeError, "structure must be a dict of names"),
         (make_small_run(), {"depth": [1]}, TypeError, "run must be a factory"),
     ],
@@ -88,5 +88,5 @@ def test_a_structure_that_makes_no_one_dataset_is_refused(factory, structure, er
 
 
 def test_a_factory_without_a_structure_is_refused():
-    with pytest.raises(TypeError, match=r"what make_run describes, got .* and no structure"):
+    with pytest.raises(TypeError, match="without a structure, run must be a Run"):
         initlab.sweep(deep_run, AXES, progress=False)  # pyright: ignore[reportArgumentType]

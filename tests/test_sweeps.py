@@ -125,9 +125,9 @@ def test_devices_are_checked():
     ("shape", "name", "message"),
     [
         ((3, 7), "odd", "'odd' must be a scalar or have 2 entries"),
-        ((3,), "seed", "a probe value cannot be named 'seed'"),
-        ((3,), "layer", "a probe value cannot be named 'layer'"),
-        ((3,), "a/b", "a probe value cannot be named 'a/b'"),
+        ((3,), "seed", "a probe value must not be named 'seed'"),
+        ((3,), "layer", "a probe value must not be named 'layer'"),
+        ((3,), "a/b", "a probe value must not be named 'a/b'"),
     ],
 )
 def test_a_measurement_of_another_shape_or_with_a_taken_name_is_refused(shape, name, message):

@@ -10,10 +10,10 @@ from initlab.training import Run
 __all__ = ["Axis", "check_axis_values", "check_names", "read_axes"]
 
 RESERVED = ("step", "layer", "progress", "first_nonfinite_step")
-"""Names that every result has of its own."""
+"""Names of the results' own dimensions, variables and folders."""
 
 CHECKED_VALUES = 1000
-"""How many values of an axis the run looks at before anything is computed."""
+"""How many values of an axis are checked before anything is computed."""
 
 
 class Axis(NamedTuple):
@@ -34,7 +34,7 @@ class Axis(NamedTuple):
 
 
 def read_axes(axes: Mapping[Any, Iterable[Any]]) -> tuple[Axis, ...]:
-    """Checks the axes and makes arrays of them.
+    """Validates the axes and converts them to arrays.
 
     Args:
       axes: `{name: numbers}` or `{(name, name): tuples of numbers}`.
@@ -67,37 +67,39 @@ def read_axes(axes: Mapping[Any, Iterable[Any]]) -> tuple[Axis, ...]:
     for axis in read:
         rows = np.stack([column.astype(np.float64) for column in axis.columns.values()], axis=1)
         if np.unique(rows, axis=0).shape[0] != axis.length:
-            raise ValueError(f"axis {axis.dimension!r} holds a value twice: {_shown(rows)}")
+            raise ValueError(
+                f"axis {axis.dimension!r} must hold different values, got {_shown(rows)}"
+            )
     check_names([name for axis in read for name in {axis.dimension: 0, **axis.columns}])
     return read
 
 
 def check_names(names: Sequence[Any]) -> None:
-    """Raises unless every name is an identifier, is not reserved and comes once."""
+    """Raises unless every name is an identifier, not reserved and unique."""
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"an axis is named by text, got {name!r}")
+            raise TypeError(f"an axis' name must be text, got {name!r}")
         if name in RESERVED:
-            raise ValueError(f"an axis cannot be named {name!r}: results have one of that name")
+            raise ValueError(f"an axis must not be named {name!r}, which results have of their own")
         if not name.isidentifier():
             raise ValueError(
-                f"an axis is named like a flag, in letters, digits and _, got {name!r}"
+                f"an axis' name must be an identifier (letters, digits and _), got {name!r}"
             )
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"two axes are named {twice}")
+        raise ValueError(f"axes must have different names, got {twice} more than once")
 
 
 def check_axis_values(run: Run, axes: Sequence[Axis]) -> None:
-    """Lets the run look at values of each axis, beside the first values of the others.
+    """Has the run check values of each axis, with the first values of the others.
 
-    It looks at no more than `CHECKED_VALUES` of an axis, the least and the largest among them.
+    At most `CHECKED_VALUES` of an axis, the least and the largest among them.
 
     Args:
       run: what will be swept.
       axes: as `read_axes` gives them.
 
     Raises:
-      TypeError, ValueError: what the run says of a value, with the axis and the value.
+      TypeError, ValueError: the run's error for a value, with the axis and the value.
     """
     first = {name: column[0].item() for axis in axes for name, column in axis.columns.items()}
     for axis in axes:
@@ -122,7 +124,7 @@ def _zipped_axis(names: tuple, given: Iterable[Any]) -> Axis:
     rows = list(_array(names, given))
     for row in rows:
         if np.ndim(row) != 1 or len(row) != len(names):
-            raise ValueError(f"axis {names} wants tuples of {len(names)} numbers, got {row!r}")
+            raise ValueError(f"axis {names} must hold tuples of {len(names)} numbers, got {row!r}")
     columns = zip(*rows, strict=True) if rows else [() for _ in names]
     return Axis(
         "_".join(names),
@@ -144,7 +146,7 @@ def _array(name: Any, given: Iterable[Any]) -> Any:
 
 def _numbers(name: Any, values: np.ndarray) -> np.ndarray:
     if values.size == 0:
-        raise ValueError(f"axis {name!r} is empty")
+        raise ValueError(f"axis {name!r} must hold at least one value, got none")
     if values.dtype.kind not in "iuf":
         raise TypeError(f"axis {name!r} must hold numbers, got {_shown(values)}")
     if values.ndim != 1:

@@ -1,4 +1,4 @@
-"""Chunks of runs computed one after the other: compiled, dispatched ahead, fetched."""
+"""Computes chunks of runs one after the other: compiled once, dispatched ahead, fetched."""
 
 import collections
 import time
@@ -53,11 +53,13 @@ def compute_chunks(
       job: what is computed, and where.
       chunks: those of one combination follow each other, so that each program is compiled once and
         only one is held.
-      advance: told how many runs have just been computed.
+      advance: called with the number of runs that were just computed.
 
     Yields:
       Each chunk with its results.
     """
+    # Two calls in flight: JAX dispatches without waiting, so that the devices compute the next call
+    # while the host fetches and writes this one. More would only hold more results in memory.
     waiting: collections.deque[_Call] = collections.deque()
     parts: list[History] = []
     compile_seconds = 0.0

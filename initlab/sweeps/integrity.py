@@ -1,4 +1,4 @@
-"""Files that a store needs: read and compared with what was written, errors that name the file."""
+"""The integrity of a store's files: checksums, and JSON whose errors name the file."""
 
 import json
 import zlib
@@ -10,17 +10,17 @@ __all__ = ["checksum", "files_are_there", "read_json"]
 
 
 def checksum(file: Path) -> int:
-    """CRC-32 of a file's bytes."""
+    """CRC-32 of a file's bytes: it detects damage, not intent, and costs less than the write."""
     return zlib.crc32(file.read_bytes())
 
 
-def files_are_there(folder: Path, checksums: Mapping[str, int], cure: str) -> bool:
-    """Whether files exist, with the bytes that were written.
+def files_are_there(folder: Path, checksums: Mapping[str, int], remedy: str) -> bool:
+    """Whether files exist; raises if the bytes of one are not those that were written.
 
     Args:
       folder: where they are.
       checksums: `{file, relative to the folder: its CRC-32}`.
-      cure: what removing a damaged file leads to, for the message.
+      remedy: what happens once a damaged file is removed, for the message.
 
     Returns:
       False if any is missing.
@@ -35,17 +35,17 @@ def files_are_there(folder: Path, checksums: Mapping[str, int], cure: str) -> bo
         if checksum(file) != expected:
             raise ValueError(
                 f"{file} is damaged: its bytes are not those that were written; remove it, and "
-                f"{cure}"
+                f"{remedy}"
             )
     return True
 
 
-def read_json(file: Path, cure: str) -> dict[str, Any]:
+def read_json(file: Path, remedy: str) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
       file: the file.
-      cure: what to do where it is damaged, for the message.
+      remedy: what to do where it is damaged, for the message.
 
     Raises:
       ValueError: if it holds no JSON object.
@@ -53,7 +53,7 @@ def read_json(file: Path, cure: str) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())
     except ValueError as error:
-        raise ValueError(f"{file} is damaged ({error}); {cure}") from error
+        raise ValueError(f"{file} is damaged ({error}); {remedy}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{file} is damaged (it holds no JSON object); {cure}")
+        raise ValueError(f"{file} is damaged (it holds no JSON object); {remedy}")
     return content

@@ -1,4 +1,4 @@
-"""What the results hold: variables and coordinates, their dimensions, long names and units."""
+"""The layout of the results: variables, coordinates, dimensions, long names and units."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Variable(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """All that is known of the results before anything is computed.
+    """The dataset without its values, known before anything is computed.
 
     Attributes:
       variables: `{name: Variable}`, over (structure..., axes..., step, layer).
@@ -86,7 +86,7 @@ def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[History
     variables = {}
     for name, (dtype, is_by_layer) in measured[0].items():
         if name in taken or "/" in name:
-            raise ValueError(f"a probe value cannot be named {name!r}; taken are {sorted(taken)}")
+            raise ValueError(f"a probe value must not be named {name!r}; taken are {sorted(taken)}")
         more = {"step": len(steps)} | ({"layer": len(layers)} if is_by_layer else {})
         attrs = {"long_name": LONG_NAMES.get(name, name), "units": "1"}
         variables[name] = Variable((*dims, *more), (*shape, *more.values()), dtype, attrs)
@@ -97,7 +97,7 @@ def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[History
 
 
 def fill_value(dtype: np.dtype) -> Any:
-    """What stands where there is no number: NaN, the least integer, or False."""
+    """What marks a missing number: NaN, the least integer, or False."""
     if dtype.kind in "fc":
         return dtype.type("nan")
     return np.iinfo(dtype).min if dtype.kind in "iu" else False

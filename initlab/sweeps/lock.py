@@ -1,4 +1,4 @@
-"""One writer at a time: a lock on a folder that the kernel lets go when its holder dies."""
+"""One writer at a time: a lock on a folder, which the kernel releases when its holder dies."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ __all__ = ["share_lock", "take_lock"]
 
 
 def take_lock(path: Path, *, shared: bool = False) -> TextIO:
-    """Takes the lock of a sweep's folder; closing what is returned lets it go.
+    """Takes the lock of a sweep's folder; closing what is returned releases it.
 
     Args:
       path: the lock file; made where it is missing, and never removed.
@@ -42,7 +42,7 @@ def share_lock(file: TextIO, path: Path) -> None:
 
 
 def _flock(file: TextIO, path: Path, *, shared: bool) -> None:
-    # Not on every system, and only sweeps that write need it.
+    # Windows has no fcntl, and only a sweep that writes needs a lock.
     import fcntl
 
     try:

@@ -1,4 +1,4 @@
-"""Finished chunks: each has a marker, written once all its data are."""
+"""Finished chunks: each has a marker, which is written after all its data."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from initlab.sweeps.zarr_store import write_record
 
 __all__ = ["add_seconds", "is_finished", "marked_numbers", "write_chunk"]
 
-CURE = "remove it, and the same call computes its chunk again"
+REMEDY = "remove it, and the same call computes its chunk again"
 
 
 def write_chunk(path: Path, arrays: dict[str, Any], layout: Layout, computed: Computed) -> None:
@@ -32,6 +32,7 @@ def write_chunk(path: Path, arrays: dict[str, Any], layout: Layout, computed: Co
         file = path / _file(layout, name, chunk)
         try:
             arrays[name][chunk.region] = part
+            # Read again from the disk: what Zarr compressed is not known here.
             checksums[_file(layout, name, chunk)] = checksum(file)
         except OSError as error:
             raise OSError(
@@ -53,23 +54,23 @@ def is_finished(path: Path, layout: Layout, chunk: Chunk) -> bool:
     marker = _marker(path, chunk.number)
     if not marker.exists():
         return False
-    checksums = read_json(marker, CURE).get("checksums")
+    checksums = read_json(marker, REMEDY).get("checksums")
     if not isinstance(checksums, dict) or set(checksums) != {
         _file(layout, name, chunk) for name in layout.variables
     }:
-        raise ValueError(f"{marker} is damaged (it is no marker of this chunk); {CURE}")
+        raise ValueError(f"{marker} is damaged (it is not this chunk's marker); {REMEDY}")
     return files_are_there(path, checksums, "the same call computes its chunk again")
 
 
 def marked_numbers(path: Path) -> set[int]:
-    """Numbers of the chunks that have a marker."""
+    """Numbers of the chunks that have a marker; their files are not read."""
     stems = (file.stem for file in (path / "progress").glob("*.json"))
     return {int(stem) for stem in stems if stem.isdecimal()}
 
 
 def add_seconds(path: Path, plan: Plan) -> dict[str, float]:
     """Seconds of compiling and of running, over all chunks and all processes that computed them."""
-    markers = [read_json(_marker(path, number), CURE) for number in range(plan.count)]
+    markers = [read_json(_marker(path, number), REMEDY) for number in range(plan.count)]
     return {
         name: sum(marker[name] for marker in markers) for name in ("compile_seconds", "run_seconds")
     }

@@ -1,4 +1,4 @@
-"""Several processes on one sweep: they meet before the first chunk and after the last."""
+"""Several processes on one sweep: barriers before the first chunk and after the last."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ MESSAGE_BYTES = 4096
 
 
 def first_decides(act: Callable[[], None]) -> None:
-    """Process 0 acts; all processes wait for it, and all go on or none does.
+    """Process 0 acts; all processes wait for it, and all continue or all raise.
 
     Args:
       act: what process 0 does; where it raises OSError or ValueError, so does every process.
@@ -25,7 +25,7 @@ def first_decides(act: Callable[[], None]) -> None:
     if jax.process_count() > 1:
         said = _broadcast(str(refusal) if refusal else "")
         if said and refusal is None:
-            refusal = ValueError(f"process 0 says: {said}")
+            refusal = ValueError(f"process 0 raised: {said}")
     if refusal is not None:
         raise refusal
 

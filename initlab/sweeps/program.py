@@ -37,10 +37,10 @@ ACCELERATOR_BLOCK = 4096
 
 
 class Traced(NamedTuple):
-    """A run whose Python has been run, once and for all.
+    """A run that has been traced: its Python is not run again.
 
     Attributes:
-      measured: `point -> History` without params; it replays what was traced.
+      measured: `point -> History` without params; it evaluates the trace.
       shapes: the same History, as shapes and dtypes.
     """
 
@@ -57,7 +57,7 @@ class Program(NamedTuple):
 
 
 def default_block(run: Run, platform: str) -> int:
-    """How many runs one device computes together where nobody says.
+    """How many runs one device computes together by default.
 
     Args:
       run: what is swept.
@@ -81,7 +81,7 @@ def choose_block(given: int | None, runs: Sequence[Run], platform: str, count: i
     Never by the number of devices: the block decides the bits.
 
     Args:
-      given: what the caller asked for, or None.
+      given: the caller's, or None.
       runs: all that are swept.
       platform: of the devices.
       count: how many points each run is computed at.

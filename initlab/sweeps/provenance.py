@@ -1,4 +1,4 @@
-"""With what a result was made: versions, revision, devices, command."""
+"""The provenance of a result: versions, revision, devices, command."""
 
 import importlib.metadata
 import platform

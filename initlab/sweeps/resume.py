@@ -1,4 +1,4 @@
-"""A sweep that is written chunk by chunk and goes on where it was interrupted."""
+"""A sweep that is written chunk by chunk and resumes where it was interrupted."""
 
 import contextlib
 from collections.abc import Callable
@@ -77,7 +77,7 @@ def _begin(
 
     def prepare() -> None:
         zarr_store.check_folder(path)
-        # What can be refused without touching the disk is refused before.
+        # What is unsupported is refused before anything is written.
         specification = specify(job, structure)
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = held.enter_context(take_lock(lock))
@@ -101,7 +101,7 @@ def _together(act: Callable[[], None]) -> None:
     if failure is not None:
         raise failure
     if failures:
-        raise OSError(f"{failures} of {jax.process_count()} processes failed; see what they say")
+        raise OSError(f"{failures} of {jax.process_count()} processes failed; see their own errors")
 
 
 def _compute_missing(job: Job, layout: Layout, plan: Plan, path: Path, progress: bool) -> None:

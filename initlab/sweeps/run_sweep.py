@@ -22,10 +22,10 @@ from initlab.training import Run
 __all__ = ["sweep"]
 
 CHUNK_BLOCKS = 16
-"""Blocks of runs that are computed, written and, after an interruption, lost together."""
+"""Blocks of a chunk: an interruption loses up to one chunk's runs."""
 
 CHUNK_BYTES = 2**26
-"""A chunk's results take no more memory, unless one run's do."""
+"""Bytes of a chunk's results at most, unless one run has more."""
 
 
 def sweep(
@@ -78,14 +78,16 @@ def sweep(
     combinations = read_structure(run, structure, numbers)
     here = _check_devices(devices)
     if out is None and jax.process_count() > 1:
-        raise ValueError("a sweep of several processes wants out, the folder that they all write")
+        raise ValueError(
+            "a sweep of several processes requires out, a folder that all of them write"
+        )
     lengths = tuple(axis.length for axis in numbers)
     runs = [trace_run(each, numbers) for each in combinations.runs]
     block = choose_block(block, combinations.runs, here[0].platform, math.prod(lengths))
     layout = lay_out(combinations, numbers, [each.shapes for each in runs])
     together = min(max(CHUNK_BLOCKS, len(here)) * block, CHUNK_BYTES // layout.bytes_for_each_run)
     plan = Plan(combinations.lengths, lengths, chunk_lengths(lengths, together))
-    # No device is given a block that holds nothing but copies.
+    # A device beyond these would compute padding only.
     needed = -(-math.prod(plan.chunk) // block)
     job = Job(runs, numbers, block, here[:needed])
     if out is None:

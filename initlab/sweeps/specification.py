@@ -1,4 +1,4 @@
-"""What a sweep's bits depend on, as plain JSON; and how two sweeps differ."""
+"""The specification of a sweep, all that its bits depend on, as plain JSON; and how two differ."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from initlab.sweeps.structure import Structure
 __all__ = ["check_same", "specify"]
 
 LONG = 100
-"""Axes with more values are written down by a digest."""
+"""Axes of more values than this are recorded by a digest."""
 
 DECIDING = ("jax", "jaxlib", "numpy", "optax")
 """Packages whose version may change the bits."""
@@ -55,12 +55,12 @@ def specify(job: Job, structure: Structure) -> dict[str, Any]:
 
 
 def check_same(path: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raises unless a store's specification is the one that is wanted now.
+    """Raises unless a store was made from the specification of this call.
 
     Args:
       path: the store's folder.
       there: the specification in it.
-      here: the one that is wanted.
+      here: this call's.
 
     Raises:
       ValueError: with every field that differs.

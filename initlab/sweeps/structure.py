@@ -1,4 +1,4 @@
-"""The structure of a sweep: what is Python and not numbers, and so is compiled once for each."""
+"""The structure of a sweep: choices that are Python and not numbers, each compiled once."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ class Structure(NamedTuple):
 def read_structure(
     run: Run | Callable[..., Run], given: Mapping[str, Any] | None, axes: Sequence[Axis]
 ) -> Structure:
-    """Makes every run and lets it look at the axes.
+    """Makes every run, which checks the axes.
 
     Args:
       run: a run, or with `given` a factory that takes its names as keywords.
@@ -70,11 +70,13 @@ def read_structure(
 
     Raises:
       TypeError: if run is no run (no factory of runs), or a label is neither a number nor text.
-      ValueError: if a dimension is empty or has a label twice, and what a run says of an axis.
+      ValueError: if a dimension is empty or has a label twice, and a run's errors for an axis.
     """
     if given is None:
         if not isinstance(run, Run):
-            raise TypeError(f"run must be what make_run describes, got {run!r} and no structure")
+            raise TypeError(
+                f"without a structure, run must be a Run, as make_run returns it, got {run!r}"
+            )
         check_axis_values(run, axes)
         return Structure((), (run,))
     if isinstance(run, Run) or not callable(run):
@@ -89,7 +91,7 @@ def read_structure(
         keywords = {each.name: value for each, value in zip(dimensions, values, strict=True)}
         made = run(**keywords)
         if not isinstance(made, Run):
-            raise TypeError(f"the factory must return what make_run describes, got {made!r}")
+            raise TypeError(f"the factory must return a Run, as make_run does, got {made!r}")
         check_axis_values(made, axes)
         runs.append(made)
     return Structure(dimensions, tuple(runs))
@@ -101,7 +103,7 @@ def _dimension(name: str, given: Any) -> Dimension:
     labels = list(given)
     values = tuple(given.values()) if isinstance(given, Mapping) else tuple(labels)
     if not labels:
-        raise ValueError(f"structure {name!r} is empty")
+        raise ValueError(f"structure {name!r} must hold at least one value, got none")
     if all(isinstance(label, str) for label in labels):
         column = np.asarray(labels, dtype=object)
     elif all(isinstance(label, int | float) and not isinstance(label, bool) for label in labels):
@@ -112,5 +114,5 @@ def _dimension(name: str, given: Any) -> Dimension:
             f"{{name: value}}; got {labels!r}"
         )
     if len(set(labels)) != len(labels):
-        raise ValueError(f"structure {name!r} holds a label twice: {labels}")
+        raise ValueError(f"structure {name!r} must hold different labels, got {labels}")
     return Dimension(name, column, values)

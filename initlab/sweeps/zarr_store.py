@@ -1,4 +1,4 @@
-"""A sweep's folder: a Zarr store that plain xarray opens, and beside it what is finished."""
+"""A sweep's Zarr store, which plain xarray opens, and in it the record of what is finished."""
 
 import contextlib
 import json
@@ -37,9 +37,9 @@ checksums of the files that hold metadata and coordinates."""
 
 
 def check_folder(path: Path) -> None:
-    """Raises ValueError if the path holds anything but a sweep, finished or begun."""
+    """Raises ValueError if the folder holds anything but a sweep, finished or not."""
     if path.is_dir() and any(path.iterdir()) and not (path / LOCK).exists():
-        raise ValueError(f"{path} holds other files, and no sweep")
+        raise ValueError(f"out must be empty or a sweep's folder; {path} holds other files")
 
 
 def prepare(path: Path, layout: Layout, plan: Plan, specification: Mapping[str, Any]) -> None:
@@ -85,7 +85,7 @@ def prepare(path: Path, layout: Layout, plan: Plan, specification: Mapping[str, 
     read_attributes(path)
     if is_new or checksums != record["checksums"]:
         write_record(path / RECORD, {**record, "checksums": checksums})
-    # What a killed writer left behind.
+    # Temporary files of a writer that was killed: ours and Zarr's, which end alike.
     for unfinished in path.rglob("*.partial"):
         unfinished.unlink()
 
@@ -106,7 +106,7 @@ def open_arrays(path: Path, layout: Layout) -> dict[str, Any]:
 
 
 def open_results(path: Path) -> xarray.Dataset:
-    """The store as a dataset; values are read when they are asked for."""
+    """The store as a dataset, opened lazily."""
     results = xarray.open_zarr(path, consolidated=False, chunks=None)
     # xarray reads text as a dtype of NumPy's that other formats do not know.
     text = {
@@ -119,10 +119,10 @@ def open_results(path: Path) -> xarray.Dataset:
 
 def read_attributes(path: Path) -> dict[str, Any]:
     """The store's attributes; ValueError if its zarr.json is damaged."""
-    cure = "remove it, and the same call writes it again"
-    attributes = read_json(path / "zarr.json", cure).get("attributes")
+    remedy = "remove it, and the same call writes it again"
+    attributes = read_json(path / "zarr.json", remedy).get("attributes")
     if not isinstance(attributes, dict):
-        raise ValueError(f"{path / 'zarr.json'} is damaged (it holds no attributes); {cure}")
+        raise ValueError(f"{path / 'zarr.json'} is damaged (it holds no attributes); {remedy}")
     return attributes
 
 
@@ -142,10 +142,10 @@ def write_record(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    cure = f"put it back from a copy, or remove {path} and begin again"
-    record = read_json(path / RECORD, cure)
+    remedy = f"restore it from a copy, or remove {path} and start again"
+    record = read_json(path / RECORD, remedy)
     if missing := {"specification", "chunk", "checksums"} - set(record):
-        raise ValueError(f"{path / RECORD} is damaged (it lacks {sorted(missing)}); {cure}")
+        raise ValueError(f"{path / RECORD} is damaged (it lacks {sorted(missing)}); {remedy}")
     return record
 
 
