@@ -1,4 +1,4 @@
-"""The door: what each check lets in, and what it says of the rest."""
+"""Input validation: what each check accepts, and its error for the rest."""
 
 import math
 import re
@@ -224,3 +224,35 @@ def test_params_that_fit_pass_concrete_and_traced():
 def test_params_that_do_not_fit(params, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}$"):
         checks.check_params(params, SPECS)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, jnp.bfloat16])
+def test_floating_params_are_given_by_path(dtype):
+    params = _params(bias=np.ones(3, dtype))
+    leaves = checks.check_floating_params(params)
+    assert [path for path, _ in leaves] == ["layer_1/bias", "layer_1/weight", "layer_2/weight"]
+    assert leaves[0][1] is params["layer_1"]["bias"]
+    abstract = jax.ShapeDtypeStruct((2,), dtype)
+    assert checks.check_floating_params([abstract]) == [("0", abstract)]
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({}, ValueError, "params must hold at least one array, got none"),
+        (_params(bias=0.0), TypeError, "params['layer_1/bias'] must be an array, got float"),
+        (
+            _params(bias=np.zeros(3, np.int32)),
+            TypeError,
+            "params['layer_1/bias'] must be floating, got int32",
+        ),
+        (
+            _params(bias=np.zeros(3, np.complex64)),
+            TypeError,
+            "params['layer_1/bias'] must be floating, got complex64",
+        ),
+    ],
+)
+def test_params_that_are_not_floating(params, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        checks.check_floating_params(params)

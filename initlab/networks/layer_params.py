@@ -37,6 +37,13 @@ def layer_leaves(network: Network, params: Params) -> dict[str, list[tuple[Param
     Returns:
       `{layer name: [(spec, array)]}`, first layer first; the list is empty for a layer that has
       no parameters.
+
+    >>> specs = {"dense": {"kernel": ParamSpec((1, 2), 1, 2)}}
+    >>> network = Network(specs, lambda params, x: x, lambda params, x: {})
+    >>> params = {"dense": {"kernel": jax.numpy.ones((1, 2))}}
+    >>> ((spec, leaf),) = layer_leaves(network, params)["dense"]
+    >>> spec.fan_out, leaf.tolist()
+    (2, [[1.0, 1.0]])
     """
     layers: dict[str, list] = {name: [] for name in layer_names(network)}
     for (path, spec), leaf in zip(_specs(network), jax.tree.leaves(params), strict=True):

@@ -49,7 +49,11 @@ def linear_specs(
 
 
 def norm_specs(width: int, dtype: np.dtype) -> dict[str, ParamSpec]:
-    """A norm's scale and bias: each feature has its own, so both fans are 1."""
+    """A norm's scale and bias: each feature has its own, so both fans are 1.
+
+    >>> norm_specs(3, np.dtype("float32"))["scale"].shape
+    (3,)
+    """
     return {
         "scale": ParamSpec((width,), 1, 1, Role.NORM_SCALE, dtype),
         "bias": ParamSpec((width,), 1, 1, Role.NORM_BIAS, dtype),
@@ -65,7 +69,22 @@ def branch_specs(
 
 
 def normalize(params: Params, h: jax.Array, axis: int) -> jax.Array:
-    """`scale (h - mean h) / sqrt(var h + EPSILON) + bias` over one axis, that of features."""
+    """`scale (h - mean h) / sqrt(var h + EPSILON) + bias` over one axis, that of features.
+
+    Args:
+      params: scale and bias [width].
+      h: any shape, width along `axis`.
+      axis: that of features.
+
+    Returns:
+      An array of h's shape.
+
+    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450.
+
+    >>> params = {"scale": jnp.ones(2), "bias": jnp.zeros(2)}
+    >>> [round(each, 3) for each in normalize(params, jnp.array([1.0, 5.0]), -1).tolist()]
+    [-1.0, 1.0]
+    """
     # Two passes, the mean first: E h^2 - (E h)^2 cancels where the mean is large.
     shape = [1] * h.ndim
     shape[axis] = -1
@@ -75,7 +94,11 @@ def normalize(params: Params, h: jax.Array, axis: int) -> jax.Array:
 
 
 def linear(params: Params, h: jax.Array) -> jax.Array:
-    """`h weight + bias` over the last axis."""
+    """`h weight + bias` over the last axis.
+
+    >>> linear({"weight": 2 * jnp.eye(2), "bias": jnp.ones(2)}, jnp.ones((1, 2))).tolist()
+    [[3.0, 3.0]]
+    """
     # HIGHEST: float32 means float32 also where an accelerator would round the factors.
     z = jnp.matmul(h, params["weight"], precision=jax.lax.Precision.HIGHEST)
     return z + jnp.broadcast_to(params["bias"], z.shape)
@@ -93,6 +116,10 @@ def convolve(params: Params, h: jax.Array, circular: bool) -> jax.Array:
 
     Returns:
       [B, *positions, outputs].
+
+    >>> params = {"weight": jnp.ones((3, 1, 1)), "bias": jnp.zeros(1)}
+    >>> convolve(params, jnp.ones((1, 3, 1)), circular=False).ravel().tolist()
+    [2.0, 3.0, 2.0]
     """
     weight = params["weight"]
     reach = [((w - 1) // 2, w // 2) for w in weight.shape[:-2]]

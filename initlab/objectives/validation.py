@@ -41,6 +41,10 @@ def check_labels(y: Array) -> np.ndarray:
 
 
 def some_of(offending: np.ndarray) -> str:
-    """The first five of the offending labels, for a message."""
+    """The first five of the offending labels, for a message.
+
+    >>> some_of(np.arange(7))
+    '0, 1, 2, 3, 4 and 2 more'
+    """
     shown = ", ".join(str(label) for label in offending[:5])
     return shown if offending.size <= 5 else f"{shown} and {offending.size - 5} more"
