@@ -1,4 +1,4 @@
-"""Refiners: lengths and gains by hand in NumPy, directions kept, any model that can be tapped."""
+"""Refiners: rms and gains by hand in NumPy, directions kept, any model that can be tapped."""
 
 import itertools
 from typing import Any
@@ -94,7 +94,7 @@ def test_directions_are_kept_and_seeds_go_together(name):
 
 
 @pytest.mark.parametrize("target", [1.0, 0.5])
-def test_lsuv_gives_every_product_its_length(target):
+def test_lsuv_gives_every_product_its_rms(target):
     refined = lsuv(KEY, plain, draw(), X, target=target)
     h = X.astype(np.float64)
     for weight in refined:
@@ -178,15 +178,15 @@ def test_a_zero_weight_keeps_its_scale():
 
 @pytest.mark.parametrize("std", [0.01, 0.5, 30.0])
 def test_criticality_makes_forward_and_backward_gain_cancel(std):
-    """The gains by hand: a relu chain from any start, and the gradient that was sent back."""
+    """The gains by hand: a relu chain from any start, and the cotangent that was drawn."""
     params = to_criticality(KEY, relu_chain, draw(std, width=40, layers=6), X, iterations=3)
     weights = [np.asarray(weight, np.float64) for weight in params]
     signals, h = [], X.astype(np.float64)
     for weight in weights:
         signals.append(h @ weight)
         h = np.maximum(signals[-1], 0)
-    sent = jax.random.normal(jax.random.fold_in(KEY, 0), signals[-1].shape)
-    gradients = [np.asarray(sent, np.float64)]
+    drawn = jax.random.normal(jax.random.fold_in(KEY, 0), signals[-1].shape)
+    gradients = [np.asarray(drawn, np.float64)]
     for weight, z in zip(weights[:0:-1], signals[-2::-1], strict=True):
         gradients.append((gradients[-1] @ weight.T) * (z > 0))
     gradients = gradients[::-1]
@@ -253,12 +253,12 @@ def test_gradinit_lowers_the_loss_after_a_step_within_the_bound():
     assert loss_after < before
 
 
-def test_changes_are_told_by_path():
+def test_changes_are_named_by_path():
     before = {"a": {"w": np.ones((2, 2)), "b": np.zeros(2)}, "c": np.ones(4)}
     after = {"a": {"w": np.full((2, 2), 0.5), "b": np.zeros(2)}, "c": np.ones(4)}
-    told = changes(before, after)
-    assert list(told) == ["a/b", "a/w", "c"]
-    assert (told["a/w"], told["c"]) == (0.5, 1.0)
+    factors = changes(before, after)
+    assert list(factors) == ["a/b", "a/w", "c"]
+    assert (factors["a/w"], factors["c"]) == (0.5, 1.0)
     with pytest.raises(ValueError, match="the same tree"):
         changes(before, {"a": np.ones(2)})
 

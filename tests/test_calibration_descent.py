@@ -32,7 +32,7 @@ def test_gradients_are_followed_in_every_dtype(refine, dtype):
     with jax.enable_x64(dtype == jnp.float64):
         params = [jnp.asarray(weight, dtype) for weight in draw(2.0, width=4, layers=2)]
         x = jnp.asarray(X, dtype)
-        # Types are told by a trace; compiling it would take seconds.
+        # A trace is enough for types; compiling it would take seconds.
         found = jax.eval_shape(lambda params: refine(KEY, plain, params, x, loss=loss), params)
         assert [weight.dtype for weight in found] == [dtype, dtype]
 

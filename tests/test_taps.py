@@ -54,7 +54,7 @@ def by_hand():
     return zs, slopes
 
 
-def test_lengths_and_correlations_are_those_of_numpy(measured):
+def test_rms_and_cosine_distances_are_those_of_numpy(measured):
     for n, z in enumerate(by_hand()[0]):
         values = measured[2]["product", f"layer_{n}/w"].values
         np.testing.assert_allclose(values["rms"], [np.sqrt(np.mean(z**2))], rtol=1e-5)
@@ -74,8 +74,10 @@ def test_gradients_are_those_with_respect_to_a_shift_of_each_pre_activation(meas
 def test_the_parameters_gradients_are_the_model_s_own(measured):
     loss = jax.jit(jax.value_and_grad(lambda p: squares(mlp(p, ROWS))))
     value, gradients = loss(PARAMS)
-    for leaf, said in zip(jax.tree.leaves(gradients), measured[1]["params"], strict=True):
-        np.testing.assert_allclose(said["gradient_rms"][0, 0], np.sqrt(np.mean(leaf**2)), rtol=1e-5)
+    for leaf, statistics in zip(jax.tree.leaves(gradients), measured[1]["params"], strict=True):
+        np.testing.assert_allclose(
+            statistics["gradient_rms"][0, 0], np.sqrt(np.mean(leaf**2)), rtol=1e-5
+        )
     np.testing.assert_allclose(measured[1]["loss"], [value], rtol=1e-6)
     assert measured[1]["loss_at_zero"].tolist() == [0.0]
 
@@ -154,7 +156,7 @@ W = {"a": normal(1, (8, 6), 1.0), "b": normal(2, (6, 2), 1.0)}
 
 def test_a_derivative_of_its_own_is_kept():
     model, measured, found = rows(lambda p, x: clipped(x @ p["a"]) @ p["b"], W, ROWS, squares)
-    # It is clipped on most inputs, and its slope is said to be 1 everywhere.
+    # It is clipped on most inputs, and the slope that it declares is 1 everywhere.
     assert found["activation", "a"].values["saturated"] == [0]
     assert not model.notes.untracked
     model, measured, found = rows(lambda p, x: layer(x @ p["a"], p["b"]), W, ROWS, squares)
@@ -181,6 +183,35 @@ def test_branches_are_measured_where_they_are_taken():
     assert taken["gradient_norm"][0] > 0
 
 
+def test_branches_in_a_loop_are_rows_in_the_order_of_time():
+    """Both branches of an iteration before the next; NaN, and a gradient of zero, if not taken."""
+    params = {"blocks": normal(1, (2, 6, 6), 0.5), "other": W["a"][:6], "out": W["b"]}
+
+    def apply(params, x):
+        def block(state, weight):
+            number, h = state
+            branches = [lambda h: h @ weight, lambda h: h @ params["other"]]
+            return (number + 1, jax.lax.switch(number, branches, h)), None
+
+        return jax.lax.scan(block, (0, x[:, :6]), params["blocks"])[0][1] @ params["out"]
+
+    found = rows(apply, params, ROWS, squares)[2]
+    products = {row.place: row for row in found.values() if row.kind == "product"}
+    assert list(products) == ["blocks[0]", "other", "blocks[1]", "other (2)", "out"]
+    assert [row.in_branch for row in products.values()] == [True] * 4 + [False]
+    h = ROWS[:, :6] @ params["blocks"][0]
+    taken = {"blocks[0]": h, "other (2)": h @ params["other"]}
+    for place in ("blocks[0]", "other", "blocks[1]", "other (2)"):
+        values = products[place].values
+        if place in taken:
+            size = np.sqrt(np.mean(np.square(taken[place])))
+            np.testing.assert_allclose(values["rms"], [size], rtol=1e-5)
+            assert values["gradient_norm"] > 0
+        else:
+            assert np.isnan(values["rms"])
+            assert values["gradient_norm"] == 0
+
+
 def test_a_loop_over_time_is_one_row_and_tables_and_streams_are_places():
     def apply(params, tokens):
         x = params["table"][tokens]
@@ -197,7 +228,8 @@ def test_a_loop_over_time_is_one_row_and_tables_and_streams_are_places():
     kinds = [(row.kind, row.place, row.on_path) for row in found.values() if row.on_path]
     assert kinds[:-1] == [
         ("product", "table", True),
-        ("product", "i + h" if ("product", "i + h") in found else "h + i", True),
+        # By the order of the leaves, which a dict sorts.
+        ("product", "h + i", True),
         ("sum", "branch", True),
         ("product", "out", True),
     ]
@@ -215,8 +247,8 @@ def test_norms_are_counted_on_the_way():
 def test_a_signal_that_float32_cannot_square_is_measured():
     tiny = {name: 1e-15 * w for name, w in W.items()}
     found = rows(lambda p, x: (x @ p["a"]) @ p["b"], tiny, ROWS)[2]
-    wanted = np.sqrt(np.mean((ROWS.astype(float) @ tiny["a"] @ tiny["b"]) ** 2))
-    np.testing.assert_allclose(found["product", "b"].values["rms"], [wanted], rtol=1e-5)
+    expected = np.sqrt(np.mean((ROWS.astype(float) @ tiny["a"] @ tiny["b"]) ** 2))
+    np.testing.assert_allclose(found["product", "b"].values["rms"], [expected], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +271,7 @@ def test_apply_must_be_a_function():
         read_model("mlp", W, ROWS)  # type: ignore[arg-type]
 
 
-def test_the_lab_s_own_layers_are_seen():
+def test_the_lab_s_own_layers_are_measured():
     network = initlab.networks.mlp((8, 5, 3), jnp.tanh)
     params = jax.tree.map(lambda spec: normal(1, spec.shape, 0.3), network.specs)
     found = rows(network.apply, params, ROWS)[2]

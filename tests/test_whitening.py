@@ -67,10 +67,10 @@ def test_channels_and_heads_are_units():
         return model.apply(params, x)
 
     whitened = jax.jit(lambda params: layerwise_whitening(KEY, apply, params, x))(params)
-    _, seen = model.apply(whitened, x, capture_intermediates=True)
-    seen = seen["intermediates"]
-    attention = seen["MultiHeadDotProductAttention_0"]
-    places = [seen["Conv_0"], seen["Conv_1"], seen["Dense_0"], attention["out"]]
+    _, captured = model.apply(whitened, x, capture_intermediates=True)
+    outputs = captured["intermediates"]
+    attention = outputs["MultiHeadDotProductAttention_0"]
+    places = [outputs["Conv_0"], outputs["Conv_1"], outputs["Dense_0"], attention["out"]]
     for place in places:
         z = np.asarray(place["__call__"][0], np.float64)
         np.testing.assert_allclose(np.std(z, axis=tuple(range(z.ndim - 1))), 1, rtol=1e-4)
@@ -167,7 +167,7 @@ def test_what_no_gradient_passes_is_whitened_all_the_same():
 
 
 @pytest.mark.parametrize("refine", [lsuv, to_criticality])
-def test_branches_and_loops_within_loops_are_refused_where_lengths_are_wanted(refine):
+def test_branches_and_loops_within_loops_are_unsupported_where_rms_is_measured(refine):
     def branching(params, x):
         h = jax.lax.cond(x[0, 0] > 0, lambda h: h @ params[0], lambda h: h @ params[1], x)
         return h @ params[2]
@@ -203,6 +203,22 @@ def test_a_tied_table_keeps_its_scale():
     np.testing.assert_array_equal(found[0], table)
     z = np.asarray(table[tokens], np.float64) @ np.asarray(found[1], np.float64)
     np.testing.assert_allclose(z.std(axis=0), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("refine", [lsuv, to_criticality])
+def test_a_table_that_is_only_looked_up_keeps_its_scale(refine):
+    table, weight, out = (jax.random.normal(jax.random.key(n), (9, 9)) for n in range(3))
+    tokens = jax.random.randint(KEY, (32,), 0, 9)
+
+    def apply(params, tokens):
+        table, weight, out = params
+        return jnp.tanh(table[tokens] @ weight) @ out
+
+    found = refine(KEY, apply, (table, weight, out), tokens)
+    np.testing.assert_array_equal(found[0], table)
+    z = np.asarray(table[tokens], np.float64) @ np.asarray(found[1], np.float64)
+    np.testing.assert_allclose(np.sqrt(np.mean(z**2)), 1, rtol=1e-4)
+    assert not np.allclose(found[2], out)
 
 
 def test_a_weight_that_is_moved_and_scaled_on_its_way_is_followed():

@@ -31,7 +31,7 @@ def changes(before: Params, after: Params) -> dict[str, float]:
     pairs, _ = jax.tree_util.tree_flatten_with_path(before)
     factors = {}
     for (path, old), new in zip(pairs, jax.tree.leaves(after), strict=True):
-        length = np.linalg.norm(np.asarray(old, np.float64))
-        size = np.linalg.norm(np.asarray(new, np.float64))
-        factors[checks.path_name(path)] = float(size / length) if length else float("nan")
+        norm = np.linalg.norm(np.asarray(old, np.float64))
+        new_norm = np.linalg.norm(np.asarray(new, np.float64))
+        factors[checks.path_name(path)] = float(new_norm / norm) if norm else float("nan")
     return factors

@@ -1,6 +1,5 @@
 """Each layer's gain set from measured signals and gradients, so that both pass unchanged."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,16 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.calibration.compiled import run_compiled
 from initlab.calibration.lsuv import unit_scales
 from initlab.calibration.products import Products, find_products
-from initlab.types import Params
+from initlab.types import Apply, Params
 
 __all__ = ["to_criticality"]
 
 
 def to_criticality(
     key: jax.Array,
-    apply: Callable[[Params, Any], Any],
+    apply: Apply,
     params: Params,
     batch: Any,
     *,
@@ -25,17 +25,17 @@ def to_criticality(
 ) -> Params:
     """`w_k <- w_k (f_k b_k)^(-1/2)`: forward and backward gain of each layer multiply to 1.
 
-    `f_k = |z_k| / |z_(k-1)|` is what a layer does to the root mean square of a signal, and
-    `b_k = |g_(k-1)| / |g_k|` what it does to the norm of a gradient that comes back; on the
-    critical line of a wide network both are 1. Layers are the products that all data pass, the
-    first of which is given length 1. Inside a residual branch products get length 1, and its last
-    one the stream's length over the square root of the number of branches, so that the stream
+    `f_k = rms(z_k) / rms(z_(k-1))` is what a layer does to the rms of a signal, and
+    `b_k = |g_(k-1)| / |g_k|` what it does to the norm of a backpropagated gradient; on the critical
+    line of a wide network both are 1. Layers are the products on every path from the data to
+    the outputs, the first of which is given rms 1. Inside a residual branch products get rms 1, and
+    its last one the stream's rms over the square root of the number of branches, so that the stream
     grows by a factor that does not depend on depth.
 
     Args:
-      key: draws the gradient that is sent back, of unit variance.
+      key: draws the cotangent of the outputs, of unit variance.
       apply: a pure function `(params, batch) -> outputs`.
-      params: where to begin; first brought to unit lengths (`lsuv`), so that any start will do.
+      params: where to begin; first every product is given rms 1 (`lsuv`): any start will do.
       batch: inputs, some tens of examples.
       iterations: passes through all products, one after another, so that each is set with those
         before it in place; a pass measures the model once for each.
@@ -64,32 +64,39 @@ def to_criticality(
     2.0
     """
     checks.check_count("iterations", iterations, 1)
+    checks.check_callable("apply", apply)
+    checks.check_floating_params(params)
+    return run_compiled(_refine, (apply, iterations), key, params, batch)
+
+
+def _refine(apply: Apply, iterations: int, key: jax.Array, params: Params, batch: Any) -> Params:
     products = find_products(apply, params, batch)
-    scales = unit_scales(products, params, batch, key, 1.0)
+    scales = unit_scales(products, params, batch, 1.0)
     count = len(products.leaf)
 
-    def settle(turn: jax.Array, scales: jax.Array) -> jax.Array:
-        # All at once would set a branch's products each for what the others lack too.
+    def set_one(turn: jax.Array, scales: jax.Array) -> jax.Array:
+        # All at once would multiply what a residual branch lacks by each of its products, and blow
+        # up deep ones. Nor does one pass serve, as for `lsuv`'s rms: b_k depends on all weights
+        # behind the k-th, which a pass through the program has not met yet.
         number = turn % count
-        seen = products.measure(products.scaled(params, scales), batch, key)
-        factor = _factors(products, *seen)[number]
+        measured = products.measure(products.scaled(params, scales), batch, key)
+        factor = _factors(products, *measured)[number]
         usable = jnp.isfinite(factor) & (factor > 0)
         return scales.at[number].multiply(jnp.where(usable, factor, 1))
 
-    return products.scaled(params, jax.lax.fori_loop(0, iterations * count, settle, scales))
+    return products.scaled(params, jax.lax.fori_loop(0, iterations * count, set_one, scales))
 
 
-def _factors(
-    products: Products, lengths: jax.Array, norms: jax.Array, sums: jax.Array
-) -> jax.Array:
-    """What each scale wants to be multiplied by, [K]."""
+def _factors(products: Products, rms: jax.Array, norms: jax.Array, sums: jax.Array) -> jax.Array:
+    """The factor of each scale, [K], were it the only one to change."""
     path = np.flatnonzero(products.on_path)
     share = np.float32(1 / max(products.sums, 1) ** 0.5)
     ends = np.asarray([end is not None for end in products.ends])
-    factors = jnp.where(ends, share * sums / lengths, 1 / lengths)
+    factors = jnp.where(ends, share * sums / rms, 1 / rms)
     if path.size > 1:
         before, after = path[:-1], path[1:]
-        forward = lengths[after] / lengths[before]
+        forward = rms[after] / rms[before]
         backward = norms[before] / norms[after]
+        # f_k and b_k both grow as the k-th scale does: their product as its square.
         factors = factors.at[after].set(1 / jnp.sqrt(forward * backward))
     return factors

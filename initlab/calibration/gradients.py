@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from initlab import checks
+from initlab.calibration.compiled import run_compiled
 from initlab.calibration.products import Entry, scale
 from initlab.taps import read_model
 from initlab.types import Apply, Number, OutputLoss, Params
@@ -63,21 +64,36 @@ def metainit(
     equation 3 and algorithm 1 (there on the norms themselves).
     """
     del key
+    _check(apply, loss, params, _Descent(steps, learning_rate, momentum))
+    return run_compiled(_metainit, (apply, loss, steps), params, batch, learning_rate, momentum)
 
-    def quotient(objective: Objective, at: Params) -> tuple[jax.Array, bool]:
-        dtype = _precision(at)
-        gradient = jax.grad(objective)(at)
-        _, bent = jax.jvp(jax.grad(objective), (at,), (gradient,))
 
-        def change(g: jax.Array, h: jax.Array) -> jax.Array:
-            g, h = g.astype(dtype), h.astype(dtype)
-            return jnp.sum(jnp.abs((g - h) / (g + jnp.where(g >= 0, OFFSET, -OFFSET)) - 1))
-
-        total = jnp.stack(jax.tree.leaves(jax.tree.map(change, gradient, bent))).sum()
-        return total / sum(leaf.size for leaf in jax.tree.leaves(at)), True
-
+def _metainit(
+    apply: Apply,
+    loss: OutputLoss,
+    steps: int,
+    params: Params,
+    batch: Any,
+    learning_rate: Number,
+    momentum: Number,
+) -> Params:
+    """What is compiled of `metainit`."""
     descent = _Descent(steps, learning_rate, momentum)
-    return _learn_scales(quotient, apply, params, batch, loss, descent, least_rank=2)
+    return _learn_scales(_quotient, apply, params, batch, loss, descent, least_rank=2)
+
+
+def _quotient(objective: Objective, at: Params) -> tuple[jax.Array, bool]:
+    """`mean |(g - H g) / g - 1|`, H g a derivative of the gradient along itself."""
+    dtype = _precision(at)
+    gradient = jax.grad(objective)(at)
+    _, curved = jax.jvp(jax.grad(objective), (at,), (gradient,))
+
+    def change(g: jax.Array, h: jax.Array) -> jax.Array:
+        g, h = g.astype(dtype), h.astype(dtype)
+        return jnp.sum(jnp.abs((g - h) / (g + jnp.where(g >= 0, OFFSET, -OFFSET)) - 1))
+
+    total = jnp.stack(jax.tree.leaves(jax.tree.map(change, gradient, curved))).sum()
+    return total / sum(leaf.size for leaf in jax.tree.leaves(at)), True
 
 
 def gradinit(
@@ -125,6 +141,23 @@ def gradinit(
     del key
     checks.check_scale("step_size", step_size)
     checks.check_scale("bound", bound)
+    _check(apply, loss, params, _Descent(steps, learning_rate, momentum))
+    numbers = (step_size, bound, learning_rate, momentum)
+    return run_compiled(_gradinit, (apply, loss, steps), params, batch, *numbers)
+
+
+def _gradinit(
+    apply: Apply,
+    loss: OutputLoss,
+    steps: int,
+    params: Params,
+    batch: Any,
+    step_size: Number,
+    bound: Number,
+    learning_rate: Number,
+    momentum: Number,
+) -> Params:
+    """What is compiled of `gradinit`."""
 
     def loss_after(objective: Objective, at: Params) -> tuple[jax.Array, jax.Array]:
         dtype = _precision(at)
@@ -157,13 +190,10 @@ def _learn_scales(
     *,
     least_rank: int,
 ) -> Params:
-    """Params under the best scales that a descent on the goal comes by, its start included.
+    """Params under the best scales that a descent on the goal passes, its start included.
 
-    Allowed ones are better than any others. Arrays of at least so many axes have a scale.
+    Allowed ones are better than any others. Arrays of at least `least_rank` axes have a scale.
     """
-    checks.check_callable("apply", apply)
-    checks.check_callable("loss", loss)
-    _check_descent(descent)
     entries = _entries(apply, params, batch, least_rank)
     dtype = _precision(params)
     rate, momentum = (jnp.asarray(n, dtype) for n in (descent.learning_rate, descent.momentum))
@@ -173,7 +203,7 @@ def _learn_scales(
 
     def at_scales(scales: jax.Array) -> tuple[jax.Array, jax.Array]:
         value, allowed = goal(objective, scale(params, entries, jnp.exp(scales)))
-        # No value is less than NaN, which would be kept for ever.
+        # Nothing compares as less than NaN, which once kept would be kept indefinitely.
         return value, jnp.isfinite(value) & allowed
 
     def step(state: tuple, _: None) -> tuple[tuple, None]:
@@ -212,7 +242,11 @@ def _precision(params: Params) -> Any:
     return jnp.float64 if is_double else jnp.float32
 
 
-def _check_descent(descent: _Descent) -> None:
+def _check(apply: Apply, loss: OutputLoss, params: Params, descent: _Descent) -> None:
+    """Raises what `metainit` says it raises."""
+    checks.check_callable("apply", apply)
+    checks.check_callable("loss", loss)
+    checks.check_floating_params(params)
     steps, learning_rate, momentum = descent
     checks.check_count("steps", steps, 1)
     checks.check_scale("learning_rate", learning_rate)

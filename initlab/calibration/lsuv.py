@@ -1,31 +1,31 @@
-"""Layer-sequential unit variance: each weight scaled until its product has length 1."""
+"""Layer-sequential unit variance: each weight scaled so that its product has rms 1."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.calibration.compiled import run_compiled
 from initlab.calibration.products import Products, find_products
-from initlab.types import Number, Params
+from initlab.types import Apply, Number, Params
 
 __all__ = ["lsuv", "unit_scales"]
 
 
 def lsuv(
     key: jax.Array,
-    apply: Callable[[Params, Any], Any],
+    apply: Apply,
     params: Params,
     batch: Any,
     *,
     target: Number = 1.0,
 ) -> Params:
-    """`w_k <- w_k target / |z_k|`, layer by layer in the order of the program.
+    """`w_k <- w_k target / rms(z_k)`, layer by layer in the order of the program.
 
-    z_k is the product of the k-th weight on the batch, with its bias; its length, the root mean
-    square entry, is measured with all weights before it already scaled. One pass for each weight:
-    exact where biases are zero. Directions are kept; the paper's orthogonal start is what params
+    z_k is the product of the k-th weight on the batch, with its bias; its rms, the root mean square
+    entry, is measured with all weights before it already scaled. One pass for each weight: exact
+    where biases are zero. Directions are kept; the paper's orthogonal start is what params
     begin with (`initializers.orthogonal`).
 
     Args:
@@ -33,12 +33,12 @@ def lsuv(
       apply: a pure function `(params, batch) -> outputs`.
       params: where to begin.
       batch: inputs, some tens of examples.
-      target: the length; may be traced.
+      target: the rms; may be traced.
 
     Returns:
-      The params. A weight whose product is zero or not finite keeps its scale, and so does one that
-      a product does not take as it is, moved or times constants: the model may undo what is done to
-      a weight that it normalizes or adds to another.
+      The params. A weight whose product is zero or not finite keeps its scale; so does a table that
+      is only looked up; and so does one that a product does not take as it is, moved or times
+      constants: the model may undo what is done to a weight that it normalizes or adds to another.
 
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or target
@@ -56,18 +56,29 @@ def lsuv(
     ([[1.0, 0.0], [0.0, 1.0]], 0.0)
     """
     checks.check_scale("target", target)
+    checks.check_callable("apply", apply)
+    checks.check_floating_params(params)
+    del key
+    return run_compiled(_refine, (apply,), params, batch, target)
+
+
+def _refine(apply: Apply, params: Params, batch: Any, target: Number) -> Params:
     products = find_products(apply, params, batch)
-    return products.scaled(params, unit_scales(products, params, batch, key, target))
+    return products.scaled(params, unit_scales(products, params, batch, target))
 
 
-def unit_scales(
-    products: Products, params: Params, batch: Any, key: jax.Array, target: Number
-) -> jax.Array:
-    """The scales [K] under which every product has the target's length."""
+def unit_scales(products: Products, params: Params, batch: Any, target: Number) -> jax.Array:
+    """The scales [K] under which every product has the rms `target`.
+
+    The loop compiles one measurement of the whole model, which serves every product. To scale on
+    the spot, as whitening does before a bias is added, would not do: the bias is measured with the
+    product, while others may take the product without it, and of a weight that is used again the
+    later uses count, which a pass has not met yet.
+    """
 
     def scale_one(number: jax.Array, scales: jax.Array) -> jax.Array:
-        length = products.measure(products.scaled(params, scales), batch, key)[0][number]
-        factor = jnp.asarray(target, jnp.float32) / length
+        rms = products.rms(products.scaled(params, scales), batch)[number]
+        factor = jnp.asarray(target, jnp.float32) / rms
         usable = jnp.isfinite(factor) & (factor > 0)
         return scales.at[number].multiply(jnp.where(usable, factor, 1))
 

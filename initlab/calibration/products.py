@@ -3,13 +3,13 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from initlab.taps import Model, measure, read_model
+from initlab.taps import Model, measure, measure_signals, read_model
 from initlab.taps.facts import Key
 from initlab.taps.scope import Place, bits
 from initlab.types import Params
@@ -48,6 +48,15 @@ class Products:
         """Params with each entry's weight times its scale [K]."""
         return scale(params, list(zip(self.leaf, self.slice, strict=True)), scales)
 
+    def rms(self, params: Params, batch: Any) -> jax.Array:
+        """The rms of each product [K]: root mean square where a weight is used again."""
+        return self._rms(measure_signals(self.model, params, batch))
+
+    def _rms(self, sites: Mapping[Key, Any]) -> jax.Array:
+        entries = zip(self.sites, self.slice, strict=True)
+        each = [[_rms_at(sites, key, number) for key in keys] for keys, number in entries]
+        return jnp.stack([_root_of_squares(uses, jnp.mean) for uses in each])
+
     def measure(
         self, params: Params, batch: Any, key: jax.Array, loss: Any = None
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -64,18 +73,12 @@ class Products:
         """
         measured = measure(self.model, params, batch, key, loss)
 
-        def rms(key: Key, number: int | None) -> jax.Array:
-            return _at(measured["sites"][key]["rms"], number).astype(jnp.float32)
-
-        def norm(key: Key, number: int | None) -> jax.Array:
-            return _at(measured["slots"][key], number)
-
-        sizes, norms, ends = [], [], []
+        sites, slots = measured["sites"], measured["slots"]
+        norms, ends = [], []
         for keys, number, end in zip(self.sites, self.slice, self.ends, strict=True):
-            sizes.append(_root_of_squares([rms(key, number) for key in keys], jnp.mean))
-            norms.append(_root_of_squares([norm(key, number) for key in keys], jnp.sum))
-            ends.append(jnp.float32(jnp.nan) if end is None else rms(end, number))
-        return jnp.stack(sizes), jnp.stack(norms), jnp.stack(ends)
+            norms.append(_root_of_squares([_at(slots[key], number) for key in keys], jnp.sum))
+            ends.append(jnp.float32(jnp.nan) if end is None else _rms_at(sites, end, number))
+        return self._rms(sites), jnp.stack(norms), jnp.stack(ends)
 
 
 def scale(params: Params, entries: Sequence[Entry], scales: jax.Array) -> Params:
@@ -164,6 +167,10 @@ def _has_own_numbers(place: Place) -> bool:
 
 def _moment(place: Place, number: int | None) -> Key:
     return place.moment([number or 0] * len(place.loops))
+
+
+def _rms_at(sites: Mapping[Key, Any], key: Key, number: int | None) -> jax.Array:
+    return _at(sites[key]["rms"], number).astype(jnp.float32)
 
 
 def _at(value: jax.Array, number: int | None) -> jax.Array:

@@ -1,19 +1,18 @@
 """Layer-wise whitening: each unit's weights scaled until its product has unit variance."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 
+from initlab import checks
+from initlab.calibration.compiled import run_compiled
 from initlab.taps import read_model, unit_factors
-from initlab.types import Params
+from initlab.types import Apply, Params
 
 __all__ = ["layerwise_whitening"]
 
 
-def layerwise_whitening(
-    key: jax.Array, apply: Callable[[Params, Any], Any], params: Params, batch: Any
-) -> Params:
+def layerwise_whitening(key: jax.Array, apply: Apply, params: Params, batch: Any) -> Params:
     """`w_i <- w_i / std(z_i)`, unit by unit, layer by layer in the order of the program.
 
     z_i is what the weights of unit i give on the batch; its variance, around its mean, is that
@@ -32,7 +31,8 @@ def layerwise_whitening(
       The params. A unit that is constant or not finite keeps its scale; so do a table that is
       looked up, although it be the readout too, since its rows are no units there, and a weight
       that a product does not take as it is, moved or times constants. One that is used more than
-      once, as in a loop over time, gets the mean of what its uses want; what is behind sees that.
+      once, as in a loop over time, gets the mean of the factors of its uses, with which the
+      layers after it are measured.
 
     Raises:
       TypeError: if apply is not a function, or a leaf of params is not a floating array.
@@ -50,6 +50,12 @@ def layerwise_whitening(
     ([[1.0, 1.0], [0.0, 0.0]], [[0.5], [0.5]])
     """
     del key
+    checks.check_callable("apply", apply)
+    checks.check_floating_params(params)
+    return run_compiled(_refine, (apply,), params, batch)
+
+
+def _refine(apply: Apply, params: Params, batch: Any) -> Params:
     factors = unit_factors(read_model(apply, params, batch), params, batch)
     leaves, tree = jax.tree.flatten(params)
     scaled = [leaf * factor for leaf, factor in zip(leaves, factors, strict=True)]

@@ -1,8 +1,17 @@
 """Signals and gradients inside any model, measured in its traced program, at every layer."""
 
-from initlab.taps.model import Model, measure, read_model
+from initlab.taps.model import Model, measure, measure_signals, read_model
 from initlab.taps.rows import Row, rows_of
 from initlab.taps.slopes import SATURATED_SLOPE
 from initlab.taps.units import unit_factors
 
-__all__ = ["SATURATED_SLOPE", "Model", "Row", "measure", "read_model", "rows_of", "unit_factors"]
+__all__ = [
+    "SATURATED_SLOPE",
+    "Model",
+    "Row",
+    "measure",
+    "measure_signals",
+    "read_model",
+    "rows_of",
+    "unit_factors",
+]

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.taps.facts import Facts
+from initlab.taps.facts import Facts, Key
 from initlab.taps.scope import Notes, Rescale, Scope, slots_of
 from initlab.taps.statistics import rms, signal_statistics
 from initlab.taps.walk import evaluate
 from initlab.types import Apply, OutputLoss, Params
 
-__all__ = ["Model", "measure", "read_model", "run_rescaled"]
+__all__ = ["Model", "measure", "measure_signals", "read_model"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -176,22 +176,29 @@ def measure(
     }
 
 
-def run_rescaled(
-    model: Model, leaves: list[Any], inputs: list[Any], rescale: Rescale, fixed: frozenset[int]
-) -> Any:
-    """Runs a model, each weight rescaled just before its product is computed.
+def measure_signals(
+    model: Model,
+    params: Params,
+    batch: Any,
+    rescale: Rescale | None = None,
+    fixed: frozenset[int] = frozenset(),
+) -> dict[Key, Any]:
+    """The forward pass of `measure` alone, without gradients; jit-able and vmap-able.
 
     Args:
       model: as `read_model` reads it.
-      leaves: of its parameters.
-      inputs: leaves of its batch.
+      params: its parameters.
+      batch: inputs.
       rescale: gives the operands of each product of data and one parameter that is no table, and
-        says what is recorded of it.
+        says what is recorded of it; so each weight may be rescaled just before its product is
+        computed, and all that follows sees it.
       fixed: numbers of parameters that are not rescaled.
 
     Returns:
-      The statistics of its sites as of `measure`, with what was recorded as "recorded".
+      The statistics of products, sums and activations inside by site, as of `measure`, with what
+      was recorded as "recorded".
     """
+    leaves, inputs = jax.tree.leaves(params), jax.tree.leaves(batch)
     facts = [
         dataclasses.replace(each, scales=each.scales and n not in fixed)
         for n, each in enumerate(_input_facts(model.program, len(leaves)))

@@ -45,11 +45,11 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
     elif name in ELEMENTWISE:
         result = _elementwise(equation, operands, result)
     else:
-        for variable, known in zip(equation.invars, operands, strict=True):
-            if known.data or known.is_weight:
-                kept = kept_flags(known.features, variable.aval.shape, shape)
+        for variable, facts in zip(equation.invars, operands, strict=True):
+            if facts.data or facts.is_weight:
+                kept = kept_flags(facts.features, variable.aval.shape, shape)
                 result = dataclasses.replace(result, features=_either(result.features, kept))
-    weights = [known for known in operands if known.is_weight]
+    weights = [facts for facts in operands if facts.is_weight]
     if name in CONTRACTIONS and len(weights) == 2:
         result = dataclasses.replace(result, factors=weights[0].factors | weights[1].factors)
     if name in FLAT or not _is_real(out):
@@ -78,34 +78,34 @@ def _passed(equation: Any, first: Facts, result: Facts) -> Facts:
 
 def _elementwise(equation: Any, operands: Sequence[Facts], result: Facts) -> Facts:
     name = equation.primitive.name
-    data = [known for known in operands if known.data]
+    data = [facts for facts in operands if facts.data]
     features = result.features
     # Units are those of the data; a weight says where units are if the data do not: a position's
     # axis is none.
-    has_units = any(any(known.features) for known in data)
-    for variable, known in zip(equation.invars, operands, strict=True):
+    has_units = any(any(facts.features) for facts in data)
+    for variable, facts in zip(equation.invars, operands, strict=True):
         sizes = variable.aval.shape
         if len(sizes) != len(features):
             continue
-        if known.data or (known.is_weight and not has_units):
-            flags = [flag and size > 1 for flag, size in zip(known.features, sizes, strict=True)]
+        if facts.data or (facts.is_weight and not has_units):
+            flags = [flag and size > 1 for flag, size in zip(facts.features, sizes, strict=True)]
             features = _either(features, flags)
     norms, is_root = result.norms, False
     if name in ("rsqrt", "sqrt") or (name == "pow" and operands[0].data):
         is_root = bool(data)
     elif name in ("mul", "div") and len(data) == 2:
         # Divided by a root of the data, or multiplied by one over it.
-        norms += any(known.is_root for known in data) and not all(known.is_root for known in data)
+        norms += any(facts.is_root for facts in data) and not all(facts.is_root for facts in data)
     elif len(data) == 1 and name in ("max", "add", "mul", "integer_pow", *CASTS):
         is_root = data[0].is_root
     names = result.names
-    if name == "mul" and any(known.is_weight for known in operands) and data:
-        (weight,) = (known for known in operands if known.is_weight)
+    if name == "mul" and any(facts.is_weight for facts in operands) and data:
+        (weight,) = (facts for facts in operands if facts.is_weight)
         names = weight.names
     scales, factors = False, 0
     if name in ("mul", "div") and not data:
         first, *others = operands if operands[0].is_weight else reversed(operands)
-        scales = first.scales and not any(known.params for known in others)
+        scales = first.scales and not any(facts.params for facts in others)
         factors = first.factors
         if name == "mul":
             factors |= others[0].factors
@@ -128,8 +128,8 @@ def _dot(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
         operands[0].features[axis] or operands[1].features[other]
         for axis, other in zip(*axes.batch, strict=True)
     ]
-    for side, known in enumerate(operands):
-        flags += [known.features[axis] for axis in axes.free(side, len(known.features))]
+    for side, facts in enumerate(operands):
+        flags += [facts.features[axis] for axis in axes.free(side, len(facts.features))]
     return tuple(flags)
 
 
@@ -155,14 +155,14 @@ def _reduce(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
 
 
 def _stack(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
-    flags = [any(column) for column in zip(*(known.features for known in operands), strict=True)]
+    flags = [any(column) for column in zip(*(facts.features for facts in operands), strict=True)]
     flags.insert(equation.params["axis"], False)
     return tuple(flags)
 
 
 def _beside(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
     return tuple(
-        any(column) for column in zip(*(known.features for known in operands), strict=True)
+        any(column) for column in zip(*(facts.features for facts in operands), strict=True)
     )
 
 

@@ -84,9 +84,9 @@ def extend(equation: Any, operands: Sequence[tuple[Any, Facts]]) -> Chain | None
       The chain, or None where operands depend on different data, or on parameters.
     """
     shape, name = equation.outvars[0].aval.shape, equation.primitive.name
-    inside = [(value, known) for value, known in operands if known.data]
-    roots = {id(root_of(known)) for _, known in inside}
-    if len(roots) != 1 or any(known.is_weight for _, known in operands):
+    inside = [(value, facts) for value, facts in operands if facts.data]
+    roots = {id(root_of(facts)) for _, facts in inside}
+    if len(roots) != 1 or any(facts.is_weight for _, facts in operands):
         return None
     if any(np.shape(value) != shape for value, _ in inside):
         return None
@@ -94,23 +94,23 @@ def extend(equation: Any, operands: Sequence[tuple[Any, Facts]]) -> Chain | None
         # A mask that does not come from the value itself: not a function of the value alone.
         return None
     value, first = inside[0]
-    was_nonlinear = any(known.chain is not None and known.chain.is_nonlinear for _, known in inside)
+    was_nonlinear = any(facts.chain is not None and facts.chain.is_nonlinear for _, facts in inside)
     # max(x, -inf), as softmax has it, is x.
     is_nonlinear = was_nonlinear or (
-        name in NONLINEARITIES and not any(_is_infinite(known) for _, known in operands)
+        name in NONLINEARITIES and not any(_is_infinite(facts) for _, facts in operands)
     )
     root_value = value if first.chain is None else first.chain.root_value
     return Chain(root_of(first), root_value, is_nonlinear, equation, tuple(operands))
 
 
-def root_of(known: Facts) -> Facts:
+def root_of(facts: Facts) -> Facts:
     """The root of a value's chain: itself where it has none."""
-    return known if known.chain is None else known.chain.root
+    return facts if facts.chain is None else facts.chain.root
 
 
-def _is_infinite(known: Facts) -> bool:
+def _is_infinite(facts: Facts) -> bool:
     """Whether it is an infinite number: the larger of it and a value is no function."""
-    return checks.is_concrete(known.uniform) and bool(np.isinf(known.uniform or 0))
+    return checks.is_concrete(facts.uniform) and bool(np.isinf(facts.uniform or 0))
 
 
 def _run_anywhere(equation: Any, values: Sequence[Any]) -> Any:
@@ -135,14 +135,14 @@ def _function(chain: Chain) -> Callable[[Any], Any]:
     def at(given: Any) -> Any:
         done: dict[int, Any] = {}
 
-        def value_of(value: Any, known: Facts) -> Any:
-            if known is chain.root:
+        def value_of(value: Any, facts: Facts) -> Any:
+            if facts is chain.root:
                 return given
-            if known.chain is None:
+            if facts.chain is None:
                 return jax.lax.stop_gradient(value)
-            if id(known) not in done:
-                done[id(known)] = result(known.chain)
-            return done[id(known)]
+            if id(facts) not in done:
+                done[id(facts)] = result(facts.chain)
+            return done[id(facts)]
 
         def result(each: Chain) -> Any:
             return run_equation(each.equation, [value_of(*pair) for pair in each.operands])[0]
@@ -158,16 +158,16 @@ def _on_grid(chain: Chain) -> Callable[[Any], Any]:
     def at(given: Any) -> Any:
         done: dict[int, Any] = {}
 
-        def value_of(known: Facts, variable: Any) -> Any:
-            if known is chain.root:
+        def value_of(facts: Facts, variable: Any) -> Any:
+            if facts is chain.root:
                 return given
-            if known.chain is None:
-                if known.uniform is None:
+            if facts.chain is None:
+                if facts.uniform is None:
                     raise _NotUniformError
-                return jnp.full(GRID.shape, jnp.asarray(known.uniform, variable.aval.dtype))
-            if id(known) not in done:
-                done[id(known)] = result(known.chain)
-            return done[id(known)]
+                return jnp.full(GRID.shape, jnp.asarray(facts.uniform, variable.aval.dtype))
+            if id(facts) not in done:
+                done[id(facts)] = result(facts.chain)
+            return done[id(facts)]
 
         def result(each: Chain) -> Any:
             pairs = zip(each.operands, each.equation.invars, strict=True)

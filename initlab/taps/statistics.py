@@ -13,7 +13,7 @@ EXAMPLES = 16
 
 
 def _scaled(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`(largest, x / largest)`, so that no square under- or overflows; no gradient comes back.
+    """`(largest, x / largest)`, so that no square under- or overflows; not differentiated.
 
     In at least float32: a half's squares overflow. The largest is NaN or infinite where x is.
     """

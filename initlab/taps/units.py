@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from initlab.programs.axes import unit_axes
 from initlab.programs.equations import run_equation
-from initlab.taps.model import Model, run_rescaled
+from initlab.taps.model import Model, measure_signals
 from initlab.taps.scope import bits
 from initlab.taps.statistics import deviation
 from initlab.types import Params
@@ -66,7 +66,7 @@ def _one_pass(
         return scaled, jnp.stack(sums).astype(jnp.float32)
 
     def run(leaves: list[Any]) -> jax.Array:
-        results = run_rescaled(model, leaves, inputs, rescale, fixed)
+        results = measure_signals(model, leaves, inputs, rescale, fixed)
         pairs, _ = jax.tree_util.tree_flatten_with_path(results)
         # A branch that is not taken leaves NaN.
         sums = [

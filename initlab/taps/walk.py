@@ -111,21 +111,21 @@ def _may_be_scaled(weight: Facts, scope: Scope) -> bool:
 
 
 def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) -> Pair:
-    values, knowns = [value for value, _ in operands], [known for _, known in operands]
+    values, all_facts = [value for value, _ in operands], [facts for _, facts in operands]
     chain = extend(equation, operands)
-    result = result_facts(equation, knowns, 0)
+    result = result_facts(equation, all_facts, 0)
     (value,) = run_equation(equation, values)
     if chain is not None:
-        site = knowns[0].site if equation.primitive.name in CASTS else None
+        site = all_facts[0].site if equation.primitive.name in CASTS else None
         return value, dataclasses.replace(result, chain=chain, site=site)
-    for each, known in operands:
-        scope.end(each, known, where)
+    for each, facts in operands:
+        scope.end(each, facts, where)
     if result.uniform is None and not (result.data or result.is_weight):
-        uniform = [known.uniform for known in knowns]
+        uniform = [facts.uniform for facts in all_facts]
         if all(each is not None for each in uniform):
             result = dataclasses.replace(result, uniform=run_equation(equation, uniform)[0])
-    data = [known for known in knowns if known.data]
-    weights = [known for known in knowns if known.is_weight]
+    data = [facts for facts in all_facts if facts.data]
+    weights = [facts for facts in all_facts if facts.is_weight]
     if data and equation.primitive.name == "mul":
         # What is multiplied by a parameter of zero gets no gradient; what a bias is added to does.
         for weight in weights:
@@ -146,17 +146,17 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
 
 def _sum(value: Any, result: Facts, data: list[Facts], scope: Scope, where: str) -> Pair:
     """Two products added are one pre-activation; a value and a branch of it are a stream."""
-    if not all(any(known.features) for known in data):
+    if not all(any(facts.features) for facts in data):
         return value, result
-    keys = [None if known.site is None else scope.key(known.site) for known in data]
-    began = [keys[1 - n] in known.above for n, known in enumerate(data)]
+    keys = [None if facts.site is None else scope.key(facts.site) for facts in data]
+    began = [keys[1 - n] in facts.above for n, facts in enumerate(data)]
     both = None not in keys and not any(began)
     if both:
         names = data[0].names | data[1].names
     else:
         # A stream is called by the branch that was added last.
-        branch = [known for known, with_other in zip(data, began, strict=True) if with_other]
-        products = [known for known in data if known.site is not None]
+        branch = [facts for facts, with_other in zip(data, began, strict=True) if with_other]
+        products = [facts for facts in data if facts.site is not None]
         names = (branch or products or data)[-1].names
     kind = "product" if both else "sum"
     number = scope.add(Site(kind, names, where, _any_sliced(data, scope), gradient=scope.gradient))
@@ -167,7 +167,7 @@ def _sum(value: Any, result: Facts, data: list[Facts], scope: Scope, where: str)
 
 
 def _any_sliced(data: list[Facts], scope: Scope) -> bool:
-    sites = [scope.entries[known.site] for known in data if known.site is not None]
+    sites = [scope.entries[facts.site] for facts in data if facts.site is not None]
     return any(isinstance(site, Site) and site.sliced for site in sites)
 
 
