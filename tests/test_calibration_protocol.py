@@ -1,5 +1,7 @@
 """One protocol for all refiners: `(key, apply, params, batch, *, ...) -> params`, pure."""
 
+import dataclasses
+import functools
 import inspect
 
 import jax
@@ -109,8 +111,9 @@ def test_a_function_may_have_closed_over_a_number_that_is_swept():
 
 
 def test_a_function_without_a_hash_is_refined():
+    @dataclasses.dataclass
     class Model:
-        __hash__ = None
+        """It compares by fields, so that it has no hash."""
 
         def __call__(self, params, x):
             return apply(params, x)

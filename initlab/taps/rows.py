@@ -137,7 +137,7 @@ def _iterations(
 def _over_time(values: np.ndarray) -> np.ndarray:
     """[seeds, iterations, ...] without the latter."""
     if values.dtype == bool:
-        return values.all(axis=1)
+        return np.logical_and.reduce(values, axis=1)
     # The correlation of a state that starts at zero is not defined in the first iteration.
     partly = np.isfinite(values).any(axis=1) & np.isnan(values).any(axis=1)
     return np.where(
