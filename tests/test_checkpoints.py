@@ -87,7 +87,7 @@ def copied(tmp_path, monkeypatch):
     folders = {}
     for package in (checkpoints.initlab, checkpoints.experiments):
         folder = tmp_path / "code" / package.__name__
-        shutil.copytree(Path(package.__file__).parent, folder)
+        shutil.copytree(Path(str(package.__file__)).parent, folder)
         monkeypatch.setattr(package, "__file__", str(folder / "__init__.py"))
         folders[package.__name__] = folder
     return folders

@@ -60,9 +60,11 @@ def measure() -> xarray.Dataset:
         {
             "start": range(len(starts)),
             "seed": range(SEEDS.value),
+            # An axis of one value: a number in the program's input, not a constant of the program.
             "learning_rate": [LEARNING_RATE.value],
         },
     ).squeeze("learning_rate")
+    # A sweep stores measurements and no params: the median runs are trained again for theirs.
     seed = _median_seed(results)
     typical = jax.jit(
         jax.vmap(describe(), in_axes=({"start": 0, "seed": 0, "learning_rate": None},))
@@ -162,6 +164,7 @@ def draw(results: xarray.Dataset, settings: Settings):
 def _median_seed(results: xarray.Dataset) -> np.ndarray:
     """For each start the seed whose final loss is the median; diverged runs count as the worst."""
     final = results["loss"].isel(step=-1).transpose("start", "seed").values
+    # argsort puts NaN last. A seed must be named, so of an even number the lower middle one.
     middle = np.argsort(final, axis=1, kind="stable")[:, (final.shape[1] - 1) // 2]
     return results["seed"].values[middle]
 

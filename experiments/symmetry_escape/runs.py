@@ -85,6 +85,7 @@ def escape_run(
     """
     groups = symmetry.mlp_groups(network.specs)
     dtype = network.specs["layer_1"]["weight"].dtype
+    # bfloat16 has 8 bits: a mean over units and a norm, summed in it, would be mostly rounding.
     measured_in = dtype if jnp.finfo(dtype).bits >= 32 else np.dtype(np.float32)
     update, loss_of = _update(network, task, dtype)
 
@@ -107,6 +108,7 @@ def escape_run(
             )
             return (params, seen), None
 
+        # A scan in a scan: every step is watched, and only snapshots are stored.
         def snapshot(carry: Any, numbers: jax.Array) -> tuple[Any, Any]:
             carry, _ = jax.lax.scan(step, carry, numbers)
             return carry, (spread_of(carry[0]), loss_of(carry[0]))

@@ -97,6 +97,7 @@ def _is_agreed(row: dict) -> bool:
     """Whether the escape is within AGREED of the prediction; both may lie beyond the run's end."""
     if row["escape"] < 0 or row["predicted"] < 0:
         return row["escape"] == row["predicted"]
+    # Early escapes take few steps: one step more or less is then beyond the share.
     return abs(row["escape"] - row["predicted"]) <= max(1, AGREED * row["predicted"])
 
 

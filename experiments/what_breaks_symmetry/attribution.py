@@ -141,6 +141,7 @@ def make_run(problem: Problem, steps: int) -> Callable[[Any, Params, Treatment],
             state, changed = _without(Terms(*removed), seen.before, treatment, problem)
             noise = jax.tree.map(lambda drawn: drawn[jnp.maximum(seen.step - 1, 0)], noises)
             after = data.step(state, changed, noise)
+            # Units that differ at the start are explained by its pieces: no step is taken.
             is_start = seen.step == 0
             reached = jax.tree.map(
                 lambda old, new: jnp.where(is_start, old, new), state.params, after.params
@@ -228,6 +229,7 @@ def _without(
     removed: Terms, state: State, treatment: Treatment, problem: Problem
 ) -> tuple[State, Treatment]:
     """The state before a step and the numbers of its treatment, with terms taken out."""
+    # The units' mean and not zero: it removes their differences and keeps their common value.
     mean = symmetric_part(state.params, mlp_groups(state.params))
     averaged = {
         "layer_1": {"weight": removed.incoming_weights, "bias": removed.biases},

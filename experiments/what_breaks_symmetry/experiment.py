@@ -64,6 +64,7 @@ def treatments() -> dict[str, Treatment]:
     return {
         "full batch": Treatment(rate),
         "minibatch": Treatment(rate, minibatch=MINIBATCH.value),
+        # Of a constant gradient, momentum m sums to 1 / (1 - m) of it: the same step in the end.
         "momentum": Treatment(rate * (1 - MOMENTUM.value), momentum=MOMENTUM.value),
         "Adam": Treatment(ADAM_LEARNING_RATE.value, adam=1.0),
         "weight decay": Treatment(rate, weight_decay=WEIGHT_DECAY.value),

@@ -107,6 +107,8 @@ def descent(treatment: Treatment) -> optax.GradientTransformation:
     def update(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, Any]:
         plain, sums = momentum.update(updates, state[0])
         scaled, moments = adam.update(updates, state[1])
+        # Both are computed and one is chosen: under vmap the choice is data, and a cond would
+        # compute both too.
         is_adam = treatment.adam > 0
         chosen = jax.tree.map(lambda one, other: jnp.where(is_adam, one, other), scaled, plain)
         return chosen, (sums, moments)
@@ -172,6 +174,8 @@ class Data:
         self.loss, self.optimizer = problem.task.loss, problem.optimizer
         self.units = problem.network.specs["layer_1"]["bias"].shape[0]
         self.examples = len(problem.task.x)
+        # Copies of an example and not zeros: functions_identical compares units on every column,
+        # and must not see an input that the task does not have.
         fill = (0, -self.examples % LANES)
         dtype = problem.network.specs["layer_1"]["weight"].dtype
         self.x = jnp.asarray(np.pad(problem.task.x.T, ((0, 0), fill), mode="edge"), dtype)
@@ -211,6 +215,7 @@ class Data:
         """The mean loss over a step's batch, under the treatment's noise."""
         count = jnp.round(treatment.minibatch * self.examples)
         count = jnp.where(treatment.minibatch > 0, jnp.maximum(count, 1), self.examples)
+        # The examples that fill the last lanes have an order beyond every count: a share of 0.
         share = jnp.where(noise.order < count, 1 / count, 0)
         x = self.x + treatment.input_noise * noise.inputs
         y = jnp.where(noise.labels < treatment.label_noise, 1 - self.y, self.y)

@@ -80,6 +80,7 @@ def wide_and_narrow_runs(
     wide = initlab.networks.mlp((inputs, width, 1), activation)
     narrow = initlab.networks.mlp((inputs, 1, 1), activation)
     rates = one_unit_rates(width)
+    # After sgd and not before: what is scaled is the update, so each factor is a learning rate's.
     scale = optax.stateless(lambda updates, _: jax.tree.map(lambda u, r: u * r, updates, rates))
     sgd = optax.sgd(learning_rate)
 

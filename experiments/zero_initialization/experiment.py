@@ -63,6 +63,7 @@ def measure() -> xarray.Dataset:
     """Checks every fact, then trains logistic regression and the wide net."""
     facts = _facts()
     steps = STEPS_BEYOND.value
+    # The longest interval that divides the steps and leaves at least about SNAPSHOTS of them.
     every = max(count for count in range(1, steps // SNAPSHOTS + 2) if steps % count == 0)
     logistic = equivalent_nets.logistic_runs(
         initlab.tasks.moons(), SEEDS.value, steps, every, LEARNING_RATE.value
@@ -95,6 +96,7 @@ def _facts() -> xarray.Dataset:
     widths, depths = ([int(each) for each in flag.value] for flag in (WIDTHS, DEPTHS))
     constants = [float(each) for each in CONSTANTS.value]
     rate = LEARNING_RATE.value
+    # As many rates, over a factor of 50, as make --runs with the constants.
     rates = np.geomspace(rate, rate / 50, max(1, RUNS.value // len(constants)))
     nets = [
         {
