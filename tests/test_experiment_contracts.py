@@ -72,6 +72,18 @@ def test_no_function_but_measure_reads_a_flag(path):
     assert reads_of_flags(path.read_text()) == []
 
 
+@pytest.mark.parametrize(
+    "path", sorted(EXPERIMENTS.glob("*/__main__.py")), ids=lambda path: path.parent.name
+)
+def test_flags_are_defined_in_experiment_py_alone(path):
+    # Two experiments may name a flag alike, and absl refuses the second in one process: what tests
+    # import of a folder has none.
+    for file in path.parent.glob("*.py"):
+        if file.name not in ("experiment.py", "__main__.py"):
+            assert "absl.flags" not in file.read_text(), file
+            assert not flags_of(ast.parse(file.read_text())), file
+
+
 PLANTED = """
 SIZE = flags.define_count("size", 4, "Size.")
 def measure(): return helper() + SIZE.value
