@@ -169,7 +169,7 @@ def _try_step(
     key: jax.Array,
     draws: int,
 ) -> tuple[np.ndarray, list[jax.Array], list[jax.Array]]:
-    """Errors [groups, leaves]; how far apart units are, and after one update from identical ones."""
+    """Errors [groups, leaves]; how far apart units are; and how far after one update from 0."""
     # Compiled once and called often; its neighbours are small.
     update = jax.jit(update)
 
