@@ -155,6 +155,14 @@ def test_the_picture_has_a_column_for_each_constant(results):
         "all weights 0.01: 4 units, float64",
         "nothing planted: rounding alone\nnever apart: 1 of 1 ordered",
     ]
-    drawn = figure.axes[0].lines
-    # Two runs, two predictions, the line of escape.
-    assert len(drawn) == 5
+    *drawn, escape = figure.axes[0].lines
+    assert set(np.asarray(escape.get_ydata()).tolist()) == {0.1}
+    planted = [float(size) for size in results["perturbation"].values if size > 0]
+    assert len(drawn) == 2 * len(planted) == 4
+    for size, measured, predicted in zip(planted, drawn[::2], drawn[1::2], strict=True):
+        spread = results["spread"].sel(perturbation=size).values.ravel()
+        # A log axis has no place for 0.
+        np.testing.assert_array_equal(measured.get_ydata(), np.where(spread > 0, spread, np.nan))
+        steps = np.asarray(predicted.get_xdata())
+        expected = size * np.exp(results["log_growth"].values[0, 0, steps])
+        np.testing.assert_allclose(np.asarray(predicted.get_ydata()), expected, rtol=1e-6)

@@ -1,11 +1,15 @@
 """Where training sets in and ends along an axis of scales."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 __all__ = ["measured_edges"]
 
 
-def measured_edges(scale: np.ndarray, share: np.ndarray) -> dict[str, tuple[float, bool]]:
+def measured_edges(
+    scale: Sequence[float] | np.ndarray, share: Sequence[float] | np.ndarray
+) -> dict[str, tuple[float, bool]]:
     """The scales at which P(train) falls through 1/2 on both sides of its highest place.
 
     Linear in log10 of the scale between the scales that were run; a scale of 0 has none.
