@@ -66,6 +66,7 @@ def _dot(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> li
     rank, behind = len(equation.outvars[0].aval.shape), len(free)
     first = len(axes.batch[0]) if side == 0 else rank - behind
     features = tuple(first <= n < first + behind for n in range(rank))
+    # One row is picked, not a sum taken: a lookup written as a product.
     if value.one_hot:
         reader.note(path, weight, Use(Role.EMBEDDING, 1, fan_out))
         return [_looked_up(reader, path, weight, value)]
@@ -81,6 +82,7 @@ def _convolve(
     numbers, shape = equation.params["dimension_numbers"], equation.invars[1].aval.shape
     out, into, *window = numbers.rhs_spec
     field = math.prod(shape[n] for n in window)
+    # Each input reaches the outputs of its own group alone; the kernel's input axis is a group's.
     fan_out = field * shape[out] // equation.params["feature_group_count"]
     rank = len(equation.outvars[0].aval.shape)
     features = tuple(n == numbers.out_spec[1] for n in range(rank))
@@ -103,8 +105,10 @@ def _add(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> li
         if isinstance(one, Value) and isinstance(other, Value):
             return [_sum(reader, path, one, other)]
         return None
+    # A parameter and a number is the parameter still, as the 1 + scale of some norms.
     if value.is_constant:
         return [tracked]
+    # The value would be negated, and a parameter minus data is no bias of theirs.
     if equation.primitive.name == "sub" and side == 0:
         return None
     reader.note(path, tracked, _added(tracked, value, equation.invars[side].aval.shape))
@@ -131,12 +135,14 @@ def _sum(reader: Reader, path: Path, one: Value, other: Value) -> Value:
     """The sum of two values; of a stream and a branch of it, if one began with the other."""
     if one.is_constant or other.is_constant:
         return _changed(reader, path, other if one.is_constant else one)
+    # A residual sum: every path through the branch's last weight begins with the stream's value.
     for stream, branch in ((one, other), (other, one)):
         params = {param for param, _ in branch.last}
         if len(params) == 1 and all(above >> stream.number & 1 for _, above in branch.last):
             reader.residual |= params
     reader.gates |= one.gates | other.gates
     linear = None
+    # Two products added are one sum over both inputs, as in a recurrent cell: fans add up.
     if one.linear and other.linear and one.linear.features == other.linear.features:
         linear = one.linear._replace(fan_in=one.linear.fan_in + other.linear.fan_in)
     looked_up = one.looked_up or other.looked_up
@@ -160,6 +166,7 @@ def _multiply(
     if value.is_constant:
         return [tracked]
     sizes = own_sizes(tracked, equation.invars[side].aval.shape)
+    # Behind a normalization a scalar, too, is its scale.
     if not sizes and not value.normal:
         reader.note(path, tracked, Use(Role.GATE, 1, 1))
         return [_changed(reader, path, value, linear=None, gates=value.gates | {tracked.param})]
@@ -194,6 +201,7 @@ def _compare(
     if isinstance(one, Tracked) or isinstance(other, Tracked):
         return None
     equal = join(reader.number(path), [one, other])
+    # Data against constants, as against an iota, is an encoding; data against data is a mask.
     return [dataclasses.replace(equal, one_hot=one.is_constant != other.is_constant)]
 
 
@@ -224,6 +232,7 @@ def _pair(operands: list[Known]) -> tuple[Any, Any, int]:
 
 
 def _product(reader: Reader, path: Path, weight: Tracked, value: Value, linear: Linear) -> Value:
+    # Its own weights do not count: in a loop what it has made comes to it again.
     first = value.data and not value.weights - {weight.param}
     role = Role.INPUT if first else Role.WEIGHT
     reader.note(path, weight, Use(role, linear.fan_in, linear.fan_out))
