@@ -19,7 +19,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 QUICKLY = {
-    "test_adopt.py",
+    "test_adoption.py",
     "test_audits.py",
     "test_bilinear.py",
     "test_calibration.py",
