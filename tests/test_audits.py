@@ -158,7 +158,7 @@ def test_a_report_is_a_table_a_dataset_json_and_a_picture(failed):
     (length,) = rows["rms"].sel(place="0/w: product").values
     line = failed.figure().axes[0].lines[0]
     assert length in line.get_ydata()
-    # Alike findings at several places are told once.
+    # Equal findings at several places are reported once.
     assert text.count("saturated at") == 1
     assert "and 2 more like it" in text
 

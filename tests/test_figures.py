@@ -202,7 +202,7 @@ def test_other_libraries_layers_are_drawn_at_their_variance_and_depth():
         },
         coords={"activation": np.asarray(["tanh", "relu"], dtype=object)},
     )
-    left, right = draw_defaults(results, far=1000).axes
+    left, right = draw_defaults(results, max_depth=1000).axes
     # An embedding has no depth, and so no line.
     labels = [text.get_text() for text in left.get_yticklabels()]
     assert labels == ["torch: dense", "flax: dense"]

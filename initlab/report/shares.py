@@ -1,4 +1,4 @@
-"""Shares of runs with their intervals, and which of them cannot be told from the largest."""
+"""Shares of runs with their intervals, and which of them are not distinguishable from the largest."""
 
 import math
 from collections.abc import Mapping
