@@ -1,4 +1,4 @@
-"""Shares of runs with their intervals, and which of them are not distinguishable from the largest."""
+"""Shares of runs with their intervals, and which are as good as the largest within them."""
 
 import math
 from collections.abc import Mapping
