@@ -135,7 +135,8 @@ def test_traced_arrays_are_no_numbers():
         (
             lambda: I.looks_linear(I.ones())(KEY, weight_spec(4, 5, path="layer_2/weight")),
             ValueError,
-            r"looks_linear requires an even number of hidden units on each side, got shape \(4, 5\)",
+            r"looks_linear requires an even number of hidden units on each side, "
+            r"got shape \(4, 5\)",
         ),
         *(
             (

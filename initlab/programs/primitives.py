@@ -54,11 +54,11 @@ CASTS = _names("convert_element_type reduce_precision")
 
 ELEMENTWISE = CASTS | _names("""
     abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil
-    clamp clz complex conj cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt
-    igamma igamma_grad_a igammac imag integer_pow is_finite le lgamma log log1p logistic lt max
-    min mul mulhi ne neg nextafter not or polygamma population_count pow real
-    regularized_incomplete_beta rem round rsqrt select_n shift_left shift_right_arithmetic
-    shift_right_logical sign sin sinh sqrt square sub tan tanh xor zeta
+    clamp clz complex conj cos cosh digamma div eq eq_to erf erf_inv erfc exp exp2 expm1 floor ge
+    gt igamma igamma_grad_a igammac imag integer_pow is_finite le le_to lgamma log log1p log2
+    logistic lt lt_to max min mul mulhi ne neg nextafter not one_minus_square or polygamma
+    population_count pow real regularized_incomplete_beta rem round rsqrt select_n shift_left
+    shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh xor zeta
 """)
 """Each entry of the result is a function of the entries in its place; operands may be scalars."""
 
@@ -68,7 +68,9 @@ NONLINEARITIES = _names("""
 """)
 """What makes a function of one value an activation; squares and roots belong to norms."""
 
-FLAT = _names("argmax argmin ceil eq floor ge gt le lt ne round sign stop_gradient top_k")
+FLAT = _names("""
+    argmax argmin ceil eq eq_to floor ge gt le le_to lt lt_to ne round sign stop_gradient top_k
+""")
 """What backpropagates no gradient: locally constant, or cut off by hand."""
 
 UNCHANGED = _names("""
