@@ -47,7 +47,7 @@ def test_path_names_join_keys_and_positions():
 
 @pytest.mark.parametrize("value", [len, jnp.tanh, lambda: None, dict])
 def test_callables_pass(value):
-    checks.check_callable("activation", value)
+    assert checks.check_callable("activation", value) is None
 
 
 @pytest.mark.parametrize("value", [None, "tanh", 1.0, [len]])
@@ -60,7 +60,7 @@ def test_other_things_are_no_callables(value):
 
 @pytest.mark.parametrize("value", [2, 3, 10**30, np.int64(2), np.uint8(200)])
 def test_counts_pass(value):
-    checks.check_count("steps", value, 2)
+    assert checks.check_count("steps", value, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ NUMBERS = [0, 3, 0.0, 1e300, 5e-324, np.float32(2), np.float64(0.1), np.int8(3),
 @pytest.mark.parametrize("check", [checks.check_number, checks.check_scale])
 @pytest.mark.parametrize("value", [*NUMBERS, jnp.asarray(2), jnp.asarray(0.5)], ids=repr)
 def test_finite_numbers_pass(check, value):
-    check("std", value)
+    assert check("std", value) is None
 
 
 @pytest.mark.parametrize("check", [checks.check_number, checks.check_scale])
@@ -148,7 +148,7 @@ def test_ranks():
 
 @pytest.mark.parametrize("value", [np.zeros((1, 2)), jnp.zeros((5, 2)), [[1, 2], [3, 4]]])
 def test_matrices_pass(value):
-    checks.check_matrix("x", value, 2)
+    np.testing.assert_array_equal(checks.check_matrix("x", value, 2), value)
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_matrices_that_do_not_fit(shape, message):
 
 
 def test_params_that_fit_pass_concrete_and_traced():
-    checks.check_params(_params(), SPECS)
-    jax.jit(lambda params: checks.check_params(params, SPECS))(_params())
-    checks.check_array("layer_1/bias", jnp.ones(3), SPECS["layer_1"]["bias"])
+    assert checks.check_params(_params(), SPECS) is None
+    assert jax.jit(lambda params: checks.check_params(params, SPECS))(_params()) is None
+    assert checks.check_array("layer_1/bias", jnp.ones(3), SPECS["layer_1"]["bias"]) is None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from initlab import initializers, networks
 
 ROOT = Path(__file__).parent.parent
@@ -24,17 +26,30 @@ def test_the_examples_run_and_say_what_they_say(capsys, tmp_path, monkeypatch):
         assert (capsys.readouterr().out + said).split() == promised.split()
 
 
-def test_every_link_in_the_readme_leads_to_a_file():
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "WORKSPACE.md", "CHANGELOG.md", "docs/decisions.md"]
+)
+def test_every_link_and_every_file_that_a_page_names_is_there(name):
+    page = ROOT / name
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / link).exists(), link
+    # Changes name files that are gone.
+    if name != "CHANGELOG.md":
+        for path in re.findall(r"`((?:initlab|experiments|tests)/[\w/.]+)`", text):
+            assert "NAME" in path or "MODULE" in path or (ROOT / path).exists(), path
 
 
 def test_every_experiment_is_in_the_readme():
-    for path in (ROOT / "experiments").glob("*.py"):
-        if 'if __name__ == "__main__"' in path.read_text():
-            assert f"experiments.{path.stem}" in README, path.stem
+    folders = [path.parent.name for path in (ROOT / "experiments").glob("*/__main__.py")]
+    files = [
+        path.stem
+        for path in (ROOT / "experiments").glob("*.py")
+        if 'if __name__ == "__main__"' in path.read_text()
+    ]
+    assert folders
+    for name in (*folders, *files):
+        assert f"| `experiments.{name}` |" in README, name
 
 
 def test_every_network_is_in_the_readme():

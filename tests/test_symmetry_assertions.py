@@ -45,7 +45,9 @@ FORMS = pytest.mark.parametrize("form", [_plain, _under_jit, _under_vmap_and_sca
 @FORMS
 @pytest.mark.parametrize("value", [0.0, 0.1, np.nan, np.inf])
 def test_constant_params_are_identical(form, value):
-    form(constant_params(value))
+    params = constant_params(value)
+    form(params)
+    assert sy.units_identical(params)
 
 
 @FORMS
@@ -102,6 +104,7 @@ def test_the_output_units_may_differ(form):
     params["layer_3"]["weight"][:] = [1, 2, 3]
     params["layer_1"]["weight"][0] = 7
     form(params)
+    assert sy.units_identical(params)
 
 
 def test_groups_may_be_given():
