@@ -234,7 +234,7 @@ def test_a_layer_that_disagrees_is_reported():
     assert "3 of 3 rows agree at fewer than 95% of their layers, 3 of them for no reason" in said
 
 
-def test_layers_that_are_off_together_by_chance_are_told_from_others():
+def test_layers_that_are_off_together_by_chance_are_distinguished_from_others():
     stream = np.random.default_rng(0)
     shared = stream.normal(size=(400, 1)) + 0.01 * stream.normal(size=(400, 5))
     off = shared.mean(axis=0) + 2.5 * shared.std(axis=0) / 20

@@ -93,15 +93,15 @@ def test_moments_of_relu_are_the_arc_cosine_s(s, d):
     with jax.enable_x64(True):
         kernel = jnp.array([s, d, 0.0])
         found = jax.jit(lambda s, d: _layer_moments(find_pieces(jax.nn.relu), s, d))(*kernel[:2])
-        mean, _, _, first, second, by_lean, turn = found
-        value, slope, bend = (
+        mean, _, _, first, second, cross_curvature, cross_slope = found
+        value, slope, curvature = (
             jax.jit(each)(kernel) for each in (closed, jax.jacfwd(closed), jax.hessian(closed))
         )
     np.testing.assert_allclose(mean, value[:2], rtol=1e-10)
     np.testing.assert_allclose(first, slope[:2, :2], rtol=1e-10)
-    np.testing.assert_allclose(second, bend[:2, :2, :2], rtol=1e-8)
-    np.testing.assert_allclose(by_lean, bend[:2, 2, 2], rtol=1e-8)
-    np.testing.assert_allclose(turn, slope[2, 2], rtol=1e-10)
+    np.testing.assert_allclose(second, curvature[:2, :2, :2], rtol=1e-8)
+    np.testing.assert_allclose(cross_curvature, curvature[:2, 2, 2], rtol=1e-8)
+    np.testing.assert_allclose(cross_slope, slope[2, 2], rtol=1e-10)
 
 
 def test_what_is_no_number_or_no_correlation_is_refused():
@@ -137,12 +137,12 @@ def test_the_exact_law_is_that_of_networks_that_are_drawn():
     z = np.sqrt(START[0]) * np.stack([first, second], axis=-1)
     for layer in range(depth + 1):
         unit = z / np.linalg.norm(z, axis=1, keepdims=True)
-        for found, wanted in (
+        for found, expected in (
             (drawn.q[:, layer], np.mean(z[..., 0] ** 2, axis=1)),
             (drawn.cosine_distance[:, layer], 1 - np.sum(unit[..., 0] * unit[..., 1], axis=1)),
         ):
             for power in (1, 2):
-                one, other = np.asarray(found, float) ** power, wanted**power
+                one, other = np.asarray(found, float) ** power, expected**power
                 error = np.hypot(one.std(), other.std()) / np.sqrt(networks)
                 assert abs(one.mean() - other.mean()) < 4 * error
         w = rng.standard_normal((networks, width, width)) * np.sqrt(CHAOTIC[0] / width)

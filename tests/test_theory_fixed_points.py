@@ -124,9 +124,9 @@ def test_a_critical_line_is_missing_where_no_length_is_fixed():
 )
 def test_critical_points_are_the_published_ones(activation, published):
     point = theory.critical_point(activation)
-    for number, wanted in zip(point, published, strict=True):
-        if wanted is not None:
-            np.testing.assert_allclose(number, wanted, atol=1e-8)
+    for number, expected in zip(point, published, strict=True):
+        if expected is not None:
+            np.testing.assert_allclose(number, expected, atol=1e-8)
     if published[0] > 0:
         sigma_w2, sigma_b2, q = point
         np.testing.assert_allclose(theory.chi(activation, sigma_w2, q), 1, rtol=1e-12)

@@ -65,6 +65,11 @@ def mean_variances(results: "xarray.Dataset") -> dict[Role, tuple[float, float]]
 
     Returns:
       `{role: (sigma_w2, sigma_b2)}`.
+
+    >>> import xarray
+    >>> measured = {"sigma_w2_input": ("seed", [1.0, 3.0]), "sigma_b2_input": ("seed", [0.0, 0.0])}
+    >>> mean_variances(xarray.Dataset(measured))[Role.INPUT]
+    (2.0, 0.0)
     """
     return {
         role: (float(results[sigma_w2].mean()), float(results[sigma_b2].mean()))
@@ -75,7 +80,17 @@ def mean_variances(results: "xarray.Dataset") -> dict[Role, tuple[float, float]]
 
 
 def by_name(found: Mapping[Role, tuple[jax.Array, jax.Array]]) -> dict[str, jax.Array]:
-    """As `signal_run` names them in its results: `{"sigma_w2_input": ..., ...}`."""
+    """The variances as `signal_run` names them in its results: `{"sigma_w2_input": ..., ...}`.
+
+    Args:
+      found: of `variances`.
+
+    Returns:
+      By name, `sigma_w2_ROLE` and `sigma_b2_ROLE`.
+
+    >>> by_name({Role.INPUT: (jnp.float32(2.0), jnp.float32(0.0))})["sigma_w2_input"].item()
+    2.0
+    """
     return {
         name: value
         for role, pair in found.items()

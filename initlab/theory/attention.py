@@ -77,10 +77,20 @@ def propagate_uniform_attention(
     return evaluate(_layers, (tokens, depth, bool(skip)), numbers)
 
 
-def _layers(tokens: int, depth: int, skip: bool, sigma_w2, q0, c0, branch_scale) -> Tokens:
+def _layers(
+    tokens: int,
+    depth: int,
+    skip: bool,
+    sigma_w2: jax.Array,
+    q0: jax.Array,
+    c0: jax.Array,
+    branch_scale: jax.Array,
+) -> Tokens:
     def layer(state: tuple[jax.Array, jax.Array], _: None) -> Any:
         q, covariance = state
         kept = 1 if skip else 0
+        # The mean over tokens is the same vector for each: it adds as much to the covariance as to
+        # the variance.
         added = branch_scale**2 * sigma_w2 * (q + (tokens - 1) * covariance) / tokens
         after = kept * q + added, kept * covariance + added
         return after, Tokens(q, covariance / q)

@@ -44,7 +44,7 @@ def frequency_depth_scale(chi1: Array | float, gains: Array) -> Array:
 
     Args:
       chi1: slope of the correlation map at 1, at most 1: a number.
-      gains: what `frequency_gains` says.
+      gains: of `frequency_gains`.
 
     Returns:
       The depth scales, infinite where nothing decays.
@@ -59,6 +59,8 @@ def frequency_depth_scale(chi1: Array | float, gains: Array) -> Array:
 
 
 def _gains(positions: int, variances: jax.Array) -> jax.Array:
+    # Zeros are appended, which places the window at the first positions and not about the centre: a
+    # shift is a phase, which the absolute value drops.
     return jnp.abs(jnp.fft.rfft(variances, positions)) / jnp.sum(variances)
 
 

@@ -1,5 +1,6 @@
 """The edge of chaos: where neither correlations nor gradients shrink or grow with depth."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ from initlab.types import Activation, Array
 __all__ = ["CriticalPoint", "critical_point", "critical_sigma_w2", "critical_variances"]
 
 SEARCHED = 10.0 ** (np.arange(-6 * 16, 8 * 16 + 1) / 16)
-"""Lengths between which a critical one is looked for, sixteen to a decade."""
+"""Values of q between which a critical one is searched, sixteen to a decade, 1 among them."""
 
 
 class CriticalPoint(NamedTuple):
@@ -64,8 +65,8 @@ def critical_point(activation: Activation) -> CriticalPoint:
 
     Three kinds of activations have one. Smooth ones that are nearly relu far from 0 (gelu, silu): q
     is positive and half-stable, kept from one side. Those for which every q is kept (relu,
-    leaky_relu, linear): q is said to be 1. Those with phi(0) = 0 that bend towards 0 (tanh, sin): q
-    is 0, without biases.
+    leaky_relu, linear): q is 1 by convention. Those with phi(0) = 0 and phi phi'' <= 0 (tanh, sin):
+    q is 0, without biases.
 
     Args:
       activation: elementwise function phi.
@@ -85,19 +86,21 @@ def critical_point(activation: Activation) -> CriticalPoint:
     (1.988005, 0.555143, 14.3202)
     """
     pieces = find_pieces(activation)
-    bend, moment, width = in_float64(_bends, pieces, SEARCHED)
-    if np.all(np.abs(bend) < 1e-10):
-        return _point(1 / width[SEARCHED == 1][0], 0, 1)
+    curvature, moment, slope_moment = in_float64(_curvature_terms, pieces, SEARCHED)
+    if np.all(np.abs(curvature) < 1e-10):
+        return _point(1 / slope_moment[SEARCHED == 1][0], 0, 1)
     # Below 1e-12 it is rounding that changes the sign.
-    sign = np.where(np.abs(bend) < 1e-12, 0, np.sign(bend))
+    sign = np.where(np.abs(curvature) < 1e-12, 0, np.sign(curvature))
     for crossing in np.flatnonzero(sign[:-1] * sign[1:] < 0):
         low, high = SEARCHED[crossing], SEARCHED[crossing + 1]
-        q, moment, width = in_float64(_double_point, pieces, low, high)
-        if moment / width <= q:
-            return _point(1 / width, q - moment / width, q)
-    moment, width = in_float64(_at_zero, pieces)
-    if moment == 0 and width != 0:
-        return _point(1 / width, 0, 0)
+        q, moment, slope_moment = in_float64(_double_point, pieces, low, high)
+        # q is a fixed point by sigma_b2 = q - sigma_w2 E phi^2, which must be a variance.
+        if moment / slope_moment <= q:
+            return _point(1 / slope_moment, q - moment / slope_moment, q)
+    # Towards q = 0 the curvature term vanishes without a change of sign: that end is no crossing.
+    moment, slope_moment = in_float64(_at_zero, pieces)
+    if moment == 0 and slope_moment != 0:
+        return _point(1 / slope_moment, 0, 0)
     return _point(np.nan, np.nan, np.nan)
 
 
@@ -145,8 +148,11 @@ def _critical_sigma_w2(pieces: Pieces, sigma_b2: jax.Array) -> jax.Array:
     dtype = sigma_b2.dtype
 
     def excess(q: jax.Array) -> jax.Array:
+        """What sigma_b2 must be for q to be critical, less what it is."""
         return q - second_moment(pieces, q) / _slope_moment(pieces, q) - sigma_b2
 
+    # The first cell of the grid in which it rises through 0 holds the smallest critical q. Of
+    # activations with phi(0) = 0 and no biases it is 0 at q = 0 already.
     grid = jnp.asarray(np.concatenate([[0], SEARCHED]), dtype)
     heights = jax.vmap(excess)(grid)
     place = jnp.argmax(heights[1:] >= 0)
@@ -154,6 +160,7 @@ def _critical_sigma_w2(pieces: Pieces, sigma_b2: jax.Array) -> jax.Array:
     exists = at_zero | (heights[1:][place] >= 0)
     low, high = (jax.lax.stop_gradient(grid[each]) for each in (place, place + 1))
     root = jnp.where(at_zero, jnp.zeros_like(sigma_b2), bracketed_root(excess, low, high))
+    # 1 where there is no root: jnp.where differentiates both of its sides.
     q = differentiable_root(excess, jnp.where(exists, root, jnp.ones_like(root)))
     sigma_w2 = 1 / _slope_moment(pieces, q)
     return jnp.where(exists, sigma_w2, jnp.asarray(jnp.nan, dtype))
@@ -164,21 +171,26 @@ def _slope_moment(pieces: Pieces, q: jax.Array) -> jax.Array:
     return gradient_factor(pieces, jnp.ones_like(q), q)
 
 
-def _bend(pieces: Pieces, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _curvature_term(pieces: Pieces, q: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`E phi phi'' / E phi'^2`, `E phi^2`, `E phi'^2`; kinks count in phi''."""
-    width = _slope_moment(pieces, q)
-    return second_moment_slope(pieces, q) / width - 1, second_moment(pieces, q), width
+    # Integration by parts: d E phi^2 / dq = E phi'^2 + E phi phi''. So phi'' itself, whose delta
+    # functions at kinks no quadrature sees, is not evaluated.
+    slope_moment = _slope_moment(pieces, q)
+    curvature = second_moment_slope(pieces, q) / slope_moment - 1
+    return curvature, second_moment(pieces, q), slope_moment
 
 
-def _bends(pieces: Pieces, grid: np.ndarray) -> Any:
-    return jax.jit(jax.vmap(lambda q: _bend(pieces, q)))(grid)
+def _curvature_terms(pieces: Pieces, grid: np.ndarray) -> Any:
+    return jax.jit(jax.vmap(functools.partial(_curvature_term, pieces)))(grid)
 
 
 def _double_point(pieces: Pieces, low: float, high: float) -> Any:
+    """`q, E phi^2, E phi'^2` where `E phi phi'' = 0`: there q is a double root of `q_map - q`."""
+
     @jax.jit
     def find(low: jax.Array, high: jax.Array) -> Any:
-        q = bracketed_root(lambda q: _bend(pieces, q)[0], low, high)
-        return q, *_bend(pieces, q)[1:]
+        q = bracketed_root(lambda q: _curvature_term(pieces, q)[0], low, high)
+        return q, *_curvature_term(pieces, q)[1:]
 
     return find(jnp.float64(low), jnp.float64(high))
 

@@ -27,7 +27,8 @@ that of a random direction. It is 0 at the last layer, and
        w = sigma_w2^2 E phi^2 phi'^2 / (n q_(l+1) chi)   `alignment_weight`
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -113,10 +114,19 @@ def finite_width_gradient(
     return compute(_gradients, (find_pieces(activation), depth), numbers)
 
 
-def _gradients(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> jax.Array:
+def _gradients(
+    pieces: Pieces,
+    depth: int,
+    sigma_w2: jax.Array,
+    sigma_b2: jax.Array,
+    q0: jax.Array,
+    width: jax.Array,
+) -> jax.Array:
     slope = slope_pieces(pieces)
 
-    def average(function: Any, q: jax.Array) -> jax.Array:
+    def average(
+        function: Callable[[jax.Array, jax.Array, jax.Array], jax.Array], q: jax.Array
+    ) -> jax.Array:
         """`E f(z, phi, phi')`."""
 
         def of(z: jax.Array) -> jax.Array:
@@ -135,6 +145,7 @@ def _gradients(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> jax
         moment, slope_moment = (next_q - sigma_b2) / sigma_w2, chi / sigma_w2
         squares = average(lambda z, a, s: a**2 * s**2, q)
         noise = sigma_w2**2 * (average(lambda z, a, s: a**4, q) - moment**2) / width
+        # Equation (3): what the layer's own units add to the covariance, beside the part due to v.
         own = sigma_w2**2 * (squares - moment * slope_moment) / width
         layer = _Layer(
             q_slope=q_slope,
@@ -153,11 +164,14 @@ def _gradients(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> jax
     zero = jnp.zeros_like(q0)
     _, layers = jax.lax.scan(forward, (q0, zero, zero), length=depth)
 
-    def backward(state: tuple[jax.Array, ...], layer: _Layer) -> tuple[tuple, jax.Array]:
+    def backward(
+        state: tuple[jax.Array, ...], layer: _Layer
+    ) -> tuple[tuple[jax.Array, ...], jax.Array]:
         log, alignment, influence = state
         # Equation (1), before the state moves on: alignment and influence are those of layer k + 1.
         log = log + jnp.log(layer.chi) + layer.chi_shift + layer.chi_q_covariance * influence
         log = log + alignment * layer.alignment_weight
+        # Equations (4) and (3), for the layer before.
         alignment = layer.alignment_gain * alignment + layer.alignment_source - 1
         influence = layer.log_chi_slope + layer.q_slope * influence
         return (log, alignment, influence), log
@@ -166,7 +180,9 @@ def _gradients(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> jax
     return jnp.concatenate([jnp.exp(logs), jnp.ones_like(logs[:1])])
 
 
-def _two_slopes(function: Any, q: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+def _two_slopes(
+    function: Callable[[jax.Array], jax.Array], q: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
     """`(f, f'), f''`."""
 
     def with_slope(q: jax.Array) -> tuple[jax.Array, jax.Array]:

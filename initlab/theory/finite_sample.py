@@ -38,7 +38,7 @@ def sample_finite_width(
     Given the layer before, n pairs of pre-activations are independent, with the 2 x 2 kernel of
     means over its units. So the signals of two inputs in a network of Gaussian weights have exactly
     this law, at any width and depth, at the cost of n numbers a layer in place of n^2. Means over
-    keys have no error but their spread: they tell what `finite_width_variance` and
+    keys have no error but their spread: they show what `finite_width_variance` and
     `finite_width_correlation`, of the first order in depth / width, leave out.
 
     Args:
@@ -80,7 +80,9 @@ def sample_finite_width(
     checks.check_activation("activation", activation, dtype)
     sigma_w2, sigma_b2, q0, c0 = (jnp.asarray(x, dtype) for x in (sigma_w2, sigma_b2, q0, c0))
 
-    def layer(kernel: tuple[jax.Array, ...], key: jax.Array) -> tuple[tuple, FiniteSample]:
+    def layer(
+        kernel: tuple[jax.Array, ...], key: jax.Array
+    ) -> tuple[tuple[jax.Array, ...], FiniteSample]:
         # z_2 is a multiple of z_1 and a rest of its own, which keeps its digits where c nears 1.
         size, slope, rest = kernel
         first, own = jax.random.normal(key, (2, width), dtype)

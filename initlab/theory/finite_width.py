@@ -82,15 +82,37 @@ def finite_width_variance(
 
 
 def check_numbers(numbers: Mapping[str, Any]) -> None:
-    """Raises ValueError for an array where one number is required."""
+    """Raises ValueError for an array where one number is required.
+
+    Args:
+      numbers: by the names that the message gives them.
+
+    Raises:
+      ValueError: if one has axes.
+
+    >>> check_numbers({"q0": np.ones(2)})
+    Traceback (most recent call last):
+    ValueError: q0 must be one number, got shape (2,)
+    """
     for name, value in numbers.items():
         if np.shape(value):
             raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
 
 
-def _layers(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> FiniteWidth:
+def _layers(
+    pieces: Pieces,
+    depth: int,
+    sigma_w2: jax.Array,
+    sigma_b2: jax.Array,
+    q0: jax.Array,
+    width: jax.Array,
+) -> FiniteWidth:
     width = jnp.broadcast_to(width, (depth + 1,))
-    fourth = pieces._replace(function=lambda z: pieces.function(z) ** 4)
+
+    def fourth_power(z: jax.Array) -> jax.Array:
+        return pieces.function(z) ** 4
+
+    fourth = pieces._replace(function=fourth_power)
 
     def step_and_noise(q: jax.Array) -> jax.Array:
         """`F(q)` and `sigma_w2^2 Var phi(sqrt(q) z)^2`."""
@@ -103,8 +125,10 @@ def _layers(pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, width) -> Finite
 
     def layer(state: tuple[jax.Array, jax.Array], units: jax.Array) -> Any:
         q, variance = state
+        # Of n draws of variance Q: 2 E Q^2 / n, where E Q^2 = q^2 + Var Q.
         measured = variance + 2 * (q**2 + variance) / units
         (value, slope), (_, curvature) = jax.jvp(with_slope, (q,), (jnp.ones_like(q),))
+        # By Taylor's formula under the mean: of the map, and of the noise that the layer adds.
         after, noise = value + curvature * variance / 2
         spread = slope[0] ** 2 * variance + noise / units
         return (after, spread), FiniteWidth(q, measured, variance)
@@ -136,4 +160,5 @@ def dying_relu_probability(width: int | Array, depth: int | Array) -> Array:
     width, depth = np.asarray(width, np.float64), np.asarray(depth, np.float64)
     if (width < 1).any() or (depth < 1).any():
         raise ValueError(f"width and depth must be at least 1, got {width} and {depth}")
+    # By expm1 and log1p: 2^-width is under the rounding of 1 from width 53 on.
     return -np.expm1(depth * np.log1p(-(2.0**-width)))

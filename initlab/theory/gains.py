@@ -22,7 +22,7 @@ TORCH_GAINS: dict[Callable[[Any], jax.Array], float] = {
     jax.nn.relu: 2**0.5,
     jax.nn.selu: 3 / 4,
 }
-"""What PyTorch's `calculate_gain` says; 5/3 and 3/4 are conventions, no result of a formula."""
+"""The values of PyTorch's `calculate_gain`; 5/3 and 3/4 are conventions, no result of a formula."""
 
 
 def gain(activation: Activation) -> Array:

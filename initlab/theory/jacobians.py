@@ -38,7 +38,7 @@ def jacobian_spectrum(
 
     s_1 is -1 for Gaussian weights and 0 for orthogonal ones. At chi = 1 the mean is kept, but the
     spread grows with depth: for Gaussian weights by at least 1 a layer, for orthogonal ones by as
-    little as the slopes differ. relu spreads by 1 a layer even so, which no scale can mend; tanh
+    little as the slopes differ. relu spreads by 1 a layer even so, which no scale changes; tanh
     does not where q goes to 0.
 
     Args:
@@ -70,7 +70,11 @@ def _spectrum(
     pieces: Pieces, depth: int, orthogonal: bool, sigma_w2: jax.Array, q: jax.Array
 ) -> JacobianSpectrum:
     slope = slope_pieces(pieces)
-    fourth = Pieces(lambda z: slope.function(z) ** 4, slope.kinks, slope.order)
+
+    def fourth_power(z: jax.Array) -> jax.Array:
+        return slope.function(z) ** 4
+
+    fourth = slope._replace(function=fourth_power)
     chi = gradient_factor(pieces, sigma_w2, q)
     # mu_2 / mu_1^2, by factors of sigma_w2 that cancel.
     ratio = sigma_w2**2 * mean(fourth, q) / chi**2

@@ -1,5 +1,6 @@
 """Deep linear networks, whose learning is known exactly."""
 
+import jax
 import jax.numpy as jnp
 
 from initlab.theory.evaluation import evaluate
@@ -14,8 +15,8 @@ def linear_learning_time(
     """`t = tau / (2 s) ln(u_f (s - u_0) / (u_0 (s - u_f)))`: until a mode has been learned.
 
     A mode is a pair of singular vectors of the correlation of inputs and outputs; in a linear
-    network of two layers that start small, balanced and aligned, it grows alone. Until it shows, a
-    time of the order of `ln(1 / u_0)` goes by: small weights learn late, though they learn.
+    network of two layers that start small, balanced and aligned, it grows alone. It is negligible
+    for a time of the order of `ln(1 / u_0)`: small weights learn late, though they learn.
 
     Args:
       strength: s, the mode's singular value, which it is to reach.
@@ -66,11 +67,17 @@ def linear_mode(
     return evaluate(_mode, (), numbers)
 
 
-def _time(strength, start, end, time_constant):
+def _time(
+    strength: jax.Array, start: jax.Array, end: jax.Array, time_constant: jax.Array
+) -> jax.Array:
+    # u obeys the logistic equation tau du/dt = 2 u (s - u): the logarithm of u / (s - u) is linear.
     odds = end * (strength - start) / (start * (strength - end))
     return time_constant / (2 * strength) * jnp.log(odds)
 
 
-def _mode(strength, start, time, time_constant):
+def _mode(
+    strength: jax.Array, start: jax.Array, time: jax.Array, time_constant: jax.Array
+) -> jax.Array:
+    # In the decaying exponential, which underflows to 0 late; the growing one would overflow.
     decay = jnp.exp(-2 * strength * time / time_constant)
     return strength / (1 + (strength / start - 1) * decay)

@@ -28,7 +28,7 @@ class Parametrization(enum.Enum):
 
     Attributes:
       STANDARD: variance 1 / fan_in, one learning rate for all widths and layers.
-      NTK: the neural tangent kernel's, in which a wide network's features stand still.
+      NTK: the neural tangent kernel's, in which a wide network's features do not change.
       MEAN_FIELD: features learn; the multipliers of the mean-field limit.
       MUP: maximal update: every layer's features learn as much as they can at any width.
     """
@@ -173,13 +173,13 @@ def exponents(parametrization: Parametrization, optimizer: Optimizer, role: Role
     >>> exponents(Parametrization.MUP, Optimizer.ADAM, Role.WEIGHT)
     Exponents(multiplier=0, std=-0.5, learning_rate=-1)
     """
-    for given, wanted in (
+    for given, enumeration in (
         (parametrization, Parametrization),
         (optimizer, Optimizer),
         (role, Role),
     ):
-        if not isinstance(given, wanted):
-            raise TypeError(f"{given!r} must be one of {', '.join(map(str, wanted))}")
+        if not isinstance(given, enumeration):
+            raise TypeError(f"{given!r} must be one of {', '.join(map(str, enumeration))}")
     table = EXPONENTS[parametrization, optimizer]
     kind = ALIKE.get(role, role)
     if kind not in table:
@@ -192,7 +192,7 @@ def exponents(parametrization: Parametrization, optimizer: Optimizer, role: Role
 def growth(parametrization: Parametrization, optimizer: Optimizer) -> dict[Role, Growth]:
     """The slopes, log size against log width, of each layer's output and of its change in a step.
 
-    INPUT stands for the first hidden layer, WEIGHT for those after it, READOUT for the output. A
+    INPUT is the first hidden layer, WEIGHT those after it, READOUT the output. A
     product of n terms is of the order of `sqrt(n)` where they are independent, as at the start, and
     of n where an update made them agree: that is what the layer's own update does to its input, and
     what the readout's start does to the change that its gradient has made before it.
@@ -228,6 +228,8 @@ def growth(parametrization: Parametrization, optimizer: Optimizer) -> dict[Role,
             return layer.multiplier + layer.learning_rate
         return 2 * layer.multiplier + layer.learning_rate + slope
 
+    # The largest power is the sum's. An update times its input: its gradient is made of that input,
+    # so that n terms agree and add up as n, where independent ones do as sqrt(n).
     from_bias = update(bias, signal)
     first_change = max(update(first, signal), from_bias)
     hidden_start = hidden.multiplier + hidden.std + 1 / 2

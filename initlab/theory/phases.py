@@ -17,9 +17,9 @@ from initlab.types import Activation, Array
 
 __all__ = ["EdgeOfChaos", "edge_of_chaos"]
 
-LENGTHS, ANGLES, MORE_ANGLES = 40, 24, 40
-"""Chebyshev points at which the correlation map is tabulated; where kinks can meet, which is at an
-angle that depends on q, it takes more of them."""
+Q_POINTS, ANGLE_POINTS, MORE_ANGLE_POINTS = 40, 24, 40
+"""Chebyshev points in ln q and in the angle at which the correlation map is tabulated; where kinks
+can meet, which is at an angle that depends on q, it takes more angles."""
 
 BATCH = 1000
 """Grid points whose q is found together."""
@@ -85,42 +85,55 @@ def _fixed_points(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> F
     points = FixedPoint(
         q, jnp.where(exists, c, nothing), chi1, xi_q, jnp.where(exists, xi_c, nothing), exists
     )
-    return jax.tree.map(lambda leaf: leaf.reshape(shape), points)
+
+    def as_grid(leaf: jax.Array) -> jax.Array:
+        return leaf.reshape(shape)
+
+    return jax.tree.map(as_grid, points)
 
 
 def _chaotic_correlations(
     pieces: Pieces, sigma_w2: jax.Array, q: jax.Array, chaotic: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Fixed correlation and the map's slope there, of each point [P]; any number elsewhere."""
-    dtype, count = q.dtype, ANGLES if len(pieces.kinks) < 2 else MORE_ANGLES
+    dtype, count = q.dtype, ANGLE_POINTS if len(pieces.kinks) < 2 else MORE_ANGLE_POINTS
+    # A double integral at each step of each point's root would be thousands of times the table's.
+    # The map is smooth in ln q and in the angle (in c it is not at c = 1, of activations with
+    # kinks), so that a series' error falls geometrically with its terms.
     log_q = jnp.where(chaotic, jnp.log(jnp.where(chaotic, q, jnp.ones_like(q))), jnp.nan)
     middle, half = (
         jnp.nan_to_num((jnp.nanmax(log_q) + sign * jnp.nanmin(log_q)) / 2) for sign in (1, -1)
     )
+    # All of one q, or none chaotic: a table of some width all the same, never 0 / 0.
     half = jnp.maximum(half, jnp.asarray(1e-3, dtype))
-    grid = jnp.exp(middle + half * _points(LENGTHS, dtype))
+    grid = jnp.exp(middle + half * _points(Q_POINTS, dtype))
     angles = (1 + _points(count, dtype)) * np.asarray(np.pi / 4, dtype)
 
     def row(q: jax.Array) -> jax.Array:
-        at = jax.vmap(lambda angle: half_squared_difference(pieces, q, jnp.cos(angle)))
-        return at(angles) / q
+        def at(angle: jax.Array) -> jax.Array:
+            return half_squared_difference(pieces, q, jnp.cos(angle))
 
-    table = _to_series(jax.lax.map(row, grid), (LENGTHS, count))
+        return jax.vmap(at)(angles) / q
 
+    table = _to_series(jax.lax.map(row, grid), (Q_POINTS, count))
+
+    # From angle 0, where c is 1 and no root, to a right angle: fixed correlations are at least 0.
     ends = jnp.asarray(-1 + 1e-6, dtype), jnp.asarray(1, dtype)
     derivative = jnp.asarray(np.polynomial.chebyshev.chebder(np.eye(count)), dtype)
+    # Square again: a derivative has one coefficient less.
     derivative = jnp.pad(derivative, ((0, 1), (0, 0)))
 
     def solve(sigma_w2: jax.Array, log_q: jax.Array) -> tuple[jax.Array, jax.Array]:
         place = jnp.clip(jnp.nan_to_num((log_q - middle) / half), -1, 1)
-        series = sigma_w2 * jnp.sum(_chebyshev(place, LENGTHS)[:, None] * table, axis=0)
+        series = sigma_w2 * jnp.sum(_chebyshev(place, Q_POINTS)[:, None] * table, axis=0)
 
         place = bracketed_root(lambda x: jnp.sum(_chebyshev(x, count) * series) - 1, *ends)
         angle = (1 + place) * np.asarray(np.pi / 4, dtype)
         steepness = jnp.sum(
             _chebyshev(place, count) * jnp.sum(derivative * series[None, :], axis=1)
         )
-        # Of c' = 1 - (1 - c) (1 + excess), where the excess is 0.
+        # c' = 1 - (1 - c) (1 + excess) has where the excess is 0 the slope 1 - (1 - c) excess'(c),
+        # dc = -sin(angle) d angle, and (1 - cos) / sin = tan(angle / 2).
         slope = 1 + jnp.tan(angle / 2) * steepness * np.asarray(4 / np.pi, dtype)
         return jnp.cos(angle), slope
 
@@ -134,6 +147,7 @@ def _points(count: int, dtype: jnp.dtype) -> jax.Array:
 
 def _chebyshev(x: jax.Array, count: int) -> jax.Array:
     """`T_0(x), ..., T_(count - 1)(x)`."""
+    # All terms at once: Clenshaw's recursion would be `count` steps one after another.
     return jnp.cos(jnp.arange(count, dtype=x.dtype) * jnp.arccos(x))
 
 
@@ -145,6 +159,7 @@ def _to_series(values: jax.Array, counts: tuple[int, int]) -> jax.Array:
         / count
         for count in counts
     )
+    # Accelerators multiply float32 matrices in fewer bits unless this is said.
     precise = jax.lax.Precision.HIGHEST
     along = jnp.matmul(jnp.asarray(rows, values.dtype), values, precision=precise)
     return jnp.matmul(along, jnp.asarray(columns.T, values.dtype), precision=precise)

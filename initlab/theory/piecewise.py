@@ -16,16 +16,16 @@ from initlab.types import Activation
 __all__ = ["Pieces", "find_pieces", "slope_pieces"]
 
 REACH, CELLS = 32.0, 8192
-"""Kinks are looked for in [-REACH, REACH], one in each of so many cells."""
+"""Kinks are searched in [-REACH, REACH], one in each of so many cells."""
 
 JUMP = 1e-6
-"""A jump between neighbouring floats that is larger than this is no rounding."""
+"""A change between neighbouring floats that is larger than this is no rounding error."""
 
 HALVINGS = 64
 """From 2^-7, the width of a cell, to neighbouring floats of all but the tiniest numbers."""
 
 DERIVATIVES = 3
-"""Jumps are looked for in the function and its first two derivatives."""
+"""Jumps are searched in the function and its first two derivatives."""
 
 
 class Pieces(NamedTuple):
@@ -44,8 +44,23 @@ class Pieces(NamedTuple):
 
 
 def slope_pieces(pieces: Pieces) -> Pieces:
-    """The derivative of each piece; jumps of the function itself leave no mark on it."""
-    return Pieces(lambda z: slope(pieces.function, z), pieces.kinks, max(pieces.order - 1, 0))
+    """The derivative of each piece; without the delta functions of the function's own jumps.
+
+    Args:
+      pieces: a function and its kinks.
+
+    Returns:
+      Its derivative, which breaks at the same places, one order lower.
+
+    >>> step = slope_pieces(find_pieces(jax.nn.relu))
+    >>> step.kinks, step.order, step.function(jnp.array([-1.0, 2.0])).tolist()
+    ((0.0,), 0.0, [0.0, 1.0])
+    """
+
+    def derivative(z: jax.Array) -> jax.Array:
+        return slope(pieces.function, z)
+
+    return Pieces(derivative, pieces.kinks, max(pieces.order - 1, 0))
 
 
 @functools.lru_cache(maxsize=256)
@@ -71,15 +86,21 @@ def find_pieces(function: Activation) -> Pieces:
     derivatives: list[Activation] = [function]
     for _ in range(DERIVATIVES - 1):
         derivatives.append(functools.partial(slope, derivatives[-1]))
-    stacked = jax.jit(lambda z: jnp.stack([each(z) for each in derivatives]))
+
+    @jax.jit
+    def stacked(z: jax.Array) -> jax.Array:
+        return jnp.stack([each(z) for each in derivatives])
 
     def evaluate(z: np.ndarray) -> np.ndarray:
         return in_float64(stacked, z)
 
-    # Ends that are no round numbers, as the places of kinks mostly are.
+    # The cells' ends must not be round numbers, as the places of kinks mostly are: a kink on the
+    # border of two cells would be in neither.
     low = np.linspace(-REACH, REACH, CELLS, endpoint=False) + REACH / CELLS / math.pi
     high = low + 2 * REACH / CELLS
     at_low, at_high = evaluate(low), evaluate(high)
+    # Of a smooth cell the change halves with the cell and vanishes; a jump keeps its size however
+    # small the cell. No program text is read, so that any code will do.
     for _ in range(HALVINGS):
         middle = low + (high - low) / 2
         at_middle = evaluate(middle)
@@ -92,7 +113,7 @@ def find_pieces(function: Activation) -> Pieces:
 
 
 def _distinct(places: np.ndarray) -> list[float]:
-    """Ascending, rounded where a rounding error says so, each once."""
+    """Ascending, each once, rounded to 12 digits where that is within rounding error."""
     rounded = np.round(places, 12)
     places = np.where(np.abs(places - rounded) < 1e-14, rounded + 0.0, places)
     kept: list[float] = []
@@ -105,10 +126,14 @@ def _distinct(places: np.ndarray) -> list[float]:
 def _check_elementwise(function: Activation) -> None:
     if not callable(function):
         raise TypeError(f"activation must be a function, got {function!r}")
+
+    def of_numpy(z: np.ndarray) -> jax.Array:
+        # An array made outside would be staged into a trace that this call may be in.
+        return function(jnp.asarray(z))
+
     z = np.linspace(-1.5, 2.5, 9)
     try:
-        # An array made outside would be caught by a trace that this call is in.
-        whole, part = (in_float64(lambda z: function(jnp.asarray(z)), each) for each in (z, z[:3]))
+        whole, part = (in_float64(of_numpy, each) for each in (z, z[:3]))
     except jax.errors.TracerArrayConversionError as error:
         raise TypeError(f"activation {function!r} must not hold traced values") from error
     except TypeError as error:
@@ -118,5 +143,6 @@ def _check_elementwise(function: Activation) -> None:
             f"activation must take an array to real numbers of its shape, got "
             f"{np.asarray(whole).dtype} of shape {np.shape(whole)} for shape {z.shape}"
         )
+    # What mixes entries (softmax, a normalization) has other values on a part of them.
     if not np.array_equal(whole[:3], part, equal_nan=True):
         raise ValueError(f"activation must be elementwise: {function!r} mixes the entries")

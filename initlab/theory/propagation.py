@@ -1,6 +1,6 @@
-"""Length, correlation and gradient layer by layer, as wide networks have them at initialization."""
+"""q, correlation and gradient layer by layer, as wide networks have them at initialization."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
-from initlab.theory.maps import as_correlation, covariance_step, gradient_factor, length_step
+from initlab.theory.maps import as_correlation, covariance_step, gradient_factor, q_step
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.types import Activation, Array, Numbers
 
@@ -19,6 +19,12 @@ __all__ = [
     "propagate_normalized",
     "propagate_residual",
 ]
+
+Signals = tuple[jax.Array, jax.Array, jax.Array]
+"""The next layer's q and covariance, and the gradient's factor back through the layer."""
+
+Step = Callable[..., Signals]
+"""From pieces, sigma_w2, sigma_b2, q, c and numbers of its own."""
 
 
 class Propagation(NamedTuple):
@@ -169,7 +175,7 @@ def propagate_normalized(
     """`h_l = norm(W phi(h_(l-1)) + b)`: q is 1, and the gradient's factor `chi(1) / q_map(1)`.
 
     A layer norm cancels any scale of the weights. For a layer of many units it divides by
-    `sqrt(q)`, forward and backward; what it takes from the gradient along mean and length is of the
+    `sqrt(q)`, forward and backward; what it takes from the gradient along mean and norm is of the
     order of 1 / width.
 
     Args:
@@ -194,62 +200,114 @@ def propagate_normalized(
 
 
 def _evaluate(
-    step, activation: Activation, depth: int, sigma_w2, sigma_b2, q0, c0, **numbers
+    step: Step,
+    activation: Activation,
+    depth: int,
+    sigma_w2: Numbers,
+    sigma_b2: Numbers,
+    q0: Numbers,
+    c0: Numbers,
+    **numbers: Numbers,
 ) -> Propagation:
     checks.check_count("depth", depth, 1)
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0, "c0": c0, **numbers}
     return evaluate(_layers, (step, find_pieces(activation), depth), numbers)
 
 
-def _layers(step, pieces: Pieces, depth: int, sigma_w2, sigma_b2, q0, c0, *numbers) -> Propagation:
-    def layer(state, _):
+def _layers(
+    step: Step,
+    pieces: Pieces,
+    depth: int,
+    sigma_w2: jax.Array,
+    sigma_b2: jax.Array,
+    q0: jax.Array,
+    c0: jax.Array,
+    *numbers: jax.Array,
+) -> Propagation:
+    def layer(
+        state: tuple[jax.Array, jax.Array], _: None
+    ) -> tuple[tuple[jax.Array, jax.Array], Signals]:
         q, c = state
         after, covariance, factor = step(pieces, sigma_w2, sigma_b2, q, c, *numbers)
         return (after, as_correlation(covariance / after)), (q, c, factor)
 
+    # One step more than layers follow: a step records the state that it starts from.
     _, (q, c, chi) = jax.lax.scan(layer, (q0, c0), length=depth + 1)
+    # By products and not by quotients of one: where a chi is 0, these would be 0 / 0.
     from_here_on = jnp.cumprod(chi[:-1][::-1])[::-1]
     return Propagation(q, c, chi, jnp.concatenate([from_here_on, jnp.ones_like(q[:1])]))
 
 
-def _first_layer(sigma_w2, sigma_b2, length, correlation):
-    q = sigma_w2 * length + sigma_b2
-    return q, (sigma_w2 * length * correlation + sigma_b2) / q
+def _first_layer(
+    sigma_w2: jax.Array, sigma_b2: jax.Array, q: jax.Array, c: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    after = sigma_w2 * q + sigma_b2
+    return after, (sigma_w2 * q * c + sigma_b2) / after
 
 
-def _plain_step(pieces, sigma_w2, sigma_b2, q, c):
-    """Length, covariance and gradient's factor of one layer."""
+def _plain_step(
+    pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array, q: jax.Array, c: jax.Array
+) -> Signals:
     return (
-        length_step(pieces, sigma_w2, sigma_b2, q),
+        q_step(pieces, sigma_w2, sigma_b2, q),
         covariance_step(pieces, sigma_w2, sigma_b2, q, c),
         gradient_factor(pieces, sigma_w2, q),
     )
 
 
-def _residual_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale, *inner):
-    length, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, q, c, *inner)
-    share = branch_scale**2
-    return q + share * length, q * c + share * covariance, 1 + share * factor
+def _residual_step(
+    pieces: Pieces,
+    sigma_w2: jax.Array,
+    sigma_b2: jax.Array,
+    q: jax.Array,
+    c: jax.Array,
+    branch_scale: jax.Array,
+    *inner: jax.Array,
+) -> Signals:
+    branch_q, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, q, c, *inner)
+    # Variances of uncorrelated terms add, and so do squared norms of the two gradients.
+    scale2 = branch_scale**2
+    return q + scale2 * branch_q, q * c + scale2 * covariance, 1 + scale2 * factor
 
 
-def _pre_norm_step(pieces, sigma_w2, sigma_b2, q, c, branch_scale, *inner):
-    # A norm divides the stream by sqrt(q), and on the way back the gradient too; the angle between
-    # two streams stays.
-    length, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, jnp.ones_like(q), c, *inner)
-    share = branch_scale**2
-    return q + share * length, q * c + share * covariance, 1 + share * factor / q
+def _pre_norm_step(
+    pieces: Pieces,
+    sigma_w2: jax.Array,
+    sigma_b2: jax.Array,
+    q: jax.Array,
+    c: jax.Array,
+    branch_scale: jax.Array,
+    *inner: jax.Array,
+) -> Signals:
+    # A norm divides the stream by sqrt(q), and the backpropagated gradient too; the angle between
+    # two streams does not change.
+    one = jnp.ones_like(q)
+    branch_q, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, one, c, *inner)
+    scale2 = branch_scale**2
+    return q + scale2 * branch_q, q * c + scale2 * covariance, 1 + scale2 * factor / q
 
 
-def _branch(pieces, sigma_w2, sigma_b2, q, c, *inner):
-    """Length, covariance and gradient's factor of a branch into which (q, c) enters."""
+def _branch(
+    pieces: Pieces,
+    sigma_w2: jax.Array,
+    sigma_b2: jax.Array,
+    q: jax.Array,
+    c: jax.Array,
+    *inner: jax.Array,
+) -> Signals:
+    """q, covariance and gradient's factor of a branch whose input has (q, c)."""
+    # Whether there is an inner layer is structure, and static: no traced branch, no factor of 1.
     if not inner:
         return _plain_step(pieces, sigma_w2, sigma_b2, q, c)
-    q, c = _first_layer(*inner, q, c)
-    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    inner_sigma_w2, inner_sigma_b2 = inner
+    q, c = _first_layer(inner_sigma_w2, inner_sigma_b2, q, c)
+    branch_q, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
     # The chain rule through W_1: E |W_1^T v|^2 = sigma_w2_1 |v|^2 at equal fans.
-    return length, covariance, inner[0] * factor
+    return branch_q, covariance, inner_sigma_w2 * factor
 
 
-def _normalized_step(pieces, sigma_w2, sigma_b2, q, c):
-    length, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
-    return jnp.ones_like(q), covariance / length, factor / length
+def _normalized_step(
+    pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array, q: jax.Array, c: jax.Array
+) -> Signals:
+    after, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    return jnp.ones_like(q), covariance / after, factor / after

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from initlab.theory.evaluation import evaluate
@@ -63,7 +64,9 @@ def training_regime(
     return evaluate(_regime, (), numbers)
 
 
-def _regime(output_scale, second_std, first_std, width):
+def _regime(
+    output_scale: jax.Array, second_std: jax.Array, first_std: jax.Array, width: jax.Array
+) -> Regime:
     gamma = -jnp.log(second_std * first_std / output_scale) / jnp.log(width)
     gamma_prime = -jnp.log(second_std / first_std) / jnp.log(width)
     return Regime(gamma, gamma_prime, jnp.maximum(1 - gamma, gamma_prime - gamma + 1))

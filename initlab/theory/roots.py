@@ -60,9 +60,12 @@ def bracketed_root(function: Scalar, low: jax.Array, high: jax.Array) -> jax.Arr
         c, at_c = jnp.where(same, state.a, state.b), jnp.where(same, state.at_a, state.at_b)
         b, at_b = jnp.where(same, state.b, state.a), jnp.where(same, state.at_b, state.at_a)
         best = jnp.where(jnp.abs(at_x) < jnp.abs(at_b), x, b)
+        # The distance to the neighbouring float as a share of the bracket. A bracket of no width
+        # makes it infinite or NaN, which must end the loop too: hence the negated comparison.
         tolerance = eps * jnp.abs(best) / jnp.abs(b - x)
         done = (jnp.minimum(jnp.abs(at_x), jnp.abs(at_b)) == 0) | ~(tolerance < 0.5)
         xi, phi = (x - b) / (c - b), (at_x - at_b) / (at_c - at_b)
+        # Chandrupatla's criterion: the parabola through the three points is monotonic there.
         safe = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
         quadratic = at_x / (at_b - at_x) * at_c / (at_b - at_c) + (c - x) / (b - x) * (
             at_x / (at_c - at_x)
@@ -72,10 +75,11 @@ def bracketed_root(function: Scalar, low: jax.Array, high: jax.Array) -> jax.Arr
         seen_low = _State(low, at_x, high, nothing, half, after.steps, jnp.asarray(False))
         enclosed = jnp.sign(state.at_a) * jnp.sign(at_x) < 0
         seen_high = _State(low, state.at_a, high, at_x, half, after.steps, ~enclosed)
-        return jax.tree.map(
-            lambda low, high, x: jnp.where(first, low, jnp.where(second, high, x)),
-            *(seen_low, seen_high, after),
-        )
+
+        def by_step(low: jax.Array, high: jax.Array, x: jax.Array) -> jax.Array:
+            return jnp.where(first, low, jnp.where(second, high, x))
+
+        return jax.tree.map(by_step, seen_low, seen_high, after)
 
     start = _State(low, nothing, high, nothing, half, jnp.asarray(0), jnp.asarray(False))
     end = jax.lax.while_loop(lambda state: ~state.done & (state.steps < STEPS), step, start)
@@ -83,16 +87,30 @@ def bracketed_root(function: Scalar, low: jax.Array, high: jax.Array) -> jax.Arr
 
 
 def differentiable_root(function: Scalar, solution: jax.Array) -> jax.Array:
-    """A known root as a function of everything that `function` closes over, by its implicit slope.
+    """A known root, `f(x, p) = 0`, with the derivative `dx / dp = -(df / dp) / (df / dx)`.
 
     Args:
-      function: from a scalar to a scalar; 0 at the solution.
-      solution: the root.
+      function: f, from a scalar x to a scalar; 0 at the solution. p is whatever it closes over.
+      solution: the root x.
 
     Returns:
-      The solution, with `dx = -(d function) / function'(x)`; infinite where the root is double.
+      The solution, differentiable in p by the implicit function theorem; its derivative is infinite
+      where the root is double.
+
+    >>> def square_root(y):
+    ...     return differentiable_root(lambda x: x * x - y, jnp.sqrt(y))
+    >>> float(jax.grad(square_root)(4.0))
+    0.25
     """
+    # The loop that found the root has no reverse-mode derivative, and needs none: near a root all
+    # that x owes to p is in f itself, whatever steps led there.
     solution = jax.lax.stop_gradient(solution)
-    return jax.lax.custom_root(
-        function, solution, lambda _, start: start, lambda linear, y: y / linear(jnp.ones_like(y))
-    )
+
+    def solve(_: Scalar, start: jax.Array) -> jax.Array:
+        return start
+
+    def tangent_solve(linear: Scalar, y: jax.Array) -> jax.Array:
+        # linear(y) = f'(x) y: its value at 1 is the slope.
+        return y / linear(jnp.ones_like(y))
+
+    return jax.lax.custom_root(function, solution, solve, tangent_solve)

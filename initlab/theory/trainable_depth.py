@@ -40,5 +40,6 @@ def trainable_depth(
     [8.66, inf, 8.66]
     """
     point = fixed_point(activation, sigma_w2, sigma_b2)
+    # Where q has a fixed point its growth is not used, and chi1 may be 1: no division by ln 1.
     growth = np.log(np.where(point.exists, np.e, point.chi1))
     return np.asarray(REACH * np.where(point.exists, point.xi_c, 1 / growth))
