@@ -1,4 +1,3 @@
-# pyright: strict
 """How the axes of an operation's operands become axes of its result."""
 
 import itertools

@@ -1,4 +1,3 @@
-# pyright: strict
 """The programs within a program: what calls, loops and branches run, and on which operands."""
 
 from collections.abc import Sequence

@@ -1,4 +1,3 @@
-# pyright: strict
 """What one equation of a program says, and which equations bear on a result."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,3 @@
-# pyright: strict
 """The names of JAX's primitives by kind: the one list that every instrument takes its names from.
 
 A primitive that JAX renames is renamed here, and nowhere else. Old names stay beside new ones for

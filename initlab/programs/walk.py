@@ -1,4 +1,3 @@
-# pyright: strict
 """The one walk through a program: its environment, its constants and its dead code."""
 
 from collections.abc import Callable, Sequence
