@@ -173,7 +173,7 @@ SWEPT = {
 ALL = {
     **{name: row[0] for name, row in RANDOM.items()},
     **{name: row[0] for name, row in CONSTANT.items()},
-    **{f"{name}(0.5)": row[0](0.5) for name, row in SWEPT.items()},
+    **{f"{name}(0.3)": row[0](0.3) for name, row in SWEPT.items()},
     "zeros": I.zeros(),
     "ones": I.ones(),
     "by_role": I.by_role(I.unit_normal),
@@ -181,12 +181,12 @@ ALL = {
 }
 DETERMINISTIC = {
     *CONSTANT,
-    "constant(0.5)",
-    "shifted(0.5)",
-    "identity(0.5)",
-    "dirac(0.5)",
-    "zero_hadamard(0.5)",
-    "skipinit: gate(0.5)",
+    "constant(0.3)",
+    "shifted(0.3)",
+    "identity(0.3)",
+    "dirac(0.3)",
+    "zero_hadamard(0.3)",
+    "skipinit: gate(0.3)",
     "zeros",
     "ones",
 }

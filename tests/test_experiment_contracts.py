@@ -1,7 +1,6 @@
 """What experiments promise each other: `measure` alone reads flags, and none imports another."""
 
 import ast
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -101,15 +100,3 @@ EXPERIMENT = harness.Experiment("planted", measure, summarize, show)
 )
 def test_a_planted_read_is_found(old, new, found):
     assert reads_of_flags(PLANTED.replace(old, new)) == sorted(found)
-
-
-def test_every_experiment_is_in_the_contract_of_independence():
-    settings = tomllib.loads((EXPERIMENTS.parent / "pyproject.toml").read_text())
-    contracts = settings["tool"]["importlinter"]["contracts"]
-    (contract,) = [
-        each
-        for each in contracts
-        if each["type"] == "independence" and "experiments.saturation" in each["modules"]
-    ]
-    homes = {path.parent.name for path in EXPERIMENTS.glob("*/__main__.py")} | {"audit"}
-    assert contract["modules"] == sorted(f"experiments.{home}" for home in homes)

@@ -55,9 +55,10 @@ def test_mean_and_variance_are_the_formulas(name, kind):
     w = draw_wide(initializer, spec)
     assert w.shape == spec.shape
     want = variance(spec.fan_in, spec.fan_out)
-    # Five standard errors; the variance of a squared deviation is (kurtosis - 1) variance^2.
+    # Five standard errors; the variance of a squared deviation is (kurtosis - 1) variance^2, which
+    # is 0 for weights of one size: float32 is left.
     assert abs(w.mean()) < 5 * math.sqrt(want / w.size)
-    assert abs((w**2).mean() / want - 1) < 5 * math.sqrt((kurtosis - 1) / w.size)
+    assert abs((w**2).mean() / want - 1) < 5 * math.sqrt((kurtosis - 1) / w.size) + 1e-6
     # The fourth moment tells the distributions apart: normal 3, truncated 2.37, uniform 1.8.
     assert abs((w**4).mean() / (w**2).mean() ** 2 - kurtosis) < 0.1
 
