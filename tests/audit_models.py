@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.audits.auditing import FAST_COMPILE_OPTIONS
+from initlab.compilation import compile_fast
 
 WIDTH, DEPTH, CLASSES = 32, 30, 10
 ROWS = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
@@ -132,7 +132,7 @@ def heads(seeds):
 def drawn(init):
     """Params of an init of any framework, compiled as an audit compiles what runs once."""
     key = jax.random.key(0)
-    return jax.jit(init).lower(key).compile(FAST_COMPILE_OPTIONS)(key)
+    return compile_fast(jax.jit(init).lower(key))(key)
 
 
 SEQUENCE = np.random.default_rng(3).normal(size=(8, 5, 16)).astype(np.float32)

@@ -13,6 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import jax
+
+from initlab.compilation import fast_compile_options
+
 __all__ = ["ROOT", "finish", "run_module", "start_module"]
 
 ROOT = Path(__file__).parent.parent
@@ -21,20 +25,21 @@ DRAWING = [f"matplotlib.backends.backend_{kind}" for kind in ("agg", "svg")]
 FORKS.set_forkserver_preload(["absl.app", "initlab", "sklearn.datasets", "zarr", *DRAWING])
 
 
-QUICKLY = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-"""Half the time to compile: for what runs a moment, and where no claim is about bits or speed."""
+def run_module(module, *flags, full_compile=False):
+    """What `python -m MODULE FLAGS` says, and its exit status.
+
+    It compiles as the file that runs it does, or fully where its own findings are of bits or speed.
+    """
+    return finish(start_module(module, *flags, full_compile=full_compile))
 
 
-def run_module(module, *flags, quickly=False):
-    """What `python -m MODULE FLAGS` says, and its exit status."""
-    return finish(start_module(module, *flags, quickly=quickly))
-
-
-def start_module(module, *flags, quickly=False):
+def start_module(module, *flags, full_compile=False):
     """The process, and the folder that takes what it says; `finish` waits for it."""
     said = tempfile.TemporaryDirectory()
     given = [str(flag) for flag in flags]
-    args = (module, given, said.name, quickly)
+    is_fast = jax.config.values["jax_disable_most_optimizations"] and not full_compile
+    options = fast_compile_options().items() if is_fast else ()
+    args = (module, given, said.name, " ".join(f"--{name}={value}" for name, value in options))
     process = FORKS.Process(target=_become, args=args, name=module)
     process.start()
     return process, said
@@ -48,12 +53,11 @@ def finish(started):
         return subprocess.CompletedProcess([process.name], process.exitcode, out, err)
 
 
-def _become(module, flags, folder, quickly):
+def _become(module, flags, folder, xla_flags):
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), descriptor)
-    if quickly:
-        # The backend reads it when it starts, which it has not yet.
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKLY}"
+    # The backend reads it when it starts, which it has not yet.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {xla_flags}"
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     sys.argv = [module, *flags]

@@ -15,6 +15,8 @@ from experiments.zero_initialization import facts
 from initlab.initializers import by_role, constant
 from initlab.networks import dense
 
+pytestmark = pytest.mark.full_compile
+
 ACTIVATIONS = {
     "tanh": jnp.tanh,
     "sigmoid": jax.nn.sigmoid,

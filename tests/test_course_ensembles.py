@@ -21,6 +21,8 @@ from experiments.published import rows as published
 from experiments.published.figure import draw_agreement
 from experiments.published.tables import verdict
 
+pytestmark = pytest.mark.full_compile
+
 COST = "circles, times 10: cost"
 MEDIAN = 0.6
 

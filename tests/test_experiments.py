@@ -46,7 +46,7 @@ class Smoke(NamedTuple):
 
 def run(name, *flags):
     about_bits = name in SMOKE_RUNS and SMOKE_RUNS[name].about_bits
-    return run_module(f"experiments.{name}", NO_CACHE, *flags, quickly=not about_bits)
+    return run_module(f"experiments.{name}", NO_CACHE, *flags, full_compile=about_bits)
 
 
 def check_random_initialization(ran):

@@ -6,7 +6,7 @@ from forks import run_module
 
 def run(name, *flags):
     # Nothing is left in the user's cache.
-    return run_module(f"experiments.{name}", "--compilation_cache_dir=", *flags, quickly=True)
+    return run_module(f"experiments.{name}", "--compilation_cache_dir=", *flags)
 
 
 @pytest.mark.parametrize(

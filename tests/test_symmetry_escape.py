@@ -12,6 +12,8 @@ from experiments.symmetry_escape import runs, tables
 from experiments.symmetry_escape.figure import draw_escape
 from initlab import symmetry
 
+pytestmark = pytest.mark.full_compile
+
 STEPS, EVERY, RATE = 300, 50, 1.2
 
 

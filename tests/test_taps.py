@@ -9,7 +9,7 @@ import pytest
 from audit_models import ROWS, TOKENS, WIDTH, deep, lecun, normal
 
 import initlab
-from initlab.audits.auditing import FAST_COMPILE_OPTIONS
+from initlab.compilation import compile_fast
 from initlab.taps import measure, read_model, rows_of
 
 SIZES = (8, 12, 6, 3)
@@ -23,7 +23,7 @@ def rows(apply, params, x, loss=None):
     model = read_model(apply, params, x)
     many = jax.vmap(lambda key: measure(model, params, x, key, loss))
     keys = jax.random.split(jax.random.key(0), 1)
-    measured = jax.jit(many).lower(keys).compile(FAST_COMPILE_OPTIONS)(keys)
+    measured = compile_fast(jax.jit(many).lower(keys))(keys)
     return model, measured, {(row.kind, row.place): row for row in rows_of(model, measured)}
 
 

@@ -24,6 +24,8 @@ from experiments.what_breaks_symmetry.training import (
 from initlab.initializers import constant, normal, zeros
 from initlab.types import Network
 
+pytestmark = pytest.mark.full_compile
+
 RATE = 0.5
 TREATMENTS = {
     "full batch": Treatment(RATE),

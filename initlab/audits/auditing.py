@@ -1,7 +1,6 @@
 """The audit: one forward and one backward pass through any model, and a verdict on its params."""
 
 import functools
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -17,18 +16,12 @@ from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES, Finding
 from initlab.audits.report import Report
 from initlab.audits.thresholds import Thresholds
+from initlab.compilation import compile_to_run_once
 from initlab.symmetry import Coverage, UnitGroup, find_groups
 from initlab.taps import Model, measure, read_model, rows_of
 from initlab.types import Apply, OutputLoss, Params
 
 __all__ = ["assert_sound_initialization", "audit", "merge_seeds"]
-
-
-FAST_COMPILE_OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-"""XLA's options for a small program: optimizing it would take longer than running it."""
-
-SMALL_FLOPS = 1e9
-"""A program of fewer floating-point operations is small."""
 
 SEEDS = 16
 """How many starts are drawn where `init` is given and `keys` are not."""
@@ -207,20 +200,7 @@ def _instrument(
     classes = outputs[0].shape[-1] if outputs and outputs[0].shape else 1
     many = [jax.ShapeDtypeStruct((draws.shape[0], *leaf.shape), leaf.dtype) for leaf in leaves]
     lowered = jax.jit(program).lower(jax.tree.unflatten(tree, many), batch, draws)
-    return _Instrument(model, *_groups(apply, shapes, batch), classes, _compiled(lowered))
-
-
-def _compiled(lowered: Any) -> Callable[..., Any]:
-    """Compiles a program that runs once: a small one without optimizations."""
-    costs = lowered.cost_analysis() or {}
-    if costs.get("flops", math.inf) < SMALL_FLOPS and jax.default_backend() == "cpu":
-        try:
-            return lowered.compile(FAST_COMPILE_OPTIONS)
-        except jax.errors.JaxRuntimeError as error:
-            # Options come and go with XLA's versions; without them it only takes longer.
-            if "No such compile option" not in str(error):
-                raise
-    return lowered.compile()
+    return _Instrument(model, *_groups(apply, shapes, batch), classes, compile_to_run_once(lowered))
 
 
 def _described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
@@ -251,7 +231,7 @@ def _starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[Param
 
 @functools.lru_cache(maxsize=8)
 def _compiled_init(init: Any, keys: jax.ShapeDtypeStruct) -> Callable[[jax.Array], Params]:
-    return _compiled(jax.jit(jax.vmap(init)).lower(keys))
+    return compile_to_run_once(jax.jit(jax.vmap(init)).lower(keys))
 
 
 def _check_loss(apply: Apply, shapes: Params, batch: Any, loss: OutputLoss | None) -> None:
