@@ -1,6 +1,8 @@
 """Every test runs under strict promotion, on several CPU devices."""
 
 import gc
+import mmap
+from pathlib import Path
 
 import jax
 import pytest
@@ -13,6 +15,15 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# JAX also keeps what it compiled; a worker that has run half of the files would hold 4 GiB.
+MOST_MEMORY = 2 * 2**30
+
+
+def _resident_bytes() -> int:
+    """The memory that this process holds; 0 where the system does not tell."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * mmap.PAGESIZE if statm.exists() else 0
+
 
 @pytest.fixture(autouse=True, scope="module")
 def compile_for_the_claim(request):
@@ -20,6 +31,8 @@ def compile_for_the_claim(request):
 
     Without most of XLA's optimizations; most programs of tests run shorter than they compile.
     """
+    if _resident_bytes() > MOST_MEMORY:
+        jax.clear_caches()
     name = "jax_disable_most_optimizations"
     is_full = request.node.get_closest_marker("full_compile") is not None
     if is_full and jax.config.values[name]:

@@ -31,7 +31,7 @@ def _arrays(task):
 
 
 def test_the_table_is_complete():
-    assert {*TABLE, "from_arrays", "from_file"} == set(tasks.__all__)
+    assert {*TABLE, "from_arrays", "from_file", "take"} == set(tasks.__all__)
 
 
 @EACH

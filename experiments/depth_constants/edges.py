@@ -60,7 +60,7 @@ def predicted_edges(
       `{side: scales [depths]}`; NaN where theory has no edge: tanh carries a signal through 13
       layers at any large scale.
     """
-    edges = theory.trainable_edges(activation, depths)
+    edges = theory.trainable_edges(activation, np.asarray(depths))
     return {side: np.sqrt(sigma_w2 / width) for side, sigma_w2 in zip(SIDES, edges, strict=True)}
 
 
