@@ -19,7 +19,7 @@ def counting():
     """Counts what is compiled inside, programs read from a persistent cache among them."""
     count = Count()
 
-    def listen(event: str, duration: float, **_: str | int) -> None:
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
         count.programs += event == EVENT
 
     jax.monitoring.register_event_duration_secs_listener(listen)
