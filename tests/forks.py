@@ -56,8 +56,9 @@ def finish(started):
 def _become(module, flags, folder, xla_flags):
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), descriptor)
-    # The backend reads it when it starts, which it has not yet.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {xla_flags}"
+    if xla_flags:
+        # The backend reads it when it starts, which it has not yet.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {xla_flags}"
     os.chdir(ROOT)
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     sys.argv = [module, *flags]
