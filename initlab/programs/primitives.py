@@ -56,8 +56,9 @@ ELEMENTWISE = CASTS | _names("""
     clamp clz complex conj cos cosh digamma div eq eq_to erf erf_inv erfc exp exp2 expm1 floor ge
     gt igamma igamma_grad_a igammac imag integer_pow is_finite le le_to lgamma log log1p log2
     logistic lt lt_to max min mul mulhi ne neg nextafter not one_minus_square or polygamma
-    population_count pow real regularized_incomplete_beta rem round rsqrt select_n shift_left
-    shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh xor zeta
+    polynomial population_count pow real regularized_incomplete_beta rem round rsqrt select_n
+    shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square sub tan tanh xor
+    zeta
 """)
 """Each entry of the result is a function of the entries in its place; operands may be scalars."""
 
