@@ -73,7 +73,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'initlab' has no attribute {name!r}")
     home = importlib.import_module(f"initlab.{_LAZY[name] or name}")
     found = getattr(home, name) if _LAZY[name] else home
-    # Kept, so that this function is asked once for each name.
+    # Cached in the module: this function is called once for each name.
     globals()[name] = found
     return found
 

@@ -95,7 +95,7 @@ def distinct_units(network: Network, params: Params, batch: Batch) -> dict[str, 
     Args:
       network: an mlp.
       params: its params of the moment.
-      batch: not looked at.
+      batch: unused.
 
     Returns:
       `distinct_units`, int32 [layers]; 1 is a layer all of whose units compute the same function.
@@ -223,7 +223,7 @@ def weight_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax
     Args:
       network: the model.
       params: its params of the moment.
-      batch: not looked at.
+      batch: unused.
 
     Returns:
       `weight_norm` [layers]; 0 for a layer without weights of its own.

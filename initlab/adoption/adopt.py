@@ -93,6 +93,7 @@ def adopt(
     for number, (path, array) in enumerate(zip(paths, arrays, strict=True)):
         use = _one_use(number, usage)
         stacked = usage.stacked.get(number, 0)
+        # A fan_in of 0 stands for unknown: the use was not understood, and its doubt says so.
         if not use.fan_in:
             use = use._replace(**_fans_of_shape(array.shape[bool(stacked) :]))
         rule = chosen.get(path, {})
@@ -126,6 +127,7 @@ def _one_use(number: int, usage: Usage) -> Use:
         return uses[0]._replace(doubt=f"is used in several ways: {', '.join(ways)}")
     use = uses[0]
     if roles <= weights:
+        # Applied to x in one place and to hidden values in another: no input layer.
         role = use.role if len(roles) == 1 else Role.WEIGHT
         if number in usage.residual:
             role = Role.RESIDUAL

@@ -63,6 +63,7 @@ class Reader:
         if isinstance(known, Value):
             return known
         self.note(path, known, Use(Role.WEIGHT, 0, 0, why))
+        # Equations count from 0, so that a negative entry is no other value's path.
         return Value(self.number((*path, -1, known.param)), weights=frozenset({known.param}))
 
     def read(self, program: Any, operands: Sequence[Known], path: Path = ()) -> list[Known]:
@@ -103,6 +104,7 @@ class Reader:
 
     def _slice(self, known: Known, length: int, path: Path) -> Known:
         if isinstance(known, Value):
+            # The slice lacks the first axis, and the flags in `linear` are one for each axis.
             return dataclasses.replace(known, linear=None)
         # Stacked layers lie along the first axis. A slice of a slice is of a loop within a loop,
         # whose layers a ParamSpec has no names for.

@@ -35,6 +35,7 @@ def _pass(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> l
         return None
     shapes = [equation.invars[0].aval.shape, equation.outvars[0].aval.shape]
     if isinstance(first, Tracked):
+        # Slices that a scan takes are layers only while the first axis is whole and in its place.
         leads = first.leads and bool(shapes[1]) and shapes[0][0] == shapes[1][0]
         if equation.primitive.name == "transpose":
             leads = leads and equation.params["permutation"][0] == 0
@@ -93,6 +94,7 @@ def _gather(reader: Reader, equation: Any, path: Path, operands: list[Known]) ->
     table, indices = operands
     if isinstance(table, Value) or isinstance(indices, Tracked):
         return None
+    # Rows are read one by one: no sum runs over them, so that fan_in is 1.
     features = math.prod(equation.params["slice_sizes"])
     reader.note(path, table, Use(Role.EMBEDDING, 1, features))
     return [_looked_up(reader, path, table, indices)]
@@ -112,6 +114,7 @@ def _add(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> li
     if equation.primitive.name == "sub" and side == 0:
         return None
     reader.note(path, tracked, _added(tracked, value, equation.invars[side].aval.shape))
+    # A norm ends with its bias: a factor that follows is no scale of it.
     return [_changed(reader, path, value, normal=False)]
 
 
@@ -140,6 +143,7 @@ def _sum(reader: Reader, path: Path, one: Value, other: Value) -> Value:
         params = {param for param, _ in branch.last}
         if len(params) == 1 and all(above >> stream.number & 1 for _, above in branch.last):
             reader.residual |= params
+    # Only here is it known that a scalar's product is added to something, as a gate's is.
     reader.gates |= one.gates | other.gates
     linear = None
     # Two products added are one sum over both inputs, as in a recurrent cell: fans add up.
@@ -159,7 +163,9 @@ def _multiply(
         if not (isinstance(one, Value) and isinstance(other, Value)):
             return None
         if one.is_constant or other.is_constant:
+            # A weight's product times a number, as 1 / sqrt(d), is that product still.
             return [_changed(reader, path, other if one.is_constant else one)]
+        # Normalized if a factor is: x * rsqrt(mean x^2) is how most norms divide.
         product = join(reader.number(path), [one, other])
         normal = one.normal or other.normal
         return [dataclasses.replace(product, normal=normal, gates=one.gates | other.gates)]
@@ -170,6 +176,7 @@ def _multiply(
     if not sizes and not value.normal:
         reader.note(path, tracked, Use(Role.GATE, 1, 1))
         return [_changed(reader, path, value, linear=None, gates=value.gates | {tracked.param})]
+    # `normal` is kept: the bias of a norm follows its scale.
     doubt = "" if value.normal else "multiplies what no normalization gave"
     reader.note(path, tracked, Use(Role.NORM_SCALE, 1, 1, doubt))
     return [_changed(reader, path, value, linear=None)]
@@ -191,6 +198,7 @@ def _root(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> l
     (value,) = operands
     if isinstance(value, Tracked):
         return None
+    # Of data only: sqrt(d) in attention, and the root of a weight norm, normalize no signal.
     return [dataclasses.replace(join(reader.number(path), [value]), normal=value.data)]
 
 
@@ -244,6 +252,7 @@ def _product(reader: Reader, path: Path, weight: Tracked, value: Value, linear: 
 def _looked_up(reader: Reader, path: Path, table: Tracked, indices: Value) -> Value:
     out = join(reader.number(path), [indices])
     weights = indices.weights | {table.param}
+    # `last` is empty: a table is no readout, and ends no branch.
     return dataclasses.replace(out, weights=weights, last=frozenset(), looked_up=True)
 
 

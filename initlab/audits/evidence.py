@@ -121,6 +121,7 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
     """The rows of one seed."""
     signals = []
     for row in rows:
+        # `dead` is a flag for each unit, whose mean is their share; the others are numbers.
         values = {name: float(np.mean(each[seed])) for name, each in row.values.items()}
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
         is_computed = not row.in_branch or _is_computed(values)

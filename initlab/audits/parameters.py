@@ -117,6 +117,8 @@ def _blocked(evidence: Evidence, weight: Weight) -> tuple[str, str, str]:
     if first is not None and not first.is_computed:
         cause = "it is used in a branch that was not taken"
         return "info", cause, "nothing, if other batches take that branch"
+    # The gradient of one factor of a product is the other factor times the cotangent: `behind` are
+    # zeros that the gradient is multiplied by on its way back, `before` those that made the input.
     zeros = [w for w in evidence.weights if w.rms == 0 and w.bit != weight.bit]
     behind = [w for w in zeros if notes.consumed.get(w.bit, 0) >> weight.bit & 1]
     before = [w for w in zeros if notes.consumed.get(weight.bit, 0) >> w.bit & 1]
@@ -125,6 +127,7 @@ def _blocked(evidence: Evidence, weight: Weight) -> tuple[str, str, str]:
     blocks = behind or before
     if blocks:
         named = ", ".join(w.path for w in blocks[:3])
+        # Two zeros in a row block each other: neither ever moves. One alone does at the first step.
         shut = [w for w in blocks if w.gradient_rms == 0]
         if not shut:
             cause = (
@@ -157,6 +160,8 @@ def _blocked(evidence: Evidence, weight: Weight) -> tuple[str, str, str]:
 
 def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """The gradient_ratio, gradient_rms / rms, differs too much between the layers' weights."""
+    # Without tables: the rows that a batch does not look up have no gradient, so that the rms of a
+    # table's depends on the batch.
     notes = evidence.model.notes
     ratios = [
         (weight.gradient_rms / weight.rms, weight.path)

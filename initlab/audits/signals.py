@@ -144,6 +144,8 @@ def _backward(evidence: Evidence) -> Steps:
     at_zero = any(w.rms == 0 for w in evidence.weights if contracted >> w.bit & 1)
     # Where no parameter lies upstream, the gradient would train nothing.
     has_path = [s for s in signals if s.upstream]
+    # Below a weight of zeros, as a zero readout, a gradient of zero is no decay from layer to
+    # layer: `unused_parameter` reports it, and whether a step ends it.
     kept = [s for s in has_path if s.gradient_norm > 0 or not at_zero]
     return [(s, _logarithm(s.gradient_norm)) for s in reversed(kept)]
 
@@ -155,6 +157,7 @@ def _falls(
     values = [value for _, value in steps]
     if len(values) < 2 or any(math.isnan(value) or value == math.inf for value in values):
         return
+    # Nothing falls from zero, and differences from it are infinite.
     if values[0] == -math.inf:
         return
     total = values[-1] - values[0]
@@ -209,6 +212,8 @@ def rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Findin
 def saturated(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """A larger share of slopes is flat than the activation has on inputs drawn from N(0, 1)."""
     for signal in _activations(evidence):
+        # A dead layer is a finding of `dead_units`. Where nearly all slopes are flat by design, as
+        # of a step, or the usual share is NaN (`not <`), there is nothing to compare with.
         if signal.dead >= thresholds.dead or not signal.usual < 0.95:
             continue
         # Units are draws: in a layer of few the share strays by its standard error, three of which
@@ -236,6 +241,7 @@ def saturated(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
 def dead_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """More units are flat on every example than a draw symmetric about 0 leaves flat."""
     for signal in _activations(evidence):
+        # Half, and three standard errors of a share of one half: see `Thresholds.dead`.
         chance = 0.5 + 3 * math.sqrt(0.25 / max(1, signal.units))
         if signal.dead > chance:
             failed = signal.dead >= thresholds.dead

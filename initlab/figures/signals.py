@@ -1,4 +1,4 @@
-"""Length, correlation and gradient by layer, predicted and measured, and their difference."""
+"""q, cosine distance and gradient by layer, predicted and measured, and their difference."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What every picture shares: size, colours that a colour-blind reader can tell apart, files."""
+"""What every picture shares: size, colours that a colour-blind reader can distinguish, files."""
 
 from collections.abc import Sequence
 from pathlib import Path

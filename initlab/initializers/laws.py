@@ -47,8 +47,8 @@ def weight_law(draws: Sequence[tuple[ParamSpec, Sequence[Array]]]) -> VarianceLa
     """`Var w = factor / fan`: the fan under which specs of several sizes agree best, its factor.
 
     Variances are taken about 0, the mean of weights that no axis distinguishes. The fans can be
-    told apart only if fan_in and fan_out vary by more than the error of a variance: draw square and
-    oblong weights of at least a thousand entries each.
+    distinguished only if fan_in and fan_out vary by more than the error of a variance: draw square
+    and oblong weights of at least a thousand entries each.
 
     Args:
       draws: `(spec, arrays)` of each size: fans are the spec's, and the arrays' shapes may be

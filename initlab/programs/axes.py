@@ -142,7 +142,7 @@ def _reshaped(
     """Axes that split or merge: the shortest runs of axes of the same size correspond.
 
     A new axis of a run has the flag only if every old one has it: merged with another, an axis of
-    units is no longer one of units alone. Axes of size 1 hold nothing and have no say.
+    units is no longer one of units alone. Axes of size 1 are left out.
     """
     result = [False] * len(after)
     if 0 in before:

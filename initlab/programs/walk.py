@@ -25,17 +25,17 @@ def walk(
 
     Args:
       program: a closed jaxpr.
-      operands: what comes with each of its inputs.
+      operands: what is carried with each of its inputs.
       step: `(equation, operands) -> results`, called in the program's order for each equation that
         bears on an output. It reads calls, loops and branches itself, by `control` and by walking
         their programs: what a loop's carry settles at is another question for each instrument.
-      constant: `value -> what comes with it`, for numbers written into the program and arrays that
-        it has closed over.
-      unused: `aval -> what comes with it`, for results of dead code. It is asked for only where a
+      constant: `value -> what is carried with it`, for numbers written into the program and
+        arrays that it has closed over.
+      unused: `aval -> what is carried with it`, for results of dead code. It is used only where a
         live equation reads an array without entries, as padding by nothing.
 
     Returns:
-      What comes with each output.
+      What is carried with each output.
 
     Raises:
       ValueError: if operands do not match the program's inputs, or results an equation's outputs.

@@ -93,7 +93,7 @@ def signal_run(
         x = draw_pair(path_key(key, "inputs"), inputs, size, correlation).astype(dtype)
 
         def propagate(biases: Params) -> tuple[jax.Array, Any]:
-            states = network.layers(_with_biases(network, params, biases), x)
+            states = network.layers(_with_biases(params, biases), x)
             signals = [_signal(states[name]) for name in names]
             last = signals[-1]
             cotangent = jax.random.normal(path_key(key, "gradient"), last[0].shape, dtype)
@@ -104,7 +104,7 @@ def signal_run(
         # is that of z, and no layer must be cut out of the network.
         biases = _biases(network, params)
         gradient, (first, second, distance) = jax.grad(propagate, has_aux=True)(biases)
-        squares = _mean_squares(network, _with_biases(network, params, gradient), names)
+        squares = _mean_squares(network, _with_biases(params, gradient), names)
         values = {
             "length": first,
             "length_of_second": second,
@@ -207,7 +207,7 @@ def _biases(network: Network, params: Params) -> Mapping[str, Array]:
     }
 
 
-def _with_biases(network: Network, params: Params, biases: Mapping[str, Array]) -> Params:
+def _with_biases(params: Params, biases: Mapping[str, Array]) -> Params:
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: biases.get(checks.path_name(path), leaf), params
     )

@@ -65,6 +65,7 @@ def read_axes(axes: Mapping[Any, Iterable[Any]]) -> tuple[Axis, ...]:
         for key, given in axes.items()
     )
     for axis in read:
+        # float64 holds every int32, so that zipped integers and reals compare in one array.
         rows = np.stack([column.astype(np.float64) for column in axis.columns.values()], axis=1)
         if np.unique(rows, axis=0).shape[0] != axis.length:
             raise ValueError(
@@ -114,6 +115,7 @@ def check_axis_values(run: Run, axes: Sequence[Axis]) -> None:
 
 
 def _rows_to_check(axis: Axis) -> list[int]:
+    # Most limits are bounds: where the least and the largest pass, so does what lies between.
     ends = {int(end(column)) for column in axis.columns.values() for end in (np.argmin, np.argmax)}
     spread = np.linspace(0, axis.length - 1, min(axis.length, CHECKED_VALUES - len(ends)))
     return sorted(ends | set(spread.astype(int).tolist()))

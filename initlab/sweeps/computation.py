@@ -72,6 +72,7 @@ def compute_chunks(
         advance(call.runs)
         if call.is_last:
             now = time.perf_counter()
+            # Cut: a chunk's last call computes its last run again to fill the program's width.
             history = jax.tree.map(
                 lambda *pieces: np.concatenate(pieces)[: call.chunk.runs], *parts
             )

@@ -23,6 +23,7 @@ def take_lock(path: Path, *, shared: bool = False) -> TextIO:
       BlockingIOError: if another sweep holds it, with the folder and the process.
       OSError: if the file cannot be written.
     """
+    # Not "w", which would erase the holder's name before the lock is known to be free.
     file = path.open("a+")
     try:
         _flock(file, path, shared=shared)

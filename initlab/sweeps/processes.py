@@ -42,8 +42,10 @@ def count_failures(failed: bool) -> int:
 def _broadcast(text: str) -> str:
     from jax.experimental import multihost_utils
 
+    # Of one size, since a broadcast requires the same shape in every process.
     message = np.zeros(MESSAGE_BYTES, np.uint8)
     encoded = text.encode()[:MESSAGE_BYTES]
     message[: len(encoded)] = np.frombuffer(encoded, np.uint8)
     received = np.asarray(multihost_utils.broadcast_one_to_all(message), np.uint8)
+    # A cut at MESSAGE_BYTES may leave half a character at the end.
     return received.tobytes().rstrip(b"\0").decode(errors="ignore")

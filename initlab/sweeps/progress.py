@@ -26,6 +26,7 @@ def progress_bar(total: int, finished: int, chunks_resumed: int, *, wanted: bool
         initial=finished,
         unit=" runs",
         postfix=postfix,
+        # None is tqdm's own test for a terminal.
         disable=None if wanted else True,
     )
 
@@ -47,4 +48,5 @@ class AboveTheBar:
         return self._stream().isatty()
 
     def _stream(self) -> TextIO:
+        # Looked up at each call: notebooks and pytest replace sys.stderr.
         return sys.stderr

@@ -82,6 +82,7 @@ def _begin(
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = held.enter_context(take_lock(lock))
         zarr_store.prepare(path, layout, plan, specification)
+        # Exclusive while the store is prepared; shared for as long as all processes write to it.
         if jax.process_count() > 1:
             share_lock(file, lock)
 
@@ -105,6 +106,7 @@ def _together(act: Callable[[], None]) -> None:
 
 
 def _compute_missing(job: Job, layout: Layout, plan: Plan, path: Path, progress: bool) -> None:
+    # Every process_count-th chunk: which process computes one follows from its number alone.
     first, step = jax.process_index(), jax.process_count()
     missing: list[int] = []
     runs = resumed = finished = 0

@@ -51,6 +51,7 @@ def specify(job: Job, structure: Structure) -> dict[str, Any]:
         "device": device,
         "versions": {name: versions[name] for name in DECIDING},
     }
+    # As it will be read back, tuples as lists, so that a stored one compares equal.
     return json.loads(json.dumps(specification))
 
 
@@ -102,6 +103,7 @@ def _shown(fields: Mapping[str, Any], name: str) -> str:
 def _column(column: np.ndarray) -> Any:
     if column.size <= LONG:
         return column.tolist()
+    # One byte order: the digest is the same on every machine.
     little = column.astype(column.dtype.newbyteorder("<"))
     return {
         "length": column.size,

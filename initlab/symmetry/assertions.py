@@ -45,7 +45,7 @@ def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = 
 def assert_symmetry_broken(
     params: Params, groups: Sequence[UnitGroup] | None = None, *, atol: float = 0.0
 ) -> None:
-    """Asserts that no two units of a group are copies of each other: that all can learn apart.
+    """Asserts that no two units of a group are copies, which gradients would never separate.
 
     Inside compiled code it is checked as `assert_units_identical` is.
 

@@ -3,10 +3,10 @@
 A dimension is an atom (n positions that one permutation moves), a product of dimensions (a merged
 axis, outermost first) or a concatenation of them (first part first). An analysis makes one for each
 axis of each array and unifies those that an operation ties together. Dimensions form a union-find
-forest: one that was unified with another points to it as its `parent`, and the root speaks for all.
-Where two expressions meet that divide an axis differently, atoms are taken apart into the coarsest
-pieces that both can be made of. What remains an atom and is not pinned may be permuted, wherever it
-occurs, without the computation noticing.
+forest: one that was unified with another points to it as its `parent`, and the root represents
+them all. Where two expressions that divide an axis differently are unified, atoms are taken apart
+into the coarsest pieces that both can be made of. What remains an atom and is not pinned may be
+permuted, wherever it occurs, without a change of the results.
 
 Whatever cannot be expressed is pinned: nothing may be permuted there. That is sound because a pin
 only takes permutations away: those that are left form a subgroup of the true symmetries, so that a
@@ -40,11 +40,11 @@ class Dimension:
 
     Attributes:
       size: how many positions it has.
-      parent: the dimension that it was unified with, which speaks for it; None at a root.
+      parent: the dimension that it was unified with; None at a root, which represents its set.
       product: its factors, outermost first; empty for an atom and a concatenation.
       concatenation: its parts, first one first; empty for an atom and a product.
       pinned: whether nothing may be permuted here.
-      read: whether an operation other than a slice has looked at it.
+      read: whether an operation other than a slice has read it.
       unsupported: the operations without a rule that pinned it.
     """
 
@@ -71,7 +71,7 @@ def product(dimensions: Iterable[Dimension]) -> Dimension:
 
 
 def concatenation(dimensions: Iterable[Dimension]) -> Dimension:
-    """Axes joined end to end."""
+    """Axes concatenated."""
     given = [each for each in dimensions if each.size]
     if len(given) == 1:
         return given[0]
@@ -81,7 +81,7 @@ def concatenation(dimensions: Iterable[Dimension]) -> Dimension:
 
 
 def resolve(dimension: Dimension) -> Dimension:
-    """The root that speaks for a dimension: the find of union-find."""
+    """The root that represents a dimension's set: the find of union-find."""
     found = dimension
     while found.parent is not None:
         found = found.parent
@@ -140,7 +140,7 @@ def pin(dimension: Dimension, unsupported: Iterable[str] = ()) -> None:
 
 
 def mark_read(dimension: Dimension) -> None:
-    """An operation has looked at all of it."""
+    """An operation has read all of it."""
     for atom in atoms(dimension):
         atom.read = True
 
@@ -190,6 +190,7 @@ def cut(dimension: Dimension, sizes: Sequence[int]) -> list[Dimension]:
             inside.append(part)
             size -= part.size
         pieces.append(concatenation(inside))
+    # Flat, as in `unify`: repeated cuts would nest, and cost the square of their number to read.
     if dimension.concatenation:
         dimension.concatenation = tuple(parts(dimension))
     return pieces
@@ -223,9 +224,9 @@ def _align_factors(ones: list[Dimension], others: list[Dimension]) -> None:
             continue
         inner = math.gcd(one.size, other.size)
         if inner == 1:
-            # 2 x 3 against 3 x 2: no block of the one ends where a block of the other does, so that
-            # no permutation of a factor alone is one of the other's factors. Nor do those further
-            # out, whose inner neighbours would have to correspond.
+            # Coprime, as 2 x 3 against 3 x 2: no block of the one ends where a block of the other
+            # does, so that no permutation of a factor alone is one of the other's factors. Nor do
+            # those further out, whose inner neighbours would have to correspond.
             for each in (one, other, *ones, *others):
                 pin(each)
             return
@@ -256,6 +257,7 @@ def _divide(dimension: Dimension, inner: int) -> tuple[Dimension, Dimension]:
             if part.size % inner == 0:
                 count = Dimension(part.size // inner, pinned=True)
                 unify(product((count, block)), part)
+        # Its parts are made of blocks now, or pinned: the product says all that they did.
         dimension.concatenation = ()
     _inherit(dimension, outer, block)
     dimension.product = (outer, block)

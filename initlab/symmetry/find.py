@@ -200,7 +200,7 @@ def _merge(size: int, places: Sequence[_Place]) -> list[_Place]:
 def _named(
     found: dict[Dimension, list[tuple[tuple[Any, ...], UnitAxis]]],
 ) -> tuple[UnitGroup, ...]:
-    """Groups named after where they first lie: the module, or what tells two in it apart."""
+    """Groups named after where they first lie: the module, or what distinguishes two in it."""
     firsts = [where[0] for where in found.values()]
     modules = [checks.path_name(path[:-1]) for path, _ in firsts]
     names = []

@@ -22,7 +22,7 @@ __all__ = [
 
 
 def concatenate(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
-    """Axes joined end to end."""
+    """Axes concatenated."""
     place = params["dimension"]
     others = [tuple(a for n, a in enumerate(axes) if n != place) for axes in operands]
     shape = tuple(size for n, size in enumerate(outputs[0]) if n != place)

@@ -16,7 +16,7 @@ class UnitKinds(NamedTuple):
     """For each unit the number of the first unit that is like it, in three ways, each [size] int32.
 
     Attributes:
-      exchangeable: their exchange leaves the parameters alone: no gradient can tell them apart.
+      exchangeable: their exchange leaves the parameters alone: no gradient distinguishes them.
       identical: they compute the same activation on every example. Units with equal incoming and
         unequal outgoing weights are identical, not exchangeable: their gradients differ.
       mirrored: they compute the same activation or its negative. Under an odd activation, as tanh,
@@ -31,7 +31,7 @@ class UnitKinds(NamedTuple):
 def unit_kinds(
     params: Params, group: UnitGroup, activations: Array, *, atol: float = 0.0
 ) -> UnitKinds:
-    """Tells copies of a unit from units that only compute the same, and those from mirror images.
+    """Distinguishes copies of a unit, units that only compute the same, and mirror images.
 
     Args:
       params: the params that the group lies in.

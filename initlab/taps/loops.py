@@ -47,6 +47,7 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
         scope.notes.stacked |= each.params if each.is_weight else 0
     number = len(scope.entries)
     avals = [each.aval for each in loop.body.jaxpr.outvars]
+    # Not strict, here and below: a body gives its carry first, then what is stacked.
     state = [_typed(*each) for each in zip(state, avals, strict=False)]
     cell: dict[str, Any] = {}
 
@@ -72,6 +73,7 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
             if list(map(_compared, wider)) == list(map(_compared, carried)):
                 break
             carried = wider
+        # Norms that an iteration adds, at least: the signal may be in any part of the carry.
         gains = [b.norms - a.norms for a, b in zip(carried, cell["out"], strict=False) if a.data]
         planned = Loop(cell["scope"], loop.length, max(0, min(gains, default=0)), carried)
     else:
@@ -88,6 +90,7 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     scope.add(planned)
     scope.results |= results
     pairs = []
+    # The cell holds the facts after one iteration; each of the others adds as many norms.
     gained = planned.norms_gained * (loop.length - 1)
     for n, (value, each) in enumerate(zip([*state, *stacked], cell["out"], strict=True)):
         features = each.features if n < loop.carried else (False, *each.features)
@@ -165,6 +168,7 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
         return results, inner.results
 
     slots = scope.slots_within(number)
+    # Traced once for their shapes alone: each branch must give the statistics of all of them.
     shapes = [jax.eval_shape(functools.partial(alone, n), values, slots)[1] for n in numbers]
     unmeasured = functools.reduce(operator.or_, shapes)
 

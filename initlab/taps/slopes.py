@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 GRID = np.linspace(-8.0, 8.0, 257, dtype=np.float32)
-"""Where an activation is looked at to learn its largest slope, and its usual one."""
+"""Where an activation is evaluated to find its largest slope, and its usual one."""
 
 ACTIVATIONS = CUSTOM_DERIVATIVES & NONLINEARITIES
 """Calls with a derivative of their own that may be activations, as relu is."""

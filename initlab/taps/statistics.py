@@ -9,7 +9,7 @@ import jax.numpy as jnp
 __all__ = ["EXAMPLES", "deviation", "rms", "share", "signal_statistics", "tap"]
 
 EXAMPLES = 16
-"""Correlations are those of the first examples of a batch: 120 pairs tell a mean well enough."""
+"""Correlations are those of the first examples of a batch: 120 pairs are enough for a mean."""
 
 
 def _scaled(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -89,7 +89,7 @@ def tap(x: jax.Array, slot: jax.Array) -> jax.Array:
 
     Args:
       x: any array.
-      slot: a float32 scalar, not looked at.
+      slot: a float32 scalar, unused.
 
     Returns:
       x.

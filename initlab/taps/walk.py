@@ -51,6 +51,7 @@ def evaluate(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]
 def _unused(aval: Any) -> Pair:
     """A result of dead code, which may be read where it has no entries, as padding by nothing."""
     shape = getattr(aval, "shape", ())
+    # None is safe: `walk` says that nothing live reads it.
     if 0 not in shape:
         return None, Facts()
     value = jnp.zeros(shape, aval.dtype)
@@ -60,9 +61,11 @@ def _unused(aval: Any) -> Pair:
 def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     name = equation.primitive.name
     held = control(equation)
+    # Inlined: sites inside jit or remat are the model's own, numbered with those around them.
     if isinstance(held, Call) and not held.custom_derivative:
         return evaluate(held.body, operands, scope)
     where = str(equation.source_info.name_stack)
+    # A Call that is left may be an activation with a derivative of its own, as relu is.
     if (held is None or isinstance(held, Call)) and is_elementwise(equation):
         return [_elementwise(equation, operands, scope, where)]
     # Whatever else takes a value ends its chain: up to here it was one activation.
@@ -96,6 +99,7 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     if weights and data:
         pairs[0] = _product(equation, pairs[0], weights[0], data[0], scope, where, recorded)
     elif name in CONTRACTIONS and len(weights) == 2:
+        # Factors of one weight, as of a low-rank one: each is a factor of the other's gradient.
         scope.notes.consume(*weights)
         scope.notes.consume(*reversed(weights))
     return pairs
@@ -116,6 +120,7 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
     result = result_facts(equation, all_facts, 0)
     (value,) = run_equation(equation, values)
     if chain is not None:
+        # A product that is cast is that product still, and its bias may follow in the new dtype.
         site = all_facts[0].site if equation.primitive.name in CASTS else None
         return value, dataclasses.replace(result, chain=chain, site=site)
     for each, facts in operands:
@@ -150,6 +155,7 @@ def _sum(value: Any, result: Facts, data: list[Facts], scope: Scope, where: str)
         return value, result
     keys = [None if facts.site is None else scope.key(facts.site) for facts in data]
     began = [keys[1 - n] in facts.above for n, facts in enumerate(data)]
+    # Two products, neither begun with the other: both inputs of a recurrent cell, say.
     both = None not in keys and not any(began)
     if both:
         names = data[0].names | data[1].names
