@@ -41,7 +41,7 @@ def he(fan_in):
 
 
 def plain(apply, params, batch=ROWS):
-    """A row of the tables, whose params may wait until they are wanted."""
+    """A row of the tables, whose params may wait until they are needed."""
     return lambda: (apply, params() if callable(params) else params, batch)
 
 

@@ -65,5 +65,5 @@ def _become(module, flags, folder, xla_flags):
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
-        # A process that multiprocessing forked skips them, and JAX takes leave of others there.
+        # A process that multiprocessing forked skips them, and JAX disconnects there.
         atexit._run_exitfuncs()

@@ -49,7 +49,7 @@ class LinenRNN(nn.Module):
 
 
 class LinenBlock(nn.Module):
-    """A block of a pre-norm transformer; `(h, None) -> (h, None)`, as a scan over blocks wants."""
+    """A block of a pre-norm transformer; `(h, None) -> (h, None)`, as a scan requires it."""
 
     heads: int
     hidden: int

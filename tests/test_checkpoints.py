@@ -124,7 +124,7 @@ def test_a_cell_is_logged_in_one_short_line(tmp_path, monkeypatch):
     monkeypatch.setattr(log, "info", lambda text, *values: lines.append(text % values))
     long = {"model": "deep", "depth": 1, "rates": list(range(1000))}
     checkpoints.fill(tmp_path, [long, TABLE[1]], Finder())
-    # Cells that were kept are no news.
+    # Nothing is logged of cells that were kept.
     checkpoints.fill(tmp_path, [long, TABLE[1]], Finder())
     assert [re.sub(r"[\d.]+ s", "1.0 s", line) for line in lines] == [
         "cell 1/2, 1.0 s: " + lines[0].split(" s: ")[1],

@@ -1,4 +1,4 @@
-"""The deep networks' doors: descriptions, inputs and params that do not fit; stacked draws."""
+"""Input validation of the deep networks: descriptions, inputs and params; stacked draws."""
 
 import functools
 import re

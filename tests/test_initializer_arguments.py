@@ -1,4 +1,4 @@
-"""What the initializers' door refuses: numbers, functions, indices and specs that do not fit."""
+"""Input validation of the initializers: numbers, functions, indices and specs that do not fit."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The multilayer perceptron's door: descriptions, inputs and params that do not fit."""
+"""Input validation of the perceptron: descriptions, inputs and params that do not fit."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The objectives against float64 NumPy, at the ends of their range, and at the door."""
+"""The objectives against float64 NumPy, at the ends of their range, and their input validation."""
 
 import functools
 

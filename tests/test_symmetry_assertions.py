@@ -89,10 +89,10 @@ def test_which_runs_are_identical_under_vmap():
     runs[3]["layer_2"]["bias"][1] = np.nextafter(np.float32(0.1), np.float32(1))
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
 
-    def told(params):
+    def identical(params):
         return sy.units_identical(params), sy.units_identical(params, GROUPS[:1])
 
-    both, first = jax.jit(jax.vmap(told))(stacked)
+    both, first = jax.jit(jax.vmap(identical))(stacked)
     np.testing.assert_array_equal(both, [True, False, True, False])
     np.testing.assert_array_equal(first, [True, False, True, True])
 

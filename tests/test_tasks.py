@@ -1,4 +1,4 @@
-"""The tasks: published numbers, independent constructions, and what the door refuses."""
+"""The tasks: published numbers, independent constructions, and what input validation refuses."""
 
 import pathlib
 import subprocess

@@ -64,12 +64,12 @@ def test_a_run_is_gradient_descent():
         network = initlab.networks.mlp((2, 4, 1), jnp.tanh, dtype=jnp.float64)
         init = by_role(weight=normal(POINT["scale"]))
         start = initlab.initialize(jax.random.key(POINT["seed"]), network.specs, init)
-        trace = make(network)(POINT)
+        history = make(network)(POINT)
     losses, w1 = numpy_descent(start, task.x, task.y, POINT["learning_rate"], 30)
-    assert trace.step.tolist() == [0, 10, 20, 30]
-    np.testing.assert_allclose(trace.values["loss"], losses[::10], rtol=1e-12)
-    np.testing.assert_allclose(trace.params["layer_1"]["weight"], w1, atol=1e-12)
-    assert trace.first_nonfinite_step == -1
+    assert history.step.tolist() == [0, 10, 20, 30]
+    np.testing.assert_allclose(history.values["loss"], losses[::10], rtol=1e-12)
+    np.testing.assert_allclose(history.params["layer_1"]["weight"], w1, atol=1e-12)
+    assert history.first_nonfinite_step == -1
 
 
 def test_snapshots_do_not_change_the_run():
@@ -92,12 +92,12 @@ def test_a_run_is_jitted_and_vmapped_to_the_same_numbers():
 @hypothesis.settings(max_examples=8, deadline=None)
 @hypothesis.given(seed=strategies.integers(0, 2**31 - 1), scale=strategies.floats(0.01, 2.0))
 def test_any_seed_and_scale_start_as_initialize_says(seed, scale):
-    trace = _cached_run()({"seed": seed, "scale": scale, "learning_rate": 0.0})
+    history = _cached_run()({"seed": seed, "scale": scale, "learning_rate": 0.0})
     network = initlab.networks.mlp((2, 4, 1), jnp.tanh)
     init = by_role(weight=normal(scale))
     start = initlab.initialize(jax.random.key(seed), network.specs, init)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2.5e-7, atol=0), trace.params, start
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2.5e-7, atol=0), history.params, start
     )
 
 
@@ -124,12 +124,12 @@ def test_a_diverging_run_says_when_and_does_not_disturb_its_neighbours():
     run = make(network, task=task, steps=400, every=100)
     rates = jnp.asarray([0.01, 10.0, 0.01])
     points = {"seed": jnp.zeros(3, int), "scale": jnp.ones(3), "learning_rate": rates}
-    trace = jax.vmap(run)(points)
-    first = np.asarray(trace.first_nonfinite_step)
+    history = jax.vmap(run)(points)
+    first = np.asarray(history.first_nonfinite_step)
     assert first[0] == first[2] == -1
     assert 1 < first[1] < 400
-    assert np.isnan(trace.values["loss"][1, -1])
-    np.testing.assert_array_equal(trace.values["loss"][0], trace.values["loss"][2])
+    assert np.isnan(history.values["loss"][1, -1])
+    np.testing.assert_array_equal(history.values["loss"][0], history.values["loss"][2])
     # The step it names is the first: one step before, everything was finite.
     until = make(network, task=task, steps=int(first[1]) - 1, every=1)
     point = {"seed": 0, "scale": 1.0, "learning_rate": 10.0}
@@ -160,8 +160,8 @@ def test_minibatches_pass_over_every_example_once_in_an_epoch():
     )
     seen = []
     for seed in range(8):
-        trace = run({"seed": seed})
-        bias = trace.params["layer_1"]["bias"].item()
+        history = run({"seed": seed})
+        bias = history.params["layer_1"]["bias"].item()
         # Two epochs of three batches: every target was pulled at twice, whatever the order.
         np.testing.assert_allclose(bias, 2 * rate * np.sum(y), rtol=2e-3)
         seen.append(bias)

@@ -35,9 +35,10 @@ __all__ = [
 EVERY = 1000
 """Steps between two costs that the course prints."""
 
-# An honest draw is outside the range of n members with probability 2 / (n + 1): 3 % of 64, for
-# each of two chaotic rows. 16 members would refuse one honest row in five calls; 256 would take
-# four times as long, and a range that grows with the members refuses fewer wrong costs.
+# A draw from the members' own distribution is outside the range of n of them with probability
+# 2 / (n + 1): 3 % of 64, for each of two chaotic rows. 16 members would refuse a correct row in one
+# call of five; 256 would take four times as long, and a range that grows with the members refuses
+# fewer wrong costs.
 MEMBERS = 64
 """Runs of an ensemble."""
 

@@ -40,9 +40,9 @@ def start() -> None:
     Raises:
       app.UsageError: if only some of the flags that identify a process among several are given.
     """
-    # Backends that JAX looked for and did not find are no news.
+    # Backends that JAX looked for and did not find are not worth a message.
     logging.get_absl_logger().manager.getLogger("jax").setLevel("WARNING")
-    logging.get_absl_logger().addFilter(_is_news)
+    logging.get_absl_logger().addFilter(_is_worth_logging)
     # One device for each core: small networks run 2 to 7 times faster so.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jax.config.update("jax_num_cpu_devices", cores or 1)
@@ -63,8 +63,8 @@ def start() -> None:
         logging.get_absl_handler().python_handler.setStream(progress.AboveTheBar())
 
 
-def _is_news(record: Any) -> bool:
-    """Whether a log record says something of this run."""
+def _is_worth_logging(record: Any) -> bool:
+    """Whether a log record concerns this run."""
     # chex warns at exit that statuses "were not inspected" once any function was chexified, even
     # when each call was inspected at once (async_check=False): it never clears its list of them,
     # so that block_until_chexify_assertions_complete() does not stop the warning.

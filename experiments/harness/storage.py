@@ -36,7 +36,7 @@ def sweep(
     path = Path(FLAGS.out) / "sweeps" / f"{name}.zarr"
     results = initlab.sweep(run, axes, out=path, structure=structure, block=FLAGS.block)
     given = {"flags": current_settings()}
-    # A store that is resumed keeps the flags that it was begun with.
+    # A store that is resumed keeps the flags that it was started with.
     if runtime.is_first() and "flags" not in results.attrs:
         zarr_store.add_attributes(path, given)
     return results.assign_attrs(given)

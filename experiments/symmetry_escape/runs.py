@@ -15,7 +15,7 @@ from initlab.initializers import by_role, constant
 from initlab.keys import path_key
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Task
 
-__all__ = ["ARITHMETICS", "Escape", "escape_run", "growth_of", "plain_mlp"]
+__all__ = ["ARITHMETICS", "Escape", "escape_run", "growth_of"]
 
 
 class Escape(NamedTuple):
@@ -36,7 +36,7 @@ class Escape(NamedTuple):
     loss: jax.Array
 
 
-def plain_mlp(sizes: tuple[int, ...], activation: Activation, *, dtype: Any) -> Network:
+def _plain_mlp(sizes: tuple[int, ...], activation: Activation, *, dtype: Any) -> Network:
     """The mlp as a JAX user writes it, `h @ w + b` on [examples, units]: no order of sums is kept.
 
     Args:
@@ -63,7 +63,7 @@ def plain_mlp(sizes: tuple[int, ...], activation: Activation, *, dtype: Any) -> 
     return Network(ordered.specs, apply, layers, ordered.activations)
 
 
-ARITHMETICS = {"ordered": initlab.networks.mlp, "plain": plain_mlp}
+ARITHMETICS = {"ordered": initlab.networks.mlp, "plain": _plain_mlp}
 """The lab's layers, which sum every unit in one order, and the plain matrix product."""
 
 

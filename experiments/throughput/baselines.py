@@ -88,7 +88,7 @@ def prepare(side: str, work: Workload, starts: Params, steps: int) -> Program:
 
 
 def _lab(work: Workload, starts: Params, steps: int) -> Program:
-    """A sweep as anybody would write it, with its defaults."""
+    """A sweep as a user writes it, with its defaults."""
     run = initlab.make_run(
         work.network,
         lambda p: by_role(weight=normal(p["scale"])),

@@ -60,7 +60,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
             ("steps", results["steps"]),
         )
     }
-    # The ratios that are wanted are those of two CPU cores.
+    # The required ratios are those of two CPU cores.
     on_cpu = results.attrs["platform"] == "cpu"
     return {
         "platform": results.attrs["platform"],

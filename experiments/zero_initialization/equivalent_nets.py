@@ -13,7 +13,7 @@ from initlab.initializers import by_role, choice, constant, normal
 from initlab.training import Point, Run
 from initlab.types import Activation, History, Initializer, Network, Task
 
-__all__ = ["LOGISTIC_STARTS", "logistic_runs", "one_unit_rates", "wide_and_narrow_runs"]
+__all__ = ["LOGISTIC_STARTS", "logistic_runs", "wide_and_narrow_runs"]
 
 LOGISTIC_STARTS = {"zero": constant(0.0), "constant 0.5": constant(0.5), "random": normal(1.0)}
 
@@ -74,12 +74,12 @@ def wide_and_narrow_runs(
 
     Returns:
       For each constant c a History of "H units at c" and of "1 unit for H at c" (started at c and
-      H c, at the rates of `one_unit_rates`), and one of "H random units" (std 1).
+      H c, at the rates of `_one_unit_rates`), and one of "H random units" (std 1).
     """
     inputs = task.x.shape[1]
     wide = initlab.networks.mlp((inputs, width, 1), activation)
     narrow = initlab.networks.mlp((inputs, 1, 1), activation)
-    rates = one_unit_rates(width)
+    rates = _one_unit_rates(width)
     # After sgd and not before: what is scaled is the update, so each factor is a learning rate's.
     scale = optax.stateless(lambda updates, _: jax.tree.map(lambda u, r: u * r, updates, rates))
     sgd = optax.sgd(learning_rate)
@@ -115,7 +115,7 @@ def wide_and_narrow_runs(
     return histories
 
 
-def one_unit_rates(width: int) -> dict[str, dict[str, float]]:
+def _one_unit_rates(width: int) -> dict[str, dict[str, float]]:
     """Learning-rate factors that make a one-unit net the exact image of H identical units.
 
     With v = sum of the H equal outgoing weights w: dL/dw_in of one of H units is 1/H of dL/dw_in of

@@ -20,7 +20,7 @@ from initlab.symmetry import assert_units_identical, units_identical
 from initlab.training import Run
 from initlab.types import Array, Network, Params, ParamSpec, Probe, Role, Task
 
-__all__ = ["alone_holds", "base_holds", "step_holds", "tied_params", "together_holds"]
+__all__ = ["alone_holds", "base_holds", "step_holds", "together_holds"]
 
 
 def base_holds(network: Network, x: Array, constants: Sequence[float]) -> list[bool]:
@@ -69,7 +69,7 @@ def step_holds(network: Network, task: Task, learning_rate: float, draws: int) -
 
     # Drawn before, operation by operation: a program that draws takes twice as long to compile.
     keys = jax.random.split(jax.random.key(0), draws)
-    params = jax.vmap(lambda key: tied_params(key, network))(keys)
+    params = jax.vmap(lambda key: _tied_params(key, network))(keys)
     return bool(jnp.all(jax.jit(jax.vmap(holds))(params)))
 
 
@@ -137,7 +137,7 @@ def together_holds(
     return _unless_broken(asserting, points) is not None
 
 
-def tied_params(key: jax.Array, network: Network) -> Params:
+def _tied_params(key: jax.Array, network: Network) -> Params:
     """Random params in which the units of each hidden layer are tied.
 
     The first layer's columns are one random column, the last layer's rows one random row, and all
