@@ -79,6 +79,7 @@ def check_activation(name: str, value: Any, dtype: Any) -> None:
     given = jax.ShapeDtypeStruct((2, 3), dtype)
     try:
         back = jax.eval_shape(value, given)
+    # Whatever a function of another kind raises: the message names the argument instead.
     except Exception as error:
         raise TypeError(f"{name} must be a function of one array, got {value!r}") from error
     if getattr(back, "shape", None) != given.shape:
@@ -89,6 +90,7 @@ def check_dtype(dtype: Any) -> np.dtype:
     """The floating dtype of a network's params; raises for another, or one that is turned off."""
     if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"dtype must be floating, got {dtype}")
+    # JAX would make float32 of it, with a warning at most.
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:
         raise ValueError(f"dtype {np.dtype(dtype)} requires jax_enable_x64, which is off")
     return np.dtype(dtype)
@@ -96,6 +98,7 @@ def check_dtype(dtype: Any) -> np.dtype:
 
 def check_count(name: str, value: Any, least: int) -> None:
     """Raises unless value is an integer of at least `least`."""
+    # A bool is an Integral for Python, and `depth=True` a mistake.
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < least:
@@ -118,6 +121,7 @@ def check_number(name: str, value: Any) -> None:
     try:
         is_finite = math.isfinite(float(value))
     except OverflowError:
+        # An int of Python's that no float holds.
         is_finite = False
     if not is_finite:
         raise ValueError(f"{name} must be finite, got {str(value)[:40]}")

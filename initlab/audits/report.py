@@ -61,14 +61,14 @@ class Report:
     def __str__(self) -> str:
         """The verdict, the findings and the layers, 100 columns wide."""
         counts = [sum(f.severity == each for f in self.findings) for each in SEVERITIES]
-        said = [
+        counted = [
             f"{count} {PLURALS[each] if count != 1 else PLURALS[each][:-1]}"
             for each, count in zip(SEVERITIES, counts, strict=True)
             if count
         ]
         seeds = f", {self.seeds} seeds" if self.seeds > 1 else ""
         lines = [
-            f"verdict: {self.verdict} ({', '.join(said) or 'nothing found'}; "
+            f"verdict: {self.verdict} ({', '.join(counted) or 'nothing found'}; "
             f"{self.tensors} tensors, {self.entries:,} parameters{seeds})"
         ]
         for finding, places in _together(self.findings):

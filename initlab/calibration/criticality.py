@@ -77,7 +77,7 @@ def _refine(apply: Apply, iterations: int, key: jax.Array, params: Params, batch
     def set_one(turn: jax.Array, scales: jax.Array) -> jax.Array:
         # All at once would multiply what a residual branch lacks by each of its products, and blow
         # up deep ones. Nor does one pass serve, as for `lsuv`'s rms: b_k depends on all weights
-        # behind the k-th, which a pass through the program has not met yet.
+        # behind the k-th, which a pass through the program has not reached yet.
         number = turn % count
         measured = products.measure(products.scaled(params, scales), batch, key)
         factor = _factors(products, *measured)[number]

@@ -90,6 +90,7 @@ def _quotient(objective: Objective, at: Params) -> tuple[jax.Array, bool]:
 
     def change(g: jax.Array, h: jax.Array) -> jax.Array:
         g, h = g.astype(dtype), h.astype(dtype)
+        # The offset has the gradient's sign, so that it never cancels it.
         return jnp.sum(jnp.abs((g - h) / (g + jnp.where(g >= 0, OFFSET, -OFFSET)) - 1))
 
     total = jnp.stack(jax.tree.leaves(jax.tree.map(change, gradient, curved))).sum()
@@ -194,6 +195,7 @@ def _learn_scales(
 
     Allowed ones are better than any others. Arrays of at least `least_rank` axes have a scale.
     """
+    # Logarithms of scales: a step is a factor, whatever the size of what it scales.
     entries = _entries(apply, params, batch, least_rank)
     dtype = _precision(params)
     rate, momentum = (jnp.asarray(n, dtype) for n in (descent.learning_rate, descent.momentum))
@@ -215,6 +217,7 @@ def _learn_scales(
             (at, value, allowed),
             (best, least, had),
         )
+        # Signs alone: slopes of different layers differ by orders of magnitude.
         velocity = momentum * velocity - rate * jnp.sign(jnp.nan_to_num(slopes))
         at = jnp.maximum(at + velocity, jnp.log(jnp.asarray(LEAST, at.dtype)))
         return (at, velocity, kept), None

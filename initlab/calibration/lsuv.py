@@ -73,7 +73,7 @@ def unit_scales(products: Products, params: Params, batch: Any, target: Number) 
     The loop compiles one measurement of the whole model, which serves every product. To scale on
     the spot, as whitening does before a bias is added, would not do: the bias is measured with the
     product, while others may take the product without it, and of a weight that is used again the
-    later uses count, which a pass has not met yet.
+    later uses count, which a pass has not reached yet.
     """
 
     def scale_one(number: jax.Array, scales: jax.Array) -> jax.Array:

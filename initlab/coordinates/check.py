@@ -97,7 +97,7 @@ def coordinate_check(
       predicted: slopes by role, as `theory.growth` gives them: INPUT of the first layer, READOUT of
         the output, WEIGHT of those between.
       tolerance: slopes of up to so much count as flat. At a finite width the powers below the
-        leading one bend a slope: at 128 to 2048 units by up to 0.1 in the cases that were measured.
+        leading one change a slope: by up to 0.1 at 128 to 2048 units, in the cases measured.
 
     Returns:
       The check; print it. `figures.draw_coordinates({title: check.to_dataset()})` is its picture.

@@ -65,14 +65,14 @@ class CoordinateCheck:
         """
         found = {}
         for number, name in enumerate(self.layers):
-            start = self._say(self.start[..., number], self.start_slopes[name])
+            start = self._finding(self.start[..., number], self.start_slopes[name])
             steps = [
-                self._say(self.change[:, :, step, number], slope)
+                self._finding(self.change[:, :, step, number], slope)
                 for step, slope in enumerate(self.change_slopes[name])
             ]
             # A change of zero counts only if every step has it: below a readout of zeros no
             # gradient is backpropagated in the first step, and the layer trains from the second on.
-            nonzero = [said for said in steps if said != ZERO] or [ZERO]
+            nonzero = [each for each in steps if each != ZERO] or [ZERO]
             found[name] = (start, max(nonzero, key=WORSE.index))
         return found
 
@@ -84,18 +84,18 @@ class CoordinateCheck:
         is zero, if a hidden layer's start shrinks, or if something is unclear. The output may
         start smaller in wider networks, as it does in maximal update.
         """
-        return _judge(list(self.findings.values()))
+        return _verdict(list(self.findings.values()))
 
     @property
     def predicted_verdict(self) -> str | None:
         """What the verdict would be if all slopes were theory's; None if theory lacks a layer."""
         if set(self.predicted) != set(self.layers):
             return None
-        said = [
-            tuple(self._place(Slope(each, each, each)) for each in self.predicted[name])
+        found = [
+            tuple(self._classify(Slope(each, each, each)) for each in self.predicted[name])
             for name in self.layers
         ]
-        return _judge(said)
+        return _verdict(found)
 
     @property
     def disagreement(self) -> float:
@@ -225,14 +225,14 @@ class CoordinateCheck:
         )
         return "\n".join([title, *lines])
 
-    def _say(self, measured: np.ndarray, slope: Slope) -> str:
+    def _finding(self, measured: np.ndarray, slope: Slope) -> str:
         if not np.isfinite(measured).all():
             return DIVERGES
         if not measured.any():
             return ZERO
-        return self._place(slope)
+        return self._classify(slope)
 
-    def _place(self, slope: Slope) -> str:
+    def _classify(self, slope: Slope) -> str:
         if slope.low > self.tolerance:
             return GROWS
         if slope.high < -self.tolerance:
@@ -241,9 +241,9 @@ class CoordinateCheck:
         return FLAT if inside else UNCLEAR
 
 
-def _judge(said: Sequence[tuple[str, ...]]) -> str:
+def _verdict(found: Sequence[tuple[str, ...]]) -> str:
     """The verdict of the findings (start, change) of each layer, the output last."""
-    *hidden, (start, change) = said
+    *hidden, (start, change) = found
     words = {word for pair in hidden for word in pair} | {change}
     words |= {start} & {GROWS, UNCLEAR, DIVERGES}
     if words & {GROWS, DIVERGES}:

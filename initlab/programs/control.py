@@ -91,7 +91,7 @@ def control(equation: Any) -> Call | Scan | While | Cond | None:
       equation: of a jaxpr of JAX 0.10 to 0.12, which name a scan's parameters differently.
 
     Returns:
-      What the equation's parameters say, by the kind of control. None also for what holds a program
+      The equation's parameters by the kind of control. None also for what holds a program
       but does not run it once on its operands (`reduce`), and for what runs programs in ways that
       nobody here knows (`shard_map`): it is then an operation like any other without a rule.
 

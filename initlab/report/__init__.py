@@ -1,4 +1,4 @@
-"""From a dataset to what is said of it: shares with intervals, edges, tables, JSON."""
+"""Statistics of a dataset of results: shares with intervals, edges, tables, JSON."""
 
 from initlab.files import write_json
 from initlab.report.edges import measured_edges

@@ -1,4 +1,4 @@
-"""What a sweep's losses say: which runs trained, how soon, and at which learning rate."""
+"""What a sweep's losses show: which runs trained, how soon, and at which learning rate."""
 
 import numpy as np
 import xarray

@@ -114,6 +114,7 @@ def arrange(layout: Layout, chunk: Chunk, history: History) -> dict[str, np.ndar
     Returns:
       `{name: array}`, to be assigned to `chunk.region` of each variable.
     """
+    # Runs of a structure may lack layers that others have, as at another depth.
     own = layout.layers[chunk.combination]
     layers = layout.coordinates["layer"].values.tolist()
     arranged = {}

@@ -81,5 +81,6 @@ def _marker(path: Path, number: int) -> Path:
 
 
 def _file(layout: Layout, name: str, chunk: Chunk) -> str:
+    # A Zarr chunk holds all steps and layers of its runs: their indices are 0.
     beyond = len(layout.variables[name].shape) - len(chunk.index)
     return "/".join((name, "c", *map(str, chunk.index), *("0" for _ in range(beyond))))

@@ -23,9 +23,9 @@ def first_decides(act: Callable[[], None]) -> None:
         except (OSError, ValueError) as error:
             refusal = error
     if jax.process_count() > 1:
-        said = _broadcast(str(refusal) if refusal else "")
-        if said and refusal is None:
-            refusal = ValueError(f"process 0 raised: {said}")
+        message = _broadcast(str(refusal) if refusal else "")
+        if message and refusal is None:
+            refusal = ValueError(f"process 0 raised: {message}")
     if refusal is not None:
         raise refusal
 

@@ -61,7 +61,7 @@ def revision(file: Path) -> str | None:
     if subprocess.run(tracked, capture_output=True, check=False).returncode != 0:
         return None
     describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    said = subprocess.run(
+    described = subprocess.run(
         [git, "-C", str(file.parent), *describe], capture_output=True, text=True, check=False
     )
-    return said.stdout.strip() if said.returncode == 0 else None
+    return described.stdout.strip() if described.returncode == 0 else None

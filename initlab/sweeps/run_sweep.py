@@ -82,6 +82,7 @@ def sweep(
             "a sweep of several processes requires out, a folder that all of them write"
         )
     lengths = tuple(axis.length for axis in numbers)
+    # Traced before a store is made, so that a run that fails leaves no folder behind.
     runs = [trace_run(each, numbers) for each in combinations.runs]
     block = choose_block(block, combinations.runs, here[0].platform, math.prod(lengths))
     layout = lay_out(combinations, numbers, [each.shapes for each in runs])

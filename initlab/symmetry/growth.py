@@ -1,4 +1,4 @@
-"""How fast units that are nearly identical drift apart: growth across the plane of symmetry."""
+"""How fast units that are nearly identical separate: growth across the plane of symmetry."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

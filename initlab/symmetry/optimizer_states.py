@@ -58,20 +58,22 @@ def is_real(leaf: Any) -> bool:
 
 
 def _prefixes(state: Any, groups: Sequence[UnitGroup]) -> list[str]:
-    wanted = [unit.path for group in groups for unit in group.axes]
-    if not wanted:
+    paths_of_units = [unit.path for group in groups for unit in group.axes]
+    if not paths_of_units:
         return [""]
     paths = list(leaves_by_path(state))
     found: list[str] = []
     for path in paths:
-        prefix = _prefix(path, wanted[0])
+        prefix = _prefix(path, paths_of_units[0])
         if prefix is None or not _holds(state, prefix, groups):
             continue
         # A copy within a copy would be a part of the params that looks like all of them.
         if not any(is_under(prefix, each) for each in found):
             found = [each for each in found if not is_under(each, prefix)] + [prefix]
     if not found:
-        raise ValueError(f"no part of the state fits the groups' {wanted[0]!r}; it holds {paths}")
+        raise ValueError(
+            f"no part of the state fits the groups' {paths_of_units[0]!r}; it holds {paths}"
+        )
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Chain", "Facts", "Key", "constant", "join", "kept_flags"]
+__all__ = ["Chain", "Facts", "Key", "Pair", "constant", "join", "kept_flags"]
 
 Key = tuple[int, ...]
 """A site: its number among those of its scope, after the path of that scope.
@@ -74,6 +74,10 @@ class Facts:
     def is_weight(self) -> bool:
         """Whether it is made of parameters alone."""
         return bool(self.params) and not self.data
+
+
+Pair = tuple[Any, Facts]
+"""A value of the program that is run, and its facts."""
 
 
 def constant(value: Any) -> Facts:

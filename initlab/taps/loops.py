@@ -18,12 +18,11 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.programs.control import Cond, Scan, While
 from initlab.programs.equations import run_equation
-from initlab.taps.facts import Facts, join
+from initlab.taps.facts import Facts, Pair, join
 from initlab.taps.scope import Branches, Loop, Scope
 
 __all__ = ["branch", "repeat", "scan"]
 
-Pair = tuple[Any, Facts]
 Evaluate = Callable[[Any, Sequence[Pair], Scope], list[Pair]]
 
 

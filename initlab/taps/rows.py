@@ -23,8 +23,7 @@ class Row:
       scope: the model's own name for the place.
       on_path: whether it lies on every path from the data to the outputs.
       norms: how many normalizations lie between the data and it.
-      upstream: bit set of the parameters to which a gradient is backpropagated from
-        here.
+      upstream: bit set of the parameters to which a gradient is backpropagated from here.
       units: how many units it has.
       values: `{statistic: [seeds]}`; dead is [seeds, units].
       in_branch: whether it lies in a branch, whose values are NaN where it is not taken.
@@ -136,6 +135,7 @@ def _iterations(
 
 def _over_time(values: np.ndarray) -> np.ndarray:
     """[seeds, iterations, ...] without the latter."""
+    # Flags, as of dead units: a unit that is alive in one iteration gets a gradient.
     if values.dtype == bool:
         return np.logical_and.reduce(values, axis=1)
     # The correlation of a state that starts at zero is not defined in the first iteration.

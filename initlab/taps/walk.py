@@ -18,14 +18,12 @@ from initlab.programs.equations import inner_program, run_equation
 from initlab.programs.primitives import CALLS, CASTS, CONTRACTIONS, KNOWN, PASSING, UNCHANGED
 from initlab.programs.walk import walk
 from initlab.taps import loops
-from initlab.taps.facts import Facts, constant, join
+from initlab.taps.facts import Facts, Pair, constant, join
 from initlab.taps.rules import result_facts
 from initlab.taps.scope import Scope, Site
 from initlab.taps.slopes import extend, is_elementwise
 
 __all__ = ["evaluate"]
-
-Pair = tuple[Any, Facts]
 
 
 def evaluate(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]:

@@ -107,7 +107,7 @@ def rank_collapse_bound(residual: Numbers, factor: Numbers, depth: int) -> Array
 
     Args:
       residual: r_0, at least 0.
-      factor: as said, at least 0; numbers or arrays that broadcast.
+      factor: as above, at least 0; numbers or arrays that broadcast.
       depth: L, how many layers of attention alone.
 
     Returns:

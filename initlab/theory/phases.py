@@ -159,7 +159,7 @@ def _to_series(values: jax.Array, counts: tuple[int, int]) -> jax.Array:
         / count
         for count in counts
     )
-    # Accelerators multiply float32 matrices in fewer bits unless this is said.
+    # Accelerators multiply float32 matrices in fewer bits unless a precision is requested.
     precise = jax.lax.Precision.HIGHEST
     along = jnp.matmul(jnp.asarray(rows, values.dtype), values, precision=precise)
     return jnp.matmul(along, jnp.asarray(columns.T, values.dtype), precision=precise)

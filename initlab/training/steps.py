@@ -68,6 +68,8 @@ def _next_rows(
 ) -> tuple[jax.Array, jax.Array]:
     """This step's rows, and the epoch's order, drawn anew at the first step of each epoch."""
     batches = examples // batch_size
+    # The step's number is the same for all runs under vmap, so that the branch remains one: no run
+    # draws an order that it does not use.
     order = jax.lax.cond(
         number % batches == 0,
         lambda: jax.random.permutation(jax.random.fold_in(key, number // batches), order),
