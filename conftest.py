@@ -25,6 +25,14 @@ def _resident_bytes() -> int:
     return int(statm.read_text().split()[1]) * mmap.PAGESIZE if statm.exists() else 0
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Makes the examples in docstrings quick tests: there is one for each public function."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            item.add_marker("quick")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def compile_for_the_claim(request):
     """Compiles fast, unless the file is marked `full_compile`: what it says is of bits or speed.

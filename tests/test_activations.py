@@ -50,6 +50,7 @@ JITTED = {name: jax.jit(lambda z, phi=TABLE[name][0]: activations.slope(phi, z))
 normal_floats = st.floats(-20, 20, width=32, allow_subnormal=False)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", CLOSED)
 @settings(max_examples=20, deadline=None)
 @given(z=hnp.arrays(np.float32, (3, 4), elements=normal_floats))
@@ -68,6 +69,7 @@ def test_the_slope_has_the_shape_and_dtype_of_z(shape, dtype):
     assert (got.shape, got.dtype) == (shape, dtype)
 
 
+@pytest.mark.quick
 def test_the_slope_in_float64():
     with jax.enable_x64(True):
         z = np.linspace(-3, 3, 13)
@@ -93,6 +95,7 @@ def test_the_largest_slope_is_a_number_inside_compiled_code():
     np.testing.assert_allclose(got, 0.25, rtol=1e-6)
 
 
+@pytest.mark.quick
 def test_the_identity():
     z = jnp.arange(6.0).reshape(2, 3)
     assert activations.identity(z) is z

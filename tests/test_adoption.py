@@ -38,6 +38,7 @@ def _adopted(name):
     return networks.adopt(init, apply, x), init
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", MODELS)
 def test_roles_and_fans_are_the_known_ones(name):
     network, init = _adopted(name)
@@ -144,6 +145,7 @@ def test_what_a_use_does_not_tell_is_said():
     assert specs["out"].role is Role.READOUT
 
 
+@pytest.mark.quick
 def test_a_rule_wins_and_ends_the_doubt():
     init, apply, x = linen(LinenMLP(), ROWS)
     rules = {
@@ -200,6 +202,7 @@ def test_loops_branches_and_calls_are_entered():
     assert (specs["table"].fan_in, specs["table"].fan_out) == (1, 4)
 
 
+@pytest.mark.quick
 def test_dead_code_is_no_use():
     def apply(p, x):
         h = jnp.tanh(x @ p["in"])
@@ -246,6 +249,7 @@ def test_a_learned_token_and_positions_after_it_are_embeddings():
     assert specs["out"].role is Role.READOUT
 
 
+@pytest.mark.quick
 def test_models_that_cannot_be_adopted():
     def init(key):
         return {"w": jnp.ones((4, 2))}

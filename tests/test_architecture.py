@@ -104,8 +104,14 @@ def test_a_file_of_the_library_imports_only_what_its_package_may(path):
     assert imported - sys.stdlib_module_names <= allowed
 
 
-def test_every_module_of_the_library_has_its_test_file():
-    homes = {path.stem for path in (ROOT / "initlab").iterdir() if path.stem[0] != "_"}
-    # types.py holds nouns without behaviour; py.typed holds nothing.
-    required = {f"test_{home}.py" for home in homes - {"types", "py"}}
-    assert required <= {path.name for path in (ROOT / "tests").iterdir()}
+# types.py holds nouns without behaviour; py.typed holds nothing.
+HOMES = {path.stem for path in (ROOT / "initlab").iterdir() if path.stem[0] != "_"} - {
+    "types",
+    "py",
+}
+
+
+@pytest.mark.parametrize("home", sorted(HOMES))
+def test_every_module_of_the_library_has_its_test_file_and_quick_tests(home):
+    """Of its quick tests, beside the examples in docstrings, some must be there."""
+    assert "pytest.mark.quick" in (ROOT / "tests" / f"test_{home}.py").read_text()

@@ -52,6 +52,7 @@ def test_what_is_not_finite_in_a_branch_is_found_where_it_is_taken(is_taken):
     assert blocked == (["warn"] if is_taken else ["warn", "info"])
 
 
+@pytest.mark.quick
 def test_every_code_is_planted():
     assert {fault.code for fault in FAULTS.values()} == set(DIAGNOSTICS)
 
@@ -96,6 +97,7 @@ def test_an_audit_over_seeds_has_intervals_and_speaks_of_most_seeds():
     assert "5 seeds" in str(report)
 
 
+@pytest.mark.quick
 def test_a_fault_of_few_seeds_is_a_step_less_severe():
     fail = Finding("saturated", "fail", "w", 0.95, 0.9, "cause", "remedy")
     other = fail._replace(severity="warn", value=0.6, threshold=0.5)
@@ -163,6 +165,7 @@ def test_a_report_is_a_table_a_dataset_json_and_a_picture(failed):
     assert "and 2 more like it" in text
 
 
+@pytest.mark.quick
 def test_the_assertion_names_the_first_failure(failed):
     with pytest.raises(AssertionError, match=f"{failed.findings[0].code} at .* Remedy: "):
         initlab.assert_sound_initialization(
@@ -176,6 +179,7 @@ def test_the_assertion_names_the_first_failure(failed):
         initlab.assert_sound_initialization(tanh_net, same, ROWS, loss=cross_entropy, strict=True)
 
 
+@pytest.mark.quick
 def test_every_threshold_can_be_set():
     params = layers(lambda i: 1.3 * lecun(i))
     assert initlab.audit(tanh_net, params, ROWS, loss=cross_entropy).verdict == "pass"
@@ -189,6 +193,7 @@ def test_every_threshold_can_be_set():
         Thresholds(excess_loss=(2.0, 1.0))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("more", "error", "message"),
     [

@@ -64,6 +64,7 @@ def test_every_transform_is_that_of_the_plain_product(transform, batch):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.quick
 def test_runs_that_share_a_factor_have_a_product_each():
     left = jax.ShapeDtypeStruct((5, 3, 2), np.float32)
     right = jax.ShapeDtypeStruct((2, 4), np.float32)

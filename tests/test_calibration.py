@@ -75,6 +75,7 @@ REFINERS = {
 }
 
 
+@pytest.mark.quick
 def test_every_refiner_is_tested():
     assert {*REFINERS, "changes"} == set(calibration.__all__)
 
@@ -93,6 +94,7 @@ def test_directions_are_kept_and_seeds_go_together(name):
             np.testing.assert_allclose(beside[number], after, rtol=2e-4, atol=1e-6)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("target", [1.0, 0.5])
 def test_lsuv_gives_every_product_its_rms(target):
     refined = lsuv(KEY, plain, draw(), X, target=target)
@@ -253,6 +255,7 @@ def test_gradinit_lowers_the_loss_after_a_step_within_the_bound():
     assert loss_after < before
 
 
+@pytest.mark.quick
 def test_changes_are_named_by_path():
     before = {"a": {"w": np.ones((2, 2)), "b": np.zeros(2)}, "c": np.ones(4)}
     after = {"a": {"w": np.full((2, 2), 0.5), "b": np.zeros(2)}, "c": np.ones(4)}
@@ -263,6 +266,7 @@ def test_changes_are_named_by_path():
         changes(before, {"a": np.ones(2)})
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

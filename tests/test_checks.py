@@ -11,6 +11,8 @@ import pytest
 from initlab import checks
 from initlab.types import ParamSpec, Role
 
+pytestmark = pytest.mark.quick
+
 SPECS = {
     "layer_1": {"weight": ParamSpec((2, 3), 2, 3), "bias": ParamSpec((3,), 2, 3, Role.BIAS)},
     "layer_2": {"weight": ParamSpec((3, 1), 3, 1, Role.READOUT)},

@@ -6,6 +6,8 @@ import pytest
 
 from initlab import compilation
 
+pytestmark = pytest.mark.quick
+
 
 @pytest.fixture
 def options(monkeypatch):

@@ -35,6 +35,7 @@ def loss(logits):
     return optax.softmax_cross_entropy_with_integer_labels(logits, Y).mean()
 
 
+@pytest.mark.quick
 def test_a_slope_is_the_mean_of_the_seeds_with_student_s_interval():
     stream = np.random.default_rng(0)
     widths = [16, 64, 100, 512]
@@ -52,6 +53,7 @@ def test_what_has_no_logarithm_has_no_slope(bad):
     assert np.isnan(fit_slope([1, 2], np.array([[1.0, 1.0], [1.0, bad]]))).all()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("start", "change", "verdict"),
     [
@@ -76,6 +78,7 @@ def test_the_verdict_of_known_powers(start, change, verdict):
     assert check_of(FLAT, steps, predicted=last).predicted_verdict == verdict
 
 
+@pytest.mark.quick
 def test_what_seeds_cannot_tell_is_unclear():
     check = check_of(FLAT, {name: [0] for name in FLAT}, noise=2.0)
     assert check.verdict == "warn"
@@ -223,6 +226,7 @@ def test_a_flax_model_under_adam(parametrization, verdict):
     assert check.verdict == check.predicted_verdict == verdict, check
 
 
+@pytest.mark.quick
 def test_learning_rates_follow_the_table():
     wide, base = (networks.mlp((2, width, width, 3), jnp.tanh).specs for width in (64, 4))
     for parametrization in Parametrization:
@@ -301,6 +305,7 @@ def make_one_layer(width):
     return of_network(networks.mlp((2, 10), jnp.tanh), initializers.ntk(), optax.sgd(0.1))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("make", "widths", "more", "error", "message"),
     [

@@ -1,6 +1,7 @@
 """Figures: what is drawn is what the dataset holds, and the same data give the same file."""
 
 import numpy as np
+import pytest
 import xarray
 
 from experiments.framework_defaults.figure import draw_defaults
@@ -38,6 +39,7 @@ def draw_starts():
     )
 
 
+@pytest.mark.quick
 def test_a_curve_is_the_median_over_the_finite_seeds():
     curves = draw_starts().axes[0]
     drawn = {line.get_label(): np.asarray(line.get_ydata()) for line in curves.lines}
@@ -59,6 +61,7 @@ def test_the_same_results_give_the_same_picture(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.quick
 def test_saturation_is_drawn_against_the_scale():
     rng = np.random.default_rng(0)
     dims = ("activation", "scale", "seed", "step", "layer")
@@ -213,6 +216,7 @@ def test_other_libraries_layers_are_drawn_at_their_variance_and_depth():
     assert depths == {"tanh": [5.0, 1000.0], "relu": [3.0, 8.0]}
 
 
+@pytest.mark.quick
 def test_an_audit_is_drawn_place_by_place():
     dims = ("seed", "place")
     length = np.asarray([[1.0, 0.5, 0.25, 0.1], [1.0, 0.7, 0.35, 0.2], [1.0, 0.6, 0.3, 0.3]])

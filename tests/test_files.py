@@ -8,6 +8,8 @@ import pytest
 
 from initlab import files
 
+pytestmark = pytest.mark.quick
+
 
 def test_json_is_strict_and_plain(tmp_path):
     path = tmp_path / "results.json"

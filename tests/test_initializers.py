@@ -38,9 +38,10 @@ SPECS = {
     # Fans that the shape does not tell: they come from the spec.
     "fans of its own": ParamSpec(LARGE, 3, 2000),
 }
-quick = settings(max_examples=20, deadline=None)
+few_examples = settings(max_examples=20, deadline=None)
 
 
+@pytest.mark.quick
 def test_the_tables_hold_every_public_name():
     schemes = {scheme_of(name) for name in ALL} - {"by fan_out", "own fan"}
     others = {"fan_in", "fan_out", "fan_avg", "choice", "initialize", "bias_law", "weight_law"}
@@ -63,6 +64,7 @@ def test_mean_and_variance_are_the_formulas(name, kind):
     assert abs((w**4).mean() / (w**2).mean() ** 2 - kurtosis) < 0.1
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", CONSTANT)
 def test_what_starts_at_one_number(name):
     initializer, value = CONSTANT[name]
@@ -71,6 +73,7 @@ def test_what_starts_at_one_number(name):
         np.testing.assert_array_equal(draw_wide(initializer, spec), np.full(shape, value))
 
 
+@pytest.mark.quick
 def test_the_truncated_moments_are_those_of_the_closed_form():
     # E[w^2] = 1 - 2 a phi(a) / P and E[w^4] = 3 E[w^2] - 2 a^3 phi(a) / P, at a = 2.
     odds = math.exp(-2.0) / math.sqrt(2 * math.pi) / math.erf(math.sqrt(2))
@@ -79,13 +82,14 @@ def test_the_truncated_moments_are_those_of_the_closed_form():
     np.testing.assert_allclose(TRUNCATED, (3 * square - 16 * odds) / square**2, rtol=1e-6)
 
 
+@pytest.mark.quick
 def test_each_fan_is_the_specs_own():
     # Fans that the shape does not tell: they come from the spec.
     spec = ParamSpec((200, 200), fan_in=50, fan_out=150)
     assert (I.fan_in(spec), I.fan_out(spec), I.fan_avg(spec)) == (50.0, 150.0, 100.0)
 
 
-@quick
+@few_examples
 @given(st.floats(1e-6, 1e6), st.integers(0, 2**31 - 1))
 def test_bounded_draws_stay_within_their_bounds_and_reach_them(size, seed):
     spec = ParamSpec(LARGE, 50, 200)
@@ -146,6 +150,7 @@ def test_schemes_that_jax_has_are_those_of_jax(ours, theirs):
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=5e-8)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("gain", [1.0, math.sqrt(2), 0.0, 5.0])
 @pytest.mark.parametrize("shape", [(6, 6), (9, 40), (3, 3, 4, 10)], ids=str)
 def test_orthogonal_has_orthonormal_rows_or_columns(shape, gain):
@@ -195,6 +200,7 @@ def test_the_key_decides_and_nothing_else(name):
     assert np.array_equal(first, other) == (name in DETERMINISTIC)
 
 
+@pytest.mark.quick
 def test_keys_of_either_style_draw():
     old, new = (
         I.normal(0.1)(key(3), weight_spec(*SMALL)) for key in (jax.random.PRNGKey, jax.random.key)
@@ -251,7 +257,7 @@ def test_whole_numbers_and_arrays_are_numbers(name):
         np.testing.assert_array_equal(make(two)(KEY, small_spec(name)), want)
 
 
-@quick
+@few_examples
 @given(size=st.floats(1e-10, 1e10), seed=st.integers(0, 2**31 - 1))
 def test_a_draw_is_its_number_times_the_unit_draw(size, seed):
     # The same seed at two scales is one draw at two scales: a sweep is a paired experiment.

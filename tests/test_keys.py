@@ -38,6 +38,7 @@ def test_distinct_paths_and_seeds_have_distinct_keys(style):
     assert len(set(keys)) == 2 * len(PATHS) + 2
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("style", STYLES)
 def test_a_key_keeps_its_style(style):
     key = STYLES[style](3)
@@ -46,6 +47,7 @@ def test_a_key_keeps_its_style(style):
     assert named.shape == key.shape
 
 
+@pytest.mark.quick
 def test_both_styles_give_the_same_key():
     for path in PATHS[:4]:
         old, new = (path_key(STYLES[style](5), path) for style in ("old", "new"))
@@ -62,6 +64,7 @@ def test_the_key_is_the_seed_folded_with_the_checksum_of_the_path(path, seed):
     assert _words(path_key(key, path)) == _words(path_key(jax.random.key(seed), path))
 
 
+@pytest.mark.quick
 def test_traced_and_mapped_keys_are_the_concrete_ones():
     seeds = jnp.arange(4)
     mapped = jax.jit(jax.vmap(lambda seed: path_key(jax.random.key(seed), "layer_1/bias")))(seeds)

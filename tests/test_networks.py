@@ -116,6 +116,7 @@ def test_values_and_gradients_are_those_of_numpy(sizes, name, examples):
     _check(sizes, name, examples, np.float32, 1e-5)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("sizes", "name", "examples"), CASES[3:5])
 def test_values_and_gradients_in_float64(sizes, name, examples):
     with jax.enable_x64(True):
@@ -153,6 +154,7 @@ def test_examples_do_not_see_each_other():
     np.testing.assert_allclose(network.apply(params, x[:17]), logits[:17], atol=1e-6)
 
 
+@pytest.mark.quick
 def test_layers_are_named_in_order_and_end_in_the_logits():
     network = networks.mlp((2, *[3] * 10, 1), jnp.tanh)
     params, x, _ = draw_data((2, *[3] * 10, 1), 5, np.float32)
@@ -166,6 +168,7 @@ def test_layers_are_named_in_order_and_end_in_the_logits():
     np.testing.assert_allclose(states["layer_4"].a, np.tanh(states["layer_4"].z), atol=1e-6)
 
 
+@pytest.mark.quick
 def test_the_specs_tell_shapes_fans_and_roles():
     with jax.enable_x64(True):
         specs = networks.mlp([3, 129, 5], jnp.tanh, dtype=jnp.float64).specs
@@ -249,6 +252,7 @@ def test_the_curvature_is_that_of_finite_differences(product):
             np.testing.assert_allclose(ours, want, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.quick
 def test_the_second_call_traces_nothing():
     traces = []
 

@@ -69,7 +69,7 @@ logit_rows = hnp.arrays(
 )
 two_classes = hnp.arrays(np.int32, ROWS, elements=st.integers(0, 1))
 classes = hnp.arrays(np.int32, ROWS, elements=st.integers(0, CLASSES - 1))
-quick = settings(max_examples=40, deadline=None)
+few_examples = settings(max_examples=40, deadline=None)
 
 
 @EACH
@@ -113,6 +113,7 @@ def test_compiles_and_maps(name):
     assert objective.link(logits[0]).shape == logits[0].shape
 
 
+@pytest.mark.quick
 @EACH
 def test_permuting_rows_leaves_the_loss_alone(name):
     objective, width, labels, *_ = TABLE[name]
@@ -147,6 +148,7 @@ def test_stable_at_large_logits(size):
             assert jnp.isfinite(jax.grad(objective.loss)(logits, y)).all()
 
 
+@pytest.mark.quick
 def test_small_losses_do_not_round_to_zero():
     logits = jnp.full((2, 1), 30.0, jnp.float32)
     np.testing.assert_allclose(
@@ -159,7 +161,7 @@ def test_a_class_number_out_of_range_is_not_a_number():
         assert jnp.isnan(objectives.softmax.loss(jnp.zeros((1, CLASSES)), jnp.array([label])))
 
 
-@quick
+@few_examples
 @given(logit_columns, two_classes)
 def test_binary_is_softmax_with_a_zero(z, y):
     pair = jnp.concatenate([jnp.zeros_like(z), z], axis=1)
@@ -172,13 +174,13 @@ def test_binary_is_softmax_with_a_zero(z, y):
     assert np.asarray(agree)[clear].all()
 
 
-@quick
+@few_examples
 @given(logit_columns, two_classes)
 def test_binary_is_bit_identical_when_the_classes_swap_names(z, y):
     assert objectives.binary.loss(z, y) == objectives.binary.loss(-z, 1 - y)
 
 
-@quick
+@few_examples
 @given(logit_rows, classes, st.floats(-100, 100, width=32))
 def test_softmax_ignores_a_shift(z, y, shift):
     np.testing.assert_allclose(
@@ -186,7 +188,7 @@ def test_softmax_ignores_a_shift(z, y, shift):
     )
 
 
-@quick
+@few_examples
 @given(two_classes, st.floats(-20, 20, width=32))
 def test_no_constant_logit_beats_the_constant_loss(y, logit):
     constant = jnp.full((ROWS, 1), logit, jnp.float32)
@@ -195,7 +197,7 @@ def test_no_constant_logit_beats_the_constant_loss(y, logit):
         assert objective.loss(constant, jnp.asarray(y)) >= least * (1 - 1e-6) - 1e-7
 
 
-@quick
+@few_examples
 @given(classes, hnp.arrays(np.float32, CLASSES, elements=st.floats(-20, 20, width=32)))
 def test_no_constant_logits_beat_the_constant_loss(y, row):
     constant = jnp.tile(row, (ROWS, 1))
@@ -203,6 +205,7 @@ def test_no_constant_logits_beat_the_constant_loss(y, row):
     assert objectives.softmax.loss(constant, jnp.asarray(y)) >= least * (1 - 1e-6) - 1e-6
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("objective", "y", "best"),
     [
@@ -225,6 +228,7 @@ def test_one_class_has_no_entropy():
     assert objectives.label_entropy(np.ones(4, int)) == 0.0
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("objective", "y", "outputs"),
     [
@@ -241,6 +245,7 @@ def test_outputs(objective, y, outputs):
     assert type(got) is int
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("objective", "y", "message"),
     [

@@ -143,6 +143,7 @@ def _model(activation, objective, scale=1.0):
     return params, _batch(objective, params), _measured(activation, objective, params)
 
 
+@pytest.mark.quick
 def test_the_table_is_complete():
     # effective_width makes a probe for given groups: tests/test_symmetry_induction.py.
     others = {"LONG_NAMES", "SATURATED_SLOPE", "effective_width"}
@@ -227,6 +228,7 @@ def test_dead_units_have_no_slope_on_any_example():
     np.testing.assert_array_equal(now["dead_units"], want)
 
 
+@pytest.mark.quick
 def test_distinct_units_are_counted_with_their_outgoing_weights():
     params = jax.tree.map(lambda leaf: np.full_like(leaf, 0.1), _params(4))
 
@@ -246,6 +248,7 @@ def test_distinct_units_are_counted_with_their_outgoing_weights():
     assert count(_params(4)) == [5, 6, 4]
 
 
+@pytest.mark.quick
 def test_unit_spread_looks_only_at_units_that_started_identical():
     start = jax.tree.map(lambda leaf: np.full_like(leaf, 0.5), _params(4))
     start["layer_1"]["bias"][0] = 2.0
@@ -263,6 +266,7 @@ def test_unit_spread_looks_only_at_units_that_started_identical():
     np.testing.assert_allclose(spread(now), [1.0, 1.0, 0.1], rtol=1e-6)
 
 
+@pytest.mark.quick
 @EACH_MODEL
 @EACH_PROBE
 def test_names_shapes_and_dtypes(name, activation, objective):

@@ -15,6 +15,8 @@ from initlab.programs.walk import walk
 from initlab.symmetry import primitive_rules as symmetry
 from initlab.taps import rules as taps
 
+pytestmark = pytest.mark.quick
+
 
 def _trace(function, *operands):
     return jax.make_jaxpr(function)(*operands)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from initlab import report
 
+pytestmark = pytest.mark.quick
+
 Z95 = 1.959963984540054
 
 

@@ -162,6 +162,7 @@ def linear_network(spec):
     return Network(weights, lambda params, x: jnp.asarray(x), lambda params, x: {}, functions)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -222,6 +223,7 @@ def table_of(shift, law=np.nan):
     return signals.compare(xarray.Dataset(columns, coords, attrs))
 
 
+@pytest.mark.quick
 def test_a_layer_that_disagrees_is_reported():
     right, wrong = (tables.summarize(table_of(shift), LIMITS) for shift in (2.9, -5.0))
     assert tables.verdict(right) == 0
@@ -234,6 +236,7 @@ def test_a_layer_that_disagrees_is_reported():
     assert "3 of 3 rows agree at fewer than 95% of their layers, 3 of them for no reason" in said
 
 
+@pytest.mark.quick
 def test_layers_that_are_off_together_by_chance_are_distinguished_from_others():
     stream = np.random.default_rng(0)
     shared = stream.normal(size=(400, 1)) + 0.01 * stream.normal(size=(400, 5))
@@ -279,6 +282,7 @@ def test_what_the_order_of_the_correction_explains_is_no_disagreement():
     assert tables.verdict(summary) == 0
 
 
+@pytest.mark.quick
 def test_limits_are_those_of_the_settings():
     table = table_of(-5.0)
     assert tables.summarize(table, LIMITS | {"errors": 6.0})["short"] == 0
@@ -286,6 +290,7 @@ def test_limits_are_those_of_the_settings():
     assert tables.summarize(table, LIMITS)["short"] == 3
 
 
+@pytest.mark.quick
 def test_no_prediction_is_no_verdict():
     table = table_of(5.0)
     for name in signals.QUANTITIES:

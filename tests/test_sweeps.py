@@ -16,6 +16,7 @@ from initlab.types import History
 pytestmark = [pytest.mark.full_compile, pytest.mark.usefixtures("compilation_cache")]
 
 
+@pytest.mark.quick
 def test_every_number_lies_where_its_labels_say():
     results = small_sweep()
     assert results["loss"].dims == ("seed", "scale", "learning_rate", "step")
@@ -100,6 +101,7 @@ def test_a_run_is_traced_once_however_many_blocks_there_are():
     assert len(traces) == 1
 
 
+@pytest.mark.quick
 def test_blocks_fill_vectors_and_no_larger_than_the_sweep_needs():
     runs = [small_run()]
     assert program.choose_block(None, runs, "cpu", 10**6) == 128
@@ -113,6 +115,7 @@ def test_blocks_fill_vectors_and_no_larger_than_the_sweep_needs():
         initlab.sweep(small_run(), AXES, block=0, progress=False)
 
 
+@pytest.mark.quick
 def test_devices_are_checked():
     first = jax.local_devices()[0]
     with pytest.raises(ValueError, match="at least one device"):
@@ -148,6 +151,7 @@ def test_a_probe_may_measure_in_short_floats_and_booleans():
     assert results["flag"].dtype == bool
 
 
+@pytest.mark.quick
 def test_a_store_gives_back_what_it_was_given(tmp_path):
     path = tmp_path / "results.zarr"
     dataset_io.save(small_sweep(), path)

@@ -10,6 +10,7 @@ from symmetry_oracles import GROUPS, NETWORK, numpy_rows, random_params
 from initlab import symmetry as sy
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("params", [NETWORK.specs, random_params()], ids=["specs", "arrays"])
 def test_the_groups_of_an_mlp(params):
     assert sy.mlp_groups(params) == tuple(
@@ -35,6 +36,7 @@ def test_the_groups_of_an_mlp(params):
         assert group.axes == (sy.UnitAxis(paths[0], 1), sy.UnitAxis(paths[1], 0))
 
 
+@pytest.mark.quick
 def test_layers_are_in_order_of_their_numbers():
     params = random_params(sizes=(2,) + (3,) * 11)
     assert [group.name for group in sy.mlp_units(params)] == [f"layer_{n}" for n in range(1, 12)]
@@ -47,6 +49,7 @@ def test_a_network_without_hidden_layers_has_no_hidden_units():
     sy.assert_units_identical(params)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("function", [sy.mlp_groups, sy.mlp_units, sy.assert_units_identical])
 @pytest.mark.parametrize(
     ("params", "message"),
@@ -78,6 +81,7 @@ def test_params_that_are_no_mlps(function, params, message):
         function(params)
 
 
+@pytest.mark.quick
 def test_the_rows_of_an_mlp_are_all_that_belongs_to_a_unit():
     params = random_params()
     for group in GROUPS:
@@ -113,6 +117,7 @@ def test_blocks_of_an_axis(axis, outer, inner):
     np.testing.assert_array_equal(rows[0], got[0])
 
 
+@pytest.mark.quick
 def test_tensors_have_the_units_on_their_first_axis():
     leaf = np.arange(2 * 24 * 3).reshape(2, 24, 3)
     group = sy.UnitGroup("units", 4, (sy.UnitAxis("w", 1, 2, 3), sy.UnitAxis("b", 0)))

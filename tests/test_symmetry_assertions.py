@@ -11,7 +11,7 @@ from symmetry_oracles import GROUPS, constant_params, numpy_classes, numpy_rows,
 
 from initlab import symmetry as sy
 
-quick = settings(max_examples=60, deadline=None)
+few_examples = settings(max_examples=60, deadline=None)
 
 
 def _plain(params):
@@ -71,7 +71,7 @@ def test_one_bit_in_one_place_is_found(form, layer, leaf, place, group):
 DIFFERING = jax.jit(sy.groups_differing)
 
 
-@quick
+@few_examples
 @given(st.integers(0, 2**31), st.integers(1, 2), st.sampled_from([0.0, np.nan, np.inf]))
 def test_groups_differ_that_have_more_than_one_class(seed, values, value):
     params = random_params(seed, values=values)

@@ -13,14 +13,14 @@ from symmetry_oracles import GROUPS, NETWORK, constant_params, numpy_classes, ra
 
 from initlab import symmetry as sy
 
-quick = settings(max_examples=60, deadline=None)
+few_examples = settings(max_examples=60, deadline=None)
 entries = st.sampled_from([0.0, -0.0, 1.0, 2.0, np.nan, np.inf, -np.inf])
 row_arrays = hnp.arrays(np.float32, (6, 2), elements=entries)
 CLASSES = jax.jit(sy.row_classes)
 MAPPED = jax.jit(jax.vmap(sy.row_classes))
 
 
-@quick
+@few_examples
 @given(row_arrays)
 def test_classes_are_those_of_all_pairs(rows):
     labels = CLASSES(rows)
@@ -33,7 +33,7 @@ def test_classes_are_those_of_all_pairs(rows):
     )
 
 
-@quick
+@few_examples
 @given(hnp.arrays(np.float32, (6, 2), elements=st.integers(0, 20).map(float)), st.data())
 def test_classes_within_a_tolerance(rows, data):
     atol = data.draw(st.sampled_from([0.5, 1.0, 3.0, 100.0]))
@@ -61,7 +61,7 @@ def _labels(params, groups):
     return {group.name: sy.unit_classes(params, group) for group in groups}
 
 
-@quick
+@few_examples
 @given(st.integers(0, 2**31), st.integers(1, 2))
 def test_the_effective_width_is_the_number_of_unique_rows(seed, values):
     params = random_params(seed, values=values)
@@ -100,7 +100,7 @@ def _np_spread(rows, labels):
 SPREAD = jax.jit(sy.class_spread)
 
 
-@quick
+@few_examples
 @given(
     hnp.arrays(np.float32, (6, 2), elements=st.integers(0, 1).map(float)),
     hnp.arrays(np.float32, (6, 2), elements=st.floats(-100, 100, width=32)),

@@ -54,6 +54,7 @@ def by_hand():
     return zs, slopes
 
 
+@pytest.mark.quick
 def test_rms_and_cosine_distances_are_those_of_numpy(measured):
     for n, z in enumerate(by_hand()[0]):
         values = measured[2]["product", f"layer_{n}/w"].values
@@ -63,6 +64,7 @@ def test_rms_and_cosine_distances_are_those_of_numpy(measured):
         np.testing.assert_allclose(values["cosine_distance"], [1 - cosines.mean()], rtol=1e-4)
 
 
+@pytest.mark.quick
 def test_gradients_are_those_with_respect_to_a_shift_of_each_pre_activation(measured):
     zeros = [jnp.zeros((len(ROWS), size)) for size in SIZES[1:]]
     shifts = jax.jit(jax.grad(lambda deltas: squares(mlp(PARAMS, ROWS, deltas))))(zeros)
@@ -71,6 +73,7 @@ def test_gradients_are_those_with_respect_to_a_shift_of_each_pre_activation(meas
         np.testing.assert_allclose(norm, [np.linalg.norm(shift)], rtol=1e-5)
 
 
+@pytest.mark.quick
 def test_the_parameters_gradients_are_the_model_s_own(measured):
     loss = jax.jit(jax.value_and_grad(lambda p: squares(mlp(p, ROWS))))
     value, gradients = loss(PARAMS)
@@ -82,6 +85,7 @@ def test_the_parameters_gradients_are_the_model_s_own(measured):
     assert measured[1]["loss_at_zero"].tolist() == [0.0]
 
 
+@pytest.mark.quick
 def test_flat_slopes_and_dead_units_are_counted(measured):
     for n, slope in enumerate(by_hand()[1][:2]):
         values = measured[2]["activation", f"layer_{n}/w"].values
@@ -92,6 +96,7 @@ def test_flat_slopes_and_dead_units_are_counted(measured):
     np.testing.assert_allclose(usual, [0.00275], atol=5e-4)
 
 
+@pytest.mark.quick
 def test_every_layer_of_a_chain_is_on_the_path(measured):
     on_path = [row.place for row in measured[2].values() if row.on_path and row.kind == "product"]
     assert on_path == [f"layer_{n}/w" for n in range(3)]
@@ -251,6 +256,7 @@ def test_a_signal_that_float32_cannot_square_is_measured():
     np.testing.assert_allclose(found["product", "b"].values["rms"], [expected], rtol=1e-5)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("params", "batch", "error", "message"),
     [

@@ -30,10 +30,12 @@ def _arrays(task):
     return [part for part in parts if part is not None]
 
 
+@pytest.mark.quick
 def test_the_table_is_complete():
     assert {*TABLE, "from_arrays", "from_file", "take"} == set(tasks.__all__)
 
 
+@pytest.mark.quick
 @EACH
 def test_shapes_dtypes_and_outputs(name):
     make, objective, rows, columns, test_rows, outputs = TABLE[name]
@@ -84,6 +86,7 @@ def test_seeds_that_do_not_fit(name, seed, error, message):
         TABLE[name][0](seed=seed)
 
 
+@pytest.mark.quick
 def test_flower_has_the_published_numbers():
     task = tasks.flower()
     np.testing.assert_allclose(task.x[0], [1.204442292254319, 3.5761141481288448], rtol=1e-12)
@@ -114,6 +117,7 @@ def test_circles_are_those_of_the_global_stream():
         np.random.set_state(state)
 
 
+@pytest.mark.quick
 def test_circles_give_the_published_first_cost():
     task = tasks.circles()
     rng, a = np.random.RandomState(3), task.x.T
@@ -124,6 +128,7 @@ def test_circles_give_the_published_first_cost():
     np.testing.assert_allclose(cost, 0.8830537463419761, atol=1e-9)
 
 
+@pytest.mark.quick
 def test_noiseless_circles_moons_and_xor_lie_where_they_should():
     task = tasks.circles(noise=0, factor=0.5)
     np.testing.assert_allclose(np.hypot(*task.x.T), np.where(task.y == 1, 0.5, 1.0))

@@ -75,6 +75,7 @@ def test_maps_are_those_of_draws():
     assert within(pairs, theory.chi(function, sigma_w2, q, c), shift=1e-5)
 
 
+@pytest.mark.quick
 def test_relu_s_maps_are_the_arc_cosine_kernels():
     c = CORRELATIONS[1:-1]
     np.testing.assert_allclose(theory.c_map(jax.nn.relu, 2.0, 0.0, 3.0, c), 2 * arc_cosine(c))
@@ -152,6 +153,7 @@ def test_numbers_that_are_known_are_computed_at_once_inside_a_trace():
     np.testing.assert_allclose(scaled(jnp.ones(2)), np.sqrt(2), rtol=1e-6)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("activation", "error", "message"),
     [
@@ -173,6 +175,7 @@ def test_an_activation_that_holds_traced_values_is_refused():
         jax.jit(lambda a: theory.gain(lambda z: jnp.where(z > 0, z, a * z)))(0.1)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("numbers", "error", "message"),
     [

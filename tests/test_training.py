@@ -58,6 +58,7 @@ def numpy_descent(params, x, y, learning_rate, steps):
     return np.asarray(losses), w1
 
 
+@pytest.mark.quick
 def test_a_run_is_gradient_descent():
     task = flower()
     with jax.enable_x64(True):
@@ -136,6 +137,7 @@ def test_a_diverging_run_says_when_and_does_not_disturb_its_neighbours():
     assert np.isfinite(until(point).params["layer_1"]["weight"]).all()
 
 
+@pytest.mark.quick
 def test_a_start_that_is_not_finite_diverged_at_step_0():
     network = initlab.networks.mlp((2, 1), jnp.tanh)
     bad = {"layer_1": {"weight": np.asarray([[np.nan], [0.0]]), "bias": np.zeros(1)}}
