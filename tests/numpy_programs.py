@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
+from initlab.programs.equations import scan_counts
+
 ELEMENTWISE = {
     "abs": np.abs,
     "add": operator.add,
@@ -233,7 +235,7 @@ class _Closed:
 
 
 def _scan(params, *operands):
-    consts, carried = params["num_consts"], params["num_carry"]
+    consts, carried = scan_counts(params)
     fixed, state, stacked = (
         operands[:consts],
         operands[consts : consts + carried],

@@ -11,6 +11,7 @@ import optax
 import initlab
 from initlab.keys import path_key
 from initlab.networks.dense import LANES, dense
+from initlab.training.steps import apply_updates
 from initlab.types import Initializer, Network, Params, Task
 
 __all__ = [
@@ -186,7 +187,7 @@ class Data:
         gradient = jax.grad(self.noisy_loss)(state.params, treatment, noise)
         descent = self.optimizer(treatment)
         updates, memory = descent.update(gradient, state.memory, state.params)
-        return State(optax.apply_updates(state.params, updates), memory)
+        return State(apply_updates(state.params, updates), memory)
 
     def draw(self, key: jax.Array, steps: int) -> Noise:
         """The randomness of the first steps, [steps, ...] in each field."""
