@@ -16,6 +16,9 @@ from forks import ROOT, finish, run_module, start_module
 from experiments.harness import launching, output_folder
 from initlab.sweeps import progress
 
+# 8,192 runs of 400 steps: optimized they take seconds, and minutes as they compile fast.
+pytestmark = pytest.mark.full_compile
+
 BINARY = "experiments.saturation"
 SIZES = ("--activation=tanh", "--scale=1", "--seeds=8192", "--steps=400", "--early=100")
 
