@@ -98,7 +98,7 @@ def test_any_seed_and_scale_start_as_initialize_says(seed, scale):
     init = by_role(weight=normal(scale))
     start = initlab.initialize(jax.random.key(seed), network.specs, init)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2.5e-7, atol=0), history.params, start
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-7, atol=0), history.params, start
     )
 
 
