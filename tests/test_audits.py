@@ -13,8 +13,9 @@ from audit_models import ROWS, WIDTH, cross_entropy, layers, lecun, normal, tanh
 from audit_sound import SOUND
 
 import initlab
-from initlab.audits import Finding, Thresholds, auditing, duplicates
+from initlab.audits import Finding, Thresholds, duplicates
 from initlab.audits.diagnostics import DIAGNOSTICS
+from initlab.audits.seeds import merge_seeds
 from initlab.symmetry import UnitAxis, UnitGroup
 
 KEY = jax.random.key(0)
@@ -101,17 +102,17 @@ def test_an_audit_over_seeds_has_intervals_and_speaks_of_most_seeds():
 def test_a_fault_of_few_seeds_is_a_step_less_severe():
     fail = Finding("saturated", "fail", "w", 0.95, 0.9, "cause", "remedy")
     other = fail._replace(severity="warn", value=0.6, threshold=0.5)
-    (merged,) = auditing.merge_seeds([[fail], [other], [], [other], []])
+    (merged,) = merge_seeds([[fail], [other], [], [other], []])
     assert (merged.severity, merged.value, merged.seeds) == ("warn", 0.6, 0.6)
     assert merged.interval == (0.6, 0.95)
-    (merged,) = auditing.merge_seeds([[fail], [], [], [], []])
+    (merged,) = merge_seeds([[fail], [], [], [], []])
     assert (merged.severity, merged.seeds) == ("warn", 0.2)
-    (merged,) = auditing.merge_seeds([[other], [], []])
+    (merged,) = merge_seeds([[other], [], []])
     assert merged.severity == "info"
     # A seed counts once, however often it has what is one finding of the whole network.
     parameter = Finding("non_finite", "fail", "w", np.nan, np.inf, "a parameter", "remedy")
     signal = parameter._replace(place="z", cause="a signal")
-    (merged,) = auditing.merge_seeds([[parameter, signal], [], [], []])
+    (merged,) = merge_seeds([[parameter, signal], [], [], []])
     assert (merged.severity, merged.place, merged.seeds) == ("warn", "w", 0.25)
 
 

@@ -1,0 +1,42 @@
+"""The params that an audit looks at: given, or drawn by `init` from several keys."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from initlab import checks
+from initlab.compilation import compile_to_run_once
+from initlab.types import Params
+
+__all__ = ["SEEDS", "draw_starts"]
+
+SEEDS = 16
+"""How many starts are drawn where `init` is given and `keys` are not."""
+
+
+def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[Params, jax.Array]:
+    """Params with a first axis of seeds, and a key for each."""
+    if init is None:
+        if keys is not None:
+            raise ValueError(
+                "keys require init, a function that draws params from each of them, got init=None"
+            )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+            if not hasattr(leaf, "dtype"):
+                name = checks.path_name(path)
+                raise TypeError(f"params[{name!r}] must be an array, got {type(leaf).__name__}")
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params), key[None]
+    keys = jax.random.split(key, SEEDS) if keys is None else keys
+    if getattr(keys, "ndim", 0) < 1 or keys.shape[0] < 1:
+        raise ValueError(f"keys must be an array of at least one key, got {keys!r:.60}")
+    draws = jax.vmap(lambda each: jax.random.fold_in(each, 1))(keys)
+    compiled = _compiled_init if checks.is_hashable(init) else _compiled_init.__wrapped__
+    return compiled(init, jax.ShapeDtypeStruct(keys.shape, keys.dtype))(keys), draws
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled_init(init: Any, keys: jax.ShapeDtypeStruct) -> Callable[[jax.Array], Params]:
+    return compile_to_run_once(jax.jit(jax.vmap(init)).lower(keys))
