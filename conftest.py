@@ -2,6 +2,8 @@
 
 import gc
 import mmap
+import os
+import tempfile
 from pathlib import Path
 
 import jax
@@ -23,6 +25,39 @@ def _resident_bytes() -> int:
     """The memory that this process holds; 0 where the system does not tell."""
     statm = Path("/proc/self/statm")
     return int(statm.read_text().split()[1]) * mmap.PAGESIZE if statm.exists() else 0
+
+
+KEEP_ALL = {"min_compile_time_secs": 0, "min_entry_size_bytes": -1}
+"""Options of JAX's persistent cache: a program is kept however small, however soon compiled."""
+
+compiled = pytest.StashKey[tempfile.TemporaryDirectory]()
+
+
+def pytest_configure(config):
+    """Shares what is compiled among the workers and the processes that tests start.
+
+    Most of the suite's time is XLA's: without it each of them compiles the same programs, and a
+    worker whose caches were cleared compiles them again. The folder lives as long as the run, so
+    that nothing is read that this code did not compile.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = config.stash[compiled] = tempfile.TemporaryDirectory()
+    options = {"jax_compilation_cache_dir": folder.name} | {
+        f"jax_persistent_cache_{name}": value for name, value in KEEP_ALL.items()
+    }
+    for name, value in options.items():
+        # This process has imported JAX; those that it starts read the environment.
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+
+
+def pytest_unconfigure(config):
+    """Removes that folder where this process made it."""
+    folder = config.stash.get(compiled, None)
+    if folder is not None:
+        del os.environ["JAX_COMPILATION_CACHE_DIR"]
+        folder.cleanup()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from initlab import initializers as init
 from initlab import networks, tasks, theory
-from initlab.types import Activation, Initializer, Network
+from initlab.types import Activation, Initializer, Network, Task
 
 __all__ = [
     "ACTIVATIONS",
@@ -17,6 +17,7 @@ __all__ = [
     "INITIALIZERS",
     "NETWORKS",
     "TASKS",
+    "chosen_task",
 ]
 
 ACTIVATIONS = {
@@ -147,3 +148,8 @@ BINARY_TASKS = {
 }
 
 TASKS = BINARY_TASKS | {"wine": tasks.wine, "digits": tasks.digits}
+
+
+def chosen_task(name: str, examples: int) -> Task:
+    """The first examples of a task by its name."""
+    return tasks.take(TASKS[name](), examples)

@@ -46,7 +46,7 @@ def training():
 
 
 @pytest.fixture(scope="module")
-def judged(row, training, compilation_cache):
+def judged(row, training):
     """The row by the learning rate of its runs; one program, as rates are data."""
 
     def judge(rate):

@@ -9,7 +9,7 @@ from sweep_runs import AXES, assert_same_bits, small_run, small_sweep
 import initlab
 from initlab.sweeps import axes
 
-pytestmark = [pytest.mark.full_compile, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.full_compile
 
 
 def test_a_zipped_axis_is_one_dimension_with_a_coordinate_for_each_name():

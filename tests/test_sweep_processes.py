@@ -11,7 +11,7 @@ from sweep_runs import AXES, assert_same_bits, small_run, small_sweep
 import initlab
 from initlab.sweeps import processes
 
-pytestmark = [pytest.mark.full_compile, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.full_compile
 
 
 def work(tmp_path, *flags):

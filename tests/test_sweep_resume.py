@@ -14,7 +14,7 @@ import initlab
 from initlab import probes
 from initlab.sweeps import computation, lock, markers, resume, run_sweep
 
-pytestmark = [pytest.mark.full_compile, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.full_compile
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import initlab
 from initlab import probes
 from initlab.sweeps import computation, run_sweep
 
-pytestmark = [pytest.mark.full_compile, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.full_compile
 
 
 @pytest.fixture(scope="module")
-def written(compilation_cache, tmp_path_factory):
+def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_sweep, "CHUNK_BLOCKS", 4)
         path = tmp_path_factory.mktemp("written") / "deep" / "runs.zarr"

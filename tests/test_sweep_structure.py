@@ -13,7 +13,7 @@ from initlab.sweeps import run_sweep
 AXES = AXES | {"seed": range(20)}
 STRUCTURE = {"depth": [2, 1], "activation": {"tanh": jnp.tanh, "relu": jax.nn.relu}}
 
-pytestmark = [pytest.mark.full_compile, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.full_compile
 
 
 def deep_run(depth, activation, **changes):

@@ -13,7 +13,7 @@ from initlab.initializers import by_role, normal
 from initlab.sweeps import axes, dataset_io, layout, program, run_sweep, structure
 from initlab.types import History
 
-pytestmark = [pytest.mark.full_compile, pytest.mark.usefixtures("compilation_cache")]
+pytestmark = pytest.mark.full_compile
 
 
 @pytest.mark.quick

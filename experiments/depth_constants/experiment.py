@@ -26,7 +26,7 @@ import initlab
 from experiments import harness, names
 from experiments.depth_constants import edges
 from experiments.depth_constants.figure import draw_depth_constants
-from experiments.depth_constants.tables import chosen_task, show, summarize
+from experiments.depth_constants.tables import show, summarize
 from experiments.harness import Settings, flags
 from initlab import probes, report
 from initlab.initializers import by_role, normal
@@ -66,7 +66,7 @@ SMOKE = {
 
 def measure() -> xarray.Dataset:
     """Every activation and depth is a program; scales, seeds and learning rates are swept."""
-    task = chosen_task(TASK.value, EXAMPLES.value)
+    task = names.chosen_task(TASK.value, EXAMPLES.value)
     inputs, outputs = task.x.shape[1], task.objective.outputs(task.y)
     activations = {name: names.ACTIVATIONS[name] for name in NAMES.value}
     named = {
@@ -97,7 +97,7 @@ def measure() -> xarray.Dataset:
 
 def draw(results: xarray.Dataset, settings: Settings):
     """Maps of P(train) and of the final loss, with the constants and both edges."""
-    task = chosen_task(settings["task"], settings["examples"])
+    task = names.chosen_task(settings["task"], settings["examples"])
     constant_loss = task.objective.constant_loss(task.y)
     cells = report.best_rates(results.load(), constant_loss, settings["trained_fraction"])
     depths = cells["depth"].values

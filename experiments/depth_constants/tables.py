@@ -6,15 +6,9 @@ import xarray
 from experiments import names
 from experiments.depth_constants import edges
 from experiments.harness import Settings
-from initlab import report, tasks
-from initlab.types import Task
+from initlab import report
 
-__all__ = ["chosen_task", "show", "summarize"]
-
-
-def chosen_task(name: str, examples: int) -> Task:
-    """The first examples of a task by its name."""
-    return tasks.take(names.TASKS[name](), examples)
+__all__ = ["show", "summarize"]
 
 
 def summarize(results: xarray.Dataset, settings: Settings) -> dict:
@@ -27,7 +21,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     Returns:
       The numbers of the table.
     """
-    task, width = chosen_task(settings["task"], settings["examples"]), settings["width"]
+    task, width = names.chosen_task(settings["task"], settings["examples"]), settings["width"]
     constant_loss = task.objective.constant_loss(task.y)
     cells = report.best_rates(results.load(), constant_loss, settings["trained_fraction"])
     seeds = results.sizes["seed"]

@@ -23,7 +23,7 @@ from experiments import harness, names
 from experiments.harness import Settings, flags
 from experiments.initializer_zoo import starts as zoo_starts
 from experiments.initializer_zoo.figure import draw_zoo
-from experiments.initializer_zoo.tables import chosen_task, show, summarize
+from experiments.initializer_zoo.tables import show, summarize
 from initlab import probes
 from initlab.types import Network, Task
 
@@ -64,7 +64,7 @@ SMOKE = {
 
 def measure() -> xarray.Dataset:
     """Draws every start of every network, looks at it, and trains it: one program a network."""
-    task = chosen_task(TASK.value, EXAMPLES.value)
+    task = names.chosen_task(TASK.value, EXAMPLES.value)
     activation = names.ACTIVATIONS[ACTIVATION.value]
     schemes = {
         name: names.INITIALIZERS[name](activation, DEPTH.value) for name in INITIALIZERS.value

@@ -6,10 +6,9 @@ import xarray
 from experiments import names
 from experiments.harness import Settings
 from experiments.initializer_zoo import ranking
-from initlab import report, tasks
-from initlab.types import Task
+from initlab import report
 
-__all__ = ["chosen_task", "show", "summarize"]
+__all__ = ["show", "summarize"]
 
 FIRST_BATCH = (
     "length_growth",
@@ -19,11 +18,6 @@ FIRST_BATCH = (
     "distinct_share",
 )
 """What the training examples show before the first step: medians over seeds go into the table."""
-
-
-def chosen_task(name: str, examples: int) -> Task:
-    """The first examples of a task by its name."""
-    return tasks.take(names.TASKS[name](), examples)
 
 
 def summarize(results: xarray.Dataset, settings: Settings) -> dict:
@@ -36,7 +30,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
     Returns:
       The numbers of the table.
     """
-    task = chosen_task(settings["task"], settings["examples"])
+    task = names.chosen_task(settings["task"], settings["examples"])
     threshold = settings["trained_fraction"] * task.objective.constant_loss(task.y)
     results = results.load()
     groups = []
