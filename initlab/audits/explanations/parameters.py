@@ -1,0 +1,76 @@
+"""Codes of the parameters themselves."""
+
+from initlab.audits.explanations.explanation import Explanation
+
+__all__ = ["PARAMETERS"]
+
+PARAMETERS = {
+    "symmetric_units": Explanation(
+        cause="Units (or channels, or heads) that are copies of each other, with the same weights "
+        "in and out. They get the same gradient and stay copies however long they train: the layer "
+        "is as wide as the number of its classes.",
+        remedy="Draw every unit's weights at random, each with a key of its own.",
+        threshold="units that differ under all units: a failure.",
+        reason="Exact: the exchange of two copies leaves the network's function and its parameters "
+        "as they are, and every optimizer that treats units alike keeps it "
+        "(symmetry.check_induction proves it step by step).",
+        example="""\
+def apply(params, x):
+    return jnp.tanh(x @ params["in"]) @ params["out"]
+
+report = audit(apply, {"in": jnp.zeros((8, 4)), "out": jnp.zeros((4, 2))}, x)""",
+    ),
+    "constant_tensor": Explanation(
+        cause="A weight all of whose entries are one number, so that its units start identical. A "
+        "zero weight that ends a branch or is the readout is common and only noted.",
+        remedy="Draw it at random, unless it ends a branch or is the readout.",
+        threshold="smallest entry = largest entry: a failure where nothing else distinguishes the "
+        "units, a warning where something may, a note where it is zero.",
+        reason="Exact: see symmetric_units.",
+        example="report = audit(tanh_net, [draw(0, 8, 8), jnp.full((8, 8), 0.1), draw(1, 8, 2)], "
+        "x)",
+    ),
+    "duplicate_tensors": Explanation(
+        cause="Tensors that hold the same random numbers, in whatever shape and scale: one key "
+        "drew them all. Layers that should be independent are correlated.",
+        remedy="Split the key: one for each tensor and each layer.",
+        threshold="correlation of the first entries over {duplicate_correlation:g}, either sign: "
+        "a warning.",
+        reason="Of 16 independent normal entries it exceeds 0.999 with probability under 1e-15.",
+        example="report = audit(tanh_net, [draw(0, 8, 8), draw(1, 8, 8), draw(1, 8, 2)], x)",
+    ),
+    "unused_parameter": Explanation(
+        cause="The gradient of a parameter is exactly zero: no output depends on it, a "
+        "stop_gradient or a step function lies on every path, other zeros block it, or the units "
+        "that it feeds are all flat.",
+        remedy="Use it or remove it; move the stop_gradient; initialize only one of two "
+        "consecutive factors at zero.",
+        threshold="gradient = 0: a failure where it never moves although it should, a warning "
+        "where nothing reads it or something stops its gradient, a note where one step ends it.",
+        reason="Exact: a gradient of zero is no step, for every optimizer without weight decay.",
+        example="""\
+def apply(params, x):
+    return jnp.tanh(x @ params["in"]) @ params["out"]
+
+params = {"in": draw(0, 8, 8), "out": draw(1, 8, 2), "spare": draw(2, 8, 8)}
+report = audit(apply, params, x)""",
+    ),
+    "unbalanced_updates": Explanation(
+        cause="One step of gradient descent changes one weight by a far larger share of its rms "
+        "than another: with a learning rate that suits the fastest the slowest hardly moves.",
+        remedy="Bring the weights to one scale, or give them learning rates of their own (Adam "
+        "does).",
+        threshold="the largest gradient_rms / rms of a weight over the smallest: over "
+        "{update_ratio[0]:g} a warning, over {update_ratio[1]:g} a failure.",
+        reason="Where a step changes the fastest layer by a tenth of its rms, it changes one 1e4 "
+        "times slower by 1e-5: 1e5 steps replace it once. At 1e7, about 1 / epsilon of float32, "
+        "its steps are rounded off.",
+        example="""\
+def relu_net(params, x):
+    return jax.nn.relu(jax.nn.relu(x @ params[0]) @ params[1]) @ params[2]
+
+params = [draw(0, 8, 8), 30 * draw(1, 8, 8), draw(2, 8, 8) / 30]
+report = audit(relu_net, params, x)""",
+    ),
+}
+"""By code."""

@@ -1,0 +1,111 @@
+"""Codes of signals and gradients on their way through the layers."""
+
+from initlab.audits.explanations.explanation import Explanation
+
+__all__ = ["SIGNALS"]
+
+_TRAINABLE = (
+    "Schoenholz et al. 2017 (arXiv:1611.01232, section 5) find networks trainable up to about six "
+    "depth scales xi; what decays as e^(-l/xi) has then fallen by e^-6. Half of it is the warning, "
+    "where three quarters of the layers have the rate, so that one wide step is no trend."
+)
+
+SIGNALS = {
+    "vanishing_signal": Explanation(
+        cause="The rms of the signal falls from layer to layer, or is exactly zero. The outputs "
+        "hardly depend on the data, and the gradients of the weights, which are products with the "
+        "signal, fall with it.",
+        remedy="Draw weights with variance gain^2/fan_in, with the activation's gain "
+        "(initlab.theory.gain; 1 for tanh, sqrt(2) for relu), or put norms between the layers.",
+        threshold="rms of the last layer over that of the first: under e^-{max_efolds:g} a "
+        "failure; at a steady rate under e^-{trend_efolds:g} a warning; zero a failure.",
+        reason=_TRAINABLE,
+        example="report = audit(tanh_net, [0.01 * draw(n, 8, 8) for n in range(6)], x)",
+    ),
+    "exploding_signal": Explanation(
+        cause="The rms of the signal grows from layer to layer, and with it the outputs and every "
+        "gradient: no learning rate is small enough, or numbers overflow.",
+        remedy="Draw weights with variance gain^2/fan_in; scale residual branches by "
+        "1/sqrt(depth), start them at zero, or put norms in front of them.",
+        threshold="rms of the last layer over that of the first: over e^{max_efolds:g} a failure; "
+        "at a steady rate over e^{trend_efolds:g} a warning.",
+        reason=_TRAINABLE,
+        example="""\
+def relu_net(params, x):
+    for w in params:
+        x = jax.nn.relu(x @ w)
+    return x
+
+report = audit(relu_net, [10 * draw(n, 8, 8) for n in range(6)], x)""",
+    ),
+    "rank_collapse": Explanation(
+        cause="All inputs are mapped to nearly one direction, as in ordered networks or in deep "
+        "attention without residual branches: the outputs hardly depend on the data.",
+        remedy="Larger weights or smaller biases (the edge of chaos, initializers.critical), an "
+        "activation that is odd, or residual branches.",
+        threshold="distance of two examples, sqrt(2 (1 - cosine)), at the last layer over that at "
+        "the input: under e^-{max_efolds:g} a failure, under e^-{trend_efolds:g} a warning.",
+        reason=_TRAINABLE,
+        example="""\
+def sigmoid_net(params, x):
+    for w in params:
+        x = jax.nn.sigmoid(x @ w)
+    return x
+
+report = audit(sigmoid_net, [draw(n, 8, 8) for n in range(8)], x)""",
+    ),
+    "vanishing_gradient": Explanation(
+        cause="The backpropagated gradient shrinks from the last layer to the first, so that the "
+        "first layers learn more slowly than the last, or not at all.",
+        remedy="Bring chi_1, a layer's factor on the squared gradient, to 1 "
+        "(initializers.critical, initlab.theory.gain), shorten the path with residual branches, or "
+        "put norms in front of the branches.",
+        threshold="gradient_norm at the first layer over that at the last: under "
+        "e^-{max_efolds:g} a failure; at a steady rate under e^-{trend_efolds:g} a warning.",
+        reason=_TRAINABLE,
+        example="report = audit(tanh_net, [0.02 * draw(n, 8, 8) for n in range(6)], x)",
+    ),
+    "exploding_gradient": Explanation(
+        cause="The backpropagated gradient grows from the last layer to the first (chaos), so that "
+        "no learning rate suits both.",
+        remedy="Draw weights with a smaller variance: chi_1 = 1 (initializers.critical) preserves "
+        "the gradient's norm.",
+        threshold="gradient_norm at the first layer over that at the last: over e^{max_efolds:g} "
+        "a failure; at a steady rate over e^{trend_efolds:g} a warning.",
+        reason=_TRAINABLE,
+        example="""\
+def linear_net(params, x):
+    for w in params:
+        x = x @ w
+    return x
+
+report = audit(linear_net, [5 * draw(n, 8, 8) for n in range(6)], x)""",
+    ),
+    "dead_units": Explanation(
+        cause="Units whose activation has slope zero on every example of the batch: no gradient "
+        "reaches the weights into them, and they stay as they are.",
+        remedy="Start the biases before it at zero and the weights with mean zero, widen the "
+        "layer (initlab.theory.dying_relu_probability), or use an activation with a slope on both "
+        "sides, as leaky relu.",
+        threshold="share of a layer's units that are flat on every example: {dead:g} a failure; "
+        "over one half by three standard errors a warning.",
+        reason="A draw symmetric about 0 leaves each unit on for half of all directions, so that "
+        "at most half can be off at once, whatever the correlation of the examples.",
+        example="""\
+def relu_net(params, x):
+    return jax.nn.relu(x @ params["in"] - 20) @ params["out"]
+
+report = audit(relu_net, {"in": draw(1, 8, 16), "out": draw(2, 16, 2)}, x)""",
+    ),
+    "saturated": Explanation(
+        cause="Most slopes of an activation are under 1 % of its largest, as those of tanh at "
+        "large inputs: hardly any gradient passes.",
+        remedy="Draw the weights before it smaller, or put a norm in front of the activation.",
+        threshold="share of units x examples with a flat slope, over what the activation has on "
+        "inputs drawn from N(0, 1): {saturated[0]:g} a warning, {saturated[1]:g} a failure.",
+        reason="experiments.random_initialization: with 24 % at scale 1, 87 % of 256 seeds train; "
+        "with 83 % at scale 10, 52 % do; with 97 % at scale 100, 0.4 % do.",
+        example="report = audit(tanh_net, [100 * draw(n, 8, 8) for n in range(3)], x)",
+    ),
+}
+"""By code."""

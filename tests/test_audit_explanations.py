@@ -1,0 +1,26 @@
+"""Every code is explained, and every example has the code that it is an example of."""
+
+import pytest
+
+from initlab.audits import Thresholds
+from initlab.audits.diagnostics import DIAGNOSTICS
+from initlab.audits.explanations import EXPLANATIONS, SETUP
+
+
+@pytest.mark.quick
+def test_every_code_is_explained():
+    assert set(EXPLANATIONS) == set(DIAGNOSTICS)
+    for explanation in EXPLANATIONS.values():
+        for text in explanation:
+            assert text
+            assert text == text.strip()
+        # Fields of Thresholds stand in braces.
+        explanation.threshold.format_map(vars(Thresholds()))
+
+
+@pytest.mark.parametrize("code", EXPLANATIONS)
+def test_an_example_has_its_code(code):
+    names = {}
+    exec(compile(f"{SETUP}\n{EXPLANATIONS[code].example}", code, "exec"), names)
+    report = names["report"]
+    assert code in {finding.code for finding in report.findings}, str(report)
