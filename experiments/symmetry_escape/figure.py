@@ -26,7 +26,8 @@ def draw_escape(results: xarray.Dataset) -> Figure:
       The figure: a column for each constant; the first width above, all below.
     """
     constants = results["constant"].values
-    figure = new_figure(5 * len(constants), 8.5)
+    # No narrower than its title.
+    figure = new_figure(max(9, 5 * len(constants)), 8.5)
     panels = figure.subplots(2, len(constants), squeeze=False, sharey="row")
     dtype = str(results["dtype"].values[-1])
     narrow = int(results["width"][0])

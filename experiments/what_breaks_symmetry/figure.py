@@ -30,7 +30,9 @@ def draw_breaking(cells: xarray.Dataset, *, outcomes: Sequence[str], legend: str
     """
     activations = cells["activation"].values
     rows, columns = cells.sizes["start"], cells.sizes["treatment"]
-    figure = new_figure(0.8 + 0.74 * columns * len(activations), 4.2 + 0.27 * rows)
+    # No narrower than what the codes say, with the colours beside it.
+    width = max(12.6, 0.8 + 0.74 * columns * len(activations))
+    figure = new_figure(width, 4.2 + 0.27 * rows)
     places = figure.add_gridspec(2, len(activations), height_ratios=(0.27 * rows, 2.2))
     for index, activation in enumerate(activations):
         axes = figure.add_subplot(places[0, index])
