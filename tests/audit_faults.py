@@ -1,6 +1,6 @@
 """Planted faults: what is wrong, which code must be found, where, and how bad it is."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import flax.linen as nn
@@ -13,6 +13,7 @@ from audit_models import (
     ROWS,
     SEQUENCE,
     WIDTH,
+    Fault,
     attention,
     cross_entropy,
     deep,
@@ -32,17 +33,8 @@ from audit_models import (
     tanh_net,
     times_norm,
 )
+from faults_paths import PATH_FAULTS
 from foreign_models import equinox, haiku, linen
-
-
-class Fault(NamedTuple):
-    """A fault: its code, a part of its place, its severity, and `() -> (apply, params, batch)`."""
-
-    code: str
-    place: str
-    severity: str
-    make: Any
-    loss: Any = None
 
 
 def _changed(params, number, **changes):
@@ -345,3 +337,5 @@ FAULTS = {
     ),
     "a while loop": Fault("untracked", "while", "info", plain(waits, TWO)),
 }
+
+FAULTS |= PATH_FAULTS

@@ -1,6 +1,7 @@
 """Small models in plain JAX that the tables of faults and of sound starts share."""
 
 import itertools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,16 @@ ROWS = np.random.default_rng(0).normal(size=(16, 8)).astype(np.float32)
 IMAGES = np.random.default_rng(1).normal(size=(8, 6, 6, 3)).astype(np.float32)
 TOKENS = np.random.default_rng(2).integers(0, 9, size=(8, 6)).astype(np.int32)
 LABELS = np.arange(16) % CLASSES
+
+
+class Fault(NamedTuple):
+    """A fault: its code, a part of its place, its severity, and `() -> (apply, params, batch)`."""
+
+    code: str
+    place: str
+    severity: str
+    make: Any
+    loss: Any = None
 
 
 def cross_entropy(logits):

@@ -31,6 +31,7 @@ from audit_models import (
     tanh_net,
 )
 from foreign_models import MODELS, linen
+from sound_paths import PATH_SOUND
 
 from experiments.examples import equinox_model, flax_model, haiku_model
 from initlab import initialize, initializers, networks
@@ -318,3 +319,5 @@ SOUND = {
     "haiku: LSTM": (_example(haiku_model.lstm), None, ()),
     "haiku: convolution, LSTM, branch": (_of_table("haiku"), None, ()),
 }
+
+SOUND |= PATH_SOUND

@@ -18,7 +18,7 @@ from initlab.audits.seeds import merge_seeds
 from initlab.audits.starts import draw_starts
 from initlab.audits.thresholds import Thresholds
 from initlab.symmetry import UnitGroup
-from initlab.taps import Model, rows_of
+from initlab.taps import Model, chains_of, rows_of
 from initlab.types import Apply, OutputLoss, Params
 
 __all__ = ["assert_sound_initialization", "audit"]
@@ -88,6 +88,7 @@ def audit(
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
     measured = jax.device_get(instrument.program(starts, batch, draws))
     rows = rows_of(model, measured)
+    chains = chains_of(model, rows)
     found = []
     for seed in range(draws.shape[0]):
         params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)
@@ -101,6 +102,7 @@ def audit(
             float(measured["loss_at_zero"][seed]),
             instrument.classes,
             coverage,
+            chains,
         )
         found.append(diagnose(evidence, thresholds))
     findings = found[0] if len(found) == 1 else merge_seeds(found)

@@ -55,7 +55,7 @@ def untracked(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     nonzero = [s for s in evidence.path if s.rms > 0]
     if nonzero and all(math.isnan(s.cosine_distance) for s in nonzero):
         seen["examples"] = "no two examples could be compared: rank_collapse was not checked"
-    if not evidence.path:
+    if not evidence.chains:
         seen["path"] = "no product with a parameter lies on every path from input to output"
     for place, why in seen.items():
         yield Finding(

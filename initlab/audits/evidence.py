@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from initlab.symmetry import Coverage
-from initlab.taps import Model, Row
+from initlab.taps import Chain, Model, Row
 
 __all__ = ["Evidence", "Signal", "Weight", "signals_of", "weights_of"]
 
@@ -34,6 +34,7 @@ class Signal:
       saturated: share of units x examples with a flat slope.
       usual: that share on N(0, 1).
       dead: share of units that are flat on every example.
+      row: the number of its row.
     """
 
     place: str
@@ -50,6 +51,7 @@ class Signal:
     saturated: float = math.nan
     usual: float = math.nan
     dead: float = math.nan
+    row: int = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Evidence:
       loss_at_zero: where all outputs are 0.
       classes: the size of the outputs' last axis.
       coverage: what the symmetry analysis does not support, or why it did not run.
+      chains: numbers of rows that follow each other on the way to an output or to a join.
     """
 
     model: Model
@@ -98,6 +101,12 @@ class Evidence:
     loss_at_zero: float
     classes: int
     coverage: Coverage | str
+    chains: Sequence[Chain] = ()
+
+    @functools.cached_property
+    def by_row(self) -> dict[int, Signal]:
+        """The signals by the numbers of their rows, as chains name them."""
+        return {signal.row: signal for signal in self.signals}
 
     @property
     def path(self) -> list[Signal]:
@@ -120,13 +129,16 @@ class Evidence:
 def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
     """The rows of one seed."""
     signals = []
-    for row in rows:
+    for number, row in enumerate(rows):
         # `dead` is a flag for each unit, whose mean is their share; the others are numbers.
         values = {name: float(np.mean(each[seed])) for name, each in row.values.items()}
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
-        is_computed = not row.in_branch or _is_computed(values)
-        has_gradient = "gradient_norm" in values
-        signals.append(Signal(*facts, is_computed=is_computed, has_gradient=has_gradient, **values))
+        more = {
+            "is_computed": not row.in_branch or _is_computed(values),
+            "has_gradient": "gradient_norm" in values,
+            "row": number,
+        }
+        signals.append(Signal(*facts, **more, **values))
     return signals
 
 

@@ -1,6 +1,8 @@
 """What is known of each array while a model is read and run: where it comes from, what it is."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -47,6 +49,12 @@ class Facts:
       factors: bit set of the parameters any of which makes all of it zero where it is zero.
       features: for each axis, whether units lie on it.
       above: sites on every path from the data to it.
+      entries: sites where the data that it depends on first meet a parameter.
+      through: bit set of the parameters that multiply it on every path from the data: zeros among
+        them hide every gradient before them.
+      discrete: whether it is data that only compares or counts, as a one-hot code: its rms is no
+        scale of a signal.
+      raw: which floating input it is, moved as a whole; None for another array.
       norms: how many normalizations every such path has at least.
       is_root: whether it is a root of the data, as a normalization divides by.
       names: bit set of the parameters that acted on it last.
@@ -63,6 +71,10 @@ class Facts:
     factors: int = 0
     features: tuple[bool, ...] = ()
     above: frozenset[Key] = frozenset()
+    entries: frozenset[Key] = frozenset()
+    through: int = 0
+    discrete: bool = False
+    raw: int | None = None
     norms: int = 0
     is_root: bool = False
     names: int = 0
@@ -103,6 +115,9 @@ def join(operands: Iterable[Facts], shape: Sequence[int]) -> Facts:
         features=(False,) * len(shape),
         # On every path means in all operands: an intersection where signals meet.
         above=frozenset.intersection(*(each.above for each in data)) if data else frozenset(),
+        entries=frozenset().union(*(each.entries for each in data)),
+        through=functools.reduce(operator.and_, (each.through for each in data)) if data else 0,
+        discrete=bool(data) and all(each.discrete for each in data),
         norms=min((each.norms for each in data), default=0),
         names=data[-1].names if data else names,
     )

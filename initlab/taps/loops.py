@@ -38,6 +38,14 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     Returns:
       Its results.
     """
+    weights = functools.reduce(operator.or_, (f.names for _, f in operands if f.is_weight), 0)
+    if weights:
+        # A state that is data meets its first parameter inside, once it is no longer only data.
+        first, last = loop.shared, loop.shared + loop.carried
+        operands = [
+            (value, scope.enter(value, each, weights, "") if first <= n < last else each)
+            for n, (value, each) in enumerate(operands)
+        ]
     shared, state, sliced = loop.split([value for value, _ in operands])
     facts = [_entering(each) for _, each in operands]
     shared_facts, carried, sliced_facts = loop.split(facts)
@@ -74,7 +82,8 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
             carried = wider
         # Norms that an iteration adds, at least: the signal may be in any part of the carry.
         gains = [b.norms - a.norms for a, b in zip(carried, cell["out"], strict=False) if a.data]
-        planned = Loop(cell["scope"], loop.length, max(0, min(gains, default=0)), carried)
+        gained = max(0, min(gains, default=0))
+        planned = Loop(cell["scope"], loop.length, gained, carried, loop.reverse)
     else:
         planned = scope.plan.entries[number]
         assert isinstance(planned, Loop)
@@ -105,11 +114,12 @@ def _typed(value: Any, aval: Any) -> Any:
 
 def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
     """Facts of a loop's state that hold at the start of its first iteration and of the next."""
-    above = before.above
+    above, through = before.above, before.through & after.through
     if after.data and not before.data:
         # A state that begins without data, as zeros, has no path of its own: the operands' count.
         inside = [each.above for each in operands if each.data]
         above = functools.reduce(operator.and_, inside) if inside else frozenset()
+        through = after.through
     return dataclasses.replace(
         before,
         params=before.params | after.params,
@@ -118,6 +128,10 @@ def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
         features=tuple(a or b for a, b in zip(before.features, after.features, strict=True)),
         names=before.names or after.names,
         above=above,
+        entries=before.entries | after.entries,
+        through=through,
+        discrete=before.discrete and after.discrete,
+        raw=before.raw if before.raw == after.raw else None,
         uniform=None,
         scales=before.scales and after.scales,
         factors=before.factors & after.factors,
@@ -127,7 +141,8 @@ def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
 def _compared(facts: Facts) -> tuple[Any, ...]:
     """What `_widened` may change, as a value: facts themselves compare by identity."""
     origin = facts.params, facts.differentiable, facts.data, facts.scales, facts.factors
-    return *origin, facts.features, facts.names, facts.above
+    paths = facts.above, facts.entries, facts.through, facts.discrete, facts.raw
+    return *origin, *paths, facts.features, facts.names
 
 
 def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -> list[Pair]:

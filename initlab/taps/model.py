@@ -89,7 +89,8 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
 
 
 def _input_facts(program: Any, params: int) -> list[Facts]:
-    facts = []
+    facts: list[Facts] = []
+    floating = 0
     for number, aval in enumerate(program.in_avals):
         rank = len(aval.shape)
         if number < params:
@@ -105,7 +106,10 @@ def _input_facts(program: Any, params: int) -> list[Facts]:
                 )
             )
         else:
-            facts.append(Facts(data=True, features=(False,) * rank))
+            is_real = jnp.issubdtype(aval.dtype, jnp.floating)
+            raw = floating if is_real else None
+            floating += is_real
+            facts.append(Facts(data=True, features=(False,) * rank, raw=raw))
     return facts
 
 

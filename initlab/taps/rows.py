@@ -1,11 +1,13 @@
 """Measurements as rows: a place each, in the order in which the signal meets them."""
 
 import dataclasses
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from initlab.taps.facts import Key
 from initlab.taps.model import Model
 from initlab.taps.scope import Branches, Loop, Place, Site, bits
 
@@ -27,6 +29,12 @@ class Row:
       units: how many units it has.
       values: `{statistic: [seeds]}`; dead is [seeds, units].
       in_branch: whether it lies in a branch, whose values are NaN where it is not taken.
+      key: its site's; None for the input and the output.
+      turns: the iteration of each loop around it, None of one whose iterations are one row.
+      entries: keys of the rows where the data that it depends on first met a parameter.
+      through: bit set of the parameters that multiply it on every path from the data.
+      raw: which floating input of the model it is, of kind "input".
+      unit_shape: the sizes of its axes of units, in their order in `dead`.
     """
 
     place: str
@@ -38,6 +46,12 @@ class Row:
     units: int
     values: Mapping[str, np.ndarray]
     in_branch: bool = False
+    key: Key | None = None
+    turns: tuple[int | None, ...] = ()
+    entries: frozenset[Key] = frozenset()
+    through: int = 0
+    raw: int | None = None
+    unit_shape: tuple[int, ...] = ()
 
 
 def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
@@ -53,6 +67,9 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
     """
     above = frozenset().union(*(facts.above for facts in model.outputs if facts.data))
     places = list(model.plan.sites())
+    # The state of a loop may be measured at its door and meet no parameter inside.
+    entries = frozenset().union(*(place.site.entries for place in places))
+    places = [place for place in places if place.site.kind != "input" or place.key in entries]
     layered = {loop for place in places if place.site.sliced for loop in place.loops}
     found = []
     for place in places:
@@ -63,7 +80,12 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
             row = _site_row(model, place, turns, each)
             moment = place.moment([turn or 0 for turn in turns])
             found.append((moment, dataclasses.replace(row, on_path=place.key in above)))
-    rows = [_row("input", "input", _arrays(each)) for each in measured["inputs"][:1]]
+    rows = [
+        dataclasses.replace(_row("input", "input", _arrays(each)), raw=0)
+        for each in measured["inputs"][:1]
+    ]
+    # The first input as it is has its row already.
+    found = [(moment, row) for moment, row in found if row.raw != 0]
     # All of an iteration comes before the next.
     rows += [row for _, row in sorted(found, key=lambda pair: pair[0])]
     rows += [
@@ -98,9 +120,15 @@ def _site_row(
         on_path=False,
         norms=site.norms + sum(gained),
         upstream=site.upstream,
-        units=_units(site),
+        units=math.prod(_unit_shape(site)),
         values=values,
         in_branch=any(isinstance(each, Branches) for each in place.within),
+        key=place.key,
+        turns=tuple(turns),
+        entries=site.entries,
+        through=site.through,
+        raw=site.raw,
+        unit_shape=_unit_shape(site),
     )
 
 
@@ -147,9 +175,9 @@ def _over_time(values: np.ndarray) -> np.ndarray:
     )
 
 
-def _units(site: Site) -> int:
+def _unit_shape(site: Site) -> tuple[int, ...]:
     sizes = zip(site.shape, site.features, strict=True)
-    return int(np.prod([size for size, is_unit in sizes if is_unit]))
+    return tuple(size for size, is_unit in sizes if is_unit)
 
 
 def _place(model: Model, site: Site, index: Sequence[int]) -> str:
@@ -159,7 +187,8 @@ def _place(model: Model, site: Site, index: Sequence[int]) -> str:
         + ("".join(f"[{n}]" for n in index) if model.notes.stacked >> bit & 1 else "")
         for bit in bits(site.names)
     ]
-    return " + ".join(names) or site.scope or "?"
+    name = " + ".join(names) or site.scope or "?"
+    return f"input of {name}" if site.kind == "input" else name
 
 
 def _numbered(rows: list[Row]) -> list[Row]:

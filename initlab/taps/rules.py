@@ -1,6 +1,9 @@
 """What an operation does to the facts of its operands: units, norms, weights, gradients."""
 
 import dataclasses
+import functools
+import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,8 +55,19 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
     weights = [facts for facts in operands if facts.is_weight]
     if name in CONTRACTIONS and len(weights) == 2:
         result = dataclasses.replace(result, factors=weights[0].factors | weights[1].factors)
+    if name in ("mul", "gather") or name in CONTRACTIONS:
+        # Of a product each factor multiplies the other's gradient: a union, where a sum has what
+        # is common to its terms.
+        through = functools.reduce(
+            operator.or_,
+            (facts.through if facts.data else facts.factors for facts in operands),
+        )
+        result = dataclasses.replace(result, through=through if result.data else 0)
     if name in FLAT or not _is_real(out):
-        result = dataclasses.replace(result, differentiable=0)
+        is_code = name in ARG_REDUCTIONS or _is_flag(out)
+        result = dataclasses.replace(
+            result, differentiable=0, discrete=result.data and (is_code or result.discrete)
+        )
     return result
 
 
@@ -61,6 +75,7 @@ def _passed(equation: Any, first: Facts, result: Facts) -> Facts:
     """A moved value is what it was."""
     name = equation.primitive.name
     is_moved = name in PASSING
+    before, after = (each[0].aval.shape for each in (equation.invars, equation.outvars))
     features = moved(equation, first.features) if is_moved else first.features
     # A running sum of ones is not uniform; a function of a number is the evaluator's to compute.
     uniform = first.uniform if is_moved and name not in ELEMENTWISE else None
@@ -73,6 +88,7 @@ def _passed(equation: Any, first: Facts, result: Facts) -> Facts:
         uniform=uniform,
         scales=is_moved and first.scales,
         factors=first.factors,
+        raw=first.raw if is_moved and math.prod(before) == math.prod(after) else None,
     )
 
 
@@ -179,6 +195,10 @@ RULES: dict[str, Callable[[Any, Sequence[Facts]], tuple[bool, ...]]] = {
 
 def _either(one: Sequence[bool], other: Sequence[bool]) -> tuple[bool, ...]:
     return tuple(a or b for a, b in zip(one, other, strict=True))
+
+
+def _is_flag(aval: Any) -> bool:
+    return getattr(aval, "dtype", None) == jnp.bool_
 
 
 def _is_real(aval: Any) -> bool:

@@ -10,7 +10,18 @@ from initlab.taps.facts import Chain, Facts, Key
 from initlab.taps.slopes import activation_statistics
 from initlab.taps.statistics import signal_statistics, tap
 
-__all__ = ["Branches", "Loop", "Notes", "Place", "Rescale", "Scope", "Site", "bits", "slots_of"]
+__all__ = [
+    "Branches",
+    "Loop",
+    "Notes",
+    "Place",
+    "Rescale",
+    "Scope",
+    "Side",
+    "Site",
+    "bits",
+    "slots_of",
+]
 
 Rescale = Callable[[Any, int, list[Any]], tuple[list[Any], Any]]
 """`(a product's equation, which operand is the weight, operands) -> (operands, recorded)`: the
@@ -22,7 +33,8 @@ class Site:
     """One place where a model is measured.
 
     Attributes:
-      kind: "product" (of a weight and data, with its bias), "sum" (of two values), "activation".
+      kind: "product" (of a weight and data, with its bias), "sum" (of two values), "activation",
+        "input" (data where they first meet a parameter).
       names: bit set of the parameters it is called by.
       scope: the model's own name for the place, where it has one.
       sliced: whether its weight is one iteration's of a loop.
@@ -33,6 +45,9 @@ class Site:
       event: which event of its scope is its last: a bias moves a product on.
       gradient: whether its gradient is measured too.
       scales: whether its weight scales as one parameter does.
+      entries: sites where the data that it depends on first meet a parameter.
+      through: bit set of the parameters that multiply it on every path from the data.
+      raw: which floating input it is, of kind "input".
     """
 
     kind: str
@@ -46,6 +61,21 @@ class Site:
     event: int = 0
     gradient: bool = True
     scales: bool = False
+    entries: frozenset[Key] = frozenset()
+    through: int = 0
+    raw: int | None = None
+
+
+class Side(NamedTuple):
+    """One of several values that are joined with no way around it, as one of two towers.
+
+    Attributes:
+      keys: sites on every path from the data to it, but not to the values that it is joined with.
+      common: those on every path to all of them.
+    """
+
+    keys: frozenset[Key]
+    common: frozenset[Key]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,12 +87,14 @@ class Loop:
       repeats: the number of iterations.
       norms_gained: how many normalizations each iteration adds to those before.
       carried: the facts of what every iteration is given by the one before.
+      reverse: whether it begins with the last slice.
     """
 
     body: "Scope"
     repeats: int
     norms_gained: int
     carried: Sequence[Facts]
+    reverse: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,7 +131,8 @@ class Place(NamedTuple):
         key, turns = list(self.key), iter(iterations)
         for n, each in enumerate(self.within):
             if isinstance(each, Loop):
-                key[2 * n + 1] = next(turns)
+                turn = next(turns)
+                key[2 * n + 1] = each.repeats - 1 - turn if each.reverse else turn
         return tuple(key)
 
 
@@ -161,8 +194,10 @@ class Scope:
         self.entries: list[Site | Loop | Branches] = []
         self.results: dict[Key, Any] = {}
         self.recorded: dict[int, Any] = {}
+        self.sides: list[Side] = []
         self._events = 0
         self._ended: list[Chain] = []
+        self._entered: list[tuple[Facts, Key]] = []
 
     def sites(self) -> Iterator[Place]:
         """Every site in the order of the program, those within loops and branches included."""
@@ -173,6 +208,15 @@ class Scope:
             for scope in [entry.body] if isinstance(entry, Loop) else entry.scopes:
                 for place in scope.sites():
                     yield place._replace(within=(entry, *place.within))
+
+    def joins(self) -> Iterator[tuple[Side, tuple[Loop | Branches, ...]]]:
+        """Every side of a join, and the loops and branches around the join."""
+        yield from ((side, ()) for side in self.sides)
+        for entry in self.entries:
+            if isinstance(entry, Site):
+                continue
+            for scope in [entry.body] if isinstance(entry, Loop) else entry.scopes:
+                yield from ((side, (entry, *within)) for side, within in scope.joins())
 
     def key(self, number: int) -> Key:
         """The key of a site of this scope."""
@@ -202,6 +246,7 @@ class Scope:
         self._events += 1
         site.event, site.features, site.shape = self._events, facts.features, value.shape
         site.upstream, site.norms = facts.differentiable, facts.norms
+        site.entries, site.through = facts.entries, facts.through
         if self.plan is None:
             return value
         last = self.plan.entries[number]
@@ -214,6 +259,29 @@ class Scope:
             statistics["recorded"] = self.recorded[number]
         self.results[key] = statistics
         return tap(value, self.slots[key]) if key in self.slots else value
+
+    def enter(self, value: Any, facts: Facts, names: int, scope: str) -> Facts:
+        """Measures data where they first meet a parameter: what came before is their own scale."""
+        is_new = facts.data and not facts.params and not facts.entries and not facts.discrete
+        if not is_new or not jnp.issubdtype(value.dtype, jnp.floating):
+            return facts
+        known = next((key for other, key in self._entered if other is facts), None)
+        if known is None:
+            site = Site("input", names, scope, gradient=False, raw=facts.raw)
+            number = self.add(site)
+            self.visit(number, value, facts)
+            known = self.key(number)
+            self._entered.append((facts, known))
+        return dataclasses.replace(facts, entries=frozenset({known}))
+
+    def join(self, operands: Sequence[Facts]) -> None:
+        """Notes values that are joined, each of them behind sites of its own."""
+        if len(operands) < 2:
+            return
+        common = frozenset.intersection(*(facts.above for facts in operands))
+        own = [facts.above - common for facts in operands]
+        if all(own):
+            self.sides += [Side(keys, common) for keys in own]
 
     def examples(self, features: tuple[bool, ...], shape: tuple[int, ...]) -> int | None:
         """Which axis holds the examples: of the batch's size, or else the only one without units.

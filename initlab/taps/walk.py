@@ -80,7 +80,9 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
             return _custom(equation, held, operands, scope)
     if name in UNCHANGED or (name in PASSING and len(operands) == 1):
         return _moved(equation, operands)
+    operands = _entered(operands, scope, where)
     values, facts = [value for value, _ in operands], [each for _, each in operands]
+    scope.join([each for each in facts if each.data])
     recorded = None
     if scope.rescale is not None and name in CONTRACTIONS:
         (place, *others) = [n for n, each in enumerate(facts) if each.is_weight] or [None]
@@ -103,6 +105,16 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     return pairs
 
 
+def _entered(operands: list[Pair], scope: Scope, where: str) -> list[Pair]:
+    """Operands of an operation; data that meet their first parameter in it are measured."""
+    names = 0
+    for _, facts in operands:
+        names |= facts.names if facts.is_weight else 0
+    if not names:
+        return operands
+    return [(value, scope.enter(value, facts, names, where)) for value, facts in operands]
+
+
 def _may_be_scaled(weight: Facts, scope: Scope) -> bool:
     """Whether a scale of what a product takes is one of a parameter, which is no table."""
     return (
@@ -123,6 +135,11 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
         return value, dataclasses.replace(result, chain=chain, site=site)
     for each, facts in operands:
         scope.end(each, facts, where)
+    operands = _entered(operands, scope, where)
+    all_facts = [facts for _, facts in operands]
+    entries = frozenset().union(*(facts.entries for facts in all_facts))
+    result = dataclasses.replace(result, entries=entries)
+    scope.join([facts for facts in all_facts if facts.data])
     if result.uniform is None and not (result.data or result.is_weight):
         uniform = [facts.uniform for facts in all_facts]
         if all(each is not None for each in uniform):

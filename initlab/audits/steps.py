@@ -1,0 +1,208 @@
+"""Steps along the chains of a network: how a quantity changes from place to place, and where."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from initlab.audits.evidence import Evidence, Signal
+from initlab.audits.finding import SEVERITIES, Finding
+from initlab.audits.thresholds import Thresholds
+from initlab.taps import Chain
+
+__all__ = [
+    "Steps",
+    "backward_steps",
+    "distance_steps",
+    "entry",
+    "find_fall",
+    "hidden_signals",
+    "inverted",
+    "judged_chains",
+    "logarithm",
+    "once_each",
+    "signal_steps",
+]
+
+Steps = list[tuple[Signal, float]]
+"""Places, each with the logarithm of the quantity that is compared from place to place."""
+
+
+def logarithm(value: float) -> float:
+    """The natural logarithm; of zero minus infinity."""
+    return -math.inf if value == 0 else math.log(value)
+
+
+def judged_chains(evidence: Evidence) -> list[Chain]:
+    """The chains that are no beginnings of others."""
+    return [chain for chain in evidence.chains if not chain.is_part]
+
+
+def hidden_signals(evidence: Evidence, chain: Chain) -> list[Signal]:
+    """The signals of a chain without a last product: a readout may start at any size."""
+    signals = [evidence.by_row[number] for number in chain.rows]
+    return signals[:-1] if signals[-1].kind == "product" else signals
+
+
+def _with_start(
+    evidence: Evidence, chain: Chain, signals: list[Signal], value: Callable[[Signal], float]
+) -> Steps:
+    """The signals with their values, after the start that is nearest to the first of them.
+
+    Where a place has several inputs, a change is counted from the one that shows the least of it.
+    """
+    steps = [(signal, value(signal)) for signal in signals]
+    starts = [(each, value(each)) for each in (evidence.by_row[n] for n in chain.starts)]
+    usable = [(each, number) for each, number in starts if math.isfinite(number)]
+    if not steps or not usable or not math.isfinite(steps[0][1]):
+        return steps
+    return [min(usable, key=lambda start: abs(start[1] - steps[0][1])), *steps]
+
+
+def signal_steps(evidence: Evidence, chain: Chain) -> Steps:
+    """Logarithms of the rms after the last normalization: what it was before does not matter."""
+    hidden = hidden_signals(evidence, chain)
+    steps = _with_start(evidence, chain, hidden, lambda signal: logarithm(signal.rms))
+    return [(signal, value) for signal, value in steps if signal.norms == chain.norms]
+
+
+def distance_steps(evidence: Evidence, chain: Chain) -> Steps:
+    """Logarithms of the distance of two examples, `sqrt(2 cosine_distance)`, but for a constant.
+
+    The square root of a cosine distance is a distance of unit vectors, but for a factor: its
+    e-folds are on the scale of an rms's.
+    """
+    compared = [s for s in hidden_signals(evidence, chain) if not math.isnan(s.cosine_distance)]
+    return _with_start(
+        evidence, chain, compared, lambda signal: 0.5 * logarithm(max(0.0, signal.cosine_distance))
+    )
+
+
+def backward_steps(evidence: Evidence) -> Iterator[Steps]:
+    """Logarithms of gradient_norm of each chain, last layer first.
+
+    Where a signal goes on along several chains its gradient is the sum of what comes back along
+    each: the step there is counted from the norm of all of them, not from that of one.
+    """
+    contracted = evidence.model.notes.contracted
+    at_zero = any(w.rms == 0 for w in evidence.weights if contracted >> w.bit & 1)
+
+    def is_kept(signal: Signal) -> bool:
+        # Where no parameter lies upstream, the gradient would train nothing. Below a weight of
+        # zeros, as a zero readout, a gradient of zero is no decay from layer to layer.
+        has_path = bool(signal.upstream) and not math.isnan(signal.gradient_norm)
+        return has_path and (signal.gradient_norm > 0 or not at_zero)
+
+    chains = [
+        (chain, [number for number in chain.rows if is_kept(evidence.by_row[number])])
+        for chain in evidence.chains
+    ]
+    after: dict[int, set[int]] = {}
+    for _, rows in chains:
+        for one, other in itertools.pairwise(rows):
+            after.setdefault(one, set()).add(other)
+
+    def norm(numbers: Iterable[int]) -> float:
+        return math.hypot(*(evidence.by_row[number].gradient_norm for number in numbers))
+
+    for chain, rows in chains:
+        if chain.is_part:
+            continue
+        steps: Steps = []
+        shared = 0.0
+        for number, other in zip(reversed(rows), [None, *reversed(rows)], strict=False):
+            signal = evidence.by_row[number]
+            if other is not None and 0 < norm([other]) < norm(after[number]):
+                shared += math.log(norm([other])) - math.log(norm(after[number]))
+            steps.append((signal, logarithm(signal.gradient_norm) + shared))
+        yield steps
+
+
+def entry(steps: Steps, limit: float, *, backward: bool = False) -> tuple[Signal, bool]:
+    """Where a fall enters, and whether it does so in one step.
+
+    One step that falls by more than twice what is usual, and e, is where: the first such step, if
+    there are several. A fall of many equal steps is told where it passes the limit.
+
+    Args:
+      steps: places with logarithms, which fall by more than limit in all.
+      limit: in factors of e.
+      backward: whether the steps go from the last layer to the first. A gradient is multiplied by
+        a layer's weight on its way from that layer to the one before: the layer is where.
+
+    Returns:
+      The place, and whether it is one step.
+    """
+    values = [value for _, value in steps]
+    crossed = next(n for n, value in enumerate(values) if value - values[0] < -limit)
+    if -math.inf in values:
+        return steps[crossed - backward][0], True
+    falls = -np.diff(values)
+    largest = int(np.argmax(falls))
+    usual = max(0.0, float(np.median(np.delete(falls, largest)))) if len(falls) > 1 else 0.0
+    if falls[largest] <= 2 * usual + 1:
+        return steps[crossed][0], False
+    first = int(np.flatnonzero(falls >= falls[largest] / 2)[0])
+    return steps[first + (not backward)][0], True
+
+
+def find_fall(
+    code: str,
+    steps: Steps,
+    thresholds: Thresholds,
+    cause: str,
+    remedy: str,
+    *,
+    backward: bool = False,
+) -> Iterator[Finding]:
+    """A fall by `max_efolds` in all is a failure; a steady one by `trend_efolds` a warning.
+
+    Args:
+      code: the finding's.
+      steps: places with logarithms.
+      thresholds: the limits.
+      cause: with {where}, which becomes "from layer to layer" or "at this place".
+      remedy: the finding's.
+      backward: as for `entry`.
+
+    Yields:
+      At most one finding.
+    """
+    values = [value for _, value in steps]
+    if len(values) < 2 or any(math.isnan(value) or value == math.inf for value in values):
+        return
+    # Nothing falls from zero, and differences from it are infinite.
+    if values[0] == -math.inf:
+        return
+    total = values[-1] - values[0]
+    if total < -thresholds.max_efolds:
+        place, is_one = entry(steps, thresholds.max_efolds, backward=backward)
+        cause = cause.format(where="at this place" if is_one else "from layer to layer")
+        ratio, line = math.exp(total), math.exp(-thresholds.max_efolds)
+        yield Finding(code, "fail", place.place, ratio, line, cause, remedy)
+        return
+    each = np.diff(values)
+    # The 75 % quantile of the steps times their number, not the total: a few wide steps (a small
+    # embedding, one narrow layer) are no trend that deeper networks would continue.
+    steady = min(0.0, float(np.quantile(each, 0.75))) * len(each)
+    if len(each) >= 3 and max(steady, total) < -thresholds.trend_efolds:
+        ratio, line = math.exp(total), math.exp(-thresholds.trend_efolds)
+        cause = cause.format(where="from layer to layer")
+        yield Finding(code, "warn", steps[-1][0].place, ratio, line, cause, remedy)
+
+
+def inverted(finding: Finding) -> Finding:
+    """A fall of a reciprocal as a growth."""
+    value = math.inf if finding.value == 0 else 1 / finding.value
+    return finding._replace(value=value, threshold=1 / finding.threshold)
+
+
+def once_each(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The worst finding at each place: chains that begin together find a fault of it each."""
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        rank = SEVERITIES.index(finding.severity)
+        if finding.place not in kept or rank < SEVERITIES.index(kept[finding.place].severity):
+            kept[finding.place] = finding
+    yield from kept.values()
