@@ -17,7 +17,6 @@ from jax.core import Tracer
 from initlab.types import Params, ParamSpec
 
 __all__ = [
-    "check_activation",
     "check_array",
     "check_callable",
     "check_count",
@@ -71,19 +70,6 @@ def check_callable(name: str, value: Any) -> None:
     """Raises TypeError unless value can be called."""
     if not callable(value):
         raise TypeError(f"{name} must be a function, got {value!r}")
-
-
-def check_activation(name: str, value: Any, dtype: Any) -> None:
-    """Raises TypeError unless value takes an array of the dtype and gives one of its shape."""
-    check_callable(name, value)
-    given = jax.ShapeDtypeStruct((2, 3), dtype)
-    try:
-        back = jax.eval_shape(value, given)
-    # Whatever a function of another kind raises: the message names the argument instead.
-    except Exception as error:
-        raise TypeError(f"{name} must be a function of one array, got {value!r}") from error
-    if getattr(back, "shape", None) != given.shape:
-        raise TypeError(f"{name} must give an array of its argument's shape, got {value!r}")
 
 
 def check_dtype(dtype: Any) -> np.dtype:

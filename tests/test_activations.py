@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from initlab import activations
+from initlab import activations, networks, theory
 
 
 def _sigmoid(z):
@@ -99,3 +99,86 @@ def test_the_largest_slope_is_a_number_inside_compiled_code():
 def test_the_identity():
     z = jnp.arange(6.0).reshape(2, 3)
     assert activations.identity(z) is z
+
+
+def _spline(z):
+    return jnp.interp(z, jnp.linspace(-3, 3, 9), jnp.linspace(-3, 3, 9) ** 2)
+
+
+ELEMENTWISE = {
+    "a derivative of its own": jax.nn.gelu,
+    "pieces": lambda z: jnp.piecewise(z, [z < 0], [jnp.sin, jnp.tanh]),
+    "a polynomial by a loop": lambda z: jnp.polyval(jnp.arange(20.0), z),
+    "a table that is looked up": _spline,
+    "a sum over basis functions": lambda z: jnp.stack([z, z**2], -1) @ jnp.asarray([1.0, 0.5]),
+    "newton's steps": lambda z: jax.lax.fori_loop(0, 3, lambda _, y: y - (y**3 - z) / 9, z),
+    "straight through": lambda z: z + jax.lax.stop_gradient(jnp.round(z) - z),
+    "a branch that no entry chooses": lambda z: jax.lax.cond(True, jnp.tanh, jnp.sin, z),
+}
+MIXING = {
+    "softmax": jax.nn.softmax,
+    "over the rms": lambda z: z / jnp.sqrt(jnp.mean(z**2)),
+    "running sums": lambda z: jnp.cumsum(z, axis=-1),
+    "running sums by a loop": lambda z: jax.lax.scan(lambda c, x: (c + x, c + x), z[0], z)[1],
+    "turned around": lambda z: jnp.maximum(z, z[::-1]),
+    "the largest alone": lambda z: jnp.where(z >= jnp.max(z), z, 0),
+    "only far away": lambda z: jnp.where(jnp.any(z > 100), 0, z),
+    "until all are small": lambda z: jax.lax.while_loop(
+        lambda a: jnp.any(a > 1), lambda a: a / 2, z
+    ),
+    "by place": lambda z: z * jnp.arange(z.size).reshape(z.shape),
+    "dropout": lambda z: z * jax.random.bernoulli(jax.random.key(0), 0.5, z.shape),
+}
+NO_NUMBERS = {
+    "integers": lambda z: (z > 0).astype(int),
+    "complex": lambda z: jnp.sqrt(z.astype(complex)),
+    "NumPy's": np.tanh,
+    "calls NumPy's": lambda z: np.tanh(z),
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("phi", ELEMENTWISE.values(), ids=ELEMENTWISE)
+def test_an_elementwise_function_is_taken_however_it_is_written(phi):
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        for shape in ((2, 3), (9,)):
+            activations.check_activation("activation", phi, np.float32, shape=shape)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("phi", MIXING.values(), ids=MIXING)
+def test_what_mixes_entries_is_no_activation(phi):
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        for make in (
+            lambda: networks.mlp((2, 3, 1), phi),
+            lambda: networks.residual_mlp((2, 3, 1), 1, phi),
+            lambda: activations.slope(phi, jnp.ones((2, 3))),
+            lambda: activations.max_slope(phi),
+        ):
+            with pytest.raises(TypeError, match="^activation must"):
+                make()
+        with pytest.raises(ValueError, match="^activation must"):
+            theory.gain(phi)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("phi", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_what_gives_no_real_numbers_is_no_activation(phi):
+    with pytest.raises(TypeError, match="must give real numbers|jnp.tanh"):
+        networks.mlp((2, 3, 1), phi)
+    with pytest.raises((TypeError, ValueError), match="must give real numbers|jnp.tanh"):
+        theory.gain(phi)
+
+
+def test_an_activation_of_a_network_may_hold_a_traced_number():
+    def outputs(leak):
+        phi = lambda z: jnp.where(z > 0, z, leak * z)  # noqa: E731
+        network = networks.mlp((1, 1), phi)
+        activations.check_activation("activation", phi, np.float32)
+        params = {"layer_1": {"weight": jnp.ones((1, 1)), "bias": jnp.zeros(1)}}
+        return network.apply(params, jnp.ones((1, 1))), phi(-1.0)
+
+    np.testing.assert_allclose(jax.jit(outputs)(0.25)[1], -0.25)
+    mixing = lambda scale: networks.mlp((1, 1), lambda z: scale * jax.nn.softmax(z))  # noqa: E731
+    with pytest.raises(TypeError, match="must be elementwise"):
+        jax.jit(lambda scale: mixing(scale).specs and scale)(0.25)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.activations import identity
+from initlab.activations import check_activation, identity
 from initlab.networks.blocks import Block, Forward, assemble, stack_blocks, through_blocks
 from initlab.networks.layers import (
     add_branch,
@@ -145,7 +145,7 @@ def _check(net: _Architecture) -> None:
         checks.check_count(name, getattr(net, name), 1)
     if net.window > min(net.shape[:-1]):
         raise ValueError(f"window must be at most {min(net.shape[:-1])}, got {net.window}")
-    checks.check_activation("activation", net.activation, checks.check_dtype(net.dtype))
+    check_activation("activation", net.activation, checks.check_dtype(net.dtype))
     checks.check_count("branch_layers", net.branch_layers, 1)
     if not net.residual and (net.gate or net.branch_layers != 2):
         raise ValueError("gate and branch_layers are a residual network's; set residual=True")

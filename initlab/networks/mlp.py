@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.activations import identity
+from initlab.activations import check_activation, identity
 from initlab.networks.dense import dense, to_lanes
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Role
 
@@ -48,7 +48,7 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
         checks.check_count(f"sizes[{position}]", size, 1)
     checks.check_callable("activation", activation)
     dtype = checks.check_dtype(dtype)
-    checks.check_activation("activation", activation, dtype)
+    check_activation("activation", activation, dtype)
 
     names = [f"layer_{number}" for number in range(1, len(sizes))]
     activations = dict.fromkeys(names[:-1], activation) | {names[-1]: identity}

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.activations import check_activation
 from initlab.networks.blocks import assemble, stack_blocks, through_blocks
 from initlab.networks.dense import dense, to_lanes
 from initlab.networks.layers import (
@@ -72,7 +73,7 @@ def residual_mlp(
     sizes = tuple(sizes)
     _check(sizes, depth, branch_layers)
     dtype = checks.check_dtype(dtype)
-    checks.check_activation("activation", activation, dtype)
+    check_activation("activation", activation, dtype)
     specs = _specs(sizes, depth, branch_layers, layer_norm, gate, scanned, dtype)
 
     def block(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:

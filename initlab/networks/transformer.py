@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.activations import check_activation
 from initlab.networks.blocks import Block, Forward, assemble, stack_blocks, through_blocks
 from initlab.networks.layers import (
     add_branch,
@@ -135,7 +136,7 @@ class _Architecture(NamedTuple):
 
 
 def _check(net: _Architecture) -> None:
-    checks.check_activation("activation", net.activation, net.dtype)
+    check_activation("activation", net.activation, net.dtype)
     if len(net.sizes) != 3:
         raise ValueError(f"sizes must be (inputs, width, outputs), got {net.sizes}")
     for position, size in enumerate(net.sizes):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.activations import check_activation
 from initlab.types import Activation, Number
 
 __all__ = ["FiniteSample", "sample_finite_width"]
@@ -77,7 +78,7 @@ def sample_finite_width(
     if checks.is_concrete(c0) and abs(float(c0)) > 1:
         raise ValueError(f"c0 must be in [-1, 1], got {c0}")
     dtype = jnp.result_type(float)
-    checks.check_activation("activation", activation, dtype)
+    check_activation("activation", activation, dtype, mixing=ValueError)
     sigma_w2, sigma_b2, q0, c0 = (jnp.asarray(x, dtype) for x in (sigma_w2, sigma_b2, q0, c0))
 
     def layer(

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.activations import slope
+from initlab import checks
+from initlab.activations import check_activation, slope
 from initlab.theory.evaluation import in_float64
 from initlab.types import Activation
 
@@ -124,25 +125,8 @@ def _distinct(places: np.ndarray) -> list[float]:
 
 
 def _check_elementwise(function: Activation) -> None:
-    if not callable(function):
-        raise TypeError(f"activation must be a function, got {function!r}")
-
-    def of_numpy(z: np.ndarray) -> jax.Array:
-        # An array made outside would be staged into a trace that this call may be in.
-        return function(jnp.asarray(z))
-
-    z = np.linspace(-1.5, 2.5, 9)
-    try:
-        whole, part = (in_float64(of_numpy, each) for each in (z, z[:3]))
-    except jax.errors.TracerArrayConversionError as error:
-        raise TypeError(f"activation {function!r} must not hold traced values") from error
-    except TypeError as error:
-        raise TypeError(f"activation must be a function of one array: {error}") from error
-    if np.shape(whole) != z.shape or not np.issubdtype(np.asarray(whole).dtype, np.floating):
-        raise ValueError(
-            f"activation must take an array to real numbers of its shape, got "
-            f"{np.asarray(whole).dtype} of shape {np.shape(whole)} for shape {z.shape}"
-        )
-    # What mixes entries (softmax, a normalization) has other values on a part of them.
-    if not np.array_equal(whole[:3], part, equal_nan=True):
-        raise ValueError(f"activation must be elementwise: {function!r} mixes the entries")
+    with jax.enable_x64(True):
+        check_activation("activation", function, np.float64, shape=(9,), mixing=ValueError)
+        program = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((9,), np.float64))
+    if not all(map(checks.is_concrete, program.consts)):
+        raise TypeError(f"activation {function!r} must not hold traced values")
