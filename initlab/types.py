@@ -89,6 +89,9 @@ class ParamSpec:
       stack: for a parameter stacked over layers by its leading axis, the path of each slice, as
         `("block_1/weight", "block_2/weight")`: fans and role are those of a slice, and
         `initialize` draws each slice by itself. () is a parameter of one layer.
+      members: axes of the shape, or of a slice's, along which independent parameters lie, as those
+        of vmapped models, of heads or blocks with a matrix each, of experts: fans and role are
+        those of one, and `initialize` draws each by itself. () is one parameter.
     """
 
     shape: tuple[int, ...]
@@ -98,6 +101,7 @@ class ParamSpec:
     dtype: Any = np.float32
     path: str = ""
     stack: tuple[str, ...] = ()
+    members: tuple[int, ...] = ()
 
 
 Initializer = Callable[[jax.Array, ParamSpec], jax.Array]

@@ -202,6 +202,49 @@ def test_loops_branches_and_calls_are_entered():
     assert (specs["table"].fan_in, specs["table"].fan_out) == (1, 4)
 
 
+def _outputs_of_a_loop(p, x):
+    def cell(h, given):
+        h = jnp.tanh(given @ p["in"] + h @ p["loop"])
+        return h, h @ p["out"]
+
+    _, outputs = jax.lax.scan(cell, jnp.zeros((3, 4)), jnp.stack([x, x]))
+    return outputs
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda y: y.transpose(1, 0, 2),
+        lambda y: jnp.moveaxis(y, 0, 2).swapaxes(1, 2),
+        lambda y: y.reshape(-1, 2),
+        lambda y: y[::-1][0],
+    ],
+    ids=["batch first", "twice", "merged", "the last"],
+)
+def test_what_a_loop_hands_out_may_be_moved(move):
+    doubts, specs = _doubt(
+        lambda p, x: move(_outputs_of_a_loop(p, x)) + p["bias"],
+        **{"in": WEIGHT, "loop": WEIGHT, "out": (4, 2), "bias": (2,)},
+    )
+    assert not doubts
+    bias = specs["bias"]
+    assert (bias.role, bias.fan_in, bias.fan_out) == (Role.BIAS, 4, 2)
+    assert specs["out"].role is Role.READOUT
+
+
+def test_a_print_is_no_use():
+    def apply(p, x):
+        jax.debug.print("{}", p["in"])
+        h = jnp.tanh(x @ p["in"])
+        jax.debug.callback(lambda h: None, h)
+        return h @ p["out"]
+
+    doubts, specs = _doubt(apply, **{"in": WEIGHT, "out": (4, 2)})
+    assert not doubts
+    assert [specs[name].role.value for name in ("in", "out")] == ["input", "readout"]
+
+
 @pytest.mark.quick
 def test_dead_code_is_no_use():
     def apply(p, x):

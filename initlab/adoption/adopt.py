@@ -11,7 +11,7 @@ import jax
 
 from initlab import checks
 from initlab.adoption.facts import Use
-from initlab.adoption.reader import Reader, Usage, read_usage
+from initlab.adoption.reader import Usage, read_usage
 from initlab.adoption.rules import RULES, compute
 from initlab.types import LayerState, Network, Params, ParamSpec, Role
 
@@ -42,7 +42,9 @@ def adopt(
     - a scalar that multiplies what is then added: GATE.
 
     Fans and role of a parameter that `scan` slices along its first axis are those of a slice, which
-    `initialize` draws by itself. A branch beside which the stream itself goes through weights has
+    `initialize` draws by itself. So it is with members (`ParamSpec.members`): the matrices of a
+    vmapped layer, of a block-diagonal one, of experts. A product that contracts nothing is a
+    multiplication. A branch beside which the stream itself goes through weights has
     no RESIDUAL: neither of the two began with the other. What is uncertain is in the network's
     `doubts`; such a parameter is a WEIGHT whose last two axes are inputs and units, unless a rule
     says otherwise.
@@ -88,7 +90,7 @@ def adopt(
     if len(program.out_avals) != 1:
         raise TypeError(f"apply must give one array, got {len(program.out_avals)}")
     shapes = [array.shape for array in arrays]
-    usage = read_usage(program, len(arrays), Reader(RULES, compute), shapes)
+    usage = read_usage(program, shapes, RULES, compute)
     specs, doubts = [], {}
     for number, (path, array) in enumerate(zip(paths, arrays, strict=True)):
         use = _one_use(number, usage)
@@ -99,9 +101,17 @@ def adopt(
         rule = chosen.get(path, {})
         if use.doubt and path not in chosen:
             doubts[path] = use.doubt
-        spec = ParamSpec(array.shape, use.fan_in, use.fan_out, use.role, array.dtype)
         stack = tuple(_slice_path(path, n) for n in range(stacked))
-        specs.append(dataclasses.replace(spec, stack=stack, **rule))
+        spec = ParamSpec(
+            array.shape,
+            use.fan_in,
+            use.fan_out,
+            use.role,
+            array.dtype,
+            stack=stack,
+            members=use.members,
+        )
+        specs.append(dataclasses.replace(spec, **rule))
 
     def layers(params: Params, x: Any) -> dict[str, LayerState]:
         raise ValueError("an adopted model does not show its layers' states")
@@ -117,6 +127,9 @@ def _one_use(number: int, usage: Usage) -> Use:
         return Use(Role.WEIGHT, 0, 0, "is not used")
     if doubtful := [use for use in uses if use.doubt]:
         return doubtful[0]
+    # A use that shows no members does not say that there are none: its axes are then all units'.
+    members = max((use.members for use in uses), key=len)
+    uses = [use._replace(members=members) for use in uses]
     roles, fans = {use.role for use in uses}, {use[1:3] for use in uses}
     weights = {Role.WEIGHT, Role.INPUT}
     if Role.EMBEDDING in roles and roles <= weights | {Role.EMBEDDING}:

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from initlab.adoption.axes import Axes
 from initlab.types import Role
 
 __all__ = [
@@ -20,12 +21,21 @@ __all__ = [
 
 
 class Use(NamedTuple):
-    """How a parameter is used once; `doubt` says why that is not certain."""
+    """How a parameter is used once.
+
+    Attributes:
+      role: what for.
+      fan_in: of one of its members, where it has any.
+      fan_out: likewise.
+      doubt: why that is not certain.
+      members: the parameter's axes along which members lie.
+    """
 
     role: Role
     fan_in: int
     fan_out: int
     doubt: str = ""
+    members: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +45,16 @@ class Tracked:
     Attributes:
       param: its number.
       own: for each axis, whether it is the parameter's, not a broadcast's.
+      axes: the parameter's whole axes (a slice's, where it is one) that lie on each axis.
+      sizes: of the parameter's axes.
       leads: whether the first axis is the parameter's whole first axis.
       stacked: how many slices a scan takes of it; this is one of them. 0 outside a scan.
     """
 
     param: int
     own: tuple[bool, ...]
+    axes: Axes
+    sizes: tuple[int, ...]
     leads: bool
     stacked: int = 0
 
@@ -68,6 +82,8 @@ class Value:
       looked_up: whether it came out of a table.
       one_hot: whether it compares data with constants.
       gates: scalars that multiply it.
+      members: how many members lie on each axis (`members_of_result`).
+      origins: for each axis a bit set of the weights' axes that it began as (`axes_of_result`).
     """
 
     number: int = 0
@@ -80,6 +96,8 @@ class Value:
     looked_up: bool = False
     one_hot: bool = False
     gates: frozenset[int] = frozenset()
+    members: tuple[int, ...] = ()
+    origins: tuple[int, ...] = ()
 
     @property
     def is_constant(self) -> bool:

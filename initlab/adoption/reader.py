@@ -2,12 +2,15 @@
 
 import dataclasses
 import itertools
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from initlab.adoption.axes import axes_of_result, members_of_result
 from initlab.adoption.facts import Known, Tracked, Use, Value, join
 from initlab.programs.control import Call, Cond, Scan, While, control
+from initlab.programs.primitives import ELEMENTWISE, UNCHANGED
 from initlab.programs.walk import walk
 from initlab.types import Role
 
@@ -37,10 +40,23 @@ class Usage(NamedTuple):
 
 
 class Reader:
-    """Follows arrays through a program, equation by equation, and notes the uses it meets."""
+    """Follows arrays through a program, equation by equation, and notes the uses it meets.
 
-    def __init__(self, rules: dict[str, Rule], otherwise: Callable[..., list[Known]]) -> None:
+    Attributes:
+      members: axes `(parameter, axis)` of members that are known before.
+      found_members: those found out: free axes of weights that a later weight has matrices for.
+    """
+
+    def __init__(
+        self,
+        rules: dict[str, Rule],
+        otherwise: Callable[..., list[Known]],
+        members: frozenset[tuple[int, int]] = frozenset(),
+    ) -> None:
         self.rules, self.otherwise = rules, otherwise
+        self.members = members
+        self.found_members: set[tuple[int, int]] = set()
+        self._origins: list[tuple[int, int]] = []
         self.uses: dict[int, dict[Path, Use]] = defaultdict(dict)
         self.residual: set[int] = set()
         self.gates: set[int] = set()
@@ -51,6 +67,16 @@ class Reader:
         """The identity of what an equation gives; the same each time a loop is read again."""
         # By path, not by count: a fixed point is reached when nothing has changed, identities too.
         return self._numbers.setdefault(path, len(self._numbers) + 1)
+
+    def origin(self, param: int, axis: int) -> int:
+        """A bit for an axis of a weight, to follow it through what the weight's product becomes."""
+        if (param, axis) not in self._origins:
+            self._origins.append((param, axis))
+        return 1 << self._origins.index((param, axis))
+
+    def note_members(self, origins: int) -> None:
+        """Notes that what began as these axes of weights is members of another weight."""
+        self.found_members |= {each for bit, each in enumerate(self._origins) if origins >> bit & 1}
 
     def note(self, path: Path, tracked: Tracked, use: Use) -> None:
         """Notes a use; a loop that is read again replaces what it said before."""
@@ -78,6 +104,9 @@ class Reader:
         )
 
     def _results(self, equation: Any, path: Path, operands: list[Known]) -> list[Known]:
+        if not equation.outvars:
+            # An effect alone, as a print: what it is given is not used by it.
+            return []
         match control(equation):
             case Call(body=body):
                 return self.read(body, operands, path)
@@ -91,7 +120,13 @@ class Reader:
                 return [self._merge((*path, n), column) for n, column in columns]
         rule = self.rules.get(equation.primitive.name, self.otherwise)
         results = rule(self, equation, path, operands)
-        return self.otherwise(self, equation, path, operands) if results is None else results
+        if results is None:
+            results = self.otherwise(self, equation, path, operands)
+        return (
+            results
+            if equation.primitive.name in UNCHANGED
+            else _with_members(equation, operands, results)
+        )
 
     def _scan(self, loop: Scan, path: Path, operands: list[Known]) -> list[Known]:
         shared, given, sliced = loop.split(operands)
@@ -100,18 +135,23 @@ class Reader:
         def step(carry: list[Known]) -> list[Known]:
             return self.read(loop.body, [*shared, *carry, *slices], path)
 
-        return self._loop(step, given, path)
+        results = self._loop(step, given, path)
+        return [*results[: loop.carried], *map(_stacked, results[loop.carried :])]
 
     def _slice(self, known: Known, length: int, path: Path) -> Known:
         if isinstance(known, Value):
             # The slice lacks the first axis, and the flags in `linear` are one for each axis.
-            return dataclasses.replace(known, linear=None)
+            return dataclasses.replace(
+                known, linear=None, members=known.members[1:], origins=known.origins[1:]
+            )
         # Stacked layers lie along the first axis. A slice of a slice is of a loop within a loop,
         # whose layers a ParamSpec has no names for.
         if not known.leads or known.stacked:
             why = "is scanned along an axis that is not its first"
             return self.mark_untracked(path, known, why)
-        return Tracked(known.param, known.own[1:], leads=False, stacked=length)
+        # It is whole, so that the others are numbered as a slice's are.
+        axes = tuple(each and tuple(n - 1 for n in each) for each in known.axes[1:])
+        return Tracked(known.param, known.own[1:], axes, known.sizes[1:], False, length)
 
     def _while(self, loop: While, path: Path, operands: list[Known]) -> list[Known]:
         # The condition only decides how often: what it uses is not on the way to the output.
@@ -169,22 +209,77 @@ class Reader:
         return join(self.number(path), [self.mark_untracked(path, one, why) for one in each])
 
 
+def _stacked(known: Known) -> Known:
+    """What a scan hands out: of every iteration one, along a new first axis."""
+    if not isinstance(known, Value):
+        return known
+    linear = known.linear
+    if linear is not None:
+        linear = linear._replace(features=(False, *linear.features))
+    members = known.members and (1, *known.members)
+    origins = known.origins and (0, *known.origins)
+    return dataclasses.replace(known, linear=linear, members=members, origins=origins)
+
+
+def _with_members(equation: Any, operands: Sequence[Known], results: list[Known]) -> list[Known]:
+    """Results with the members on their axes; a product's rule knows those of its weight."""
+    if (
+        any(isinstance(each, Tracked) for each in operands)
+        and equation.primitive.name not in ELEMENTWISE
+    ):
+        return results
+    counts = [each.members if isinstance(each, Value) else () for each in operands]
+    began = [each.origins if isinstance(each, Value) else () for each in operands]
+    members = members_of_result(equation, counts) if equation.outvars else ()
+    origins = axes_of_result(equation, began, 0, operator.or_) if equation.outvars else ()
+    return [
+        dataclasses.replace(each, members=members, origins=origins)
+        if isinstance(each, Value)
+        else each
+        for each in results
+    ]
+
+
 def read_usage(
-    program: Any, params: int, reader: Reader, shapes: Sequence[tuple[int, ...]]
+    program: Any,
+    shapes: Sequence[tuple[int, ...]],
+    rules: dict[str, Rule],
+    otherwise: Callable[..., list[Known]],
 ) -> Usage:
     """Reads a traced `apply(params, x)`.
 
     Args:
       program: its jaxpr, closed.
-      params: how many of its inputs, the first ones, are parameters.
-      reader: a new one.
-      shapes: of the parameters.
+      shapes: of the parameters, which are its first inputs.
+      rules: by primitive.
+      otherwise: the rule of every other primitive.
 
     Returns:
       What it says of each.
     """
-    tracked = [Tracked(n, (True,) * len(shapes[n]), leads=bool(shapes[n])) for n in range(params)]
-    inputs = len(program.jaxpr.invars) - params
+    members: frozenset[tuple[int, int]] = frozenset()
+    while True:
+        reader = Reader(rules, otherwise, members)
+        usage = _read_once(program, shapes, reader)
+        # That an axis of the first layer is one of members is seen at the second: once more, so
+        # that what is between them is read with that in mind.
+        if reader.found_members <= members:
+            return usage
+        members |= reader.found_members
+
+
+def _read_once(program: Any, shapes: Sequence[tuple[int, ...]], reader: Reader) -> Usage:
+    tracked = [
+        Tracked(
+            n,
+            (True,) * len(shape),
+            tuple((axis,) for axis in range(len(shape))),
+            tuple(shape),
+            bool(shape),
+        )
+        for n, shape in enumerate(shapes)
+    ]
+    inputs = len(program.jaxpr.invars) - len(shapes)
     data = [Value(reader.number((-3, n)), data=True) for n in range(inputs)]
     results = reader.read(program, [*tracked, *data])
     out = join(0, [reader.mark_untracked((-4,), each, "is an output itself") for each in results])

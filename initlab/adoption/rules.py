@@ -1,12 +1,13 @@
 """What each primitive does with parameters and values: one rule for each, in one table."""
 
 import dataclasses
-import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
+from initlab.adoption.axes import axes_of_result, members_of_result, moved_axes
 from initlab.adoption.facts import (
     Known,
-    Linear,
     Tracked,
     Use,
     Value,
@@ -14,6 +15,7 @@ from initlab.adoption.facts import (
     own_sizes,
 )
 from initlab.adoption.reader import Path, Reader, Rule
+from initlab.adoption.weights import convolve, dot, gather, parameter_and_value
 from initlab.programs.axes import dot_axes, moved
 from initlab.programs.primitives import PASSING, UNCHANGED
 from initlab.types import Role
@@ -39,7 +41,9 @@ def _pass(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> l
         leads = first.leads and bool(shapes[1]) and shapes[0][0] == shapes[1][0]
         if equation.primitive.name == "transpose":
             leads = leads and equation.params["permutation"][0] == 0
-        out = dataclasses.replace(first, own=moved(equation, first.own), leads=leads)
+        axes = moved_axes(equation, first.axes, first.sizes)
+        own = moved(equation, first.own)
+        out = dataclasses.replace(first, own=own, axes=axes, leads=leads)
     elif first.linear is None:
         out = first
     else:
@@ -55,53 +59,22 @@ def _unchanged(
 
 
 def _dot(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
-    """A weight contracted with a value: what is summed over is fan_in, the rest fan_out."""
-    weight, value, side = _pair(operands)
-    if weight is None:
-        return None
-    axes, shape = dot_axes(equation), equation.invars[side].aval.shape
-    free = axes.free(side, len(shape))
-    fan_in = math.prod(shape[n] for n in axes.contract[side])
-    fan_out = math.prod(shape[n] for n in free)
-    # The left operand's free axes follow those of the batch, the right one's come last.
-    rank, behind = len(equation.outvars[0].aval.shape), len(free)
-    first = len(axes.batch[0]) if side == 0 else rank - behind
-    features = tuple(first <= n < first + behind for n in range(rank))
-    # One row is picked, not a sum taken: a lookup written as a product.
-    if value.one_hot:
-        reader.note(path, weight, Use(Role.EMBEDDING, 1, fan_out))
-        return [_looked_up(reader, path, weight, value)]
-    return [_product(reader, path, weight, value, Linear(fan_in, fan_out, features))]
-
-
-def _convolve(
-    reader: Reader, equation: Any, path: Path, operands: list[Known]
-) -> list[Known] | None:
-    value, kernel = operands
-    if isinstance(value, Tracked) or isinstance(kernel, Value):
-        return None
-    numbers, shape = equation.params["dimension_numbers"], equation.invars[1].aval.shape
-    out, into, *window = numbers.rhs_spec
-    field = math.prod(shape[n] for n in window)
-    # Each input reaches the outputs of its own group alone; the kernel's input axis is a group's.
-    fan_out = field * shape[out] // equation.params["feature_group_count"]
-    rank = len(equation.outvars[0].aval.shape)
-    features = tuple(n == numbers.out_spec[1] for n in range(rank))
-    return [_product(reader, path, kernel, value, Linear(field * shape[into], fan_out, features))]
-
-
-def _gather(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
-    table, indices = operands
-    if isinstance(table, Value) or isinstance(indices, Tracked):
-        return None
-    # Rows are read one by one: no sum runs over them, so that fan_in is 1.
-    features = math.prod(equation.params["slice_sizes"])
-    reader.note(path, table, Use(Role.EMBEDDING, 1, features))
-    return [_looked_up(reader, path, table, indices)]
+    """A product that contracts nothing is a multiplication, whatever it is written as."""
+    weight, value, side = parameter_and_value(operands)
+    if weight is None or value.is_constant or dot_axes(equation).contract[side]:
+        return dot(reader, equation, path, operands)
+    counts: list[tuple[int, ...]] = [(), ()]
+    began: list[tuple[int, ...]] = [(), ()]
+    counts[1 - side], began[1 - side] = value.members, value.origins
+    members = members_of_result(equation, counts)
+    origins = axes_of_result(equation, began, 0, operator.or_)
+    sizes = own_sizes(weight, equation.invars[side].aval.shape)
+    out = _scaled(reader, path, weight, value, sizes)
+    return [dataclasses.replace(out, members=members, origins=origins)]
 
 
 def _add(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
-    tracked, value, side = _pair(operands)
+    tracked, value, side = parameter_and_value(operands)
     if tracked is None:
         one, other = operands
         if isinstance(one, Value) and isinstance(other, Value):
@@ -123,9 +96,14 @@ def _added(tracked: Tracked, value: Value, shape: tuple[int, ...]) -> Use:
     features = sizes[-1] if sizes else 1
     if value.linear is not None:
         fans = value.linear
-        axes = zip(fans.features, tracked.own, shape, strict=True)
-        if all(is_unit for is_unit, own, size in axes if own and size > 1):
-            return Use(Role.BIAS, fans.fan_in, fans.fan_out)
+        counts = value.members or (1,) * len(shape)
+        own = [n for n, size in enumerate(shape) if tracked.own[n] and size > 1]
+        members = [n for n in own if counts[n] == shape[n]]
+        if all(fans.features[n] or n in members for n in own):
+            found = sorted(n for each in members for n in tracked.axes[each] or ())
+            # Where nothing else is left, they are its units.
+            found = found if len(found) < len(tracked.sizes) else []
+            return Use(Role.BIAS, fans.fan_in, fans.fan_out, members=tuple(found))
     elif value.normal:
         return Use(Role.NORM_BIAS, 1, 1)
     if len(sizes) > 1:
@@ -157,7 +135,7 @@ def _sum(reader: Reader, path: Path, one: Value, other: Value) -> Value:
 def _multiply(
     reader: Reader, equation: Any, path: Path, operands: list[Known]
 ) -> list[Known] | None:
-    tracked, value, side = _pair(operands)
+    tracked, value, side = parameter_and_value(operands)
     if tracked is None:
         one, other = operands
         if not (isinstance(one, Value) and isinstance(other, Value)):
@@ -171,15 +149,29 @@ def _multiply(
         return [dataclasses.replace(product, normal=normal, gates=one.gates | other.gates)]
     if value.is_constant:
         return [tracked]
-    sizes = own_sizes(tracked, equation.invars[side].aval.shape)
+    shape = equation.invars[side].aval.shape
+    own = tracked
+    if len(value.members) == len(shape):
+        # A scalar of each member is a scalar of its.
+        flags = zip(tracked.own, value.members, shape, strict=True)
+        own = dataclasses.replace(
+            tracked, own=tuple(is_own and count != size for is_own, count, size in flags)
+        )
+    return [_scaled(reader, path, tracked, value, own_sizes(own, shape))]
+
+
+def _scaled(
+    reader: Reader, path: Path, tracked: Tracked, value: Value, sizes: Sequence[int]
+) -> Value:
+    """A value times a parameter, whose own axes of one member have these sizes."""
     # Behind a normalization a scalar, too, is its scale.
     if not sizes and not value.normal:
         reader.note(path, tracked, Use(Role.GATE, 1, 1))
-        return [_changed(reader, path, value, linear=None, gates=value.gates | {tracked.param})]
+        return _changed(reader, path, value, linear=None, gates=value.gates | {tracked.param})
     # `normal` is kept: the bias of a norm follows its scale.
     doubt = "" if value.normal else "multiplies what no normalization gave"
     reader.note(path, tracked, Use(Role.NORM_SCALE, 1, 1, doubt))
-    return [_changed(reader, path, value, linear=None)]
+    return _changed(reader, path, value, linear=None)
 
 
 def _divide(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
@@ -231,31 +223,6 @@ def _join(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> l
     return [dataclasses.replace(joined, weights=weights, looked_up=True)]
 
 
-def _pair(operands: list[Known]) -> tuple[Any, Any, int]:
-    """The one operand that is a parameter, the other, and the side of the first; or Nones."""
-    sides = [n for n, each in enumerate(operands) if isinstance(each, Tracked)]
-    if len(operands) != 2 or len(sides) != 1:
-        return None, None, 0
-    return operands[sides[0]], operands[1 - sides[0]], sides[0]
-
-
-def _product(reader: Reader, path: Path, weight: Tracked, value: Value, linear: Linear) -> Value:
-    # Its own weights do not count: in a loop what it has made comes to it again.
-    first = value.data and not value.weights - {weight.param}
-    role = Role.INPUT if first else Role.WEIGHT
-    reader.note(path, weight, Use(role, linear.fan_in, linear.fan_out))
-    out = join(reader.number(path), [value])
-    weights, last = value.weights | {weight.param}, frozenset({(weight.param, out.ancestors)})
-    return dataclasses.replace(out, weights=weights, last=last, linear=linear)
-
-
-def _looked_up(reader: Reader, path: Path, table: Tracked, indices: Value) -> Value:
-    out = join(reader.number(path), [indices])
-    weights = indices.weights | {table.param}
-    # `last` is empty: a table is no readout, and ends no branch.
-    return dataclasses.replace(out, weights=weights, last=frozenset(), looked_up=True)
-
-
 def _changed(reader: Reader, path: Path, value: Value, **changes: Any) -> Value:
     """The value after an operation that mixes nothing into it but constants and parameters."""
     out = join(reader.number(path), [value])
@@ -268,11 +235,11 @@ RULES: dict[str, Rule] = {
     "add": _add,
     "add_any": _add,
     "concatenate": _join,
-    "conv_general_dilated": _convolve,
+    "conv_general_dilated": convolve,
     "div": _divide,
     "dot_general": _dot,
     "eq": _compare,
-    "gather": _gather,
+    "gather": gather,
     "mul": _multiply,
     "rsqrt": _root,
     "sqrt": _root,

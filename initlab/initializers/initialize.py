@@ -1,6 +1,7 @@
 """Params from specs: every parameter drawn by an initializer under its own key."""
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -18,7 +19,7 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
 
     A parameter stacked over layers is drawn slice by slice, each under its own layer's path, so
     that a network with its depth scanned starts as the unrolled one does. The initializer sees the
-    path of the whole there, and the shape of a slice.
+    path of the whole there, and the shape of a slice. So are members, each under a key of its own.
 
     Operations are compiled one by one, so that layers, seeds and schemes share the draws of one
     shape. To draw one scheme under many keys, `jax.jit(lambda key: initialize(key, specs, init))`
@@ -60,8 +61,19 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
         return jax.vmap(draw_slice)(keys)
 
     def draw_one(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        if spec.members:
+            return _draw_members(key, spec, draw_one)
         value = initializer(key, spec)
         checks.check_array(spec.path, value, spec)
         return value
 
     return jax.tree_util.tree_map_with_path(draw, specs)
+
+
+def _draw_members(key: jax.Array, spec: ParamSpec, draw: Initializer) -> jax.Array:
+    """Each member by itself, [*counts, *shape of one], and its axes back in their places."""
+    counts = [spec.shape[axis] for axis in spec.members]
+    shape = tuple(size for axis, size in enumerate(spec.shape) if axis not in spec.members)
+    one = dataclasses.replace(spec, shape=shape, members=())
+    drawn = jax.vmap(lambda key: draw(key, one))(jax.random.split(key, math.prod(counts)))
+    return jnp.moveaxis(drawn.reshape(*counts, *shape), range(len(counts)), spec.members)

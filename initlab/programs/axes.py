@@ -131,7 +131,9 @@ def moved(equation: Any, flags: Sequence[bool]) -> tuple[bool, ...]:
             gone: set[int] = {axis % len(before) for axis in equation.params["dimensions"]}
             return tuple(flag for axis, flag in enumerate(flags) if axis not in gone)
         case "reshape":
-            return _reshaped(flags, before, after)
+            # vmap of a convolution transposes in the same step.
+            order = equation.params["dimensions"] or tuple(range(len(before)))
+            return _reshaped([flags[n] for n in order], [before[n] for n in order], after)
         case _:
             return tuple(flags)
 
