@@ -155,18 +155,18 @@ def test_what_mixes_entries_is_no_activation(phi):
             lambda: activations.slope(phi, jnp.ones((2, 3))),
             lambda: activations.max_slope(phi),
         ):
-            with pytest.raises(TypeError, match="^activation must"):
+            with pytest.raises(TypeError, match=r"^activation must"):
                 make()
-        with pytest.raises(ValueError, match="^activation must"):
+        with pytest.raises(ValueError, match=r"^activation must"):
             theory.gain(phi)
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize("phi", NO_NUMBERS.values(), ids=NO_NUMBERS)
 def test_what_gives_no_real_numbers_is_no_activation(phi):
-    with pytest.raises(TypeError, match="must give real numbers|jnp.tanh"):
+    with pytest.raises(TypeError, match=r"must give real numbers|jnp\.tanh"):
         networks.mlp((2, 3, 1), phi)
-    with pytest.raises((TypeError, ValueError), match="must give real numbers|jnp.tanh"):
+    with pytest.raises((TypeError, ValueError), match=r"must give real numbers|jnp\.tanh"):
         theory.gain(phi)
 
 
