@@ -1,8 +1,10 @@
 """Compiling what runs once: optimizing a small program takes longer than running it."""
 
 import functools
+import hashlib
 import math
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +15,7 @@ __all__ = [
     "FAST_COMPILE_OPTIONS",
     "SMALL_FLOPS",
     "compile_fast",
+    "compile_or_reuse",
     "compile_to_run_once",
     "fast_compile_options",
 ]
@@ -24,6 +27,12 @@ FAST_COMPILE_OPTIONS: Mapping[str, Any] = MappingProxyType(
 
 SMALL_FLOPS = 1e9
 """A program of fewer floating-point operations is small."""
+
+
+KEPT = 16
+"""How many compiled programs are kept: each holds on to its code and its constants."""
+
+_COMPILED: OrderedDict[Any, Compiled] = OrderedDict()
 
 
 @functools.cache
@@ -86,3 +95,40 @@ def compile_to_run_once(lowered: Lowered) -> Compiled:
     if is_small and jax.default_backend() == "cpu":
         return compile_fast(lowered)
     return lowered.compile()
+
+
+def compile_or_reuse(
+    lowered: Lowered, compile: Callable[[Lowered], Compiled], *placed: Hashable
+) -> Compiled:
+    """Compiles a program, or takes the same one from among those compiled last.
+
+    Programs are told apart by their text, constants included: by nothing that can change behind
+    it, as a function's globals can. One that calls Python is compiled each time.
+
+    Args:
+      lowered: what `jax.jit(function).lower(...)` gives.
+      compile: compiles it.
+      *placed: what else the compiled program depends on, as where its operands lie.
+
+    Returns:
+      The compiled program.
+
+    >>> import jax.numpy as jnp
+    >>> lowered = [jax.jit(lambda x: scale * x).lower(3.0) for scale in (2.0, 3.0, 2.0)]
+    >>> two, three, again = (compile_or_reuse(each, compile_fast) for each in lowered)
+    >>> two(1.0).item(), three(1.0).item(), again is two
+    (2.0, 3.0, True)
+    """
+    text = lowered.as_text()
+    if "callback" in text:
+        return compile(lowered)
+    # Trees, and dtypes that are JAX's own, as keys', are Python's: the text does not have them.
+    outside = lowered.in_tree, str(lowered.in_avals), lowered.out_tree, str(lowered.out_info)
+    device = jax.config.values["jax_default_device"]
+    key = hashlib.sha256(text.encode()).digest(), *outside, compile, device, *placed
+    if key not in _COMPILED:
+        _COMPILED[key] = compile(lowered)
+    _COMPILED.move_to_end(key)
+    while len(_COMPILED) > KEPT:
+        _COMPILED.popitem(last=False)
+    return _COMPILED[key]

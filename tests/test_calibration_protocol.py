@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compiled_programs import counting
 
 from initlab import calibration
 
@@ -85,20 +86,24 @@ def test_a_refiner_may_be_compiled_and_mapped_over_seeds(name):
 
 
 @pytest.mark.parametrize("name", REFINERS)
-def test_a_refiner_is_compiled_once_for_a_function_and_shapes(name):
-    traced = []
+def test_a_refiner_is_compiled_once_for_a_program(name):
+    held = {"scale": 1.0}
 
-    def counted(params, x):
-        traced.append(x.shape)
-        return apply(params, x)
+    def scaled(params, x):
+        return apply(params, held["scale"] * x)
 
-    refine = refiner(name, counted)
+    refine = refiner(name, scaled)
     first = refine(KEY, start(), X)
-    count = len(traced)
-    assert count
-    second = refine(jax.random.key(1), start(2), X)
-    assert len(traced) == count
+    with counting() as again:
+        second = refine(jax.random.key(1), start(2), X)
+    assert again.programs == 0
     assert not np.array_equal(first["out"], second["out"])
+    # What the function closes over may have changed since.
+    held["scale"] = 3.0
+    changed = refine(KEY, start(), X)
+    expected = refiner(name, lambda params, x: apply(params, 3.0 * x))(KEY, start(), X)
+    assert not np.array_equal(first["in"], changed["in"])
+    np.testing.assert_array_equal(changed["in"], expected["in"])
 
 
 def test_a_function_may_have_closed_over_a_number_that_is_swept():

@@ -52,8 +52,6 @@ CALL = "apply must be a function of (params, x), params first; calling it on the
         (lambda params, x, key: x, TypeError, CALL + "TypeError: <lambda>() missing 1 required"),
         (lambda params, x: 1 / 0, TypeError, CALL + "ZeroDivisionError: division by zero"),
         (lambda params, x: "y", TypeError, CALL + "TypeError: "),
-        (_printing, ValueError, PURE),
-        (_logging, ValueError, PURE),
         (_remembering, ValueError, PURE),
         (lambda params, x: x if params["in"].sum() > 0 else -x, ValueError, VALUES),
         (lambda params, x: x * range(params["in"].sum().astype(int))[0], ValueError, VALUES),
@@ -70,6 +68,11 @@ CALL = "apply must be a function of (params, x), params first; calling it on the
 def test_what_is_no_pure_function_of_params_and_inputs(apply, error, message):
     with pytest.raises(error, match=f"^{re.escape(message)}"):
         sy.find_groups(apply, PARAMS, X)
+
+
+@pytest.mark.parametrize("apply", [_printing, _logging])
+def test_what_prints_has_the_groups_of_what_does_not(apply):
+    assert groups_as_read(sy.find_groups(apply, PARAMS, X)) == read_groups(HIDDEN)
 
 
 @pytest.mark.parametrize(

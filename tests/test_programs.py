@@ -139,13 +139,18 @@ def test_a_walk_refuses_operands_and_results_of_another_number():
         walk(program, ["x", "y"], lambda equation, operands: ["out", "more"], **rest)
 
 
-def test_an_equation_with_an_effect_is_live():
-    def function(x):
+def test_an_equation_that_writes_is_live_and_one_that_prints_is_not():
+    def prints(x):
         jax.debug.print("{}", x)
         return jnp.cos(x)
 
-    program = _trace(function, 1.0)
-    assert live_equations(program.jaxpr) == [True] * len(program.eqns)
+    def writes(x):
+        memory = jax.new_ref(x)
+        memory[...] = jnp.sin(x)
+        return memory[...]
+
+    assert live_equations(_trace(prints, 1.0).jaxpr) == [False, True]
+    assert all(live_equations(_trace(writes, 1.0).jaxpr))
 
 
 def _only(function, *operands):

@@ -13,6 +13,7 @@ from initlab import checks
 from initlab.adoption.facts import Use
 from initlab.adoption.reader import Usage, read_usage
 from initlab.adoption.rules import RULES, compute
+from initlab.programs.trace import trace
 from initlab.types import LayerState, Network, Params, ParamSpec, Role
 
 __all__ = ["adopt"]
@@ -79,14 +80,14 @@ def adopt(
     """
     checks.check_callable("init", init)
     checks.check_callable("apply", apply)
-    abstract = jax.eval_shape(init, jax.random.key(0))
+    _, abstract = trace(init, jax.random.key(0))
     arrays, tree = jax.tree.flatten(abstract)
     if not arrays:
         raise ValueError("init must give at least one parameter, got none")
     paths = [path for path, _ in checks.check_floating_params(abstract)]
     chosen = _choose(rules, paths)
 
-    program = jax.make_jaxpr(apply)(abstract, x)
+    program, _ = trace(apply, abstract, x)
     if len(program.out_avals) != 1:
         raise TypeError(f"apply must give one array, got {len(program.out_avals)}")
     shapes = [array.shape for array in arrays]
@@ -117,7 +118,9 @@ def adopt(
         raise ValueError("an adopted model does not show its layers' states")
 
     specs = jax.tree_util.tree_unflatten(tree, specs)
-    return Network(specs, jax.jit(apply), layers, doubts=MappingProxyType(doubts))
+    # A function of its own, for which JAX has kept no earlier trace of apply.
+    fresh = jax.jit(lambda params, x: apply(params, x))
+    return Network(specs, fresh, layers, doubts=MappingProxyType(doubts))
 
 
 def _one_use(number: int, usage: Usage) -> Use:

@@ -83,8 +83,7 @@ def audit(
     if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch)[:1]):
         raise ValueError("batch must hold at least one example, got none")
     abstract = (*described(shapes), *described(batch), *described(draws)[1])
-    make = make_instrument if checks.is_hashable(apply, loss) else make_instrument.__wrapped__
-    instrument = make(apply, loss, *abstract)
+    instrument = make_instrument(apply, loss, *abstract)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
     measured = jax.device_get(instrument.program(starts, batch, draws))
     rows = rows_of(model, measured)

@@ -1,18 +1,24 @@
 """What is traced and compiled once for a model, and measures any of its params."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from initlab.compilation import compile_to_run_once
+from initlab.compilation import compile_or_reuse, compile_to_run_once
+from initlab.programs.equations import has_lasting_effect
+from initlab.programs.trace import as_function
 from initlab.symmetry import Coverage, UnitGroup, find_groups
 from initlab.taps import Model, measure, read_model
 from initlab.types import Apply, OutputLoss, Params
 
 __all__ = ["Instrument", "described", "make_instrument"]
+
+
+MOST_CONSTANTS = 1e6
+"""Entries of the arrays that a model may have closed over for its program's text to be written."""
 
 
 class Instrument(NamedTuple):
@@ -25,7 +31,6 @@ class Instrument(NamedTuple):
     program: Callable[[Params, Any, jax.Array], Any]
 
 
-@functools.lru_cache(maxsize=8)
 def make_instrument(
     apply: Apply,
     loss: OutputLoss | None,
@@ -35,10 +40,11 @@ def make_instrument(
     inputs: Any,
     draws: jax.ShapeDtypeStruct,
 ) -> Instrument:
-    """Compiled once for a function and the shapes that it takes, as `jax.jit` would."""
+    """Traced at each call, as the functions are now; the same program is compiled once."""
     shapes, batch = jax.tree.unflatten(tree, leaves), jax.tree.unflatten(batch_tree, inputs)
     model = read_model(apply, shapes, batch)
-    _check_loss(apply, shapes, batch, loss)
+    avals = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in model.program.out_avals]
+    _check_loss(jax.tree.unflatten(model.out_tree, avals), loss)
 
     def program(starts: Params, batch: Any, draws: jax.Array) -> Any:
         def one(params: Params, draw: jax.Array) -> Any:
@@ -48,13 +54,20 @@ def make_instrument(
             # A batched program of one would be another, and slower, than the model's own.
             alone = one(jax.tree.map(lambda leaf: leaf[0], starts), draws[0])
             return jax.tree.map(lambda x: x[None], alone)
+        if any(map(has_lasting_effect, model.program.eqns)):
+            # A reference that is the same for all starts has no place for what one writes.
+            return jax.lax.map(lambda each: one(*each), (starts, draws))
         return jax.vmap(one)(starts, draws)
 
-    outputs = jax.tree.leaves(jax.eval_shape(apply, shapes, batch))
-    classes = outputs[0].shape[-1] if outputs and outputs[0].shape else 1
+    classes = avals[0].shape[-1] if avals and avals[0].shape else 1
     many = [jax.ShapeDtypeStruct((draws.shape[0], *leaf.shape), leaf.dtype) for leaf in leaves]
     lowered = jax.jit(program).lower(jax.tree.unflatten(tree, many), batch, draws)
-    return Instrument(model, *_groups(apply, shapes, batch), classes, compile_to_run_once(lowered))
+    constants = sum(np.size(each) for each in model.program.consts)
+    is_short = constants < MOST_CONSTANTS
+    compiled = (
+        compile_or_reuse(lowered, compile_to_run_once) if is_short else compile_to_run_once(lowered)
+    )
+    return Instrument(model, *_groups(model, shapes, batch), classes, compiled)
 
 
 def described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
@@ -63,17 +76,19 @@ def described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
     return structure, tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
 
 
-def _check_loss(apply: Apply, shapes: Params, batch: Any, loss: OutputLoss | None) -> None:
+def _check_loss(outputs: Any, loss: OutputLoss | None) -> None:
     if loss is None:
         return
-    value = jax.eval_shape(lambda params, x: loss(apply(params, x)), shapes, batch)
+    value = jax.eval_shape(lambda outputs: loss(outputs), outputs)
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(f"loss must return one real number, got {value}")
 
 
-def _groups(apply: Apply, shapes: Params, batch: Any) -> tuple[Sequence[UnitGroup], Coverage | str]:
+def _groups(model: Model, shapes: Params, batch: Any) -> tuple[Sequence[UnitGroup], Coverage | str]:
+    # The program, not the function: what Python does in it, as to print, is done once an audit.
+    run = as_function(model.program)
     try:
-        return find_groups(apply, shapes, batch, report=True)
+        return find_groups(lambda *given: run(*jax.tree.leaves(given)), shapes, batch, report=True)
     except ValueError as error:
         # A model that ignores its params, or has effects, has no units to compare: the rest of the
         # audit still applies, and the reason is a finding (`untracked`).

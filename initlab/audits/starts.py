@@ -1,14 +1,12 @@
 """The params that an audit looks at: given, or drawn by `init` from several keys."""
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.compilation import compile_to_run_once
+from initlab.compilation import compile_or_reuse, compile_to_run_once
 from initlab.types import Params
 
 __all__ = ["SEEDS", "draw_starts"]
@@ -33,10 +31,6 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
     if getattr(keys, "ndim", 0) < 1 or keys.shape[0] < 1:
         raise ValueError(f"keys must be an array of at least one key, got {keys!r:.60}")
     draws = jax.vmap(lambda each: jax.random.fold_in(each, 1))(keys)
-    compiled = _compiled_init if checks.is_hashable(init) else _compiled_init.__wrapped__
-    return compiled(init, jax.ShapeDtypeStruct(keys.shape, keys.dtype))(keys), draws
-
-
-@functools.lru_cache(maxsize=8)
-def _compiled_init(init: Any, keys: jax.ShapeDtypeStruct) -> Callable[[jax.Array], Params]:
-    return compile_to_run_once(jax.jit(jax.vmap(init)).lower(keys))
+    # `vmap` gives a function of its own at each call: the init is traced as it is now.
+    lowered = jax.jit(jax.vmap(init)).lower(jax.ShapeDtypeStruct(keys.shape, keys.dtype))
+    return compile_or_reuse(lowered, compile_to_run_once)(keys), draws

@@ -1,23 +1,25 @@
 """A refiner as one compiled program, where it is called on numbers."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.stages import Lowered
 
 from initlab import checks
+from initlab.compilation import compile_or_reuse
+from initlab.programs.trace import as_function, trace
 from initlab.types import Params
 
 __all__ = ["run_compiled"]
 
 
 def run_compiled(refine: Callable[..., Params], functions: tuple[Any, ...], *values: Any) -> Params:
-    """`refine(*functions, *values)`, compiled once for its functions and the shapes of its values.
+    """`refine(*functions, *values)`, compiled once for its program.
 
     Operation by operation a refiner would compile each of some thousand small programs on its own,
-    which takes many times as long. Where any value is traced the caller compiles, and refine is run
-    as it is.
+    which takes many times as long. It is traced at each call, as its functions are now. Where any
+    value, or one that a function closes over, is traced the caller compiles.
 
     Args:
       refine: pure; its last arguments are pytrees of arrays and numbers.
@@ -34,15 +36,10 @@ def run_compiled(refine: Callable[..., Params], functions: tuple[Any, ...], *val
     """
     if not all(map(checks.is_concrete, jax.tree.leaves(values))):
         return refine(*functions, *values)
-    try:
-        compiled = _compiled(refine, functions)
-    except TypeError:
-        # A callable object that holds arrays has no hash: it is compiled at each call.
-        compiled = jax.jit(functools.partial(refine, *functions))
-    return compiled(*values)
-
-
-@functools.lru_cache(maxsize=8)
-def _compiled(refine: Callable[..., Params], functions: tuple[Any, ...]) -> Callable[..., Params]:
-    """Few are kept: a function holds on to whatever it has closed over."""
-    return jax.jit(functools.partial(refine, *functions))
+    leaves, tree = jax.tree.flatten(values)
+    program, shapes = trace(lambda *leaves: refine(*functions, *tree.unflatten(leaves)), *leaves)
+    run = as_function(program)
+    if all(map(checks.is_concrete, program.consts)):
+        placed = tuple(getattr(leaf, "sharding", None) for leaf in leaves)
+        run = compile_or_reuse(jax.jit(run).lower(*leaves), Lowered.compile, *placed)
+    return jax.tree.unflatten(jax.tree.structure(shapes), run(*leaves))

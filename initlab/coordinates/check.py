@@ -1,6 +1,5 @@
 """Trains one model at many sizes for a few steps, and measures every layer's output."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -8,8 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.stages import Lowered
 
 from initlab import checks
+from initlab.compilation import compile_or_reuse
 from initlab.coordinates.result import CoordinateCheck
 from initlab.initializers import initialize
 from initlab.theory import Growth
@@ -133,7 +134,7 @@ def coordinate_check(
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     subjects = [make(width) for width in widths]
     layers, columns = _common([_names(subject, batch, keys[0]) for subject in subjects])
-    measured = [np.asarray(_measured(subject, loss, steps)(keys, batch)) for subject in subjects]
+    measured = [_measured(subject, loss, steps, keys, batch) for subject in subjects]
     sizes = np.stack(
         [each[..., list(chosen)] for each, chosen in zip(measured, columns, strict=True)]
     )
@@ -168,15 +169,8 @@ def _names(subject: Subject, batch: Any, key: jax.Array) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _measured(subject: Subject, loss: Loss, steps: int) -> Callable[[jax.Array, Any], jax.Array]:
-    # A `make` that gives one Subject for a width, the second time too, compiles it once.
-    make = _compiled if checks.is_hashable(subject, loss) else _compiled.__wrapped__
-    return make(subject, loss, steps)
-
-
-@functools.lru_cache(maxsize=16)
-def _compiled(subject: Subject, loss: Loss, steps: int) -> Callable[[jax.Array, Any], jax.Array]:
-    """`(keys [S], batch) -> [S, 1 + steps, L]`: rms at the start, and of each step's change."""
+def _measured(subject: Subject, loss: Loss, steps: int, keys: jax.Array, batch: Any) -> np.ndarray:
+    """[S, 1 + steps, L]: rms at the start, and of each step's change, for each of keys [S]."""
 
     def measure(key: jax.Array, batch: Any) -> jax.Array:
         def outputs(params: Params) -> list[jax.Array]:
@@ -199,7 +193,11 @@ def _compiled(subject: Subject, loss: Loss, steps: int) -> Callable[[jax.Array, 
         return jnp.concatenate([_rms(start)[None], changes])
 
     # lax.map and not vmap: params of a wide network for all seeds at once might not fit in memory.
-    return jax.jit(lambda keys, batch: jax.lax.map(lambda key: measure(key, batch), keys))
+    program = jax.jit(lambda keys, batch: jax.lax.map(lambda key: measure(key, batch), keys))
+    # The same program, as of a `make` that gives one Subject for a width again, is compiled once.
+    placed = tuple(getattr(leaf, "sharding", None) for leaf in jax.tree.leaves((keys, batch)))
+    compiled = compile_or_reuse(program.lower(keys, batch), Lowered.compile, *placed)
+    return np.asarray(compiled(keys, batch))
 
 
 def _rms(outputs: Sequence[jax.Array]) -> jax.Array:

@@ -1,11 +1,19 @@
 """What one equation of a program says, and which equations bear on a result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-__all__ = ["inner_program", "is_literal", "live_equations", "run_equation", "scan_counts"]
+__all__ = [
+    "all_equations",
+    "has_lasting_effect",
+    "inner_program",
+    "is_literal",
+    "live_equations",
+    "run_equation",
+    "scan_counts",
+]
 
 
 def is_literal(variable: Any) -> bool:
@@ -67,10 +75,56 @@ def scan_counts(params: Mapping[str, Any]) -> tuple[int, int]:
     return len(shared), len(carried)
 
 
+def all_equations(program: Any) -> Iterator[Any]:
+    """Every equation of a program and of the programs within it, the outer ones first.
+
+    Args:
+      program: a jaxpr, closed or not.
+
+    Yields:
+      Equations.
+
+    >>> import jax
+    >>> program = jax.make_jaxpr(jax.jit(lambda x: jax.numpy.sin(x)))(1.0)
+    >>> [equation.primitive.name for equation in all_equations(program)]
+    ['jit', 'sin']
+    """
+    jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in equation.params.values():
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, (ClosedJaxpr, Jaxpr)):
+                    yield from all_equations(each)
+
+
+def has_lasting_effect(equation: Any) -> bool:
+    """Whether an equation does something to arrays beside its results: a write to a reference.
+
+    What prints, or hands arrays to Python, does not, nor do the loops and calls around it.
+
+    Args:
+      equation: of a jaxpr.
+
+    Returns:
+      The flag.
+
+    >>> import jax
+    >>> program = jax.make_jaxpr(lambda x: jax.debug.print("{}", x))(1.0)
+    >>> bool(program.effects), has_lasting_effect(program.eqns[0])
+    (True, False)
+    """
+    # A reference is known by the array that it refers to: its class is none of JAX's public ones.
+    return bool(equation.effects) and any(
+        hasattr(variable.aval, "inner_aval") for variable in (*equation.invars, *equation.outvars)
+    )
+
+
 def live_equations(jaxpr: Any) -> list[bool]:
     """Which equations bear on an output: one backward pass of liveness, as for dead code.
 
-    One whose results have no entries does not; one with an effect, as a write to a reference, may.
+    One whose results have no entries does not; one that writes to a reference may; one that prints
+    does not.
 
     Args:
       jaxpr: a program, not closed.
@@ -87,7 +141,7 @@ def live_equations(jaxpr: Any) -> list[bool]:
     needed = {id(variable) for variable in jaxpr.outvars}
     live: list[bool] = []
     for equation in reversed(jaxpr.eqns):
-        used = bool(equation.effects) or any(
+        used = has_lasting_effect(equation) or any(
             id(variable) in needed and 0 not in getattr(variable.aval, "shape", ())
             for variable in equation.outvars
         )

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 __all__ = [
     "ARG_REDUCTIONS",
+    "CALLBACKS",
     "CALLS",
     "CASTS",
     "CONTRACTIONS",
@@ -36,6 +37,9 @@ __all__ = [
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
+
+CALLBACKS = _names("debug_callback debug_print io_callback pure_callback")
+"""What hands arrays to Python: it has no derivative, and no effect on any array but its results."""
 
 CUSTOM_DERIVATIVES = _names("custom_jvp_call custom_vjp_call linear_call")
 """Calls of a program whose derivative is not that of its equations."""
@@ -133,6 +137,7 @@ RANDOM = _names("""
 """What depends on a key, a machine or nothing: its results are like no operand."""
 
 KNOWN = frozenset[str]().union(
+    CALLBACKS,
     CONTROL,
     ELEMENTWISE,
     UNCHANGED,

@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple, overload
 import jax
 
 from initlab import checks
+from initlab.programs.equations import has_lasting_effect
+from initlab.programs.trace import trace
 from initlab.symmetry.arrays import leaves_by_path
 from initlab.symmetry.dimensions import Dimension, atoms, parts, pin, resolve
 from initlab.symmetry.groups import UnitAxis, UnitGroup
@@ -100,7 +102,7 @@ def _leaf_paths(params: Params) -> list[tuple[Any, ...]]:
 def _trace(apply: Apply, params: Params, x: Any) -> Any:
     checks.check_callable("apply", apply)
     try:
-        program = jax.make_jaxpr(apply)(params, x)
+        program, _ = trace(apply, params, x)
     except (
         jax.errors.ConcretizationTypeError,
         jax.errors.NonConcreteBooleanIndexError,
@@ -115,8 +117,11 @@ def _trace(apply: Apply, params: Params, x: Any) -> Any:
             f"apply must be a function of (params, x), params first; calling it on their shapes "
             f"raised {type(error).__name__}: {error}"
         ) from error
-    if program.effects:
-        effects = ", ".join(sorted({type(effect).__name__ for effect in program.effects}))
+    # A print is dead code, as what is not used is: no output depends on it.
+    lasting = [each for each in program.eqns if has_lasting_effect(each)]
+    if lasting:
+        named = {type(effect).__name__ for each in lasting for effect in each.effects}
+        effects = ", ".join(sorted(named))
         raise ValueError(f"apply must be pure, got a function with side effects: {effects}")
     shapes = [aval.shape for aval in program.out_avals]
     if not any(map(math.prod, shapes)):

@@ -8,6 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.programs.equations import all_equations, has_lasting_effect
+from initlab.programs.primitives import CONTROL
+from initlab.programs.trace import trace
 from initlab.taps.facts import Facts, Key
 from initlab.taps.scope import Notes, Rescale, Scope, slots_of
 from initlab.taps.statistics import rms, signal_statistics
@@ -66,10 +69,14 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     inputs = jax.tree.leaves(batch)
     if not inputs or not np.shape(inputs[0]):
         raise ValueError(f"batch must hold arrays whose first axis is examples, got {batch!r:.60}")
-    program, out = jax.make_jaxpr(apply, return_shape=True)(params, batch)
+    program, out = trace(apply, params, batch)
     if not any(jnp.issubdtype(aval.dtype, jnp.floating) for aval in program.out_avals):
         raise ValueError(f"apply must give a floating output, got {jax.tree.leaves(out)!r:.60}")
     notes = Notes(np.shape(inputs[0])[0])
+    for equation in all_equations(program):
+        name = equation.primitive.name
+        if equation.effects and not has_lasting_effect(equation) and name not in CONTROL:
+            notes.untracked[name] = "a side effect, of which nothing is measured"
     plan = Scope(notes)
     outputs: list[Facts] = []
 

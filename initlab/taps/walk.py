@@ -15,7 +15,15 @@ import numpy as np
 
 from initlab.programs.control import Call, Cond, Scan, While, control
 from initlab.programs.equations import inner_program, run_equation
-from initlab.programs.primitives import CALLS, CASTS, CONTRACTIONS, KNOWN, PASSING, UNCHANGED
+from initlab.programs.primitives import (
+    CALLBACKS,
+    CALLS,
+    CASTS,
+    CONTRACTIONS,
+    KNOWN,
+    PASSING,
+    UNCHANGED,
+)
 from initlab.programs.walk import walk
 from initlab.taps import loops
 from initlab.taps.facts import Facts, Pair, constant, join
@@ -78,6 +86,8 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
             return loops.repeat(equation, held, operands, scope)
         case Call():
             return _custom(equation, held, operands, scope)
+    if name in CALLBACKS:
+        return _callback(equation, operands, scope)
     if name in UNCHANGED or (name in PASSING and len(operands) == 1):
         return _moved(equation, operands)
     operands = _entered(operands, scope, where)
@@ -238,6 +248,24 @@ def _moved(equation: Any, operands: list[Pair]) -> list[Pair]:
         result = result_facts(equation, [facts], place)
         pairs.append((each, dataclasses.replace(result, site=facts.site if whole else None)))
     return pairs
+
+
+def _callback(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
+    """What Python gives back for arrays: it is asked in every pass, and has no derivative."""
+    scope.notes.untracked[equation.primitive.name] = "a call of Python: no gradients through it"
+    # As its author has it, it may be neither differentiated nor batched: over several seeds it is
+    # called for one after the other.
+    params = dict(equation.params)
+    if params.get("ordered"):
+        params["ordered"] = False
+    if "vmap_method" in params and params["vmap_method"] is None:
+        params["vmap_method"] = "sequential"
+    values = [jax.lax.stop_gradient(jnp.asarray(value)) for value, _ in operands]
+    results = run_equation(equation.replace(params=params), values)
+    known = [facts for _, facts in operands]
+    return [
+        (each, dataclasses.replace(join(known, each.shape), differentiable=0)) for each in results
+    ]
 
 
 def _custom(equation: Any, call: Call, operands: list[Pair], scope: Scope) -> list[Pair]:
