@@ -12,6 +12,7 @@ from initlab.audits.diagnostics import diagnose
 from initlab.audits.duplicates import count_distinct, find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES
+from initlab.audits.ignores import Ignored, apply_ignores, read_ignores
 from initlab.audits.instrument import described, make_instrument
 from initlab.audits.report import Report
 from initlab.audits.seeds import merge_seeds
@@ -34,6 +35,7 @@ def audit(
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
     thresholds: Thresholds | None = None,
+    ignore: Ignored | None = None,
 ) -> Report:
     """Will these params train? Checks every layer's signal, slopes and gradient, and the params.
 
@@ -52,15 +54,18 @@ def audit(
       keys: one for each start that `init` draws, [seeds].
       init: `key -> params`; findings are then those of most seeds, with intervals.
       thresholds: what a measured number is compared with; `Thresholds` gives the reasons.
+      ignore: findings that are accepted, as `{code: [path patterns]}` or `{code: {pattern:
+        reason}}`: `{"unused_parameter": ["**/position_bias"]}`. In a pattern `*` is any part of a
+        name and `**` any number of names. They are in `Report.ignored`, and in no verdict.
 
     Returns:
       The report: verdict "pass", "warn" or "fail", findings, and a row for every place.
 
     Raises:
       TypeError: if apply, loss or init is not a function, key not a JAX key, thresholds not
-        Thresholds, or a leaf of params is not a floating array.
-      ValueError: if there are no params, keys come without init, loss gives no scalar, or batch
-        has no examples.
+        Thresholds, ignore not of that form, or a leaf of params is not a floating array.
+      ValueError: if there are no params, keys come without init, loss gives no scalar, batch has no
+        examples, or ignore has a code that is none.
 
     >>> params = {"in": jnp.zeros((3, 4)), "out": jnp.zeros((4, 2))}
     >>> report = audit(lambda p, x: jnp.tanh(x @ p["in"]) @ p["out"], params, jnp.ones((8, 3)))
@@ -77,6 +82,7 @@ def audit(
     key = jax.random.key(0) if key is None else key
     if not isinstance(key, jax.Array):
         raise TypeError(f"key must be a JAX key, got {key!r:.60}")
+    ignores = read_ignores(ignore)
     starts, draws = draw_starts(params, init, keys, key)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
@@ -105,6 +111,7 @@ def audit(
         )
         found.append(diagnose(evidence, thresholds))
     findings = found[0] if len(found) == 1 else merge_seeds(found)
+    findings, ignored = apply_ignores(findings, ignores)
     return Report(
         tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         tuple(rows),
@@ -113,6 +120,7 @@ def audit(
         sum(int(np.prod(shape)) for shape in model.shapes),
         np.asarray(measured["loss"]),
         np.asarray(measured["loss_at_zero"]),
+        ignored,
     )
 
 
@@ -126,6 +134,7 @@ def assert_sound_initialization(
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
     thresholds: Thresholds | None = None,
+    ignore: Ignored | None = None,
     strict: bool = False,
 ) -> None:
     """Asserts that an audit finds no failure: one line in a test of a model of your own.
@@ -139,6 +148,7 @@ def assert_sound_initialization(
       keys: as for `audit`.
       init: as for `audit`.
       thresholds: as for `audit`.
+      ignore: as for `audit`.
       strict: whether a warning fails too.
 
     Raises:
@@ -152,7 +162,7 @@ def assert_sound_initialization(
     """
     # Written out, so that an editor and a type checker know the names.
     given = {"loss": loss, "key": key, "keys": keys, "init": init, "thresholds": thresholds}
-    report = audit(apply, params, batch, **given)
+    report = audit(apply, params, batch, ignore=ignore, **given)
     unsound = ("fail", "warn") if strict else ("fail",)
     for finding in report.findings:
         if finding.severity in unsound:
