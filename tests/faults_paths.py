@@ -5,7 +5,21 @@ import itertools
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
-from audit_models import ROWS, Fault, drawn, he, layers, lecun, normal, plain, relu_net, tanh_net
+from audit_models import (
+    ROWS,
+    Fault,
+    cross_entropy,
+    deep,
+    deep_tanh,
+    drawn,
+    he,
+    layers,
+    lecun,
+    normal,
+    plain,
+    relu_net,
+    tanh_net,
+)
 from foreign_models import linen
 
 DEEP = (8, *(16,) * 8, 4)
@@ -70,17 +84,50 @@ class _TwoTowers(nn.Module):
         return jnp.einsum("bi,bi->b", *ends)
 
 
-def _linen(std):
-    def ready():
-        init, apply, x = linen(_TwoTowers(std), ROWS)
-        return apply, drawn(init), x
-
-    return ready
+def _drawn(module):
+    init, apply, x = linen(module, ROWS)
+    return apply, drawn(init), x
 
 
 TWO_HEADED = {"in": normal(90, (4, 8), 0.5), "trunk": tower(0, lecun)}
 
+
+def _zero_readout(depth=30):
+    return deep(3 * lecun(32), depth=depth) | {"out": np.zeros((32, 10), np.float32)}
+
+
+def gated_output(params, x):
+    return params["gate"] * deep_tanh(params["net"], x)
+
+
+class _ZeroHead(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        for _ in range(9):
+            scale = nn.initializers.variance_scaling(0.05, "fan_in", "normal")
+            x = nn.sigmoid(nn.Dense(16, kernel_init=scale)(x))
+        return nn.Dense(4, kernel_init=nn.initializers.zeros)(x)
+
+
 PATH_FAULTS = {
+    "chaotic layers behind a zero readout": Fault(
+        "exploding_gradient", "blocks/w", "fail", plain(deep_tanh, _zero_readout)
+    ),
+    "chaotic layers behind a zero readout and a loss": Fault(
+        "exploding_gradient", "blocks/w", "fail", plain(deep_tanh, _zero_readout), cross_entropy
+    ),
+    "chaotic layers behind a zero gate": Fault(
+        "exploding_gradient",
+        "net/blocks/w",
+        "fail",
+        plain(
+            gated_output,
+            {"gate": np.zeros((), np.float32), "net": deep(3 * lecun(32))},
+        ),
+    ),
+    "sigmoids behind a zero readout in flax": Fault(
+        "vanishing_gradient", "Dense_", "fail", lambda: _drawn(_ZeroHead())
+    ),
     "a policy before its shrinking value": Fault(
         "vanishing_signal",
         "value/",
@@ -120,7 +167,9 @@ PATH_FAULTS = {
             {"a": tower(0, lecun), "b": tower(20, _shrunk), "out": normal(60, (8, 3), 0.3)},
         ),
     ),
-    "one of two towers in flax": Fault("vanishing_signal", "Dense_", "fail", _linen(0.03)),
+    "one of two towers in flax": Fault(
+        "vanishing_signal", "Dense_", "fail", lambda: _drawn(_TwoTowers(0.03))
+    ),
     "one kernel times 0.01": Fault(
         "vanishing_signal", "2/w", "fail", plain(relu_net, _one_layer(lecun, 2, 0.01))
     ),

@@ -6,12 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 from audit_models import (
     ROWS,
+    WIDTH,
+    cross_entropy,
+    deep,
     drawn,
     he,
     layers,
     lecun,
     normal,
+    normalized,
     plain,
+    pre_norm,
     relu_net,
     tanh_net,
 )
@@ -86,7 +91,39 @@ SQUARES = np.stack([np.linalg.qr(normal(70 + n, (8, 8), 1.0))[0] for n in range(
     np.float32
 )
 
+
+def adaptive(params, x):
+    """adaLN-Zero: the modulations of every block and of the end, and the readout, are zero."""
+    h = x @ params["in"]
+    for block in params["blocks"]:
+        scale, gate = jnp.split(x @ block["modulation"], 2, axis=-1)
+        h = h + gate * (jax.nn.relu((normalized(h) * (1 + scale)) @ block["w"]) @ block["end"])
+    return (normalized(h) * (1 + x @ params["modulation"])) @ params["out"]
+
+
+def _adaptive():
+    return {
+        "in": normal(1, (8, 16), lecun(8)),
+        "blocks": [
+            {
+                "modulation": np.zeros((8, 32), np.float32),
+                "w": normal(2 + n, (16, 16), he(16)),
+                "end": normal(9 + n, (16, 16), lecun(16)),
+            }
+            for n in range(3)
+        ],
+        "modulation": np.zeros((8, 16), np.float32),
+        "out": np.zeros((16, 4), np.float32),
+    }
+
+
 PATH_SOUND = {
+    "adaLN-Zero with a zero readout": (plain(adaptive, _adaptive), None, ()),
+    "pre-norm branches and a zero readout": (
+        plain(pre_norm, lambda: deep(he(WIDTH)) | {"out": np.zeros((WIDTH, 10), np.float32)}),
+        cross_entropy,
+        (),
+    ),
     "inputs of 5e3 +- 2.9e3": (plain(standardized, layers(lecun), 5e3 + 2.9e3 * ROWS), None, ()),
     "pixels over 255": (plain(of_pixels, layers(he), PIXELS), None, ()),
     "features of two scales": (

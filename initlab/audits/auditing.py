@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.audits.behind_zeros import measure_behind_zeros
 from initlab.audits.diagnostics import diagnose
 from initlab.audits.duplicates import count_distinct, find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
@@ -94,6 +95,9 @@ def audit(
     measured = jax.device_get(instrument.program(starts, batch, draws))
     rows = rows_of(model, measured)
     chains = chains_of(model, rows)
+    rows = measure_behind_zeros(
+        model, rows, chains, starts, lambda starts: instrument.program(starts, batch, draws)
+    )
     found = []
     for seed in range(draws.shape[0]):
         params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)

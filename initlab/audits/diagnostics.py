@@ -7,6 +7,7 @@ from types import MappingProxyType
 from initlab.audits import parameters, signals
 from initlab.audits.evidence import Evidence
 from initlab.audits.finding import Finding
+from initlab.audits.steps import is_hidden
 from initlab.audits.thresholds import Thresholds
 
 __all__ = ["DIAGNOSTICS", "NETWORK_WIDE", "diagnose"]
@@ -55,6 +56,10 @@ def untracked(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     nonzero = [s for s in evidence.path if s.rms > 0]
     if nonzero and all(math.isnan(s.cosine_distance) for s in nonzero):
         seen["examples"] = "no two examples could be compared: rank_collapse was not checked"
+    for number in (number for chain in evidence.chains for number in chain.rows):
+        signal = evidence.by_row[number]
+        if signal.upstream and signal.rms > 0 and is_hidden(evidence, signal):
+            seen[signal.place] = "parameters of zeros hide its gradient, which was not checked"
     if not evidence.chains:
         seen["path"] = "no product with a parameter lies on every path from input to output"
     for place, why in seen.items():

@@ -34,6 +34,8 @@ class Signal:
       saturated: share of units x examples with a flat slope.
       usual: that share on N(0, 1).
       dead: share of units that are flat on every example.
+      gradient_behind_zeros: what gradient_norm would be, if parameters of zeros that make it zero
+        were drawn at random; NaN where none does.
       row: the number of its row.
     """
 
@@ -51,6 +53,7 @@ class Signal:
     saturated: float = math.nan
     usual: float = math.nan
     dead: float = math.nan
+    gradient_behind_zeros: float = math.nan
     row: int = -1
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "find_fall",
     "hidden_signals",
     "inverted",
+    "is_hidden",
     "judged_chains",
     "logarithm",
     "once_each",
@@ -83,40 +84,57 @@ def backward_steps(evidence: Evidence) -> Iterator[Steps]:
     """Logarithms of gradient_norm of each chain, last layer first.
 
     Where a signal goes on along several chains its gradient is the sum of what comes back along
-    each: the step there is counted from the norm of all of them, not from that of one.
+    each: the step there is counted from the norm of all of them, not from that of one. None is
+    counted across a parameter of zeros, behind which the gradient is measured on its own.
     """
-    contracted = evidence.model.notes.contracted
-    at_zero = any(w.rms == 0 for w in evidence.weights if contracted >> w.bit & 1)
-
-    def is_kept(signal: Signal) -> bool:
-        # Where no parameter lies upstream, the gradient would train nothing. Below a weight of
-        # zeros, as a zero readout, a gradient of zero is no decay from layer to layer.
-        has_path = bool(signal.upstream) and not math.isnan(signal.gradient_norm)
-        return has_path and (signal.gradient_norm > 0 or not at_zero)
-
     chains = [
-        (chain, [number for number in chain.rows if is_kept(evidence.by_row[number])])
+        (chain, [number for number in chain.rows if _has_gradient(evidence, number)])
         for chain in evidence.chains
     ]
     after: dict[int, set[int]] = {}
     for _, rows in chains:
         for one, other in itertools.pairwise(rows):
             after.setdefault(one, set()).add(other)
-
-    def norm(numbers: Iterable[int]) -> float:
-        return math.hypot(*(evidence.by_row[number].gradient_norm for number in numbers))
-
     for chain, rows in chains:
         if chain.is_part:
             continue
         steps: Steps = []
-        shared = 0.0
-        for number, other in zip(reversed(rows), [None, *reversed(rows)], strict=False):
-            signal = evidence.by_row[number]
-            if other is not None and 0 < norm([other]) < norm(after[number]):
-                shared += math.log(norm([other])) - math.log(norm(after[number]))
-            steps.append((signal, logarithm(signal.gradient_norm) + shared))
+        shift, last = 0.0, None
+        for number in reversed(rows):
+            size, behind = _gradient(evidence, number)
+            if last is not None:
+                one, was_behind = _gradient(evidence, last)
+                each = [_gradient(evidence, other) for other in after[number]]
+                whole = size if behind != was_behind else math.hypot(*(norm for norm, _ in each))
+                if one > 0 and whole > 0:
+                    shift += math.log(one) - math.log(whole)
+            steps.append((evidence.by_row[number], logarithm(size) + shift))
+            last = number
         yield steps
+
+
+def _gradient(evidence: Evidence, number: int) -> tuple[float, bool]:
+    """The norm of a gradient, and whether zeros hide it."""
+    signal = evidence.by_row[number]
+    if signal.gradient_norm == 0 and signal.gradient_behind_zeros > 0:
+        return signal.gradient_behind_zeros, True
+    return signal.gradient_norm, False
+
+
+def _has_gradient(evidence: Evidence, number: int) -> bool:
+    signal = evidence.by_row[number]
+    # Where no parameter lies upstream, the gradient would train nothing.
+    if not signal.upstream or math.isnan(signal.gradient_norm):
+        return False
+    return not is_hidden(evidence, signal)
+
+
+def is_hidden(evidence: Evidence, signal: Signal) -> bool:
+    """Whether a gradient is zero for parameters of zeros, and is not known behind them."""
+    if signal.gradient_norm != 0 or signal.gradient_behind_zeros > 0:
+        return False
+    contracted = evidence.model.notes.contracted
+    return any(w.rms == 0 for w in evidence.weights if contracted >> w.bit & 1)
 
 
 def entry(steps: Steps, limit: float, *, backward: bool = False) -> tuple[Signal, bool]:

@@ -1,6 +1,8 @@
 """Chains of places: those that a signal must pass, one after the other, on its way to an output."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Sequence
 
 from initlab.taps.facts import Key
@@ -26,6 +28,7 @@ class Chain:
       starts: numbers of rows from which the signal comes to the first of them: the row before a
         fork, or the data where they first meet a parameter.
       norms: how many normalizations lie before its end.
+      through: bit set of the parameters that multiply the signal on every path to the output.
       is_output: whether it ends in an output; else it is joined with another value.
       is_part: whether another chain goes on where it ends, as behind a statistic of a hidden layer
         that is an output too.
@@ -34,6 +37,7 @@ class Chain:
     rows: tuple[int, ...]
     starts: tuple[int, ...]
     norms: int
+    through: int
     is_output: bool
     is_part: bool = False
 
@@ -57,7 +61,8 @@ def chains_of(model: Model, rows: Sequence[Row]) -> list[Chain]:
         places = _members(numbers, facts.above)
         if facts.data and places:
             starts = _starts(rows, places[0])
-            found.append(Chain(tuple(places), starts, facts.norms, is_output=True))
+            found.append(Chain(tuple(places), starts, facts.norms, facts.through, True))
+    through = functools.reduce(operator.or_, (facts.through for facts in model.outputs), 0)
     for side, within in model.plan.joins():
         loops = sum(isinstance(each, Loop) for each in within)
         sets: dict[tuple[int | None, ...], list[int]] = {}
@@ -69,7 +74,7 @@ def chains_of(model: Model, rows: Sequence[Row]) -> list[Chain]:
             if len(places) >= LEAST:
                 starts = tuple(fork[-1:]) or _starts(rows, places[0])
                 norms = rows[places[-1]].norms
-                found.append(Chain(tuple(places), starts, norms, is_output=False))
+                found.append(Chain(tuple(places), starts, norms, through, False))
     return _parts_marked(found)
 
 

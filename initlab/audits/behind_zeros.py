@@ -1,0 +1,81 @@
+"""Gradients that a zero hides, as behind a zero readout: measured with the zero drawn at random."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from initlab.taps import Chain, Model, Row, rows_of
+from initlab.types import Params
+
+__all__ = ["measure_behind_zeros"]
+
+
+def measure_behind_zeros(
+    model: Model,
+    rows: Sequence[Row],
+    chains: Sequence[Chain],
+    starts: Params,
+    measure: Callable[[Params], Any],
+) -> list[Row]:
+    """Rows with `gradient_behind_zeros`, the norm of a gradient that zeros make exactly zero.
+
+    30 chaotic layers and a readout of zeros have no gradient but that of the readout: it will take
+    a step, and then the gradient explodes. So the parameters of zeros that multiply the signal on
+    every path behind such a place are drawn at random, in a copy, and the program is run again.
+    Signals before them, and how gradients change from layer to layer there, stay what they are.
+
+    Args:
+      model: the model.
+      rows: as `rows_of` gives them.
+      chains: as `chains_of` gives them.
+      starts: params with a first axis of seeds.
+      measure: such params to what `taps.measure` gives of each: the compiled program.
+
+    Returns:
+      The rows; the same, and nothing is run, where zeros on every path hide no gradient.
+    """
+    hidden: dict[int, int] = {}
+    for chain in chains:
+        for number in chain.rows:
+            row = rows[number]
+            norms = row.values.get("gradient_norm")
+            if norms is not None and row.upstream and (norms == 0).any():
+                hidden[number] = hidden.get(number, 0) | (chain.through & ~row.through)
+    leaves, tree = jax.tree.flatten(starts)
+    drawn, found = [], False
+    for bit, leaf in enumerate(map(np.asarray, leaves)):
+        is_behind = leaf.size and any(through >> bit & 1 for through in hidden.values())
+        zeros = _zeros(leaf, bool(model.notes.stacked >> bit & 1)) if is_behind else np.zeros(())
+        found = found or bool(zeros.any())
+        drawn.append(np.where(zeros, _draw(leaf, bit), leaf) if zeros.any() else leaf)
+    if not found:
+        return list(rows)
+    measured = jax.device_get(measure(jax.tree.unflatten(tree, drawn)))
+    behind = rows_of(model, measured)
+    return [
+        _with_norm(row, other) if number in hidden else row
+        for number, (row, other) in enumerate(zip(rows, behind, strict=True))
+    ]
+
+
+def _zeros(leaf: np.ndarray, is_stacked: bool) -> np.ndarray:
+    """Which seeds' leaves, or which slices of theirs, are all zero: in a shape that broadcasts."""
+    axes = tuple(range(1 + is_stacked, leaf.ndim))
+    return ~np.any(leaf != 0, axis=axes, keepdims=True)
+
+
+def _draw(leaf: np.ndarray, bit: int) -> np.ndarray:
+    """Of a usual size; a gate becomes 1. Which size does not matter: no step is counted across."""
+    if leaf.ndim < 3:
+        return np.ones_like(leaf)
+    draws = np.random.default_rng(bit).normal(size=leaf.shape[1:]) / np.sqrt(max(leaf.shape[1:]))
+    return np.broadcast_to(draws, leaf.shape).astype(leaf.dtype)
+
+
+def _with_norm(row: Row, other: Row) -> Row:
+    zero = row.values["gradient_norm"] == 0
+    norms = np.where(zero, other.values["gradient_norm"], np.nan)
+    return dataclasses.replace(row, values={**row.values, "gradient_behind_zeros": norms})
