@@ -31,7 +31,16 @@ from audit_models import (
     tanh_net,
 )
 from foreign_models import MODELS, linen
+from sound_adapters import SOUND_ADAPTERS
+from sound_control import SOUND_CONTROL
+from sound_generative import SOUND_GENERATIVE
+from sound_language import SOUND_LANGUAGE
+from sound_layers import SOUND_LAYERS
+from sound_pairs import SOUND_PAIRS
 from sound_paths import PATH_SOUND
+from sound_science import SOUND_SCIENCE
+from sound_time import SOUND_TIME
+from sound_vision import SOUND_VISION
 
 from experiments.examples import equinox_model, flax_model, haiku_model
 from initlab import initialize, initializers, networks
@@ -321,3 +330,5 @@ SOUND = {
 }
 
 SOUND |= PATH_SOUND
+SOUND |= SOUND_ADAPTERS | SOUND_CONTROL | SOUND_GENERATIVE | SOUND_LANGUAGE | SOUND_LAYERS
+SOUND |= SOUND_PAIRS | SOUND_SCIENCE | SOUND_TIME | SOUND_VISION
