@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from initlab.programs.primitives import PRODUCTS
 
-__all__ = ["DotAxes", "dot_axes", "moved", "product_axes", "unit_axes"]
+__all__ = ["DotAxes", "contracts_nothing", "dot_axes", "moved", "product_axes", "unit_axes"]
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -68,6 +68,31 @@ def dot_axes(equation: Any) -> DotAxes:
         return product_axes(name, len(equation.invars[0].aval.shape))
     contract, batch = equation.params["dimension_numbers"]
     return DotAxes((tuple(contract[0]), tuple(contract[1])), (tuple(batch[0]), tuple(batch[1])))
+
+
+def contracts_nothing(equation: Any) -> bool:
+    """Whether a product sums over no axis, so that it multiplies entry by entry, as `mul` does.
+
+    So is a norm's scale applied by `einsum("bd,d->bd", h, s)`, and a convolution of each channel by
+    a kernel of one entry. Where an axis of size 1 is summed over, it is a matrix product still.
+
+    Args:
+      equation: one of CONTRACTIONS.
+
+    Returns:
+      Whether each entry of the result is a product of two entries.
+
+    >>> import jax
+    >>> from jax.numpy import einsum, ones
+    >>> program = jax.make_jaxpr(lambda x, s: einsum("bd,d->bd", x, s))(ones((5, 3)), ones(3))
+    >>> contracts_nothing(program.eqns[0])
+    True
+    """
+    if equation.primitive.name == "conv_general_dilated":
+        numbers, kernel = equation.params["dimension_numbers"], equation.invars[1].aval.shape
+        window = math.prod(kernel[axis] for axis in numbers.rhs_spec[1:])
+        return window == 1 and equation.params["feature_group_count"] > 1
+    return not dot_axes(equation).contract[0]
 
 
 def unit_axes(equation: Any, place: int) -> list[tuple[int, int]]:

@@ -135,7 +135,8 @@ def measure(
     Returns:
       sites and slots (`{key of a site: statistics of its signal}`, and norm of its gradient, with a
       leading axis for each loop around the site), params (a dict of statistics for each), inputs
-      and outputs (of each array), loss and loss_at_zero (scalars, NaN without a loss).
+      and outputs (of each array), gradients (of the params, as they are), loss and loss_at_zero
+      (scalars, NaN without a loss).
     """
     leaves = jax.tree.leaves(params)
     inputs = jax.tree.leaves(batch)
@@ -182,6 +183,7 @@ def measure(
             for y in outputs
             if jnp.issubdtype(y.dtype, jnp.floating)
         ],
+        "gradients": jax.tree.unflatten(jax.tree.structure(params), gradients),
         "loss": nan if loss is None else value.astype(jnp.float32),
         "loss_at_zero": at_zero.astype(jnp.float32),
     }

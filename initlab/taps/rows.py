@@ -35,6 +35,7 @@ class Row:
       through: bit set of the parameters that multiply it on every path from the data.
       raw: which floating input of the model it is, of kind "input".
       unit_shape: the sizes of its axes of units, in their order in `dead`.
+      biases: bit set of the parameters that are added to it.
     """
 
     place: str
@@ -52,6 +53,7 @@ class Row:
     through: int = 0
     raw: int | None = None
     unit_shape: tuple[int, ...] = ()
+    biases: int = 0
 
 
 def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
@@ -129,6 +131,7 @@ def _site_row(
         through=site.through,
         raw=site.raw,
         unit_shape=_unit_shape(site),
+        biases=site.biases,
     )
 
 

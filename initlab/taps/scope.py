@@ -48,6 +48,7 @@ class Site:
       entries: sites where the data that it depends on first meet a parameter.
       through: bit set of the parameters that multiply it on every path from the data.
       raw: which floating input it is, of kind "input".
+      biases: bit set of the parameters that are added to it.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class Site:
     event: int = 0
     gradient: bool = True
     scales: bool = False
+    biases: int = 0
     entries: frozenset[Key] = frozenset()
     through: int = 0
     raw: int | None = None
@@ -143,8 +145,9 @@ class Notes:
     Attributes:
       batch: the number of examples.
       untracked: what could not be measured inside: `{name: why}`.
-      consumed: `{weight's bit: bit set}`: parameters whose gradient is backpropagated through a
-        product with that weight.
+      multiplied: bit set of the parameters that multiply a value or another parameter, as they are
+        or through a function: where one is zero, others may have no gradient.
+      frozen: bit set of the parameters that a stop_gradient takes before data meet them.
       contracted: bit set of the weights of products.
       looked_up: bit set of tables.
       stacked: bit set of those that a loop takes a slice of each iteration.
@@ -152,15 +155,11 @@ class Notes:
 
     batch: int
     untracked: dict[str, str] = dataclasses.field(default_factory=dict)
-    consumed: dict[int, int] = dataclasses.field(default_factory=dict)
+    multiplied: int = 0
+    frozen: int = 0
     contracted: int = 0
     looked_up: int = 0
     stacked: int = 0
-
-    def consume(self, weight: Facts, data: Facts) -> None:
-        """Notes that the cotangents of `data`'s parameters have a weight as a factor."""
-        for bit in bits(weight.factors):
-            self.consumed[bit] = self.consumed.get(bit, 0) | data.differentiable
 
 
 def bits(numbers: int) -> list[int]:
@@ -238,6 +237,12 @@ class Scope:
         """A new site, loop or set of branches; its number."""
         self.entries.append(entry)
         return len(self.entries) - 1
+
+    def add_bias(self, number: int, bias: Facts) -> None:
+        """Notes what is added to the value at a site."""
+        site = self.entries[number]
+        assert isinstance(site, Site)
+        site.biases |= bias.params
 
     def visit(self, number: int, value: Any, facts: Facts) -> Any:
         """The value at a site, tapped if this is the site's last event."""

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.programs.axes import contracts_nothing
 from initlab.programs.control import Call, Cond, Scan, While, control
 from initlab.programs.equations import inner_program, run_equation
 from initlab.programs.primitives import (
@@ -89,12 +90,12 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     if name in CALLBACKS:
         return _callback(equation, operands, scope)
     if name in UNCHANGED or (name in PASSING and len(operands) == 1):
-        return _moved(equation, operands)
+        return _moved(equation, operands, scope)
     operands = _entered(operands, scope, where)
     values, facts = [value for value, _ in operands], [each for _, each in operands]
     scope.join([each for each in facts if each.data])
     recorded = None
-    if scope.rescale is not None and name in CONTRACTIONS:
+    if scope.rescale is not None and _is_contraction(equation):
         (place, *others) = [n for n, each in enumerate(facts) if each.is_weight] or [None]
         if place is not None and not others and _may_be_scaled(facts[place], scope):
             values, recorded = scope.rescale(equation, place, values)
@@ -107,11 +108,9 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     weights = [each for each in facts if each.is_weight]
     data = [each for each in facts if each.data]
     if weights and data:
-        pairs[0] = _product(equation, pairs[0], weights[0], data[0], scope, where, recorded)
+        pairs[0] = _product(equation, pairs[0], weights[0], scope, where, recorded)
     elif name in CONTRACTIONS and len(weights) == 2:
-        # Factors of one weight, as of a low-rank one: each is a factor of the other's gradient.
-        scope.notes.consume(*weights)
-        scope.notes.consume(*reversed(weights))
+        scope.notes.multiplied |= weights[0].params | weights[1].params
     return pairs
 
 
@@ -123,6 +122,11 @@ def _entered(operands: list[Pair], scope: Scope, where: str) -> list[Pair]:
     if not names:
         return operands
     return [(value, scope.enter(value, facts, names, where)) for value, facts in operands]
+
+
+def _is_contraction(equation: Any) -> bool:
+    """Whether it is a product that sums: one that does not is a multiplication, as by a scale."""
+    return equation.primitive.name in CONTRACTIONS and not contracts_nothing(equation)
 
 
 def _may_be_scaled(weight: Facts, scope: Scope) -> bool:
@@ -156,17 +160,15 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
             result = dataclasses.replace(result, uniform=run_equation(equation, uniform)[0])
     data = [facts for facts in all_facts if facts.data]
     weights = [facts for facts in all_facts if facts.is_weight]
-    if data and equation.primitive.name == "mul":
+    if equation.primitive.name in ("mul", "div") and len(weights) + len(data) == 2:
         # What is multiplied by a parameter of zero gets no gradient; what a bias is added to does.
         for weight in weights:
-            scope.notes.consume(weight, data[0])
-    elif equation.primitive.name == "mul" and len(weights) == 2:
-        scope.notes.consume(*weights)
-        scope.notes.consume(*reversed(weights))
+            scope.notes.multiplied |= weight.params
     if equation.primitive.name not in ("add", "add_any", "sub") or not any(result.features):
         return value, result
     if len(data) == 1 and weights and data[0].site is not None:
         # The bias of a product: its site moves on.
+        scope.add_bias(data[0].site, weights[0])
         result = dataclasses.replace(result, site=data[0].site, names=data[0].names)
         return scope.visit(data[0].site, value, result), result
     if len(data) == 2 and equation.primitive.name != "sub":
@@ -206,16 +208,15 @@ def _product(
     equation: Any,
     pair: Pair,
     weight: Facts,
-    data: Facts,
     scope: Scope,
     where: str,
     recorded: Any,
 ) -> Pair:
     value, result = pair
     notes = scope.notes
-    notes.consume(weight, data)
+    notes.multiplied |= weight.params
     name = equation.primitive.name
-    if name in CONTRACTIONS:
+    if _is_contraction(equation):
         notes.contracted |= weight.params
     elif name == "gather":
         notes.looked_up |= weight.params
@@ -237,9 +238,11 @@ def _product(
     return scope.visit(number, value, result), result
 
 
-def _moved(equation: Any, operands: list[Pair]) -> list[Pair]:
+def _moved(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     """A product that is moved as a whole is still that product."""
     results = run_equation(equation, [value for value, _ in operands])
+    if equation.primitive.name == "stop_gradient":
+        scope.notes.frozen |= operands[0][1].params if operands[0][1].is_weight else 0
     pairs = []
     for place, each in enumerate(results):
         # Of several operands each result is its own (`UNCHANGED`); a split has one for all.
