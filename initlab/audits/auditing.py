@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.audits.balance import measure_rescaled
 from initlab.audits.behind_zeros import measure_behind_zeros
+from initlab.audits.blocked import find_blocked
 from initlab.audits.diagnostics import diagnose
 from initlab.audits.duplicates import count_distinct, find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
@@ -92,12 +94,20 @@ def audit(
     abstract = (*described(shapes), *described(batch), *described(draws)[1])
     instrument = make_instrument(apply, loss, *abstract)
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
-    measured = jax.device_get(instrument.program(starts, batch, draws))
+
+    def measure(starts: Params) -> Any:
+        result = instrument.program(starts, batch, draws)
+        # The gradients, as large as the params, stay where they are until they are asked for.
+        return jax.device_get(result | {"gradients": None}) | {"gradients": result["gradients"]}
+
+    measured = measure(starts)
+    blocked = find_blocked(model, measure, starts, measured)
+    del measured["gradients"]
+    line = thresholds.update_ratio[0]
+    rescaled = measure_rescaled(model, measure, starts, measured, line)
     rows = rows_of(model, measured)
     chains = chains_of(model, rows)
-    rows = measure_behind_zeros(
-        model, rows, chains, starts, lambda starts: instrument.program(starts, batch, draws)
-    )
+    rows = measure_behind_zeros(model, rows, chains, starts, measure)
     found = []
     for seed in range(draws.shape[0]):
         params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)
@@ -112,6 +122,8 @@ def audit(
             instrument.classes,
             coverage,
             chains,
+            blocked=blocked[seed],
+            rescaled=rescaled[seed],
         )
         found.append(diagnose(evidence, thresholds))
     findings = found[0] if len(found) == 1 else merge_seeds(found)
@@ -190,8 +202,11 @@ def _widths(
 
 def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
     """Every parameter, and every slice of one that a loop scans over."""
-    tensors = []
+    tensors, trained = [], model.trained
     for bit, (path, leaf) in enumerate(zip(model.paths, jax.tree.leaves(params), strict=True)):
+        # A copy that is not trained, as a target network, is one on purpose.
+        if not trained >> bit & 1:
+            continue
         array = np.asarray(leaf)
         if model.notes.stacked >> bit & 1:
             tensors += [(f"{path}[{n}]", each) for n, each in enumerate(array)]

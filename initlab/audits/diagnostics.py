@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from initlab.audits import parameters, signals
+from initlab.audits.balance import unbalanced_updates
+from initlab.audits.dead import dead_units
 from initlab.audits.evidence import Evidence
 from initlab.audits.finding import Finding
 from initlab.audits.steps import is_hidden
 from initlab.audits.thresholds import Thresholds
+from initlab.audits.unused import unused_parameter
 
 __all__ = ["DIAGNOSTICS", "NETWORK_WIDE", "diagnose"]
 
@@ -77,13 +80,13 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "rank_collapse": signals.rank_collapse,
         "vanishing_gradient": signals.vanishing_gradient,
         "exploding_gradient": signals.exploding_gradient,
-        "dead_units": signals.dead_units,
+        "dead_units": dead_units,
         "saturated": signals.saturated,
-        "unused_parameter": parameters.unused_parameter,
+        "unused_parameter": unused_parameter,
         "constant_tensor": parameters.constant_tensor,
         "duplicate_tensors": parameters.duplicate_tensors,
         "confident_start": confident_start,
-        "unbalanced_updates": parameters.unbalanced_updates,
+        "unbalanced_updates": unbalanced_updates,
         "untracked": untracked,
     }
 )

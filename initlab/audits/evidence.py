@@ -5,14 +5,18 @@ import functools
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from initlab.audits.blocked import Blocked
 from initlab.symmetry import Coverage
 from initlab.taps import Chain, Model, Row
 
-__all__ = ["Evidence", "Signal", "Weight", "signals_of", "weights_of"]
+__all__ = ["Evidence", "Rescaled", "Signal", "Weight", "signals_of", "weights_of"]
+
+BY_CHANCE = 0.01
+"""Slices that are all dead are seen where draws would be so with a smaller probability."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Signal:
       gradient_behind_zeros: what gradient_norm would be, if parameters of zeros that make it zero
         were drawn at random; NaN where none does.
       row: the number of its row.
+      dead_slice: of several axes of units, `(index, size)` of a part of one that is all dead, as a
+        member of an ensemble, if chance does not explain it.
+      names: bit set of the parameters that it is called by.
+      biases: bit set of those that are added to it.
     """
 
     place: str
@@ -55,6 +63,9 @@ class Signal:
     dead: float = math.nan
     gradient_behind_zeros: float = math.nan
     row: int = -1
+    dead_slice: tuple[int, int] | None = None
+    names: int = 0
+    biases: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +89,18 @@ class Weight:
     gradient_rms: float
 
 
+class Rescaled(NamedTuple):
+    """The weights of a start whose small gates and readouts have been brought to a usual size.
+
+    Attributes:
+      names: the gates and readouts.
+      weights: every parameter, measured there.
+    """
+
+    names: Sequence[str]
+    weights: Sequence[Weight]
+
+
 @dataclasses.dataclass(frozen=True)
 class Evidence:
     """What is known of one start.
@@ -93,6 +116,10 @@ class Evidence:
       classes: the size of the outputs' last axis.
       coverage: what the symmetry analysis does not support, or why it did not run.
       chains: numbers of rows that follow each other on the way to an output or to a join.
+      blocked: of each parameter whose gradient is zero though outputs depend on it, what becomes of
+        it.
+      rescaled: the weights where small gates and readouts have their usual size, if the updates are
+        out of balance.
     """
 
     model: Model
@@ -105,6 +132,8 @@ class Evidence:
     classes: int
     coverage: Coverage | str
     chains: Sequence[Chain] = ()
+    blocked: Mapping[str, Blocked] = dataclasses.field(default_factory=dict)
+    rescaled: Rescaled | None = None
 
     @functools.cached_property
     def by_row(self) -> dict[int, Signal]:
@@ -140,9 +169,28 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
             "is_computed": not row.in_branch or _is_computed(values),
             "has_gradient": "gradient_norm" in values,
             "row": number,
+            "names": row.names,
+            "biases": row.biases,
         }
+        if "dead" in row.values:
+            more["dead_slice"] = _dead_slice(row, np.asarray(row.values["dead"][seed]))
         signals.append(Signal(*facts, **more, **values))
     return signals
+
+
+def _dead_slice(row: Row, dead: np.ndarray) -> tuple[int, int] | None:
+    """The first part of an axis of units, as a member of an ensemble, that is dead as a whole."""
+    if len(row.unit_shape) < 2:
+        return None
+    units = dead.reshape(row.unit_shape)
+    for axis, size in enumerate(row.unit_shape):
+        others = tuple(n for n in range(units.ndim) if n != axis)
+        (parts,) = np.nonzero(units.all(axis=others))
+        # A unit is off in all of a few members by chance: half of all draws are off.
+        by_chance = size * 0.5 ** (units.size // size)
+        if len(parts) and ((axis == 0 and row.leading) or by_chance < BY_CHANCE):
+            return int(parts[0]), size
+    return None
 
 
 def _is_computed(values: Mapping[str, float]) -> bool:

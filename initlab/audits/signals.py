@@ -1,8 +1,9 @@
 """What is wrong with signals and gradients on their way through the layers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from initlab.audits.dead import activations, dead_layers
 from initlab.audits.evidence import Evidence, Signal
 from initlab.audits.finding import Finding
 from initlab.audits.steps import (
@@ -21,7 +22,6 @@ from initlab.audits.thresholds import Thresholds
 from initlab.taps import Chain
 
 __all__ = [
-    "dead_units",
     "exploding_gradient",
     "exploding_signal",
     "non_finite",
@@ -79,7 +79,7 @@ def _vanishing_signal(
 ) -> Iterator[Finding]:
     hidden = hidden_signals(evidence, chain)
     zeros = [signal for signal in hidden if signal.rms == 0]
-    if zeros and chain.is_output:
+    if zeros and chain.is_output and not _has_died(evidence, zeros[0]):
         yield Finding(
             "vanishing_signal",
             "fail",
@@ -99,6 +99,11 @@ def _vanishing_signal(
         "the signal shrinks {where}, and with it the outputs' dependence on the data",
         "draw weights with variance gain^2/fan_in (theory.gain of the activation), or add norms",
     )
+
+
+def _has_died(evidence: Evidence, signal: Signal) -> bool:
+    """Whether a layer before it is off on every example: that is the cause, `dead_units`."""
+    return any(dead.row < signal.row for dead, _ in dead_layers(evidence))
 
 
 def exploding_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
@@ -191,7 +196,7 @@ def _rank_collapse(steps: Steps, thresholds: Thresholds) -> Iterator[Finding]:
 
 def saturated(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """A larger share of slopes is flat than the activation has on inputs drawn from N(0, 1)."""
-    for signal in _activations(evidence):
+    for signal in activations(evidence):
         # A dead layer is a finding of `dead_units`. Where nearly all slopes are flat by design, as
         # of a step, or the usual share is NaN (`not <`), there is nothing to compare with.
         if signal.dead >= thresholds.dead or not signal.usual < 0.95:
@@ -216,27 +221,3 @@ def saturated(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
                     "draw the weights before it smaller, or put a norm in front of the activation",
                 )
                 break
-
-
-def dead_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """More units are flat on every example than a draw symmetric about 0 leaves flat."""
-    for signal in _activations(evidence):
-        # Half, and three standard errors of a share of one half: see `Thresholds.dead`.
-        chance = 0.5 + 3 * math.sqrt(0.25 / max(1, signal.units))
-        if signal.dead > chance:
-            failed = signal.dead >= thresholds.dead
-            yield Finding(
-                "dead_units",
-                "fail" if failed else "warn",
-                signal.place,
-                signal.dead,
-                thresholds.dead if failed else chance,
-                "these units have slope zero on every example, so that no gradient reaches the "
-                "weights into them",
-                "start the biases before it at zero and the weights with mean zero, or use an "
-                "activation with a slope on both sides",
-            )
-
-
-def _activations(evidence: Evidence) -> Sequence[Signal]:
-    return [s for s in evidence.signals if s.kind == "activation" and not math.isnan(s.dead)]

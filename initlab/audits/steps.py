@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from initlab.audits.dead import dead_layers
 from initlab.audits.evidence import Evidence, Signal
 from initlab.audits.finding import SEVERITIES, Finding
 from initlab.audits.thresholds import Thresholds
@@ -126,6 +127,8 @@ def _has_gradient(evidence: Evidence, number: int) -> bool:
     # Where no parameter lies upstream, the gradient would train nothing.
     if not signal.upstream or math.isnan(signal.gradient_norm):
         return False
+    if signal.gradient_norm == 0 and dead_layers(evidence):
+        return False  # Told by `dead_units`: a layer that is off is no decay.
     return not is_hidden(evidence, signal)
 
 

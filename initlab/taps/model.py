@@ -1,6 +1,8 @@
 """A model as it is read: its program, where to measure it, and the program that does."""
 
 import dataclasses
+import functools
+import operator
 from typing import Any
 
 import jax
@@ -41,6 +43,11 @@ class Model:
     notes: Notes
     outputs: tuple[Facts, ...]
     out_tree: Any
+
+    @property
+    def trained(self) -> int:
+        """Bit set of the parameters to which a gradient is backpropagated from some output."""
+        return functools.reduce(operator.or_, (each.differentiable for each in self.outputs), 0)
 
 
 def read_model(apply: Apply, params: Params, batch: Any) -> Model:

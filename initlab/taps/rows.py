@@ -35,7 +35,10 @@ class Row:
       through: bit set of the parameters that multiply it on every path from the data.
       raw: which floating input of the model it is, of kind "input".
       unit_shape: the sizes of its axes of units, in their order in `dead`.
+      names: bit set of the parameters that it is called by.
       biases: bit set of the parameters that are added to it.
+      leading: whether the first of several such axes lies before that of the examples, as the
+        members' does in an ensemble by vmap.
     """
 
     place: str
@@ -53,7 +56,9 @@ class Row:
     through: int = 0
     raw: int | None = None
     unit_shape: tuple[int, ...] = ()
+    names: int = 0
     biases: int = 0
+    leading: bool = False
 
 
 def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
@@ -131,7 +136,9 @@ def _site_row(
         through=site.through,
         raw=site.raw,
         unit_shape=_unit_shape(site),
+        names=site.names,
         biases=site.biases,
+        leading=sum(site.features) > 1 and site.features[0] and not all(site.features),
     )
 
 

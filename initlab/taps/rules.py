@@ -94,6 +94,7 @@ def _passed(equation: Any, first: Facts, result: Facts) -> Facts:
 
 def _elementwise(equation: Any, operands: Sequence[Facts], result: Facts) -> Facts:
     name = equation.primitive.name
+    shape = equation.outvars[0].aval.shape
     data = [facts for facts in operands if facts.data]
     features = result.features
     # Units are those of the data; a weight says where units are if the data do not: a position's
@@ -104,7 +105,12 @@ def _elementwise(equation: Any, operands: Sequence[Facts], result: Facts) -> Fac
         if len(sizes) != len(features):
             continue
         if facts.data or (facts.is_weight and not has_units):
-            flags = [flag and size > 1 for flag, size in zip(facts.features, sizes, strict=True)]
+            # An axis of size 1 holds a unit, if the data have one there; a weight's is stretched.
+            least = 0 if facts.data else 1
+            flags = [
+                flag and least < size == whole
+                for flag, size, whole in zip(facts.features, sizes, shape, strict=True)
+            ]
             features = _either(features, flags)
     norms, is_root = result.norms, False
     if name in ("rsqrt", "sqrt") or (name == "pow" and operands[0].data):

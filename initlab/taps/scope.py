@@ -302,7 +302,10 @@ class Scope:
     def end(self, value: Any, facts: Facts, scope: str) -> None:
         """Measures an activation where something else than an elementwise function takes it."""
         chain = facts.chain
-        if chain is None or not chain.is_nonlinear or not any(facts.features):
+        if chain is None or not chain.is_nonlinear:
+            return
+        # A product of one unit may have lost its axis.
+        if not any(facts.features) and chain.root.site is None:
             return
         if not jnp.issubdtype(value.dtype, jnp.floating):
             return
