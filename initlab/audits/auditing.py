@@ -19,6 +19,7 @@ from initlab.audits.ignores import Ignored, apply_ignores, read_ignores
 from initlab.audits.instrument import described, make_instrument
 from initlab.audits.report import Report
 from initlab.audits.seeds import merge_seeds
+from initlab.audits.softmaxes import softmaxes_of
 from initlab.audits.starts import draw_starts
 from initlab.audits.thresholds import Thresholds
 from initlab.symmetry import UnitGroup
@@ -124,6 +125,7 @@ def audit(
             chains,
             blocked=blocked[seed],
             rescaled=rescaled[seed],
+            softmaxes=softmaxes_of(rows, seed),
         )
         found.append(diagnose(evidence, thresholds))
     findings = found[0] if len(found) == 1 else merge_seeds(found)

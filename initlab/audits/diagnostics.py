@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from initlab.audits import parameters, signals
+from initlab.audits.attention import sharp_attention
 from initlab.audits.balance import unbalanced_updates
 from initlab.audits.dead import dead_units
 from initlab.audits.evidence import Evidence
 from initlab.audits.finding import Finding
+from initlab.audits.router import unbalanced_router
 from initlab.audits.steps import is_hidden
 from initlab.audits.thresholds import Thresholds
 from initlab.audits.unused import unused_parameter
@@ -82,6 +84,8 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "exploding_gradient": signals.exploding_gradient,
         "dead_units": dead_units,
         "saturated": signals.saturated,
+        "sharp_attention": sharp_attention,
+        "unbalanced_router": unbalanced_router,
         "unused_parameter": unused_parameter,
         "constant_tensor": parameters.constant_tensor,
         "duplicate_tensors": parameters.duplicate_tensors,

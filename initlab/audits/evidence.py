@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from initlab.audits.blocked import Blocked
+from initlab.audits.softmaxes import SOFTMAXES, Softmax
 from initlab.symmetry import Coverage
 from initlab.taps import Chain, Model, Row
 
@@ -120,6 +121,7 @@ class Evidence:
         it.
       rescaled: the weights where small gates and readouts have their usual size, if the updates are
         out of balance.
+      softmaxes: attentions and routers.
     """
 
     model: Model
@@ -134,6 +136,7 @@ class Evidence:
     chains: Sequence[Chain] = ()
     blocked: Mapping[str, Blocked] = dataclasses.field(default_factory=dict)
     rescaled: Rescaled | None = None
+    softmaxes: Sequence[Softmax] = ()
 
     @functools.cached_property
     def by_row(self) -> dict[int, Signal]:
@@ -162,6 +165,8 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
     """The rows of one seed."""
     signals = []
     for number, row in enumerate(rows):
+        if row.kind in SOFTMAXES:
+            continue
         # `dead` is a flag for each unit, whose mean is their share; the others are numbers.
         values = {name: float(np.mean(each[seed])) for name, each in row.values.items()}
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)

@@ -34,6 +34,19 @@ class Thresholds:
         smallest: a warning, a failure. Where one step of gradient descent changes the fastest layer
         by a tenth of its rms, it changes one 1e4 times slower by 1e-5: a whole training of 1e5
         steps replaces it once; at 1e7, about 1 / epsilon of float32, its steps are rounded off.
+      attention_entropy: mean entropy of a head's attention over log of the number of its unmasked
+        entries: below it a warning. Logits that are drawn with std s leave log n - s^2 / 2 nats
+        (Derrida 1981, the random energy model), until at s = sqrt(2 log n), 3.7 of 1024 entries, a
+        few hold all the weight. Unscaled dot products of 64 features have s = 8 and 0.1 to 0.2 of
+        log n. Zhai et al. 2023 (arXiv:2303.06296) see training diverge as the entropy collapses.
+      attention_collapse: the same, a failure: at 0.05, an s over 20, nearly every softmax is
+        one-hot and passes its logits no gradient.
+      attention_entries: a head that attends to as many effective entries, exp(entropy), is not
+        sharp however many there are: one that looks nearby by design (ALiBi, Press et al. 2022,
+        with slopes up to 1) has 2.8 or more.
+      router_load: effective number of experts, exp(entropy of their load), over all: a warning. Capacities are 1.25 to 2 times the fair share (Fedus et al. 2021,
+        arXiv:2101.03961; Lepikhin et al. 2020, arXiv:2006.16668): with half of the experts idle the
+        others get twice theirs. It fails where every token goes to the same few, whatever this is.
       duplicate_correlation: correlation of two tensors' entries from which they count as one draw.
         Of 16 independent normal entries it exceeds 0.999 with probability under 1e-15.
     """
@@ -44,6 +57,10 @@ class Thresholds:
     dead: float = 0.9
     excess_loss: tuple[float, float] = (2.0, 6.0)
     update_ratio: tuple[float, float] = (1e4, 1e7)
+    attention_entropy: float = 0.25
+    attention_collapse: float = 0.05
+    attention_entries: float = 2.5
+    router_load: float = 0.5
     duplicate_correlation: float = 0.999
 
     def __post_init__(self) -> None:

@@ -61,6 +61,7 @@ class Facts:
       site: the number of the product whose value it is, but for a move or a bias.
       chain: what function of which value it is.
       uniform: the one number that all its entries are; None for another array.
+      trail: what it has to do with a softmax (`taps.softmax.Trail`), or None.
     """
 
     params: int = 0
@@ -81,6 +82,7 @@ class Facts:
     site: int | None = None
     chain: Chain | None = None
     uniform: Any = None
+    trail: Any = None
 
     @property
     def is_weight(self) -> bool:

@@ -247,7 +247,7 @@ def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> li
 
 def _entering(facts: Facts) -> Facts:
     """Without its site, which has a number in another scope, and with a chain of its own."""
-    return dataclasses.replace(facts, chain=None, site=None)
+    return dataclasses.replace(facts, chain=None, site=None, trail=None)
 
 
 def _leaving(facts: Facts) -> Facts:

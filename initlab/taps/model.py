@@ -98,7 +98,9 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     jax.eval_shape(plan_sites, *program.in_avals)
     shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
     # Facts hold traced values, which must not outlive their trace.
-    facts = tuple(dataclasses.replace(each, chain=None, uniform=None) for each in outputs)
+    facts = tuple(
+        dataclasses.replace(each, chain=None, uniform=None, trail=None) for each in outputs
+    )
     return Model(program, paths, shapes, plan, notes, facts, jax.tree.structure(out))
 
 

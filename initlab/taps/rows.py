@@ -10,6 +10,7 @@ import numpy as np
 from initlab.taps.facts import Key
 from initlab.taps.model import Model
 from initlab.taps.scope import Branches, Loop, Place, Site, bits
+from initlab.taps.softmax import role_of
 
 __all__ = ["Row", "rows_of"]
 
@@ -21,13 +22,14 @@ class Row:
     Attributes:
       place: the parameter's path, or what the model calls the place; with [i] of a loop over layers
         and (n) where one parameter is used again.
-      kind: "input", "product", "sum", "activation" or "output".
+      kind: "input", "product", "sum", "activation", "output"; "attention", a softmax that mixes data;
+        "router", one that chooses among experts, and "gates", its scores before the choice.
       scope: the model's own name for the place.
       on_path: whether it lies on every path from the data to the outputs.
       norms: how many normalizations lie between the data and it.
       upstream: bit set of the parameters to which a gradient is backpropagated from here.
       units: how many units it has.
-      values: `{statistic: [seeds]}`; dead is [seeds, units].
+      values: `{statistic: [seeds]}`; dead is [seeds, units], what is of each head [seeds, heads].
       in_branch: whether it lies in a branch, whose values are NaN where it is not taken.
       key: its site's; None for the input and the output.
       turns: the iteration of each loop around it, None of one whose iterations are one row.
@@ -80,6 +82,8 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
     layered = {loop for place in places if place.site.sliced for loop in place.loops}
     found = []
     for place in places:
+        if role_of(place.site) is None:
+            continue
         values = _arrays(measured["sites"][place.key])
         if place.key in measured["slots"]:
             values["gradient_norm"] = np.asarray(measured["slots"][place.key])
@@ -122,7 +126,7 @@ def _site_row(
     gained = [loop.norms_gained * (n or 0) for loop, n in zip(place.loops, turns, strict=True)]
     return Row(
         _place(model, site, [turn for turn in turns if turn is not None]),
-        site.kind,
+        role_of(site) or site.kind,
         site.scope,
         on_path=False,
         norms=site.norms + sum(gained),

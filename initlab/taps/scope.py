@@ -1,7 +1,7 @@
 """Where a model is measured: sites in the order of the program, loops and branches within it."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -34,7 +34,8 @@ class Site:
 
     Attributes:
       kind: "product" (of a weight and data, with its bias), "sum" (of two values), "activation",
-        "input" (data where they first meet a parameter).
+        "input" (data where they first meet a parameter), "softmax", "router" (a choice of the
+        largest scores).
       names: bit set of the parameters it is called by.
       scope: the model's own name for the place, where it has one.
       sliced: whether its weight is one iteration's of a loop.
@@ -49,6 +50,7 @@ class Site:
       through: bit set of the parameters that multiply it on every path from the data.
       raw: which floating input it is, of kind "input".
       biases: bit set of the parameters that are added to it.
+      uses: of a softmax or of a choice, what becomes of it (`taps.softmax.Softmax.uses`).
     """
 
     kind: str
@@ -66,6 +68,7 @@ class Site:
     entries: frozenset[Key] = frozenset()
     through: int = 0
     raw: int | None = None
+    uses: Collection[str] = ()
 
 
 class Side(NamedTuple):
@@ -194,6 +197,7 @@ class Scope:
         self.results: dict[Key, Any] = {}
         self.recorded: dict[int, Any] = {}
         self.sides: list[Side] = []
+        self.softmaxes: list[Any] = []
         self._events = 0
         self._ended: list[Chain] = []
         self._entered: list[tuple[Facts, Key]] = []

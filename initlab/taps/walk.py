@@ -31,6 +31,7 @@ from initlab.taps.facts import Facts, Pair, constant, join
 from initlab.taps.rules import result_facts
 from initlab.taps.scope import Scope, Site
 from initlab.taps.slopes import extend, is_elementwise
+from initlab.taps.softmax import follow
 
 __all__ = ["evaluate"]
 
@@ -49,7 +50,9 @@ def evaluate(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]
     return walk(
         program,
         operands,
-        lambda equation, operands: _step(equation, operands, scope),
+        lambda equation, operands: follow(
+            equation, operands, _step(equation, operands, scope), scope
+        ),
         constant=lambda value: (value, constant(value)),
         unused=_unused,
     )
@@ -286,7 +289,9 @@ def _custom(equation: Any, call: Call, operands: list[Pair], scope: Scope) -> li
     beside = [dataclasses.replace(each, chain=None, site=None) for each in facts]
     shadows = evaluate(call.body, list(zip(copies, beside, strict=True)), scope)
     scope.gradient = before
-    if len(scope.entries) > found:
+    # A softmax has no gradient of its own to be seen.
+    inside = [getattr(each, "kind", "loop") for each in scope.entries[found:]]
+    if any(kind not in ("softmax", "router") for kind in inside):
         given = getattr(call.body.jaxpr.debug_info, "func_name", equation.primitive.name)
         scope.notes.untracked[given] = "a derivative of its own: no gradients inside"
     return [

@@ -1,0 +1,76 @@
+"""Whether a mixture's router uses all of its experts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from initlab.audits.evidence import Evidence
+from initlab.audits.finding import Finding
+from initlab.audits.softmaxes import Softmax
+from initlab.audits.thresholds import Thresholds
+
+__all__ = ["unbalanced_router"]
+
+REMEDY = (
+    "draw the router's weights with mean zero and a small variance, normalize the tokens in front "
+    "of it, and add a balancing loss or noise to its scores"
+)
+
+
+def unbalanced_router(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Most experts are idle, or the router's scores are nearly one-hot before any training."""
+    idle = set()
+    for softmax in evidence.softmaxes:
+        if softmax.kind == "router" and np.isfinite(softmax.load).all():
+            for finding in _unbalanced(softmax, thresholds):
+                idle.add(softmax.place)
+                yield finding
+    for softmax in evidence.softmaxes:
+        # Scores that prefer one expert for every token are one-hot too: one cause, one finding.
+        if softmax.kind == "gates" and softmax.place not in idle:
+            yield from _confident(softmax, thresholds)
+
+
+def _unbalanced(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
+    load = softmax.load[softmax.load > 0]
+    experts, used = len(softmax.load), len(load)
+    # With fewer tokens than experts a fair router leaves some idle by chance. What chance costs of
+    # an entropy is (experts - 1) / (2 choices), to first order (Miller 1955).
+    if softmax.choices and softmax.choices < 2 * experts:
+        return
+    chance = (experts - 1) / (2 * softmax.choices) if softmax.choices else 0.0
+    share = float(np.exp(chance - np.sum(load * np.log(load)))) / experts
+    # Every token chooses the same ones.
+    collapsed = bool(softmax.choices) and used < experts and np.isclose(load, 1 / used).all()
+    if share >= thresholds.router_load and not collapsed:
+        return
+    yield Finding(
+        "unbalanced_router",
+        "fail" if collapsed else "warn",
+        softmax.place,
+        share,
+        thresholds.router_load,
+        f"expert {int(np.argmax(softmax.load))} gets {softmax.load.max():.0%} of the load, and "
+        f"{experts - used} of {experts} experts get none"
+        + (": every token chooses the same, and the others get no gradient" if collapsed else ""),
+        REMEDY,
+    )
+
+
+def _confident(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
+    warning, failure = thresholds.attention_entropy, thresholds.attention_collapse
+    share = softmax.entropy / np.maximum(softmax.limit, 1e-9)
+    share = share[np.isfinite(share)]
+    if not share.size or share.min() >= warning:
+        return
+    failed = share.min() < failure
+    yield Finding(
+        "unbalanced_router",
+        "fail" if failed else "warn",
+        softmax.place,
+        float(share.min()),
+        failure if failed else warning,
+        f"the router's probabilities are nearly one-hot (its scores have std "
+        f"{np.max(softmax.std):.2g}), so that they pass it hardly any gradient",
+        REMEDY,
+    )
