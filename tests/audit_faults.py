@@ -33,6 +33,7 @@ from audit_models import (
     tanh_net,
     times_norm,
 )
+from faults_heads import HEAD_FAULTS
 from faults_paths import PATH_FAULTS
 from foreign_models import equinox, haiku, linen
 
@@ -339,3 +340,4 @@ FAULTS = {
 }
 
 FAULTS |= PATH_FAULTS
+FAULTS |= HEAD_FAULTS

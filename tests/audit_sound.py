@@ -34,6 +34,7 @@ from foreign_models import MODELS, linen
 from sound_adapters import SOUND_ADAPTERS
 from sound_control import SOUND_CONTROL
 from sound_generative import SOUND_GENERATIVE
+from sound_heads import HEAD_SOUND
 from sound_language import SOUND_LANGUAGE
 from sound_layers import SOUND_LAYERS
 from sound_pairs import SOUND_PAIRS
@@ -332,3 +333,4 @@ SOUND = {
 SOUND |= PATH_SOUND
 SOUND |= SOUND_ADAPTERS | SOUND_CONTROL | SOUND_GENERATIVE | SOUND_LANGUAGE | SOUND_LAYERS
 SOUND |= SOUND_PAIRS | SOUND_SCIENCE | SOUND_TIME | SOUND_VISION
+SOUND |= HEAD_SOUND

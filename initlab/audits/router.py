@@ -39,14 +39,17 @@ def _unbalanced(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
     if softmax.choices and softmax.choices < 2 * experts:
         return
     chance = (experts - 1) / (2 * softmax.choices) if softmax.choices else 0.0
-    share = float(np.exp(chance - np.sum(load * np.log(load)))) / experts
-    # Every token chooses the same ones.
-    collapsed = bool(softmax.choices) and used < experts and np.isclose(load, 1 / used).all()
-    if share >= thresholds.router_load and not collapsed:
+    effective, least = float(np.exp(chance - np.sum(load * np.log(load)))), softmax.chosen
+    if experts <= least:
         return
+    share = max(0.0, (effective - least) / (experts - least))
+    if share >= thresholds.router_load:
+        return
+    # The network trains with the experts that it uses, so that it is no failure.
+    collapsed = bool(softmax.choices) and used == least
     yield Finding(
         "unbalanced_router",
-        "fail" if collapsed else "warn",
+        "warn",
         softmax.place,
         share,
         thresholds.router_load,
@@ -58,18 +61,16 @@ def _unbalanced(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
 
 
 def _confident(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
-    warning, failure = thresholds.attention_entropy, thresholds.attention_collapse
     share = softmax.entropy / np.maximum(softmax.limit, 1e-9)
     share = share[np.isfinite(share)]
-    if not share.size or share.min() >= warning:
+    if not share.size or share.min() >= thresholds.attention_entropy:
         return
-    failed = share.min() < failure
     yield Finding(
         "unbalanced_router",
-        "fail" if failed else "warn",
+        "warn",
         softmax.place,
         float(share.min()),
-        failure if failed else warning,
+        thresholds.attention_entropy,
         f"the router's probabilities are nearly one-hot (its scores have std "
         f"{np.max(softmax.std):.2g}), so that they pass it hardly any gradient",
         REMEDY,

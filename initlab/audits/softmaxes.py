@@ -24,7 +24,8 @@ class Softmax:
       limit: log of the number of unmasked entries, of each head.
       std: of each head's unmasked logits.
       load: the share that each entry gets.
-      choices: how many times one was chosen.
+      choices: how many times one was chosen; 0 of a softmax.
+      chosen: how many each token chooses; 1 of a softmax.
     """
 
     place: str
@@ -34,6 +35,7 @@ class Softmax:
     std: np.ndarray
     load: np.ndarray
     choices: float
+    chosen: float
 
 
 def softmaxes_of(rows: Sequence[Row], seed: int) -> list[Softmax]:
@@ -43,5 +45,6 @@ def softmaxes_of(rows: Sequence[Row], seed: int) -> list[Softmax]:
         if row.kind in SOFTMAXES:
             values = {name: np.asarray(each[seed], float) for name, each in row.values.items()}
             heads = [values.get(name, np.zeros(0)) for name in ("entropy", "limit", "std", "load")]
-            found.append(Softmax(row.place, row.kind, *heads, float(values.get("choices", 0))))
+            counts = float(values.get("choices", 0)), float(values.get("chosen", 1))
+            found.append(Softmax(row.place, row.kind, *heads, *counts))
     return found

@@ -44,9 +44,11 @@ class Thresholds:
       attention_entries: a head that attends to as many effective entries, exp(entropy), is not
         sharp however many there are: one that looks nearby by design (ALiBi, Press et al. 2022,
         with slopes up to 1) has 2.8 or more.
-      router_load: effective number of experts, exp(entropy of their load), over all: a warning. Capacities are 1.25 to 2 times the fair share (Fedus et al. 2021,
-        arXiv:2101.03961; Lepikhin et al. 2020, arXiv:2006.16668): with half of the experts idle the
-        others get twice theirs. It fails where every token goes to the same few, whatever this is.
+      router_load: where a token chooses k of n experts, (exp(entropy of the load) - k) / (n - k), 1
+        of a balanced load and 0 where all choose the same: below it a warning. Capacities are 1.25
+        to 2 times the fair share (Fedus et al. 2021, arXiv:2101.03961; Lepikhin et al. 2020,
+        arXiv:2006.16668): with half of the experts idle the others get twice theirs. It never
+        fails: a network trains with the experts that it uses.
       duplicate_correlation: correlation of two tensors' entries from which they count as one draw.
         Of 16 independent normal entries it exceeds 0.999 with probability under 1e-15.
     """

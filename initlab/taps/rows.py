@@ -10,7 +10,7 @@ import numpy as np
 from initlab.taps.facts import Key
 from initlab.taps.model import Model
 from initlab.taps.scope import Branches, Loop, Place, Site, bits
-from initlab.taps.softmax import role_of
+from initlab.taps.trails import role_of
 
 __all__ = ["Row", "rows_of"]
 
@@ -22,8 +22,8 @@ class Row:
     Attributes:
       place: the parameter's path, or what the model calls the place; with [i] of a loop over layers
         and (n) where one parameter is used again.
-      kind: "input", "product", "sum", "activation", "output"; "attention", a softmax that mixes data;
-        "router", one that chooses among experts, and "gates", its scores before the choice.
+      kind: "input", "product", "sum", "activation", "output"; "attention", a softmax that mixes
+        data; "router", one that chooses among experts, and "gates", its scores before the choice.
       scope: the model's own name for the place.
       on_path: whether it lies on every path from the data to the outputs.
       norms: how many normalizations lie between the data and it.

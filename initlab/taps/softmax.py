@@ -18,17 +18,17 @@ from initlab.programs.primitives import (
     CASTS,
     CONTRACTIONS,
     ELEMENTWISE,
-    ORDERED,
     PASSING,
     REDUCTIONS,
-    SCATTERS,
     UNCHANGED,
 )
-from initlab.taps.facts import Facts, Key, Pair
-from initlab.taps.scope import Scope, Site
-from initlab.taps.softmax_statistics import choice_statistics, softmax_statistics
+from initlab.taps.choices import choose, note_use
+from initlab.taps.facts import Facts, Pair
+from initlab.taps.scope import Scope
+from initlab.taps.softmax_statistics import softmax_statistics
+from initlab.taps.trails import Softmax, Trail, add_site, trail_units
 
-__all__ = ["Softmax", "Trail", "follow", "role_of"]
+__all__ = ["follow"]
 
 KEEPING = {
     "exponentials": {"mul", "div", "select_n", "add", "max", *CASTS},
@@ -41,51 +41,6 @@ KEEPING = {
     "index": {"add", "sub", *CASTS},
 }
 """Elementwise operations after which a value is the same part still: scales, masks, dropout."""
-
-SCATTERED = SCATTERS | ORDERED | {"scatter"}
-"""What sends tokens to the experts that were chosen for them."""
-
-
-@dataclasses.dataclass(eq=False)
-class Softmax:
-    """One softmax, or one choice of the largest, while the program is read.
-
-    Attributes:
-      logits: what exp is taken of, or what is chosen among.
-      before: the logits' trail.
-      axes: those along which it is taken, once the sum is known.
-      uses: "normalized" (divided by its sum), "contracted" (with data), "over_units" (taken along
-        units of a product, as experts or classes are), "chosen" (its largest are taken),
-        "of_chosen" (it is taken among the largest), "used" (what was chosen bears on more than an
-        output).
-    """
-
-    logits: Any
-    before: "Trail"
-    axes: tuple[int, ...] = ()
-    uses: set[str] = dataclasses.field(default_factory=set)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Trail:
-    """What a value has to do with a softmax.
-
-    Attributes:
-      units: for each axis, whether units of the last product lie on it.
-      names: bit set of the parameters of that product, or of the two that were contracted.
-      part: "exponentials", "sum", "log_sum", "log_weights", "weights", "mixture" (of data by
-        exponentials), "chosen", "index"; "" of another value.
-      softmax: whose part it is.
-      along: for each axis, whether the softmax is taken along it.
-      stretched: whether it was broadcast since, as a gate is to what it multiplies.
-    """
-
-    units: tuple[bool, ...]
-    names: int
-    part: str = ""
-    softmax: Softmax | None = None
-    along: tuple[bool, ...] = ()
-    stretched: bool = False
 
 
 def follow(
@@ -106,9 +61,9 @@ def follow(
     if control(equation) is not None or not any(each.data for each in facts):
         return results
     name = equation.primitive.name
-    _note_use(equation, facts)
+    note_use(equation, facts)
     if name in ("top_k", "argmax"):
-        return _choose(equation, operands, results, scope)
+        return choose(equation, operands, results, scope)
     pairs = []
     for place, (value, result) in enumerate(results):
         trail = _trail(equation, operands, place, value, scope) if result.data else None
@@ -135,31 +90,6 @@ def _trail(
             first, units=tuple(map(any, columns)), part="", softmax=None
         )
     return None
-
-
-def role_of(site: Site) -> str | None:
-    """What a softmax or a choice is for: "attention", "router", "gates"; None where it is neither.
-
-    Any other site is of its own kind. An attention's weights contract with data along an axis of the data. A router's are along units
-    of a product, and either contract with what the experts give, or their largest are chosen.
-    """
-    uses = set(site.uses)
-    if site.kind not in ("softmax", "router"):
-        return site.kind
-    if site.kind == "router":
-        return "router" if "used" in uses else None
-    if "normalized" not in uses or "of_chosen" in uses:
-        return None
-    if "over_units" not in uses:
-        return "attention" if "contracted" in uses else None
-    if "chosen" in uses:
-        return "gates"
-    return "router" if "contracted" in uses else None
-
-
-def trail_units(facts: Facts) -> tuple[bool, ...]:
-    """The axes of the last product's units, or of any units where no product is known."""
-    return facts.features if facts.trail is None else facts.trail.units
 
 
 def _names(facts: Facts) -> int:
@@ -314,73 +244,8 @@ def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | No
     assert softmax is not None
     if softmax.logits is not None and np.shape(softmax.logits) == np.shape(value):
         softmax.axes = axes
-        key = _add_site("softmax", softmax, axes, scope)
+        key = add_site("softmax", softmax, axes, scope)
         if scope.plan is not None:
             units = softmax.before.units
             scope.results[key] = softmax_statistics(value, softmax.logits, axes, units)
     return Trail(kept, trail.names, "sum", softmax)
-
-
-def _add_site(kind: str, softmax: Softmax, axes: Sequence[int], scope: Scope) -> Key:
-    before, shape = softmax.before, np.shape(softmax.logits)
-    rest = [n for n in range(len(shape)) if n not in axes]
-    if all(before.units[n] for n in axes):
-        softmax.uses.add("over_units")
-    site = Site(
-        kind,
-        before.names,
-        "",
-        features=tuple(before.units[n] for n in rest),
-        shape=tuple(shape[n] for n in rest),
-        gradient=False,
-        uses=softmax.uses,
-    )
-    return scope.key(scope.add(site))
-
-
-def _choose(
-    equation: Any, operands: Sequence[Pair], results: list[Pair], scope: Scope
-) -> list[Pair]:
-    """The largest of the scores of units, as of experts: how often each is chosen."""
-    value, facts = operands[0]
-    is_top = equation.primitive.name == "top_k"
-    axes = (len(np.shape(value)) - 1,) if is_top else tuple(equation.params["axes"])
-    trail = facts.trail
-    if trail is None or not all(trail.units[n] for n in axes):
-        return results
-    if trail.part == "weights" and trail.softmax is not None:
-        trail.softmax.uses.add("chosen")
-    before = Trail(trail.units, trail.names)
-    choice = Softmax(value, before)
-    key = _add_site("router", choice, axes, scope)
-    if scope.plan is not None:
-        index = results[-1][0] if is_top else results[0][0][..., None]
-        number = value.shape[axes[0]]
-        scope.results[key] = choice_statistics(index, number)
-    parts = ("chosen", "index") if is_top else ("index",)
-    flags = [each for n, each in enumerate(trail.units) if is_top or n not in axes]
-    return [
-        (each, dataclasses.replace(known, trail=Trail(tuple(flags), trail.names, part, choice)))
-        for (each, known), part in zip(results, parts, strict=True)
-    ]
-
-
-def _note_use(equation: Any, facts: Sequence[Facts]) -> None:
-    """Whether what is chosen bears on the model's data, not on an output alone."""
-    name = equation.primitive.name
-    for place, each in enumerate(facts):
-        trail = each.trail
-        if trail is None or trail.part not in ("chosen", "index"):
-            continue
-        assert trail.softmax is not None
-        others = [other for n, other in enumerate(facts) if n != place]
-        if trail.part == "index":
-            # Compared with a constant, a one-hot code; compared with data, an accuracy.
-            is_used = name in ("eq", "eq_to") and not any(other.data for other in others)
-            # A row of a table is a token that a decoder feeds back; a matrix is an expert's.
-            is_row = bool(facts[0].params) and len(equation.invars[0].aval.shape) <= 2
-            is_used = is_used or (name == "gather" and not is_row) or name in SCATTERED
-        else:
-            is_used = name in ("mul", "dot_general") and any(other.data for other in others)
-        if is_used:
-            trail.softmax.uses.add("used")

@@ -30,11 +30,11 @@ def softmax_statistics(
 
     Returns:
       entropy, limit (log of the number of unmasked entries) and std (of the unmasked logits), means
-      over the rows of each head, [heads]; load (mean weight of each entry over all rows), [entries].
+      over the rows of each head, [heads]; load (mean weight of each entry), [entries].
 
     >>> z = jnp.asarray([[0.0, 0.0, -1e9], [0.0, 60.0, 0.0]])
     >>> found = softmax_statistics(jnp.exp(z - 60), z - 60, (1,), (False, True))
-    >>> [round(float(each), 2) for each in (found["entropy"], found["limit"])]
+    >>> [round(float(found[name][0]), 2) for name in ("entropy", "limit")]
     [0.35, 0.9]
     """
     exponentials, logits = (jax.lax.stop_gradient(x) for x in (exponentials, logits))
@@ -95,10 +95,12 @@ def choice_statistics(index: jax.Array, number: int) -> dict[str, jax.Array]:
       number: how many there are.
 
     Returns:
-      load (the share of all choices that each gets), [number], and choices (of all tokens).
+      load (the share of all choices that each gets), [number], choices (of all tokens) and chosen
+      (of each).
 
     >>> choice_statistics(jnp.asarray([[0, 1], [0, 2]]), 3)["load"].tolist()
     [0.5, 0.25, 0.25]
     """
     counts = jnp.zeros(number, jnp.float32).at[index.ravel()].add(1.0)
-    return {"load": counts / max(1, index.size), "choices": jnp.float32(index.size)}
+    chosen, choices = jnp.float32(index.shape[-1]), jnp.float32(index.size)
+    return {"load": counts / max(1, index.size), "choices": choices, "chosen": chosen}

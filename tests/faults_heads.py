@@ -1,0 +1,67 @@
+"""Planted faults of attentions and routers."""
+
+import flax.linen as nn
+from audit_models import SEQUENCE, Fault, plain
+from heads_models import (
+    LONG,
+    attend,
+    dense_experts,
+    divided_afterwards,
+    flax_heads,
+    flax_switch,
+    haiku_heads,
+    layered,
+    masked,
+    of_experts,
+    of_heads,
+    softmax_by_hand,
+    switch,
+    two_of_them,
+    unit,
+)
+
+HEAD_FAULTS = {
+    "queries and keys three times too large": Fault(
+        "sharp_attention", "q", "warn", plain(attend(), of_heads(3.0), LONG)
+    ),
+    "queries and keys ten times too large, masked": Fault(
+        "sharp_attention", "q", "fail", plain(attend(masked), of_heads(10.0), LONG)
+    ),
+    "sharp heads, a softmax by hand": Fault(
+        "sharp_attention", "q", "warn", plain(attend(softmax=softmax_by_hand), of_heads(3.0), LONG)
+    ),
+    "sharp heads, divided afterwards": Fault(
+        "sharp_attention", "q", "warn", plain(divided_afterwards, of_heads(2.0), LONG)
+    ),
+    "QK norm with a temperature of 20": Fault(
+        "sharp_attention",
+        "q",
+        "warn",
+        plain(attend(lambda z: 5 * z, normalize=unit), of_heads(), LONG),
+    ),
+    "sharp heads in every layer of a scan": Fault(
+        "sharp_attention", "q[1]", "warn", plain(layered, of_heads(3.0, depth=2), LONG)
+    ),
+    "sharp heads in flax": Fault(
+        "sharp_attention", "query/kernel", "warn", lambda: flax_heads(9.0)
+    ),
+    "sharp heads in haiku": Fault("sharp_attention", "query/w", "warn", lambda: haiku_heads(16.0)),
+    "a router of zeros": Fault(
+        "unbalanced_router", "router", "warn", plain(switch, of_experts(0.0), SEQUENCE)
+    ),
+    "tokens that are all alike": Fault(
+        "unbalanced_router", "router", "warn", plain(two_of_them, of_experts(), SEQUENCE + 8)
+    ),
+    "a mixture of one expert": Fault(
+        "unbalanced_router", "router", "warn", plain(dense_experts, of_experts(), SEQUENCE + 8)
+    ),
+    "a router that is sure of itself": Fault(
+        "unbalanced_router", "router", "warn", plain(switch, of_experts(30.0), SEQUENCE)
+    ),
+    "a constant router in flax": Fault(
+        "unbalanced_router",
+        "router/kernel",
+        "warn",
+        lambda: flax_switch(router_init=nn.initializers.ones),
+    ),
+}

@@ -1,0 +1,121 @@
+"""Softmaxes in a traced program: recognized however they are written, and measured as they are."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from audit_models import SEQUENCE
+from heads_models import (
+    LONG,
+    attend,
+    classify,
+    codes,
+    dense_experts,
+    divided_afterwards,
+    layered,
+    masked,
+    of_experts,
+    of_heads,
+    softmax_by_hand,
+    switch,
+    two_of_them,
+)
+
+from initlab import taps
+from initlab.taps.softmax_statistics import choice_statistics, softmax_statistics
+
+
+def kinds(apply, params, x):
+    model = taps.read_model(apply, params, x)
+    measured = jax.eval_shape(
+        lambda: jax.tree.map(
+            lambda each: each[None], taps.measure(model, params, x, jax.random.key(0))
+        )
+    )
+    blank = jax.tree.map(lambda each: np.zeros(each.shape), measured)
+    rows = taps.rows_of(model, blank)
+    return [(row.kind, row.place) for row in rows if row.kind in ("attention", "router", "gates")]
+
+
+def through_logarithms(z):
+    return jnp.exp(jax.nn.log_softmax(z, axis=-1))
+
+
+def over_a_logsumexp(z):
+    return jnp.exp(z - jax.nn.logsumexp(z, axis=-1, keepdims=True))
+
+
+def times_the_inverse(z):
+    e = jnp.exp2(z - jnp.max(z, axis=-1, keepdims=True))
+    return e * (1 / jnp.sum(e, axis=-1, keepdims=True))
+
+
+def with_dropout(z):
+    keep = jax.random.bernoulli(jax.random.key(0), 0.9, z.shape)
+    return jnp.where(keep, jax.nn.softmax(z) / 0.9, 0)
+
+
+@pytest.mark.parametrize(
+    "softmax",
+    [
+        jax.nn.softmax,
+        jax.jit(jax.checkpoint(jax.nn.softmax)),
+        softmax_by_hand,
+        through_logarithms,
+        over_a_logsumexp,
+        times_the_inverse,
+        with_dropout,
+    ],
+)
+def test_an_attention_is_one_however_its_softmax_is_written(softmax):
+    assert kinds(attend(masked, softmax), of_heads(), LONG) == [("attention", "k + q")]
+
+
+@pytest.mark.parametrize(
+    ("apply", "params", "x", "found"),
+    [
+        (divided_afterwards, of_heads(), LONG, [("attention", "k + q")]),
+        (
+            layered,
+            of_heads(depth=2),
+            LONG,
+            [("attention", "k[0] + q[0]"), ("attention", "k[1] + q[1]")],
+        ),
+        (dense_experts, of_experts(), SEQUENCE, [("router", "router")]),
+        (switch, of_experts(), SEQUENCE, [("gates", "router"), ("router", "router")]),
+        (two_of_them, of_experts(), SEQUENCE, [("router", "router")]),
+        (codes, {"up": np.ones((16, 64)), "down": np.ones((64, 16))}, SEQUENCE, []),
+        (classify, {"w": np.ones((16, 8))}, SEQUENCE, []),
+    ],
+)
+def test_what_a_softmax_is_for(apply, params, x, found):
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
+    assert kinds(apply, params, x) == found
+
+
+@pytest.mark.parametrize("fill", [-1e4, -1e9, float(np.finfo(np.float32).min), -np.inf])
+@pytest.mark.parametrize("is_added", [True, False])
+def test_entropies_are_those_of_the_unmasked_entries_head_by_head(fill, is_added):
+    generator = np.random.default_rng(0)
+    z = (generator.normal(size=(3, 2, 6, 6)) * np.array([1.0, 30.0])[:, None, None]).astype("f4")
+    allowed = np.tril(np.ones((6, 6), bool))
+    masked = z + np.where(allowed, 0, fill) if is_added else np.where(allowed, z, fill)
+    shifted = (masked - masked.max(-1, keepdims=True)).astype(np.float32)
+    found = softmax_statistics(np.exp(shifted), shifted, (3,), (False, True, False, False))
+    expected = np.zeros((2, 3))
+    for head in range(2):
+        rows = [z[n, head, i, : i + 1].astype(float) for n in range(3) for i in range(1, 6)]
+        p = [np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in rows]
+        entropies = [-np.sum(each[each > 0] * np.log(each[each > 0])) for each in p]
+        limits, spreads = [np.log(len(row)) for row in rows], [np.var(row) for row in rows]
+        expected[head] = np.mean(entropies), np.mean(limits), np.sqrt(np.mean(spreads))
+    got = np.stack([found[name] for name in ("entropy", "limit", "std")], axis=1)
+    # -1e4 is rounded at 1e-3 of float32 where it is added.
+    np.testing.assert_allclose(got, expected, rtol=2e-3)
+
+
+def test_a_load_is_counted():
+    index = np.random.default_rng(0).integers(0, 5, size=(3, 7, 2))
+    found = choice_statistics(jnp.asarray(index), 5)
+    np.testing.assert_allclose(found["load"], np.bincount(index.ravel(), minlength=5) / 42)
+    assert (float(found["choices"]), float(found["chosen"])) == (42, 2)
