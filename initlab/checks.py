@@ -4,9 +4,10 @@ Shapes and dtypes are static, so that they are checked also under tracing; the v
 number is not known then, and a check of values lets it pass.
 """
 
+import contextlib
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from initlab.frameworks import framework_hint
 from initlab.types import Params, ParamSpec
 
 __all__ = [
@@ -24,12 +26,14 @@ __all__ = [
     "check_examples",
     "check_floating_params",
     "check_matrix",
+    "check_model",
     "check_number",
     "check_params",
     "check_rank_at_least",
     "check_scale",
     "is_concrete",
     "is_hashable",
+    "naming_exchanged",
     "path_name",
 ]
 
@@ -193,10 +197,64 @@ def check_floating_params(params: Params) -> list[tuple[str, Any]]:
     if not leaves:
         raise ValueError("params must hold at least one array, got none")
     for path, leaf in leaves:
-        _check_is_array(path, leaf)
+        _check_is_array(path, leaf, params)
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise TypeError(f"params[{path!r}] must be floating, got {leaf.dtype}")
+            hint = framework_hint(params)
+            raise TypeError(f"params[{path!r}] must be floating, got {leaf.dtype}{hint}")
     return leaves
+
+
+def check_model(apply: Any, params: Params, batch: Any) -> list[tuple[str, Any]]:
+    """The leaves of params by path; raises unless apply is a function and they are floating.
+
+    Args:
+      apply: a function `(params, batch) -> outputs`.
+      params: its parameters.
+      batch: its inputs.
+
+    Returns:
+      As `check_floating_params`.
+
+    Raises:
+      TypeError: as `check_floating_params`; if apply is not a function, or params and batch are
+        exchanged.
+      ValueError: as `check_floating_params`.
+
+    >>> [path for path, _ in check_model(lambda p, x: x @ p["w"], {"w": np.ones(2)}, np.ones(2))]
+    ['w']
+    """
+    check_callable("apply", apply)
+    with naming_exchanged(apply, params, batch):
+        return check_floating_params(params)
+
+
+@contextlib.contextmanager
+def naming_exchanged(apply: Any, params: Params, batch: Any) -> Iterator[None]:
+    """Where an error comes of params and batch in each other's place, says so.
+
+    >>> with naming_exchanged(lambda p, x: x @ p["w"], np.ones(2), {"w": np.ones(2)}):
+    ...     jax.eval_shape(lambda p, x: x @ p["w"], np.ones(2), {"w": np.ones(2)})
+    Traceback (most recent call last):
+    TypeError: params and batch are exchanged: apply takes the batch where the params are given
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _can_be_traced(apply, batch, params):
+            raise
+        raise TypeError(
+            "params and batch are exchanged: apply takes the batch where the params are given"
+        ) from error
+
+
+def _can_be_traced(apply: Any, params: Params, batch: Any) -> bool:
+    try:
+        check_floating_params(params)
+        jax.eval_shape(apply, params, batch)
+    # Whatever a model raises: the error that was there first is the one to show.
+    except Exception:
+        return False
+    return True
 
 
 def check_params(params: Any, specs: Any) -> None:
@@ -211,9 +269,10 @@ def check_params(params: Any, specs: Any) -> None:
         check_array(path, given[path], spec)
 
 
-def _check_is_array(path: str, value: Any) -> None:
+def _check_is_array(path: str, value: Any, params: Any = None) -> None:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
-        raise TypeError(f"params[{path!r}] must be an array, got {type(value).__name__}")
+        kind = type(value).__name__
+        raise TypeError(f"params[{path!r}] must be an array, got {kind}{framework_hint(params)}")
 
 
 def _leaves_by_path(tree: Any) -> list[tuple[str, Any]]:

@@ -4,18 +4,22 @@ import dataclasses
 import functools
 import re
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from foreign_models import MODELS, ROWS, LinenMLP, linen
 from jax.ad_checkpoint import checkpoint_name
 
 import initlab
 from initlab import checks, networks, objectives, probes
-from initlab.initializers import by_role, constant, normal, orthogonal
-from initlab.types import Role, Task
+from initlab.calibration import lsuv
+from initlab.initializers import by_path, by_role, constant, normal, orthogonal
+from initlab.taps import read_model
+from initlab.types import ParamSpec, Role, Task
 
 
 def _by_path(specs):
@@ -233,6 +237,93 @@ def test_what_a_loop_hands_out_may_be_moved(move):
     assert specs["out"].role is Role.READOUT
 
 
+def _actor_critic(p, x):
+    h = jnp.tanh(x @ p["in"])
+    return {"policy": h @ p["policy"], "value": (h @ p["value"])[:, 0]}
+
+
+def _vq_vae(p, x):
+    code = jnp.tanh(x @ p["in"]) @ p["code"]
+    distance = jnp.sum((code[:, None] - p["book"][None]) ** 2, axis=-1)
+    index = jnp.argmin(distance, axis=1)
+    picked = p["book"][index]
+    straight = code + jax.lax.stop_gradient(picked - code)
+    return jnp.tanh(straight @ p["hidden"]) @ p["out"], code, index
+
+
+@pytest.mark.quick
+def test_models_of_several_outputs_are_adopted():
+    doubts, specs = _doubt(_actor_critic, **{"in": WEIGHT, "policy": (4, 3), "value": (4, 1)})
+    assert not doubts
+    assert [specs[name].role.value for name in specs] == ["input", "readout", "readout"]
+    shapes = {"in": WEIGHT, "code": WEIGHT, "hidden": WEIGHT, "out": (4, 4)}
+    _, specs = _doubt(_vq_vae, book=(6, 4), **shapes)
+    roles = {name: spec.role.value for name, spec in specs.items()}
+    # The code is an output and what the decoder begins with.
+    assert {name: roles[name] for name in shapes} == {
+        "in": "input",
+        "code": "weight",
+        "hidden": "weight",
+        "out": "readout",
+    }
+
+
+def test_mixing_tokens_by_a_transform_leaves_the_weights_known():
+    def apply(p, x):
+        h = jnp.tanh(x @ p["in"] + p["bias"])
+        h = h + jnp.fft.fft(h, axis=0).real
+        return jnp.tanh(h @ p["hidden"]) @ p["out"]
+
+    shapes = {"in": WEIGHT, "bias": VECTOR, "hidden": WEIGHT, "out": (4, 2)}
+    doubts, specs = _doubt(apply, **shapes)
+    assert not doubts
+    assert [specs[name].fan_in for name in shapes] == [4, 4, 4, 4]
+
+
+def test_statistics_and_counters_of_nnx_are_no_parameters():
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.layer = nnx.Linear(4, 3, rngs=rngs)
+            self.norm = nnx.BatchNorm(3, use_running_average=True, rngs=rngs)
+            self.drop = nnx.Dropout(0.5, deterministic=True, rngs=rngs)
+
+        def __call__(self, x):
+            return self.drop(self.norm(self.layer(x)))
+
+    def whole(key):
+        return nnx.split(Model(nnx.Rngs(key)))[1]
+
+    graph, params, rest = nnx.split(Model(nnx.Rngs(0)), nnx.Param, ...)
+    x = jnp.ones((3, 4))
+    with pytest.raises(TypeError, match=r"got an nnx .* as well: .* `.* = nnx\.split\(model, nnx"):
+        networks.adopt(whole, lambda p, x: nnx.merge(graph, p)(x), x)
+    specs = jax.tree.map(lambda leaf: ParamSpec(leaf.shape, 1, 1), nnx.state(Model(nnx.Rngs(0))))
+    with pytest.raises(TypeError, match=r"nnx\.Param"):
+        initlab.initialize(jax.random.key(0), specs, normal(1.0))
+    network = networks.adopt(lambda key: params, lambda p, x: nnx.merge(graph, p, rest)(x), x)
+    assert set(_by_path(network.specs)) == {
+        "layer/bias/value",
+        "layer/kernel/value",
+        "norm/bias/value",
+        "norm/scale/value",
+    }
+    init = by_path({"*/kernel": orthogonal(), "*": constant(0.0)})
+    with pytest.raises(ValueError, match=r"'\*/kernel'; the nearest paths are \['layer/kernel/val"):
+        initlab.initialize(jax.random.key(0), network.specs, init)
+
+
+@pytest.mark.quick
+def test_a_whole_equinox_model_is_no_tree_of_parameters():
+    model = eqx.nn.MLP(4, 2, 3, 1, key=jax.random.key(0))
+    with pytest.raises(TypeError, match=r"eqx\.partition\(model, eqx\.is_inexact_array\)"):
+        read_model(lambda model, x: jax.vmap(model)(x), model, jnp.ones((3, 4)))
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+    apply = lambda params, x: jax.vmap(eqx.combine(params, static))(x)  # noqa: E731
+    for exchanged in (read_model, functools.partial(lsuv, jax.random.key(0))):
+        with pytest.raises(TypeError, match="params and batch are exchanged"):
+            exchanged(apply, jnp.ones((3, 4)), params)
+
+
 def test_a_print_is_no_use():
     def apply(p, x):
         jax.debug.print("{}", p["in"])
@@ -311,10 +402,17 @@ def test_models_that_cannot_be_adopted():
             TypeError,
             "params['w'] must be floating, got int32",
         ),
+        ((init, lambda p, x: (), x, {}), TypeError, "apply must give at least one array, got none"),
+        ((init, lambda x, p: x @ p["w"], x, {}), TypeError, "params and batch are exchanged"),
         (
-            (init, lambda p, x: (x @ p["w"], x), x, {}),
+            (lambda key: {"w": jnp.ones(3, complex)}, apply, x, {}),
             TypeError,
-            "apply must give one array, got 2",
+            "params['w'] must be floating, got complex64",
+        ),
+        (
+            (lambda key: {"params": init(key), "batch_stats": {}}, apply, x, {}),
+            TypeError,
+            "params must hold parameters alone, got the collections ['batch_stats'] as well",
         ),
         ((init, apply, x, {"v": {}}), ValueError, "no parameter matches 'v'; there are ['w']"),
         ((init, apply, x, {"w": {"fan": 1}}), TypeError, "rules['w'] may hold ('role', 'fan_in',"),

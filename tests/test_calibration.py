@@ -226,6 +226,48 @@ def test_a_flax_model_is_refined():
     np.testing.assert_allclose(np.sqrt(np.mean(out**2)), 1, rtol=1e-4)
 
 
+TOKENS = np.asarray([[0, 3, 1], [2, 2, 4], [1, 0, 3], [4, 1, 2]])
+
+
+def _embedded(params, ids):
+    table, weight, out = params
+    return jnp.tanh(table[ids] @ weight) @ out
+
+
+def _embedded_in_a_branch(params, ids):
+    table, weight, out = params
+    rows = jax.lax.cond(ids[0, 0] > 2, lambda: table[ids], lambda: 2 * table[ids])
+    return jnp.tanh(rows @ weight) @ out
+
+
+def _embedded_in_loops(params, ids):
+    table, weight, out = params
+    rows = jax.lax.map(lambda row: jax.lax.map(lambda one: jnp.asarray(table)[one], row), ids)
+    return jnp.tanh(rows @ weight) @ out
+
+
+def _embedded_in_flax(params, ids):
+    model = nn.Sequential([nn.Embed(5, 4), nn.Dense(6, use_bias=False), nn.tanh])
+    table, weight, out = params
+    tree = {"layers_0": {"embedding": table}, "layers_1": {"kernel": weight}}
+    return model.apply({"params": tree}, ids) @ out
+
+
+@pytest.mark.parametrize("refine", [lsuv, to_criticality])
+@pytest.mark.parametrize(
+    "apply", [_embedded, _embedded_in_a_branch, _embedded_in_loops, _embedded_in_flax]
+)
+def test_a_table_that_is_only_looked_up_keeps_its_scale(refine, apply):
+    stream = np.random.default_rng(3)
+    shapes = ((5, 4), (4, 6), (6, 2))
+    params = tuple(3 * stream.normal(size=shape).astype(np.float32) for shape in shapes)
+    refined = refine(KEY, apply, params, TOKENS)
+    np.testing.assert_array_equal(refined[0], params[0])
+    rows = apply((params[0], refined[1], np.eye(6, dtype=np.float32)), TOKENS)
+    np.testing.assert_allclose(np.sqrt(np.mean(np.arctanh(rows) ** 2)), 1, rtol=1e-3)
+    assert np.any(refined[2] != params[2])
+
+
 def test_metainit_lowers_the_gradient_quotient():
     def quotient(params):
         flat, back = ravel_pytree(params)

@@ -148,3 +148,25 @@ def test_a_scheme_made_anew_compiles_nothing(caplog):
     # The draws of one shape are shared by schemes and by layers; those of another are not.
     assert not compiled(3, 3, 3, 3)
     assert compiled(3, 2)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda init: init,
+        lambda init: I.scaled(init, 2.0),
+        lambda init: I.shifted(init, 2.0),
+        lambda init: I.choice(0, (init, I.zeros())),
+        lambda init: I.by_role(init),
+        lambda init: I.by_role(I.zeros(), bias=I.scaled(init, 2.0)),
+    ],
+    ids=["alone", "scaled", "shifted", "choice", "by_role", "within"],
+)
+def test_a_pattern_that_matches_no_parameter_is_refused(wrap):
+    specs = {"layer_1": {"weight": ParamSpec((2,), 1, 2)}, "gate": ParamSpec((), 1, 1)}
+    I.initialize(jax.random.key(0), specs, wrap(I.by_path({"*/weight": I.ones(), "*": I.zeros()})))
+    init = wrap(I.by_path({"layers_1/*": I.ones(), "*": I.zeros()}))
+    message = r"no parameter matches 'layers_1/\*'; the nearest paths are \['layer_1/weight'"
+    with pytest.raises(ValueError, match=message):
+        I.initialize(jax.random.key(0), specs, init)

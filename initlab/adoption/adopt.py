@@ -13,6 +13,7 @@ from initlab import checks
 from initlab.adoption.facts import Use
 from initlab.adoption.reader import Usage, read_usage
 from initlab.adoption.rules import RULES, compute
+from initlab.frameworks import check_are_parameters
 from initlab.programs.trace import trace
 from initlab.types import LayerState, Network, Params, ParamSpec, Role
 
@@ -35,7 +36,8 @@ def adopt(
 
     - contracted with a value: a weight; fan_in is what the sum runs over (of a convolution window
       times channels in), fan_out the units; INPUT where x meets it first, READOUT if it is the only
-      last weight before the output, RESIDUAL if its product is added to what its branch began with;
+      last weight before an output, and before no other weight, RESIDUAL if its product is added to
+      what its branch began with;
     - looked up, set beside data (a learned token), or added along an axis that is not one of units
       (positions): EMBEDDING, fan_in 1;
     - added to a weight's product: BIAS, with the weight's fans;
@@ -52,21 +54,25 @@ def adopt(
 
     Args:
       init: `key -> params`: any pytree of floating arrays.
-      apply: `(params, x) -> logits`, pure. In flax.linen `module.apply`, in haiku that of
-        `hk.without_apply_rng(hk.transform(f))`; in flax.nnx `nnx.merge(graph, params)(x)` after
-        `nnx.split`; in equinox `jax.vmap(eqx.combine(params, static))(x)` after `eqx.partition`.
+      apply: `(params, x) -> logits`, or any pytree of arrays (policy and value, a reconstruction
+        and a code), pure. In flax.linen `module.apply`, in haiku that of
+        `hk.without_apply_rng(hk.transform(f))`; in flax.nnx `nnx.merge(graph, params, rest)(x)`
+        after `nnx.split(model, nnx.Param, ...)`; in equinox
+        `jax.vmap(eqx.combine(params, static))(x)` after `eqx.partition`.
       x: inputs, or `jax.ShapeDtypeStruct` of them, as apply takes them.
       rules: `{shell pattern: {"role": ..., "fan_in": ..., "fan_out": ...}}` against paths such as
         "params/Dense_0/kernel", "*" matching across "/"; the first pattern that matches a
         parameter wins over what was read, field by field, and ends its doubt.
 
     Returns:
-      The network. Its specs have the params' tree; `layers` raises, since the model does not show
+      The network. Its specs have the params' tree; `apply` gives what the model gives (`make_run`
+      takes one array of logits); `layers` raises, since the model does not show
       its inside; `doubts` is `{path: reason}`.
 
     Raises:
-      TypeError: if init or apply is not a function, a parameter is not a floating array, apply does
-        not give one array, or a rule holds another thing than a role and counts.
+      TypeError: if init or apply is not a function, a parameter is not a floating array, init gives
+        what a framework keeps besides parameters (running statistics, counters), apply takes x
+        first or gives no array, or a rule holds another thing than a role and counts.
       ValueError: if init gives no parameter, or a pattern matches none.
 
     >>> import jax.numpy as jnp
@@ -84,12 +90,14 @@ def adopt(
     arrays, tree = jax.tree.flatten(abstract)
     if not arrays:
         raise ValueError("init must give at least one parameter, got none")
+    check_are_parameters(abstract)
     paths = [path for path, _ in checks.check_floating_params(abstract)]
     chosen = _choose(rules, paths)
 
-    program, _ = trace(apply, abstract, x)
-    if len(program.out_avals) != 1:
-        raise TypeError(f"apply must give one array, got {len(program.out_avals)}")
+    with checks.naming_exchanged(apply, abstract, x):
+        program, _ = trace(apply, abstract, x)
+    if not program.out_avals:
+        raise TypeError("apply must give at least one array, got none")
     shapes = [array.shape for array in arrays]
     usage = read_usage(program, shapes, RULES, compute)
     specs, doubts = [], {}
@@ -147,7 +155,7 @@ def _one_use(number: int, usage: Usage) -> Use:
         role = use.role if len(roles) == 1 else Role.WEIGHT
         if number in usage.residual:
             role = Role.RESIDUAL
-        return use._replace(role=Role.READOUT if usage.last == {number} else role)
+        return use._replace(role=Role.READOUT if number in usage.readouts else role)
     if use.role is Role.GATE and number not in usage.gates:
         return use._replace(doubt="is a scalar that multiplies what is not added to anything")
     return use

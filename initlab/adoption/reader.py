@@ -28,14 +28,14 @@ class Usage(NamedTuple):
       uses: of each, as often as it is used.
       residual: those that end a branch whose output is added to what the branch began with.
       gates: scalars that multiply what is added to something.
-      last: the weights nearest to the output.
+      readouts: those that are the only last weight of an output, and no inner one of another.
       stacked: how many slices a scan takes of each.
     """
 
     uses: dict[int, list[Use]]
     residual: set[int]
     gates: set[int]
-    last: frozenset[int]
+    readouts: frozenset[int]
     stacked: dict[int, int]
 
 
@@ -282,7 +282,18 @@ def _read_once(program: Any, shapes: Sequence[tuple[int, ...]], reader: Reader) 
     inputs = len(program.jaxpr.invars) - len(shapes)
     data = [Value(reader.number((-3, n)), data=True) for n in range(inputs)]
     results = reader.read(program, [*tracked, *data])
-    out = join(0, [reader.mark_untracked((-4,), each, "is an output itself") for each in results])
+    outputs = [
+        reader.mark_untracked((-4, n), each, "is an output itself")
+        for n, each in enumerate(results)
+    ]
     uses = {param: list(by_path.values()) for param, by_path in reader.uses.items()}
-    last = frozenset(param for param, _ in out.last)
-    return Usage(uses, reader.residual, reader.gates, last, reader.stacked)
+    return Usage(uses, reader.residual, reader.gates, _readouts(outputs), reader.stacked)
+
+
+def _readouts(outputs: Sequence[Value]) -> frozenset[int]:
+    last = [frozenset(param for param, _ in each.last) for each in outputs]
+    # An output may be what another is computed from, as a code is.
+    inner = frozenset[int]().union(
+        *(each.weights - ends for each, ends in zip(outputs, last, strict=True))
+    )
+    return frozenset[int]().union(*(ends for ends in last if len(ends) == 1)) - inner

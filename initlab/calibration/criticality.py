@@ -64,8 +64,7 @@ def to_criticality(
     2.0
     """
     checks.check_count("iterations", iterations, 1)
-    checks.check_callable("apply", apply)
-    checks.check_floating_params(params)
+    checks.check_model(apply, params, batch)
     return run_compiled(_refine, (apply, iterations), key, params, batch)
 
 

@@ -64,7 +64,8 @@ def metainit(
     equation 3 and algorithm 1 (there on the norms themselves).
     """
     del key
-    _check(apply, loss, params, _Descent(steps, learning_rate, momentum))
+    checks.check_model(apply, params, batch)
+    _check(loss, _Descent(steps, learning_rate, momentum))
     return run_compiled(_metainit, (apply, loss, steps), params, batch, learning_rate, momentum)
 
 
@@ -142,7 +143,8 @@ def gradinit(
     del key
     checks.check_scale("step_size", step_size)
     checks.check_scale("bound", bound)
-    _check(apply, loss, params, _Descent(steps, learning_rate, momentum))
+    checks.check_model(apply, params, batch)
+    _check(loss, _Descent(steps, learning_rate, momentum))
     numbers = (step_size, bound, learning_rate, momentum)
     return run_compiled(_gradinit, (apply, loss, steps), params, batch, *numbers)
 
@@ -245,11 +247,9 @@ def _precision(params: Params) -> Any:
     return jnp.float64 if is_double else jnp.float32
 
 
-def _check(apply: Apply, loss: OutputLoss, params: Params, descent: _Descent) -> None:
+def _check(loss: OutputLoss, descent: _Descent) -> None:
     """Raises what `metainit` says it raises."""
-    checks.check_callable("apply", apply)
     checks.check_callable("loss", loss)
-    checks.check_floating_params(params)
     steps, learning_rate, momentum = descent
     checks.check_count("steps", steps, 1)
     checks.check_scale("learning_rate", learning_rate)

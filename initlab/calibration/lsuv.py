@@ -56,8 +56,7 @@ def lsuv(
     ([[1.0, 0.0], [0.0, 1.0]], 0.0)
     """
     checks.check_scale("target", target)
-    checks.check_callable("apply", apply)
-    checks.check_floating_params(params)
+    checks.check_model(apply, params, batch)
     del key
     return run_compiled(_refine, (apply,), params, batch, target)
 

@@ -123,7 +123,14 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
     """
     model = read_model(apply, params, batch)
     places = list(model.plan.sites())
-    hidden = [place.site for place in places if place.site.scales and not _has_own_numbers(place)]
+    # A table that is only looked up has no scale to set, wherever that is.
+    hidden = [
+        place.site
+        for place in places
+        if place.site.scales
+        and place.site.names & model.notes.contracted
+        and not _has_own_numbers(place)
+    ]
     if names := functools.reduce(operator.or_, (site.names for site in hidden), 0):
         paths = ", ".join(model.paths[bit] for bit in bits(names))
         raise ValueError(

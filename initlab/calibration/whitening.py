@@ -50,8 +50,7 @@ def layerwise_whitening(key: jax.Array, apply: Apply, params: Params, batch: Any
     ([[1.0, 1.0], [0.0, 0.0]], [[0.5], [0.5]])
     """
     del key
-    checks.check_callable("apply", apply)
-    checks.check_floating_params(params)
+    checks.check_model(apply, params, batch)
     return run_compiled(_refine, (apply,), params, batch)
 
 

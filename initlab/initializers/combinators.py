@@ -1,7 +1,7 @@
 """Initializers built from others: by role, by path, scaled, or one of several by a traced index."""
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def by_role(
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return table[spec.role](key, spec)
 
-    return init
+    return _with_patterns(init, _patterns(*table.values()))
 
 
 def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
@@ -76,7 +76,9 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
         across "/".
 
     Returns:
-      The initializer; it raises ValueError for a parameter that no pattern matches.
+      The initializer; it raises ValueError for a parameter that no pattern matches, and
+      `initialize` for a pattern that matches no parameter: the "*" would take those it was meant
+      for.
 
     Raises:
       TypeError: if an initializer is not callable.
@@ -97,7 +99,19 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
                 return initializer(key, spec)
         raise ValueError(f"no pattern matches {spec.path!r}; patterns are {list(patterns)}")
 
+    return _with_patterns(init, tuple(patterns))
+
+
+def _with_patterns(init: Initializer, patterns: Iterable[str]) -> Initializer:
+    """The function, which tells `initialize` the patterns that must each match a path."""
+    # An initializer sees one parameter at a time, and cannot know that no other matches.
+    init.patterns = tuple(patterns)  # pyright: ignore[reportFunctionMemberAccess]
     return init
+
+
+def _patterns(*initializers: Initializer) -> Iterator[str]:
+    for each in initializers:
+        yield from getattr(each, "patterns", ())
 
 
 def scaled(initializer: Initializer, factor: Number) -> Initializer:
@@ -123,7 +137,7 @@ def scaled(initializer: Initializer, factor: Number) -> Initializer:
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) * jnp.asarray(factor, spec.dtype)
 
-    return init
+    return _with_patterns(init, _patterns(initializer))
 
 
 def shifted(initializer: Initializer, offset: Number) -> Initializer:
@@ -149,7 +163,7 @@ def shifted(initializer: Initializer, offset: Number) -> Initializer:
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) + jnp.asarray(offset, spec.dtype)
 
-    return init
+    return _with_patterns(init, _patterns(initializer))
 
 
 def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initializer:
@@ -190,4 +204,4 @@ def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initi
         branches = [branch(each) for each in initializers]
         return jax.lax.switch(jnp.asarray(index, jnp.int32), branches, key)
 
-    return init
+    return _with_patterns(init, _patterns(*initializers))

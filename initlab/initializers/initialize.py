@@ -1,13 +1,17 @@
 """Params from specs: every parameter drawn by an initializer under its own key."""
 
 import dataclasses
+import difflib
+import fnmatch
 import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from initlab import checks
+from initlab.frameworks import check_are_parameters, framework_hint
 from initlab.keys import path_key
 from initlab.types import Initializer, Params, ParamSpec
 
@@ -34,14 +38,18 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
       The params: arrays of the specs' shapes and dtypes, in the specs' tree.
 
     Raises:
-      TypeError: if specs holds something else than ParamSpec, or initializer is not callable.
-      ValueError: if the initializer returns another shape or dtype than the spec's.
+      TypeError: if specs holds something else than ParamSpec of floating arrays, as counters and
+        statistics of a framework, or initializer is not callable.
+      ValueError: if the initializer returns another shape or dtype than the spec's, or is made by
+        `by_path` and one of its patterns matches no parameter.
 
     >>> from initlab.initializers import constant
     >>> initialize(jax.random.key(0), {"w": ParamSpec((1, 2), 1, 2)}, constant(0.5))
     {'w': Array([[0.5, 0.5]], dtype=float32)}
     """
     checks.check_callable("initializer", initializer)
+    check_are_parameters(specs)
+    _check_patterns(initializer, specs)
     # Not one jitted program for the tree: the generator is what takes long to compile, and there it
     # is compiled for each tensor, not each shape, and again for each scheme made anew. XLA would
     # also merge a scheme's factor with the sqrt(2) of a normal draw: other bits than op by op.
@@ -50,6 +58,9 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
         if not isinstance(spec, ParamSpec):
             raise TypeError(f"specs must hold ParamSpec, got {type(spec).__name__}")
         path = checks.path_name(tree_path)
+        if not jnp.issubdtype(spec.dtype, jnp.floating):
+            hint = framework_hint(specs)
+            raise TypeError(f"specs[{path!r}] must be floating, got {np.dtype(spec.dtype)}{hint}")
         if not spec.stack:
             return draw_one(path_key(key, path), dataclasses.replace(spec, path=path))
         one = dataclasses.replace(spec, shape=spec.shape[1:], path=path, stack=())
@@ -68,6 +79,17 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
         return value
 
     return jax.tree_util.tree_map_with_path(draw, specs)
+
+
+def _check_patterns(initializer: Initializer, specs: Params) -> None:
+    """Raises ValueError if a pattern of `by_path`, within the combinators, matches no path."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(specs)
+    paths = [checks.path_name(path) for path, _ in leaves]
+    for pattern in getattr(initializer, "patterns", ()):
+        if not fnmatch.filter(paths, pattern):
+            near = fnmatch.filter(paths, f"*{pattern.strip('*')}*")[:3]
+            near = near or difflib.get_close_matches(pattern, paths, n=3, cutoff=0.0)
+            raise ValueError(f"no parameter matches {pattern!r}; the nearest paths are {near}")
 
 
 def _draw_members(key: jax.Array, spec: ParamSpec, draw: Initializer) -> jax.Array:
