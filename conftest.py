@@ -9,6 +9,9 @@ from pathlib import Path
 import jax
 import pytest
 
+# The plugin's tests run pytest within pytest.
+pytest_plugins = ("pytester",)
+
 # JAX keeps what it traces: every walk over all of that finds next to nothing to collect.
 gc.set_threshold(50_000, 10, 10)
 

@@ -11,7 +11,9 @@ import initlab
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
-    path for home in ("initlab", "experiments") for path in (ROOT / home).rglob("*.py")
+    path
+    for home in ("initlab", "experiments", "pytest_initlab")
+    for path in (ROOT / home).rglob("*.py")
 )
 TESTS = [ROOT / "conftest.py", *sorted((ROOT / "tests").rglob("*.py"))]
 
@@ -76,6 +78,7 @@ def test_what_is_loaded_late_is_there_all_the_same():
 PURE = {"jax", "numpy", "optax", "chex"}
 BEYOND = {
     "audits": {"xarray"},
+    "command": {"absl"},
     "coordinates": {"scipy", "xarray"},
     "figures": {"matplotlib", "xarray"},
     "report": {"xarray"},

@@ -170,7 +170,8 @@ def assert_sound_initialization(
       strict: whether a warning fails too.
 
     Raises:
-      AssertionError: with the first failure: code, place, number, threshold, cause and remedy.
+      AssertionError: with the first failure (code, place, number, threshold, cause and remedy) and
+        the table's row of its place.
       TypeError: as `audit`.
       ValueError: as `audit`.
 
@@ -180,11 +181,16 @@ def assert_sound_initialization(
     """
     # Written out, so that an editor and a type checker know the names.
     given = {"loss": loss, "key": key, "keys": keys, "init": init, "thresholds": thresholds}
+    # The line that a failing test should show is the caller's.
+    __tracebackhide__ = True
     report = audit(apply, params, batch, ignore=ignore, **given)
     unsound = ("fail", "warn") if strict else ("fail",)
     for finding in report.findings:
         if finding.severity in unsound:
-            raise AssertionError(report.describe(finding))
+            # Units are called by their parameter, with a number where it has several groups.
+            place = finding.place.split(", ")[0].partition(":")[0]
+            rows = str(report.places[place]) if place in report.places else ""
+            raise AssertionError("\n\n".join(filter(None, (report.describe(finding), rows))))
 
 
 def _widths(

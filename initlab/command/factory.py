@@ -1,0 +1,95 @@
+"""A model named on a command line: the factory that makes it, and its audit."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from initlab import checks
+from initlab.audits import Report, audit
+
+__all__ = ["audit_factory", "find_factory", "make_arguments"]
+
+
+def find_factory(name: str, flag: str = "the factory") -> Callable[[], Any]:
+    """The function of that name.
+
+    Args:
+      name: "package.module:factory".
+      flag: what an error calls the name.
+
+    Returns:
+      The function.
+
+    Raises:
+      ValueError: if there is none.
+      TypeError: if it is no function.
+
+    >>> find_factory("math:sqrt").__name__
+    'sqrt'
+    """
+    module, _, factory = name.partition(":")
+    if not module or not factory:
+        raise ValueError(f"{flag} must be package.module:factory, got {name!r}")
+    try:
+        make = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{flag} {name!r} cannot be found: {error}") from error
+    checks.check_callable(f"{flag} {name!r}", make)
+    return make
+
+
+def make_arguments(make: Callable[[], Any]) -> dict[str, Any]:
+    """The arguments of `audit` that a factory gives.
+
+    Args:
+      make: takes nothing and gives a dict of them by name: apply, batch, params or init, and
+        whatever else `audit` takes.
+
+    Returns:
+      The arguments.
+
+    Raises:
+      ValueError: if it gives another thing.
+    """
+    given = make()
+    names = set(inspect.signature(audit).parameters)
+    if not isinstance(given, Mapping) or not {"apply", "batch"} <= set(given) <= names:
+        got = sorted(given) if isinstance(given, Mapping) else type(given).__name__
+        raise ValueError(
+            "the factory must give a dict with apply, batch, params or init, perhaps loss or "
+            f"another argument of initlab.audit; got {got}"
+        )
+    return dict(given)
+
+
+def audit_factory(given: Mapping[str, Any], seeds: int, seed: int, **more: Any) -> Report:
+    """The audit of what a factory gives.
+
+    Args:
+      given: arguments of `audit` by name.
+      seeds: how many starts its init draws; with 0 its params are audited as they are, or the one
+        start that its init draws.
+      seed: draws the starts and the cotangent.
+      **more: arguments of `audit` that take the place of the factory's.
+
+    Returns:
+      The report.
+
+    Raises:
+      ValueError: if seeds are asked for without an init, or there are neither params nor init.
+    """
+    given = {"key": jax.random.key(seed), **given, **more}
+    if seeds:
+        if "init" not in given:
+            raise ValueError(f"--seeds requires a factory that gives an init, got {sorted(given)}")
+        given["keys"] = jax.random.split(given["key"], seeds)
+    elif "keys" not in given:
+        init = given.pop("init", None)
+        if "params" not in given:
+            if init is None:
+                raise ValueError(f"the factory must give params or init, got {sorted(given)}")
+            given["params"] = jax.jit(lambda key: init(key))(given["key"])
+    return audit(given.pop("apply"), given.pop("params", None), given.pop("batch"), **given)

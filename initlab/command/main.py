@@ -1,0 +1,150 @@
+"""The command line: `initlab audit package.module:factory`, `initlab explain CODE`."""
+
+import contextlib
+import dataclasses
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from initlab.audits import Report
+from initlab.audits.ignores import check_code, read_ignores
+from initlab.command import baseline, sarif
+from initlab.command.explain import explain, overview
+from initlab.command.factory import audit_factory, find_factory, make_arguments
+
+__all__ = ["main"]
+
+USAGE = """\
+initlab audit package.module:factory [flags]    Will the start of a model train?
+initlab explain [CODE]                          What does a code mean? Without one: all codes.
+
+The factory takes nothing and gives what initlab.audit takes, by name: apply, batch, params or init,
+perhaps loss. `initlab audit` exits 1 on the verdict "fail", 2 where there is no verdict, 0 else.
+"""
+
+# Flags of its own: the model's module may define flags too, by the same names.
+FLAGS = flags.FlagValues()
+SEEDS = flags.DEFINE_integer(
+    "seeds",
+    0,
+    "Starts that the factory's init draws; 0: its params as they are.",
+    lower_bound=0,
+    flag_values=FLAGS,
+)
+SEED = flags.DEFINE_integer(
+    "seed", 0, "Draws the cotangent and the starts.", lower_bound=0, flag_values=FLAGS
+)
+SELECT = flags.DEFINE_list("select", [], "Codes that are reported; all.", flag_values=FLAGS)
+IGNORE = flags.DEFINE_list(
+    "ignore",
+    [],
+    'Codes that are accepted, everywhere or as "code:pattern" of paths, "saturated:blocks/**".',
+    flag_values=FLAGS,
+)
+FORMAT = flags.DEFINE_enum(
+    "format", "text", ["text", "json", "sarif"], "Of the report.", flag_values=FLAGS
+)
+BASELINE = flags.DEFINE_string(
+    "baseline", None, "A JSON file of findings that are accepted.", flag_values=FLAGS
+)
+WRITE_BASELINE = flags.DEFINE_boolean(
+    "write_baseline",
+    False,
+    "Whether to accept all failures and warnings from now on: they are written to --baseline.",
+    flag_values=FLAGS,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+      argv: the program's name and its arguments; those of this process where absent.
+
+    Returns:
+      The exit status: 1 for the verdict "fail", 2 where there is no verdict, else 0.
+
+    >>> main(["initlab", "explain", "no_such_code"])
+    2
+    """
+    argv = list(sys.argv if argv is None else argv)
+    if len(argv) < 2 or {"--help", "-h", "--helpfull"} & set(argv):
+        print(f"{USAGE}\nFlags of audit:\n{FLAGS.get_help()}")
+        return 0 if len(argv) > 1 else 2
+    try:
+        FLAGS.unparse_flags()
+        for name in FLAGS:
+            FLAGS[name].unparse()
+        FLAGS.set_gnu_getopt(True)
+        _, command, *rest = FLAGS(argv)
+        match command, rest:
+            case "audit", [name]:
+                return _audit(name)
+            case "explain", []:
+                print(overview())
+                return 0
+            case "explain", [code]:
+                print(explain(code))
+                return 0
+        raise ValueError(f"no such command: {' '.join([command, *rest])}\n\n{USAGE}")
+    except (flags.Error, ValueError, TypeError, OSError) as error:
+        if not _is_own(error):
+            traceback.print_exception(error)
+        print(f"initlab: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        # Python's own status for this is 1, which here is a verdict.
+        traceback.print_exception(error)
+        return 2
+
+
+def _audit(name: str) -> int:
+    if WRITE_BASELINE.value and BASELINE.value is None:
+        raise ValueError("--write_baseline requires --baseline, the file that it writes")
+    for code in SELECT.value:
+        check_code(code)
+    path = None if BASELINE.value is None else Path(BASELINE.value)
+    is_read = path is not None and (path.exists() or not WRITE_BASELINE.value)
+    known = baseline.read_baseline(path) if path is not None and is_read else ()
+    ignores = (*baseline.read_flag(IGNORE.value), *known)
+    # `python -m` looks for modules in the folder that it is called from; a script does not.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    # Whatever a model prints while it is traced must not be in the JSON.
+    with contextlib.redirect_stdout(sys.stderr):
+        make = find_factory(name)
+        given = make_arguments(make)
+        accepted = baseline.as_argument((*ignores, *read_ignores(given.get("ignore"))))
+        report = audit_factory(given, SEEDS.value, SEED.value, ignore=accepted)
+    if SELECT.value:
+        chosen = tuple(each for each in report.findings if each.code in SELECT.value)
+        report = dataclasses.replace(report, findings=chosen)
+    print(_formatted(report, name, make))
+    if WRITE_BASELINE.value and path is not None:
+        before = {(each.code, each.pattern) for each in known}
+        kept = [each for each in report.ignored if (each.code, each.pattern) in before]
+        count = baseline.write_baseline(path, report.findings, kept)
+        print(f"{count} findings are accepted by {path}", file=sys.stderr)
+        return 0
+    return int(report.verdict == "fail")
+
+
+def _formatted(report: Report, name: str, make: Callable[[], Any]) -> str:
+    match FORMAT.value:
+        case "json":
+            return report.to_json()
+        case "sarif":
+            return sarif.to_sarif(report, name, make)
+    return str(report)
+
+
+def _is_own(error: Exception) -> bool:
+    """Whether the lab or a flag refused an input: another error is the model's, and has a place."""
+    frames = traceback.extract_tb(error.__traceback__)
+    homes = Path(__file__).parents[1], Path(flags.__file__).parent
+    return bool(frames) and any(Path(frames[-1].filename).is_relative_to(home) for home in homes)
