@@ -35,6 +35,7 @@ from audit_models import (
 )
 from faults_heads import HEAD_FAULTS
 from faults_paths import PATH_FAULTS
+from faults_sound import FAULTS_SOUND
 from foreign_models import equinox, haiku, linen
 
 
@@ -341,3 +342,4 @@ FAULTS = {
 
 FAULTS |= PATH_FAULTS
 FAULTS |= HEAD_FAULTS
+FAULTS |= FAULTS_SOUND
