@@ -178,6 +178,7 @@ FAULTS_SOUND = {
         "confident_start", "output", "warn", REZERO, {"out/w": times(3)},
     ),
     "a trunk in no balance": planted(
-        "unbalanced_updates", "rho/0/w", "warn", SETS, {"rho/0/w": times(10), "rho/1/w": times(0.1)},
+        "unbalanced_updates", "rho/0/w", "warn", SETS,
+        {"rho/0/w": times(10), "rho/1/w": times(0.1)},
     ),
 }  # fmt: skip

@@ -33,30 +33,7 @@ SLOW = frozenset(
     }
 )
 NAMES = [name for name in SOUND if IS_THOROUGH or name not in SLOW]
-PENDING = frozenset(
-    {
-        "LoRA on a frozen base",
-        "Houlsby adapters",
-        "Flamingo",
-        "soft prompts",
-        "ControlNet",
-        "SkipInit and a head of zeros",
-        "scales by einsum",
-        "ViT",
-        "CaiT",
-        "ConvNeXt",
-        "DiT",
-        "U-Net",
-        "BYOL",
-        "Mamba-2",
-        "Fourier features",
-        "inputs standardized inside",
-        "PPO, two nets",
-        "DDPG",
-        "SAC",
-        "world model",
-    }
-)
+PENDING = frozenset({"CaiT", "DDPG", "Mamba-2"})
 
 
 @pytest.mark.parametrize(
