@@ -7,7 +7,6 @@ from audit_faults import FAULTS
 import initlab
 from initlab.audits.diagnostics import DIAGNOSTICS
 
-
 PENDING = frozenset(
     {
         "a graph's weights over 1000",
