@@ -11,12 +11,14 @@ from initlab import checks
 from initlab.audits.balance import measure_rescaled
 from initlab.audits.behind_zeros import measure_behind_zeros
 from initlab.audits.blocked import find_blocked
+from initlab.audits.class_prior import measure_predictions, read_prior
 from initlab.audits.diagnostics import diagnose
 from initlab.audits.duplicates import count_distinct, find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES
 from initlab.audits.ignores import Ignored, apply_ignores, read_ignores
 from initlab.audits.instrument import described, make_instrument
+from initlab.audits.leaks import find_leaks
 from initlab.audits.report import Report
 from initlab.audits.seeds import merge_seeds
 from initlab.audits.softmaxes import softmaxes_of
@@ -35,11 +37,15 @@ def audit(
     batch: Any,
     *,
     loss: OutputLoss | None = None,
+    labels: Any = None,
+    prior: Any = None,
     key: jax.Array | None = None,
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
     thresholds: Thresholds | None = None,
     ignore: Ignored | None = None,
+    independent: bool = False,
+    causal: bool = False,
 ) -> Report:
     """Will these params train? Checks every layer's signal, slopes and gradient, and the params.
 
@@ -54,6 +60,9 @@ def audit(
         their correlation to be seen, eight or more for dead units.
       loss: `outputs -> scalar`, labels closed over. Without one a random cotangent of unit variance
         is backpropagated, and `confident_start` is not checked.
+      labels: classes, as integers or one-hot, where the first outputs are logits: the start's
+        predictions are compared with them and with their frequencies, in a forward pass of its own.
+      prior: the classes' frequencies, where the labels are not a sample of them.
       key: of either style; draws that cotangent, and the seeds where keys are not given.
       keys: one for each start that `init` draws, [seeds].
       init: `key -> params`; findings are then those of most seeds, with intervals.
@@ -61,6 +70,8 @@ def audit(
       ignore: findings that are accepted, as `{code: [path patterns]}` or `{code: {pattern:
         reason}}`: `{"unused_parameter": ["**/position_bias"]}`. In a pattern `*` is any part of a
         name and `**` any number of names. They are in `Report.ignored`, and in no verdict.
+      independent: whether an output's example must not see the others: three forward passes more.
+      causal: whether outputs must not see inputs of later times, on axis 1: three more.
 
     Returns:
       The report: verdict "pass", "warn" or "fail", findings, and a row for every place.
@@ -69,7 +80,8 @@ def audit(
       TypeError: if apply, loss or init is not a function, key not a JAX key, thresholds not
         Thresholds, ignore not of that form, or a leaf of params is not a floating array.
       ValueError: if there are no params, keys come without init, loss gives no scalar, batch has no
-        examples, or ignore has a code that is none.
+        examples, ignore has a code that is none, labels or prior do not fit the first outputs, or
+        no outputs have the axes that independent or causal require.
 
     >>> params = {"in": jnp.zeros((3, 4)), "out": jnp.zeros((4, 2))}
     >>> report = audit(lambda p, x: jnp.tanh(x @ p["in"]) @ p["out"], params, jnp.ones((8, 3)))
@@ -101,6 +113,12 @@ def audit(
         # The gradients, as large as the params, stay where they are until they are asked for.
         return jax.device_get(result | {"gradients": None}) | {"gradients": result["gradients"]}
 
+    first = jax.tree.map(lambda leaf: leaf[0], starts)
+    leaks = find_leaks(model, first, batch, independent=independent, causal=causal)
+    known = read_prior(labels, prior, tuple(model.program.out_avals[0].shape))
+    predictions = [None] * draws.shape[0]
+    if known is not None:
+        predictions = measure_predictions(model, known, starts, batch)
     measured = measure(starts)
     blocked = find_blocked(model, measure, starts, measured)
     del measured["gradients"]
@@ -126,6 +144,9 @@ def audit(
             blocked=blocked[seed],
             rescaled=rescaled[seed],
             softmaxes=softmaxes_of(rows, seed),
+            prior=known,
+            predictions=predictions[seed],
+            leaks=leaks,
         )
         found.append(diagnose(evidence, thresholds))
     findings = found[0] if len(found) == 1 else merge_seeds(found)
@@ -139,6 +160,7 @@ def audit(
         np.asarray(measured["loss"]),
         np.asarray(measured["loss_at_zero"]),
         ignored,
+        class_bias=None if known is None else known.bias,
     )
 
 
@@ -148,11 +170,15 @@ def assert_sound_initialization(
     batch: Any,
     *,
     loss: OutputLoss | None = None,
+    labels: Any = None,
+    prior: Any = None,
     key: jax.Array | None = None,
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
     thresholds: Thresholds | None = None,
     ignore: Ignored | None = None,
+    independent: bool = False,
+    causal: bool = False,
     strict: bool = False,
 ) -> None:
     """Asserts that an audit finds no failure: one line in a test of a model of your own.
@@ -162,11 +188,15 @@ def assert_sound_initialization(
       params: as for `audit`.
       batch: as for `audit`.
       loss: as for `audit`.
+      labels: as for `audit`.
+      prior: as for `audit`.
       key: as for `audit`.
       keys: as for `audit`.
       init: as for `audit`.
       thresholds: as for `audit`.
       ignore: as for `audit`.
+      independent: as for `audit`.
+      causal: as for `audit`.
       strict: whether a warning fails too.
 
     Raises:
@@ -180,10 +210,21 @@ def assert_sound_initialization(
     >>> assert_sound_initialization(apply, params, jax.random.normal(jax.random.key(0), (8, 3)))
     """
     # Written out, so that an editor and a type checker know the names.
-    given = {"loss": loss, "key": key, "keys": keys, "init": init, "thresholds": thresholds}
+    given = {
+        "loss": loss,
+        "labels": labels,
+        "prior": prior,
+        "key": key,
+        "keys": keys,
+        "init": init,
+        "thresholds": thresholds,
+        "ignore": ignore,
+        "independent": independent,
+        "causal": causal,
+    }
     # The line that a failing test should show is the caller's.
     __tracebackhide__ = True
-    report = audit(apply, params, batch, ignore=ignore, **given)
+    report = audit(apply, params, batch, **given)
     unsound = ("fail", "warn") if strict else ("fail",)
     for finding in report.findings:
         if finding.severity in unsound:

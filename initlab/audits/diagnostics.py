@@ -7,9 +7,11 @@ from types import MappingProxyType
 from initlab.audits import parameters, signals
 from initlab.audits.attention import sharp_attention
 from initlab.audits.balance import unbalanced_updates
+from initlab.audits.confidence import confident_start, unmet_prior
 from initlab.audits.dead import dead_units
 from initlab.audits.evidence import Evidence
 from initlab.audits.finding import Finding
+from initlab.audits.leaks import leak
 from initlab.audits.router import unbalanced_router
 from initlab.audits.steps import is_hidden
 from initlab.audits.thresholds import Thresholds
@@ -18,33 +20,6 @@ from initlab.audits.unused import unused_parameter
 __all__ = ["DIAGNOSTICS", "NETWORK_WIDE", "diagnose"]
 
 Diagnostic = Callable[[Evidence, Thresholds], Iterator[Finding]]
-
-
-def confident_start(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """A cross-entropy that starts far above the constant predictor's, log K."""
-    # Of K logits, or of one logit of a binary label; outputs of zero predict each class alike.
-    constant = [math.log(max(2, evidence.classes)), math.log(2)]
-    at_zero = evidence.loss_at_zero
-    # Any other loss of outputs of zero is no mean cross-entropy, and has no such threshold.
-    if not any(math.isclose(at_zero, each, rel_tol=1e-3) for each in constant):
-        return
-    excess = evidence.loss - at_zero
-    for severity, line in (
-        ("fail", thresholds.excess_loss[1]),
-        ("warn", thresholds.excess_loss[0]),
-    ):
-        if excess > line:
-            yield Finding(
-                "confident_start",
-                severity,
-                "output",
-                excess,
-                line,
-                f"the loss starts at {evidence.loss:.3g}, where that of the constant predictor is "
-                f"{at_zero:.3g}: the outputs are confident, and wrong",
-                "initialize the readout smaller (initializers.small_readout), or at zero",
-            )
-            return
 
 
 def untracked(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
@@ -90,6 +65,8 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "constant_tensor": parameters.constant_tensor,
         "duplicate_tensors": parameters.duplicate_tensors,
         "confident_start": confident_start,
+        "unmet_prior": unmet_prior,
+        "leak": leak,
         "unbalanced_updates": unbalanced_updates,
         "untracked": untracked,
     }
@@ -103,6 +80,7 @@ NETWORK_WIDE = frozenset(
         "exploding_signal",
         "non_finite",
         "rank_collapse",
+        "unmet_prior",
         "unbalanced_updates",
         "vanishing_gradient",
         "vanishing_signal",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from initlab.audits.blocked import Blocked
+from initlab.audits.class_prior import ClassPrior, Predictions
 from initlab.audits.softmaxes import SOFTMAXES, Softmax
 from initlab.symmetry import Coverage
 from initlab.taps import Chain, Model, Row
@@ -122,6 +123,9 @@ class Evidence:
       rescaled: the weights where small gates and readouts have their usual size, if the updates are
         out of balance.
       softmaxes: attentions and routers.
+      prior: the classes' frequencies, where they are given.
+      predictions: what the outputs say of the classes, where these are.
+      leaks: outputs that depend on what they must not see, where that was asked.
     """
 
     model: Model
@@ -137,6 +141,9 @@ class Evidence:
     blocked: Mapping[str, Blocked] = dataclasses.field(default_factory=dict)
     rescaled: Rescaled | None = None
     softmaxes: Sequence[Softmax] = ()
+    prior: ClassPrior | None = None
+    predictions: Predictions | None = None
+    leaks: Sequence[Any] = ()
 
     @functools.cached_property
     def by_row(self) -> dict[int, Signal]:

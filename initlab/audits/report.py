@@ -31,6 +31,8 @@ class Report:
       loss: of each seed, NaN without one.
       loss_at_zero: the loss of outputs of zero, of each seed.
       ignored: the patterns of the ignore list, each with the findings that it keeps out.
+      class_bias: log of the classes' frequencies where labels or prior are given: the readout's
+        bias that predicts them, [classes]; of one logit log p / (1 - p), [1].
     """
 
     findings: tuple[Finding, ...]
@@ -41,6 +43,7 @@ class Report:
     loss: np.ndarray
     loss_at_zero: np.ndarray
     ignored: tuple[Ignore, ...] = ()
+    class_bias: np.ndarray | None = None
 
     @property
     def verdict(self) -> str:

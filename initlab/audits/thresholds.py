@@ -30,6 +30,11 @@ class Thresholds:
         (log K): a warning, a failure. Logits of standard deviation s cost s^2 / 2; two nats are
         s = 2, the right class being e^2 times less likely than by chance; six is e^6, as for
         max_efolds.
+      prior_share: which share of the starting loss a bias alone would take off it, by predicting the
+        classes' frequencies: a note, a warning. GPT-2 starts at log 50257 = 10.8 nats where its
+        tokens' frequencies leave 7.7: a share of 0.29, learned in the first hundred steps. Three
+        quarters are one positive in 25 or fewer (Lin et al. 2017, arXiv:1708.02002: such a detector
+        diverges without that bias).
       update_ratio: the largest gradient_ratio of a weight, its gradient_rms / rms, over the
         smallest: a warning, a failure. Where one step of gradient descent changes the fastest layer
         by a tenth of its rms, it changes one 1e4 times slower by 1e-5: a whole training of 1e5
@@ -58,6 +63,7 @@ class Thresholds:
     saturated: tuple[float, float] = (0.5, 0.9)
     dead: float = 0.9
     excess_loss: tuple[float, float] = (2.0, 6.0)
+    prior_share: tuple[float, float] = (0.1, 0.75)
     update_ratio: tuple[float, float] = (1e4, 1e7)
     attention_entropy: float = 0.25
     attention_collapse: float = 0.05

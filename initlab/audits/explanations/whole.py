@@ -30,6 +30,38 @@ def loss(logits):
 
 report = audit(tanh_net, [draw(0, 8, 8), 20 * draw(1, 8, 4)], x, loss=loss)""",
     ),
+    "unmet_prior": Explanation(
+        cause="The outputs' mean probabilities miss the frequencies of the classes: the first "
+        "steps learn how often each class is, with gradients that are mostly of the bias.",
+        remedy="Set the readout's bias to the log of the class frequencies (Report.class_bias); of "
+        "one logit to log p / (1 - p).",
+        threshold="the share of the starting loss that predicting the frequencies takes off it: "
+        "over {prior_share[0]:g} a note, over {prior_share[1]:g} a warning; requires labels= or "
+        "prior=.",
+        reason="GPT-2 starts at log 50257 = 10.8 nats where its tokens' frequencies leave 7.7, a "
+        "share of 0.29 that is learned in the first hundred steps. Three quarters are one "
+        "positive in 25 or fewer: Lin et al. 2017 (arXiv:1708.02002) see a detector diverge "
+        "without that bias.",
+        example="""\
+report = audit(tanh_net, [draw(0, 8, 8), 0.1 * draw(1, 8, 2)], x, prior=[0.99, 0.01])""",
+    ),
+    "leak": Explanation(
+        cause="An output depends on what it must not see: on other examples of its batch "
+        "(independent=True), as through batch norm in training mode or a softmax over the wrong "
+        "axis, or on inputs of later times (causal=True), as through a mask that is missing.",
+        remedy="Another norm, or running averages; masks in front of the softmax; convolutions "
+        "padded on the left only; no statistics over times or examples.",
+        threshold="the largest change of an output over the largest output, when what it must not "
+        "see is changed: over rounding (128 epsilon of float32 or float64, 8 of halves) a warning.",
+        reason="The same program on the same numbers rounds alike; only transforms along time mix "
+        "the rounding of all times.",
+        example="""\
+def centred(params, x):
+    h = x @ params[0]
+    return (h - h.mean(axis=0, keepdims=True)) @ params[1]
+
+report = audit(centred, [draw(0, 8, 8), draw(1, 8, 2)], x, independent=True)""",
+    ),
     "untracked": Explanation(
         cause="A part of the program that the audit could not see, and so did not check.",
         remedy="None is needed. Whatever matters there must be checked by other means.",
