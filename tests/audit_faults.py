@@ -33,6 +33,7 @@ from audit_models import (
     tanh_net,
     times_norm,
 )
+from faults_asked import ASKED_FAULTS
 from faults_heads import HEAD_FAULTS
 from faults_paths import PATH_FAULTS
 from faults_sound import FAULTS_SOUND
@@ -343,3 +344,4 @@ FAULTS = {
 FAULTS |= PATH_FAULTS
 FAULTS |= HEAD_FAULTS
 FAULTS |= FAULTS_SOUND
+FAULTS |= ASKED_FAULTS

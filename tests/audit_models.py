@@ -17,7 +17,10 @@ LABELS = np.arange(16) % CLASSES
 
 
 class Fault(NamedTuple):
-    """A fault: its code, a part of its place, its severity, and `() -> (apply, params, batch)`."""
+    """A fault: its code, a part of its place, its severity, and how it is made.
+
+    `make() -> (apply, params, batch)`, or with a fourth: further arguments of the audit.
+    """
 
     code: str
     place: str

@@ -32,6 +32,7 @@ from audit_models import (
 )
 from foreign_models import MODELS, linen
 from sound_adapters import SOUND_ADAPTERS
+from sound_asked import ASKED_SOUND
 from sound_control import SOUND_CONTROL
 from sound_generative import SOUND_GENERATIVE
 from sound_heads import HEAD_SOUND
@@ -334,3 +335,4 @@ SOUND |= PATH_SOUND
 SOUND |= SOUND_ADAPTERS | SOUND_CONTROL | SOUND_GENERATIVE | SOUND_LANGUAGE | SOUND_LAYERS
 SOUND |= SOUND_PAIRS | SOUND_SCIENCE | SOUND_TIME | SOUND_VISION
 SOUND |= HEAD_SOUND
+SOUND |= ASKED_SOUND

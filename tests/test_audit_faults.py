@@ -27,8 +27,8 @@ def test_a_planted_fault_is_found_with_its_code_at_its_place(name):
     fault = FAULTS[name]
     # Other frameworks are written for JAX's own promotion.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        apply, params, batch = fault.make()
-        report = initlab.audit(apply, params, batch, loss=fault.loss)
+        apply, params, batch, *more = fault.make()
+        report = initlab.audit(apply, params, batch, loss=fault.loss, **dict(*more))
     found = [(each.severity, each.place) for each in report.findings if each.code == fault.code]
     assert any(each == fault.severity and fault.place in place for each, place in found), str(
         report

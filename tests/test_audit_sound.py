@@ -47,8 +47,8 @@ def test_a_sound_start_passes(name):
     make, loss, explained = SOUND[name]
     # Other frameworks are written for JAX's own promotion.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        apply, params, batch = make()
-        report = initlab.audit(apply, params, batch, loss=loss)
+        apply, params, batch, *more = make()
+        report = initlab.audit(apply, params, batch, loss=loss, **dict(*more))
     said = {finding.code for finding in report.findings if finding.severity != "info"}
     assert said <= set(explained), str(report)
     assert report.verdict == ("warn" if explained else "pass")

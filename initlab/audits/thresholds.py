@@ -30,8 +30,8 @@ class Thresholds:
         (log K): a warning, a failure. Logits of standard deviation s cost s^2 / 2; two nats are
         s = 2, the right class being e^2 times less likely than by chance; six is e^6, as for
         max_efolds.
-      prior_share: which share of the starting loss a bias alone would take off it, by predicting the
-        classes' frequencies: a note, a warning. GPT-2 starts at log 50257 = 10.8 nats where its
+      prior_share: which share of the starting loss a bias alone would take off it, by predicting
+        the classes' frequencies: a note, a warning. GPT-2 starts at log 50257 = 10.8 nats where its
         tokens' frequencies leave 7.7: a share of 0.29, learned in the first hundred steps. Three
         quarters are one positive in 25 or fewer (Lin et al. 2017, arXiv:1708.02002: such a detector
         diverges without that bias).
