@@ -3,27 +3,30 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from initlab import (
-    activations,
-    calibration,
-    initializers,
-    networks,
-    objectives,
-    probes,
-    signals,
-    symmetry,
-    taps,
-    tasks,
-    theory,
-)
-from initlab.initializers import initialize
-from initlab.training import make_loss, make_run
-
 if TYPE_CHECKING:
-    from initlab import audits, coordinates, figures, report, sweeps
+    from initlab import (
+        activations,
+        audits,
+        calibration,
+        coordinates,
+        figures,
+        initializers,
+        networks,
+        objectives,
+        probes,
+        report,
+        signals,
+        sweeps,
+        symmetry,
+        taps,
+        tasks,
+        theory,
+    )
     from initlab.audits import assert_sound_initialization, audit
     from initlab.coordinates import assert_coordinates_stable, coordinate_check
+    from initlab.initializers import initialize
     from initlab.sweeps import sweep
+    from initlab.training import make_loss, make_run
 
 __all__ = [
     "activations",
@@ -52,27 +55,26 @@ __all__ = [
     "theory",
 ]
 
-# A test that needs an initializer must not load xarray, zarr, matplotlib and pandas, which take
-# longer than JAX itself: what works on datasets is imported where it is first asked for (PEP 562).
-_LAZY = {
-    "audits": None,
-    "coordinates": None,
-    "figures": None,
-    "report": None,
-    "sweeps": None,
+# What is not asked for is not imported (PEP 562): a test that needs an initializer must not load
+# xarray, zarr, matplotlib and pandas, which take longer than JAX; and pytest, which imports the
+# plugin in every run, also of projects that only have initlab installed, must not load JAX.
+_HOMES = {
+    "assert_coordinates_stable": "coordinates",
     "assert_sound_initialization": "audits",
     "audit": "audits",
-    "assert_coordinates_stable": "coordinates",
     "coordinate_check": "coordinates",
+    "initialize": "initializers",
+    "make_loss": "training",
+    "make_run": "training",
     "sweep": "sweeps",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module 'initlab' has no attribute {name!r}")
-    home = importlib.import_module(f"initlab.{_LAZY[name] or name}")
-    found = getattr(home, name) if _LAZY[name] else home
+    home = importlib.import_module(f"initlab.{_HOMES.get(name, name)}")
+    found = getattr(home, name) if name in _HOMES else home
     # Cached in the module: this function is called once for each name.
     globals()[name] = found
     return found

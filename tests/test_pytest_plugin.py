@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-import initlab.audits
+import initlab.audits.auditing
 
 pytestmark = pytest.mark.quick
 
 # Its modules are loaded: pytester forgets what a run within it has loaded, and JAX loads once.
-assert initlab.audits
+assert initlab.audits.auditing
 
 TESTS = """
 import jax, jax.numpy as jnp
@@ -42,7 +42,7 @@ def test_a_failure_prints_the_first_finding_and_the_row_of_its_place(pytester, m
         "audit",
         lambda *given, **more: asked.append(more["keys"]) or audit(*given, **more),
     )
-    result = pytester.runpytest_inprocess("-p", "pytest_initlab", "--initlab-seeds=2")
+    result = pytester.runpytest_inprocess("-p", "initlab.pytest_plugin", "--initlab-seeds=2")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
@@ -59,17 +59,18 @@ def test_a_failure_prints_the_first_finding_and_the_row_of_its_place(pytester, m
 
 @pytest.mark.parametrize("seeds", ["0", "-1", "x"])
 def test_other_seeds_than_a_count_are_refused(pytester, seeds):
-    result = pytester.runpytest_inprocess("-p", "pytest_initlab", f"--initlab-seeds={seeds}")
+    result = pytester.runpytest_inprocess("-p", "initlab.pytest_plugin", f"--initlab-seeds={seeds}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*must be an integer of at least 1, got*"])
 
 
 def test_the_plugin_loads_neither_jax_nor_the_library():
     """Coverage would miss what is loaded before it starts, and every run of pytest would wait."""
-    script = (
-        "import sys, pytest_initlab; print(sorted({'jax', 'initlab', 'numpy'} & {*sys.modules}))"
-    )
+    script = """
+import sys, initlab.pytest_plugin
+print(*(name for name in sys.modules if name.partition(".")[0] in ("jax", "numpy", "initlab")))
+"""
     said = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert said.stdout.strip() == "[]"
+    assert said.stdout.split() == ["initlab", "initlab.pytest_plugin"]

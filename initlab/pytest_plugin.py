@@ -1,7 +1,7 @@
 """The pytest plugin of initlab: a fixture that asserts a sound start, and an option for its seeds.
 
-It lies beside the library and not in it: pytest imports it in every run, also of projects that only
-happen to have initlab installed, and JAX is loaded by the tests that use the fixture alone.
+Pytest imports it in every run, also of projects that only happen to have initlab installed: JAX is
+loaded by the tests that use the fixture alone.
 """
 
 import argparse
