@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from initlab.audits.draws import DISTINCT, LEAST, is_draw
 from initlab.symmetry import UnitGroup, unit_classes
 from initlab.types import Params
 
@@ -12,12 +13,6 @@ __all__ = ["count_distinct", "find_duplicates", "unit_hashes"]
 
 PREFIX = 256
 """How many entries of a tensor are compared with another's."""
-
-DISTINCT = 8
-"""A tensor with fewer different entries is not a draw: identities, Hadamard matrices, constants."""
-
-LEAST = 16
-"""With fewer entries than this two tensors may look alike by chance."""
 
 
 def count_distinct(params: Params, leaves: Mapping[str, np.ndarray], group: UnitGroup) -> int:
@@ -108,10 +103,12 @@ def _mix(bits: np.ndarray) -> np.ndarray:
 def find_duplicates(
     tensors: Sequence[tuple[str, np.ndarray]], correlation: float
 ) -> list[tuple[list[str], float]]:
-    """Sets of tensors whose entries are one draw, up to a factor.
+    """Sets of tensors whose entries are one draw, up to a monotone function of each.
 
-    A key that is used again gives the same numbers in every shape, row by row, under every scale:
-    the first entries are compared.
+    A key that is used again gives the same numbers in every shape, row by row, under every scale,
+    and in the same order from every distribution (normal, truncated and uniform draws are functions
+    of one uniform number): the first entries are compared, and their ranks. Tables of a closed form
+    (`is_draw`), which layers may share by design, are left out.
 
     Args:
       tensors: (name, values).
@@ -124,24 +121,34 @@ def find_duplicates(
     for name, values in tensors:
         head = values.ravel()[:PREFIX].astype(np.float64)
         if head.size >= LEAST and len(np.unique(head)) >= DISTINCT and np.isfinite(head).all():
-            drawn.append((name, head))
+            drawn.append((name, head, values))
     found: list[tuple[list[str], float]] = []
     taken: set[int] = set()
-    for n, (name, head) in enumerate(drawn):
+    for n, (name, head, values) in enumerate(drawn):
         if n in taken:
             continue
         names, largest = [name], 0.0
         for m in range(n + 1, len(drawn)):
             other = drawn[m][1]
             shared = min(head.size, other.size)
-            measured = abs(_correlation(head[:shared], other[:shared]))
+            measured = _agreement(head[:shared], other[:shared])
             if m not in taken and measured > correlation:
                 names.append(drawn[m][0])
                 taken.add(m)
                 largest = max(largest, measured)
-        if len(names) > 1:
+        if len(names) > 1 and is_draw(values):
             found.append((names, largest))
     return found
+
+
+def _agreement(one: np.ndarray, other: np.ndarray) -> float:
+    """The size of the correlation of entries or of their ranks, whichever is larger."""
+    measured = abs(_correlation(one, other))
+    # The same numbers from another distribution are correlated too, if less (uniform and normal
+    # ones by sqrt(3 / pi) = 0.98): only then are ranks worth sorting for.
+    if measured < 0.5:
+        return measured
+    return max(measured, abs(_correlation(one.argsort().argsort(), other.argsort().argsort())))
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
