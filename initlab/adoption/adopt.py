@@ -17,7 +17,7 @@ from initlab.frameworks import check_are_parameters
 from initlab.programs.trace import trace
 from initlab.types import LayerState, Network, Params, ParamSpec, Role
 
-__all__ = ["adopt"]
+__all__ = ["adopt", "one_use"]
 
 NO_RULES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 RULE_FIELDS = ("role", "fan_in", "fan_out")
@@ -102,7 +102,7 @@ def adopt(
     usage = read_usage(program, shapes, RULES, compute)
     specs, doubts = [], {}
     for number, (path, array) in enumerate(zip(paths, arrays, strict=True)):
-        use = _one_use(number, usage)
+        use = one_use(number, usage)
         stacked = usage.stacked.get(number, 0)
         # A fan_in of 0 stands for unknown: the use was not understood, and its doubt says so.
         if not use.fan_in:
@@ -131,7 +131,7 @@ def adopt(
     return Network(specs, fresh, layers, doubts=MappingProxyType(doubts))
 
 
-def _one_use(number: int, usage: Usage) -> Use:
+def one_use(number: int, usage: Usage) -> Use:
     """A parameter's uses as one, with what the whole program says of it."""
     uses = usage.uses.get(number, [])
     if not uses:
