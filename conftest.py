@@ -9,8 +9,6 @@ from pathlib import Path
 import jax
 import pytest
 
-from tests.compile_workers import FAST, ByCompilation, specs_of_workers
-
 # The plugin's tests run pytest within pytest.
 pytest_plugins = ("pytester",)
 
@@ -65,19 +63,6 @@ def pytest_unconfigure(config):
         folder.cleanup()
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config, specs):
-    """Half of the workers compile all that they run fast: see `compile_workers`."""
-    del config
-    specs[:] = specs_of_workers(specs, os.environ.get("XLA_FLAGS", ""))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """Files about bits and speed go to the other half."""
-    return ByCompilation(config, log)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Makes the examples in docstrings quick tests: there is one for each public function."""
@@ -96,7 +81,6 @@ def compile_for_the_claim(request):
         jax.clear_caches()
     name = "jax_disable_most_optimizations"
     is_full = request.node.get_closest_marker("full_compile") is not None
-    assert not (is_full and FAST in os.environ), "this worker cannot compile as a user does"
     if is_full and jax.config.values[name]:
         # An operation that an earlier file compiled would be taken as that file compiled it.
         jax.clear_caches()

@@ -34,6 +34,7 @@ from audit_models import (
     times_norm,
 )
 from faults_asked import ASKED_FAULTS
+from faults_draws import DRAW_FAULTS
 from faults_heads import HEAD_FAULTS
 from faults_paths import PATH_FAULTS
 from faults_sound import FAULTS_SOUND
@@ -345,3 +346,4 @@ FAULTS |= PATH_FAULTS
 FAULTS |= HEAD_FAULTS
 FAULTS |= FAULTS_SOUND
 FAULTS |= ASKED_FAULTS
+FAULTS |= DRAW_FAULTS

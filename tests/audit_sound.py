@@ -34,6 +34,7 @@ from foreign_models import MODELS, linen
 from sound_adapters import SOUND_ADAPTERS
 from sound_asked import ASKED_SOUND
 from sound_control import SOUND_CONTROL
+from sound_draws import DRAW_SOUND
 from sound_generative import SOUND_GENERATIVE
 from sound_heads import HEAD_SOUND
 from sound_language import SOUND_LANGUAGE
@@ -336,3 +337,4 @@ SOUND |= SOUND_ADAPTERS | SOUND_CONTROL | SOUND_GENERATIVE | SOUND_LANGUAGE | SO
 SOUND |= SOUND_PAIRS | SOUND_SCIENCE | SOUND_TIME | SOUND_VISION
 SOUND |= HEAD_SOUND
 SOUND |= ASKED_SOUND
+SOUND |= DRAW_SOUND

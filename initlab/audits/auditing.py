@@ -6,19 +6,23 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from initlab import checks
 from initlab.audits.balance import measure_rescaled
 from initlab.audits.behind_zeros import measure_behind_zeros
 from initlab.audits.blocked import find_blocked
 from initlab.audits.class_prior import measure_predictions, read_prior
+from initlab.audits.coarse import find_coarse
 from initlab.audits.diagnostics import diagnose
 from initlab.audits.duplicates import count_distinct, find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES
 from initlab.audits.ignores import Ignored, apply_ignores, read_ignores
 from initlab.audits.instrument import described, make_instrument
+from initlab.audits.keys import compare_starts
 from initlab.audits.leaks import find_leaks
+from initlab.audits.optimizers import check_optimizer, measure_update
 from initlab.audits.report import Report
 from initlab.audits.seeds import merge_seeds
 from initlab.audits.softmaxes import softmaxes_of
@@ -39,6 +43,7 @@ def audit(
     loss: OutputLoss | None = None,
     labels: Any = None,
     prior: Any = None,
+    optimizer: optax.GradientTransformation | None = None,
     key: jax.Array | None = None,
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
@@ -63,6 +68,8 @@ def audit(
       labels: classes, as integers or one-hot, where the first outputs are logits: the start's
         predictions are compared with them and with their frequencies, in a forward pass of its own.
       prior: the classes' frequencies, where the labels are not a sample of them.
+      optimizer: of optax: its first step is measured too (`first_update`), in a program of its own;
+        requires loss.
       key: of either style; draws that cotangent, and the seeds where keys are not given.
       keys: one for each start that `init` draws, [seeds].
       init: `key -> params`; findings are then those of most seeds, with intervals.
@@ -99,7 +106,15 @@ def audit(
     if not isinstance(key, jax.Array):
         raise TypeError(f"key must be a JAX key, got {key!r:.60}")
     ignores = read_ignores(ignore)
+    if optimizer is not None:
+        check_optimizer(optimizer, loss)
     starts, draws = draw_starts(params, init, keys, key)
+    drawn = None
+    if init is not None:
+        drawn = compare_starts(starts, draws, thresholds.duplicate_correlation)
+        if drawn.starts == 1:
+            # Copies of one start are one start: measured once, and counted so.
+            starts, draws = jax.tree.map(lambda leaf: leaf[:1], starts), draws[:1]
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
     batch = jax.tree.map(jnp.asarray, batch)
     if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch)[:1]):
@@ -127,6 +142,9 @@ def audit(
     rows = rows_of(model, measured)
     chains = chains_of(model, rows)
     rows = measure_behind_zeros(model, rows, chains, starts, measure)
+    step = None
+    if optimizer is not None and loss is not None:
+        step = measure_update(model, loss, optimizer, starts, batch)
     found = []
     for seed in range(draws.shape[0]):
         params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)
@@ -147,6 +165,10 @@ def audit(
             prior=known,
             predictions=predictions[seed],
             leaks=leaks,
+            coarse=find_coarse(_whole(model, params), thresholds),
+            fans=instrument.fans,
+            drawn=drawn,
+            first_update=None if step is None else step.of(seed),
         )
         found.append(diagnose(evidence, thresholds))
     findings = found[0] if len(found) == 1 else merge_seeds(found)
@@ -161,6 +183,7 @@ def audit(
         np.asarray(measured["loss_at_zero"]),
         ignored,
         class_bias=None if known is None else known.bias,
+        first_update=step,
     )
 
 
@@ -172,6 +195,7 @@ def assert_sound_initialization(
     loss: OutputLoss | None = None,
     labels: Any = None,
     prior: Any = None,
+    optimizer: optax.GradientTransformation | None = None,
     key: jax.Array | None = None,
     keys: jax.Array | None = None,
     init: Callable[[jax.Array], Params] | None = None,
@@ -190,6 +214,7 @@ def assert_sound_initialization(
       loss: as for `audit`.
       labels: as for `audit`.
       prior: as for `audit`.
+      optimizer: as for `audit`.
       key: as for `audit`.
       keys: as for `audit`.
       init: as for `audit`.
@@ -214,6 +239,7 @@ def assert_sound_initialization(
         "loss": loss,
         "labels": labels,
         "prior": prior,
+        "optimizer": optimizer,
         "key": key,
         "keys": keys,
         "init": init,
@@ -247,6 +273,13 @@ def _widths(
         )
         for group in groups
     }
+
+
+def _whole(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
+    return [
+        (path, np.asarray(leaf))
+        for path, leaf in zip(model.paths, jax.tree.leaves(params), strict=True)
+    ]
 
 
 def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:

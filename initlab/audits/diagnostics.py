@@ -7,11 +7,15 @@ from types import MappingProxyType
 from initlab.audits import parameters, signals
 from initlab.audits.attention import sharp_attention
 from initlab.audits.balance import unbalanced_updates
+from initlab.audits.coarse import coarse_draw
 from initlab.audits.confidence import confident_start, unmet_prior
 from initlab.audits.dead import dead_units
 from initlab.audits.evidence import Evidence
+from initlab.audits.fan_mismatch import fan_mismatch
 from initlab.audits.finding import Finding
+from initlab.audits.keys import ignores_key
 from initlab.audits.leaks import leak
+from initlab.audits.optimizers import first_update
 from initlab.audits.router import unbalanced_router
 from initlab.audits.steps import is_hidden
 from initlab.audits.thresholds import Thresholds
@@ -52,6 +56,9 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
     {
         "non_finite": signals.non_finite,
         "symmetric_units": parameters.symmetric_units,
+        "ignores_key": ignores_key,
+        "coarse_draw": coarse_draw,
+        "fan_mismatch": fan_mismatch,
         "vanishing_signal": signals.vanishing_signal,
         "exploding_signal": signals.exploding_signal,
         "rank_collapse": signals.rank_collapse,
@@ -68,6 +75,7 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "unmet_prior": unmet_prior,
         "leak": leak,
         "unbalanced_updates": unbalanced_updates,
+        "first_update": first_update,
         "untracked": untracked,
     }
 )

@@ -5,7 +5,7 @@ import functools
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,12 @@ from initlab.audits.class_prior import ClassPrior, Predictions
 from initlab.audits.softmaxes import SOFTMAXES, Softmax
 from initlab.symmetry import Coverage
 from initlab.taps import Chain, Model, Row
+
+if TYPE_CHECKING:
+    from initlab.audits.coarse import Draw
+    from initlab.audits.fans import Fans
+    from initlab.audits.keys import Drawn
+    from initlab.audits.optimizers import FirstUpdate
 
 __all__ = ["Evidence", "Rescaled", "Signal", "Weight", "signals_of", "weights_of"]
 
@@ -126,6 +132,10 @@ class Evidence:
       prior: the classes' frequencies, where they are given.
       predictions: what the outputs say of the classes, where these are.
       leaks: outputs that depend on what they must not see, where that was asked.
+      coarse: parameters that look drawn in low precision.
+      fans: of each weight whose use is understood, by its number.
+      drawn: what several keys say of init; None where it drew nothing.
+      first_update: one step of the optimizer; None without one.
     """
 
     model: Model
@@ -144,6 +154,10 @@ class Evidence:
     prior: ClassPrior | None = None
     predictions: Predictions | None = None
     leaks: Sequence[Any] = ()
+    coarse: "Sequence[Draw]" = ()
+    fans: "Mapping[int, Fans]" = dataclasses.field(default_factory=dict)
+    drawn: "Drawn | None" = None
+    first_update: "FirstUpdate | None" = None
 
     @functools.cached_property
     def by_row(self) -> dict[int, Signal]:

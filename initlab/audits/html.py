@@ -38,7 +38,11 @@ def report_html(report: "Report") -> str:
         reason = f" ({each.reason})" if each.reason else ""
         text = f"ignore: {each.code} at {each.pattern}{reason}: {len(each.findings)} found"
         parts.append(f"<div>{escape(text)}</div>")
-    return "\n".join([*parts, _table(rows_table(report.rows))])
+    parts.append(_table(rows_table(report.rows)))
+    if report.first_update is not None:
+        parts.append(f"<p>{escape(report.first_update.headline())}</p>")
+        parts.append(_table(report.first_update.table()))
+    return "\n".join(parts)
 
 
 def _table(lines: Sequence[Mapping[str, str]]) -> str:

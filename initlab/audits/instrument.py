@@ -1,12 +1,13 @@
 """What is traced and compiled once for a model, and measures any of its params."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.audits.fans import Fans, read_fans
 from initlab.compilation import compile_or_reuse, compile_to_run_once
 from initlab.programs.equations import has_lasting_effect
 from initlab.programs.trace import as_function
@@ -28,6 +29,7 @@ class Instrument(NamedTuple):
     groups: Sequence[UnitGroup]
     coverage: Coverage | str
     classes: int
+    fans: Mapping[int, Fans]
     program: Callable[[Params, Any, jax.Array], Any]
 
 
@@ -67,7 +69,8 @@ def make_instrument(
     compiled = (
         compile_or_reuse(lowered, compile_to_run_once) if is_short else compile_to_run_once(lowered)
     )
-    return Instrument(model, *_groups(model, shapes, batch), classes, compiled)
+    groups, coverage = _groups(model, shapes, batch)
+    return Instrument(model, groups, coverage, classes, read_fans(model, groups), compiled)
 
 
 def described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:

@@ -10,6 +10,7 @@ import xarray
 from initlab.audits import html, text
 from initlab.audits.finding import Finding
 from initlab.audits.ignores import Ignore
+from initlab.audits.optimizers import FirstUpdate
 from initlab.audits.places import Places
 from initlab.audits.text import NUMBERS
 from initlab.files import plain
@@ -33,6 +34,7 @@ class Report:
       ignored: the patterns of the ignore list, each with the findings that it keeps out.
       class_bias: log of the classes' frequencies where labels or prior are given: the readout's
         bias that predicts them, [classes]; of one logit log p / (1 - p), [1].
+      first_update: what the optimizer's first step changes; None without an optimizer.
     """
 
     findings: tuple[Finding, ...]
@@ -44,6 +46,7 @@ class Report:
     loss_at_zero: np.ndarray
     ignored: tuple[Ignore, ...] = ()
     class_bias: np.ndarray | None = None
+    first_update: FirstUpdate | None = None
 
     @property
     def verdict(self) -> str:
@@ -57,7 +60,11 @@ class Report:
 
     def __str__(self) -> str:
         """The verdict, the findings and the layers, 100 columns wide."""
-        return "\n".join([*text.findings_text(self), "", text.rows_text(self.rows)])
+        parts = [*text.findings_text(self), "", text.rows_text(self.rows)]
+        if self.first_update is not None:
+            table = text.fitted_text(self.first_update.table())
+            parts += ["", self.first_update.headline(), "", table]
+        return "\n".join(parts)
 
     def _repr_html_(self) -> str:
         """The same as HTML, for notebooks."""
@@ -109,6 +116,7 @@ class Report:
                 each._asdict() | {"findings": [finding._asdict() for finding in each.findings]}
                 for each in self.ignored
             ],
+            "first_update": None if self.first_update is None else self.first_update.summary(),
             "rows": [
                 {
                     "place": row.place,

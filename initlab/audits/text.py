@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = [
     "NUMBERS",
     "WIDTH",
     "findings_text",
+    "fitted_text",
     "head",
     "headline",
     "median_of",
@@ -109,14 +110,18 @@ def rows_table(rows: Sequence[Row]) -> list[dict[str, str]]:
 
 
 def rows_text(rows: Sequence[Row]) -> str:
-    """The table of rows, its places as long as the other columns leave room for."""
-    table = rows_table(rows)
+    """The table of rows."""
+    return fitted_text(rows_table(rows))
+
+
+def fitted_text(table: Sequence[Mapping[str, str]]) -> str:
+    """A table, its places as long as the other columns leave room for."""
     if not table:
         return ""
     others = [name for name in table[0] if name != "place"]
     taken = sum(2 + max(len(name), *(len(line[name]) for line in table)) for name in others)
     width = max(PLACE, WIDTH - taken)
-    return format_table([line | {"place": _short(line["place"], width)} for line in table])
+    return format_table([dict(line) | {"place": _short(line["place"], width)} for line in table])
 
 
 def seed_values(row: Row, name: str, seeds: int) -> np.ndarray:

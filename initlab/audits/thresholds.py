@@ -56,6 +56,24 @@ class Thresholds:
         fails: a network trains with the experts that it uses.
       duplicate_correlation: correlation of two tensors' entries from which they count as one draw.
         Of 16 independent normal entries it exceeds 0.999 with probability under 1e-15.
+      fan_ratio: the std of a weight over what its siblings' scheme gives for the fans of its use,
+        either way, beyond which a wrong fan is named. By a factor of 1.25 in every layer a signal
+        grows or falls by e in five layers; standard errors of variances and 1 % tell it from 1.
+      draw_values: the effective number of values of a random draw, below which it is coarse.
+        bfloat16's uniform numbers, and normal ones made of them, take 128 equally likely values;
+        numbers drawn in float32 and rounded to bfloat16 at least 258, a binade having 128.
+      stuck_share: share of a draw's entries at one end of its range. Clipping a normal draw at two
+        standard deviations puts 2.3 % there, at 1.28 of them 10 %; a truncated normal drawn in
+        bfloat16 had 30 % (torchtitan, pull request 2269).
+      descent_share: of the decrease of the loss that its gradient predicts for the optimizer's
+        first step, the share that comes true on the same batch; less is a warning. On a quadratic
+        loss it is 1 - step / (2 / curvature): at 0.1 the step is within a tenth of the length from
+        which on descent diverges.
+      loss_rise: by how much, relative to the loss, that step may raise it before it is a failure;
+        20 is e^3.
+      update_share: share of a weight's entries whose gradient is under the optimizer's epsilon or
+        whose update is rounded off, or of its update that weight decay makes up: at one half the
+        data no longer decide most of the step.
     """
 
     max_efolds: float = 6.0
@@ -70,6 +88,12 @@ class Thresholds:
     attention_entries: float = 2.5
     router_load: float = 0.5
     duplicate_correlation: float = 0.999
+    fan_ratio: float = 1.25
+    draw_values: float = 200.0
+    stuck_share: float = 0.1
+    descent_share: float = 0.1
+    loss_rise: float = 20.0
+    update_share: float = 0.5
 
     def __post_init__(self) -> None:
         """Raises unless every threshold is a number, or two of them in order."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from initlab.audits.explanations.draws import DRAWS
 from initlab.audits.explanations.explanation import SETUP, Explanation
 from initlab.audits.explanations.heads import HEADS
 from initlab.audits.explanations.parameters import PARAMETERS
@@ -12,6 +13,6 @@ from initlab.audits.explanations.whole import WHOLE
 __all__ = ["EXPLANATIONS", "SETUP", "Explanation"]
 
 EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
-    {**SIGNALS, **HEADS, **PARAMETERS, **WHOLE}
+    {**SIGNALS, **HEADS, **PARAMETERS, **DRAWS, **WHOLE}
 )
 """Code to explanation: one for each code of `diagnostics.DIAGNOSTICS`."""
