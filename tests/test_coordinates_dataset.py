@@ -1,4 +1,4 @@
-"""A coordinate check as a dataset, and a check again."""
+"""A coordinate check as a dataset, and a check again; and as text."""
 
 import numpy as np
 import pytest
@@ -34,3 +34,23 @@ def test_a_dataset_that_is_no_check_is_refused(spoil, message):
     results = check_of(FLAT, {name: [0] for name in FLAT}).to_dataset()
     with pytest.raises(ValueError, match=message):
         CoordinateCheck.from_dataset(spoil(results))
+
+
+def test_what_is_printed_says_where_theory_differs():
+    predicted = {"in": Growth(0.0, 0.0), "hidden": Growth(0.0, -0.5), "out": Growth(0.3, 0.0)}
+    lines = str(check_of(FLAT, dict.fromkeys(FLAT, (0,)), predicted=predicted)).splitlines()
+    assert lines[0].endswith("theory differs by more than 0.15")
+    rows = {line.split()[0]: line for line in lines[2:]}
+    assert "theory" not in rows["in"]
+    assert rows["hidden"].endswith("change flat; change 0.50 from theory")
+    assert rows["out"].endswith("; start 0.30 from theory")
+    agreeing = check_of(
+        FLAT, dict.fromkeys(FLAT, (0,)), predicted=dict.fromkeys(FLAT, predicted["in"])
+    )
+    assert str(agreeing).splitlines()[0].endswith("; theory agrees")
+    # An interval that holds theory's slope says so: here is too much noise to tell.
+    noisy = check_of(
+        FLAT, dict.fromkeys(FLAT, (0,)), noise=3.0, predicted=dict.fromkeys(FLAT, Growth(0.9, 0.0))
+    )
+    assert "from theory, within its interval" in str(noisy)
+    assert "theory" not in "".join(str(check_of(FLAT, dict.fromkeys(FLAT, (0,)))).splitlines()[2:])

@@ -8,7 +8,8 @@ import numpy as np
 
 from initlab import checks
 from initlab.calibration.compiled import run_compiled
-from initlab.calibration.lsuv import unit_scales
+from initlab.calibration.fallback import refine_with_care
+from initlab.calibration.lsuv import change_one, unit_scales
 from initlab.calibration.products import Products, find_products
 from initlab.types import Apply, Params
 
@@ -42,7 +43,7 @@ def to_criticality(
 
     Returns:
       The params. What keeps its scale with `lsuv` keeps it, and a weight whose gradient is zero or
-      not finite.
+      not finite. Where it would blow the outputs up it does less, or nothing, as `lsuv`.
 
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or iterations
@@ -70,20 +71,23 @@ def to_criticality(
 
 def _refine(apply: Apply, iterations: int, key: jax.Array, params: Params, batch: Any) -> Params:
     products = find_products(apply, params, batch)
-    scales = unit_scales(products, params, batch, 1.0)
     count = len(products.leaf)
 
-    def set_one(turn: jax.Array, scales: jax.Array) -> jax.Array:
-        # All at once would multiply what a residual branch lacks by each of its products, and blow
-        # up deep ones. Nor does one pass serve, as for `lsuv`'s rms: b_k depends on all weights
-        # behind the k-th, which a pass through the program has not reached yet.
-        number = turn % count
-        measured = products.measure(products.scaled(params, scales), batch, key)
-        factor = _factors(products, *measured)[number]
-        usable = jnp.isfinite(factor) & (factor > 0)
-        return scales.at[number].multiply(jnp.where(usable, factor, 1))
+    def refine(careful: jax.Array) -> Params:
+        def set_one(turn: jax.Array, scales: jax.Array) -> jax.Array:
+            # All at once would multiply what a residual branch lacks by each of its products, and
+            # blow up deep ones. Nor does one pass serve, as for `lsuv`'s rms: b_k depends on all
+            # weights behind the k-th, which a pass through the program has not reached yet.
+            number = turn % count
+            measured = products.measure(products.scaled(params, scales), batch, key)
+            factor = _factors(products, *measured)[number]
+            return change_one(scales, number, factor, careful)
 
-    return products.scaled(params, jax.lax.fori_loop(0, iterations * count, set_one, scales))
+        scales = unit_scales(products, params, batch, 1.0, careful)
+        scales = jax.lax.fori_loop(0, iterations * count, set_one, scales)
+        return products.scaled(params, scales)
+
+    return refine_with_care(products.model, params, batch, refine, products.aside)
 
 
 def _factors(products: Products, rms: jax.Array, norms: jax.Array, sums: jax.Array) -> jax.Array:

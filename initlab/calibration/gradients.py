@@ -10,7 +10,7 @@ import optax
 from initlab import checks
 from initlab.calibration.compiled import run_compiled
 from initlab.calibration.products import Entry, scale
-from initlab.taps import read_model
+from initlab.taps import Model, measure_signals, read_model
 from initlab.types import Apply, Number, OutputLoss, Params
 
 __all__ = ["gradinit", "metainit"]
@@ -21,6 +21,9 @@ Goal = Callable[[Objective, Params], tuple[jax.Array, jax.Array | bool]]
 
 LEAST = 0.01
 """Scales stay above it, as in Zhu et al. 2021: none may vanish or change its sign."""
+
+PASSED_ON = 0.1
+"""A signal's rms under this share of 1, or of the start's where that is less, has vanished."""
 
 OFFSET = 1e-5
 """Keeps the quotient finite where a gradient is zero, as in Dauphin and Schoenholz 2019."""
@@ -40,7 +43,8 @@ def metainit(
     """Scales that make `mean |(g - H g) / g - 1|` small: a step hardly changes the gradient.
 
     Signed gradient descent with momentum on the logarithm of each weight's norm; of all steps the
-    scales with the smallest quotient are kept.
+    scales with the smallest quotient are kept, among those under which no layer's signal falls
+    under a tenth of 1, or of its start's rms.
 
     Args:
       key: a JAX key, as every refiner takes; nothing is drawn.
@@ -116,7 +120,8 @@ def gradinit(
     Where the gradient's norm is above the bound it is the norm that is descended on. Signed
     gradient descent with momentum on the logarithm of each parameter's scale, in place of the
     paper's Adam on the scale; of all steps within the bound the scales with the least loss are
-    kept, or else those with the least norm.
+    kept, or else those with the least norm; none under which a layer's signal falls under a tenth
+    of 1, or of its start's rms.
 
     Args:
       key: a JAX key, as every refiner takes; nothing is drawn.
@@ -195,10 +200,13 @@ def _learn_scales(
 ) -> Params:
     """Params under the best scales that a descent on the goal passes, its start included.
 
-    Allowed ones are better than any others. Arrays of at least `least_rank` axes have a scale.
+    Those whose signals are passed on are better than any others, and among them allowed ones.
+    Arrays of at least `least_rank` axes have a scale.
     """
     # Logarithms of scales: a step is a factor, whatever the size of what it scales.
-    entries = _entries(apply, params, batch, least_rank)
+    model = read_model(apply, params, batch)
+    entries = _entries(model, least_rank)
+    before = _signals(model, params, batch)
     dtype = _precision(params)
     rate, momentum = (jnp.asarray(n, dtype) for n in (descent.learning_rate, descent.momentum))
 
@@ -206,14 +214,19 @@ def _learn_scales(
         return loss(apply(params, batch))
 
     def at_scales(scales: jax.Array) -> tuple[jax.Array, jax.Array]:
-        value, allowed = goal(objective, scale(params, entries, jnp.exp(scales)))
+        scaled = scale(params, entries, jnp.exp(scales))
+        value, allowed = goal(objective, scaled)
+        # Either goal is met well by a net that passes nothing on. First of all a start passes
+        # signals on, then it is allowed. The first step's, where all scales are 1, does.
+        passes = _pass_on(_signals(model, jax.lax.stop_gradient(scaled), batch), before)
         # Nothing compares as less than NaN, which once kept would be kept indefinitely.
-        return value, jnp.isfinite(value) & allowed
+        rank = jnp.where(passes, 2, 0) + jnp.where(allowed, 1, 0)
+        return value, jnp.where(jnp.isfinite(value), rank, 0)
 
     def step(state: tuple, _: None) -> tuple[tuple, None]:
         at, velocity, (best, least, had) = state
         (value, allowed), slopes = jax.value_and_grad(at_scales, has_aux=True)(at)
-        better = (allowed & ~had) | ((allowed == had) & (value < least))
+        better = (allowed > had) | ((allowed == had) & (value < least))
         kept = jax.tree.map(
             lambda new, old: jnp.where(better, new, old),
             (at, value, allowed),
@@ -225,14 +238,27 @@ def _learn_scales(
         return (at, velocity, kept), None
 
     zeros = jnp.zeros(len(entries), dtype)
-    nothing = zeros, jnp.asarray(jnp.inf, dtype), jnp.asarray(False)
+    nothing = zeros, jnp.asarray(jnp.inf, dtype), jnp.asarray(0)
     (_, _, (best, _, _)), _ = jax.lax.scan(step, (zeros, zeros, nothing), length=descent.steps)
     return scale(params, entries, jnp.exp(best))
 
 
-def _entries(apply: Apply, params: Params, batch: Any, rank: int) -> list[Entry]:
+def _signals(model: Model, params: Params, batch: Any) -> list[jax.Array]:
+    """The rms at every place of the model."""
+    return [each["rms"] for each in measure_signals(model, params, batch).values()]
+
+
+def _pass_on(signals: list[jax.Array], before: list[jax.Array]) -> jax.Array:
+    """Whether no signal is under a share of 1 or, where that is less, of what it was."""
+    each = [
+        jnp.all((now >= PASSED_ON * jnp.minimum(was, 1)) | ~jnp.isfinite(was))
+        for now, was in zip(signals, before, strict=True)
+    ]
+    return jnp.all(jnp.stack(each)) if each else jnp.asarray(True)
+
+
+def _entries(model: Model, rank: int) -> list[Entry]:
     """Parameters of at least so many axes, slice by slice where a loop over layers takes them."""
-    model = read_model(apply, params, batch)
     entries: list[Entry] = []
     for number, shape in enumerate(model.shapes):
         is_stacked = bool(model.notes.stacked >> number & 1)

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.calibration.compiled import run_compiled
+from initlab.calibration.fallback import refine_with_care
 from initlab.calibration.products import Products, find_products
 from initlab.types import Apply, Number, Params
 
-__all__ = ["lsuv", "unit_scales"]
+__all__ = ["change_one", "lsuv", "unit_scales"]
 
 
 def lsuv(
@@ -39,6 +40,9 @@ def lsuv(
       The params. A weight whose product is zero or not finite keeps its scale; so does a table that
       is only looked up; and so does one that a product does not take as it is, moved or times
       constants: the model may undo what is done to a weight that it normalizes or adds to another.
+      Where the outputs are more than twice as large by it, a product beside the paths to them (a
+      gate's, a log-scale's of a coupling flow) is not enlarged; where they still are, params are
+      given back as they came (`changes` shows either).
 
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or target
@@ -63,11 +67,17 @@ def lsuv(
 
 def _refine(apply: Apply, params: Params, batch: Any, target: Number) -> Params:
     products = find_products(apply, params, batch)
-    return products.scaled(params, unit_scales(products, params, batch, target))
+
+    def refine(careful: jax.Array) -> Params:
+        return products.scaled(params, unit_scales(products, params, batch, target, careful))
+
+    return refine_with_care(products.model, params, batch, refine, products.aside)
 
 
-def unit_scales(products: Products, params: Params, batch: Any, target: Number) -> jax.Array:
-    """The scales [K] under which every product has the rms `target`.
+def unit_scales(
+    products: Products, params: Params, batch: Any, target: Number, careful: jax.Array
+) -> jax.Array:
+    """The scales [K] under which every product has the rms `target`; of careful ones at most 1.
 
     The loop compiles one measurement of the whole model, which serves every product. To scale on
     the spot, as whitening does before a bias is added, would not do: the bias is measured with the
@@ -78,8 +88,17 @@ def unit_scales(products: Products, params: Params, batch: Any, target: Number) 
     def scale_one(number: jax.Array, scales: jax.Array) -> jax.Array:
         rms = products.rms(products.scaled(params, scales), batch)[number]
         factor = jnp.asarray(target, jnp.float32) / rms
-        usable = jnp.isfinite(factor) & (factor > 0)
-        return scales.at[number].multiply(jnp.where(usable, factor, 1))
+        return change_one(scales, number, factor, careful)
 
     count = len(products.leaf)
     return jax.lax.fori_loop(0, count, scale_one, jnp.ones(count, jnp.float32))
+
+
+def change_one(
+    scales: jax.Array, number: jax.Array, factor: jax.Array, careful: jax.Array
+) -> jax.Array:
+    """Scales [K] with one times a factor, where that is one; a careful one stays at most 1."""
+    usable = jnp.isfinite(factor) & (factor > 0)
+    scale = scales[number] * jnp.where(usable, factor, 1)
+    scale = jnp.where(careful[number], jnp.minimum(scale, 1), scale)
+    return scales.at[number].set(scale)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from initlab.taps import Model, measure, measure_signals, read_model
 from initlab.taps.facts import Key
@@ -43,6 +44,12 @@ class Products:
     on_path: tuple[bool, ...]
     ends: tuple[Key | None, ...]
     sums: int
+
+    @property
+    def aside(self) -> np.ndarray:
+        """Flags [K] of products that neither all data pass nor a branch's sum adds."""
+        pairs = zip(self.on_path, self.ends, strict=True)
+        return np.asarray([not on_path and end is None for on_path, end in pairs])
 
     def scaled(self, params: Params, scales: jax.Array) -> Params:
         """Params with each entry's weight times its scale [K]."""

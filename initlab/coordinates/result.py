@@ -98,6 +98,31 @@ class CoordinateCheck:
         return _verdict(found)
 
     @property
+    def apart(self) -> dict[str, tuple[str, ...]]:
+        """By layer of which slopes theory's is further away than the tolerance, in words.
+
+        As for `disagreement` it is the slope's value that counts; that its interval holds theory's
+        is said beside it.
+        """
+        found = {}
+        for name, growth in self.predicted.items():
+            words = []
+            for what, measured, exponent in (
+                ("start", self.start_slopes[name], growth.start),
+                ("change", self.change_slopes[name][0], growth.change),
+            ):
+                distance = abs(measured.value - exponent)
+                if np.isnan(distance):
+                    words.append(f"{what} has no slope to compare with theory's")
+                elif distance > self.tolerance:
+                    inside = measured.low <= exponent <= measured.high
+                    also = ", within its interval" if inside else ""
+                    words.append(f"{what} {distance:.2f} from theory{also}")
+            if words:
+                found[name] = tuple(words)
+        return found
+
+    @property
     def disagreement(self) -> float:
         """The largest distance of a slope from theory: starts, and changes in the first step.
 
@@ -196,13 +221,14 @@ class CoordinateCheck:
         )
 
     def __str__(self) -> str:
-        """The verdict, and a line for each layer."""
+        """The verdict, whether theory agrees, and a line for each layer."""
         last = self.change.shape[2]
         rows = [("layer", "start", "theory", "change: step 1", "theory", f"step {last}", "says")]
         for name in self.layers:
             growth = self.predicted.get(name)
             start, change = self.findings[name]
             steps = self.change_slopes[name]
+            apart = self.apart.get(name, ())
             rows.append(
                 (
                     name,
@@ -211,7 +237,7 @@ class CoordinateCheck:
                     _text(steps[0]),
                     f"{growth.change:+.2f}" if growth else "",
                     _text(steps[-1]),
-                    f"start {start}, change {change}",
+                    "; ".join([f"start {start}, change {change}", *apart]),
                 )
             )
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -223,6 +249,9 @@ class CoordinateCheck:
             f"{self.verdict}: slopes of log size against log {self.axis}, "
             f"{self.sizes[0]} to {self.sizes[-1]}, {self.start.shape[1]} seeds [95 % interval]"
         )
+        if self.predicted:
+            says = "agrees" if self.agrees else f"differs by more than {self.tolerance:g}"
+            title += f"; theory {says}"
         return "\n".join([title, *lines])
 
     def _finding(self, measured: np.ndarray, slope: Slope) -> str:

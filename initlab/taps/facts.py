@@ -46,6 +46,7 @@ class Facts:
       data: whether it depends on the batch; if not, and on parameters, it is a weight.
       sliced: whether it is a weight of one iteration of a loop over layers.
       scales: whether it is one parameter, moved or times constants, so that it scales as that does.
+      plain: whether it is one parameter, moved alone, so that what is added to that is added to it.
       factors: bit set of the parameters any of which makes all of it zero where it is zero.
       features: for each axis, whether units lie on it.
       above: sites on every path from the data to it.
@@ -69,6 +70,7 @@ class Facts:
     data: bool = False
     sliced: bool = False
     scales: bool = False
+    plain: bool = False
     factors: int = 0
     features: tuple[bool, ...] = ()
     above: frozenset[Key] = frozenset()

@@ -14,7 +14,7 @@ from initlab.programs.equations import all_equations, has_lasting_effect
 from initlab.programs.primitives import CONTROL
 from initlab.programs.trace import trace
 from initlab.taps.facts import Facts, Key
-from initlab.taps.scope import Notes, Rescale, Scope, slots_of
+from initlab.taps.scope import Notes, Recentre, Rescale, Scope, slots_of
 from initlab.taps.statistics import rms, signal_statistics
 from initlab.taps.walk import evaluate
 from initlab.types import Apply, OutputLoss, Params
@@ -118,6 +118,7 @@ def _input_facts(program: Any, params: int) -> list[Facts]:
                     features=(True,) * rank,
                     names=bit,
                     scales=True,
+                    plain=True,
                     factors=bit,
                 )
             )
@@ -204,6 +205,7 @@ def measure_signals(
     batch: Any,
     rescale: Rescale | None = None,
     fixed: frozenset[int] = frozenset(),
+    recentre: Recentre | None = None,
 ) -> dict[Key, Any]:
     """The forward pass of `measure` alone, without gradients; jit-able and vmap-able.
 
@@ -215,6 +217,7 @@ def measure_signals(
         says what is recorded of it; so each weight may be rescaled just before its product is
         computed, and all that follows sees it.
       fixed: numbers of parameters that are not rescaled.
+      recentre: gives the sum of a rescaled product and its bias, and what is recorded besides.
 
     Returns:
       The statistics of products, sums and activations inside by site, as of `measure`, with what
@@ -225,7 +228,7 @@ def measure_signals(
         dataclasses.replace(each, scales=each.scales and n not in fixed)
         for n, each in enumerate(_input_facts(model.program, len(leaves)))
     ]
-    scope = Scope(model.notes, plan=model.plan, rescale=rescale)
+    scope = Scope(model.notes, plan=model.plan, rescale=rescale, recentre=recentre)
     evaluate(model.program, list(zip([*leaves, *inputs], facts, strict=True)), scope)
     return scope.results
 

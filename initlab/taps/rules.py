@@ -87,6 +87,7 @@ def _passed(equation: Any, first: Facts, result: Facts) -> Facts:
         norms=first.norms,
         uniform=uniform,
         scales=is_moved and first.scales,
+        plain=is_moved and name != "neg" and first.plain,
         factors=first.factors,
         raw=first.raw if is_moved and math.prod(before) == math.prod(after) else None,
     )

@@ -15,6 +15,7 @@ __all__ = [
     "Loop",
     "Notes",
     "Place",
+    "Recentre",
     "Rescale",
     "Scope",
     "Side",
@@ -23,9 +24,14 @@ __all__ = [
     "slots_of",
 ]
 
-Rescale = Callable[[Any, int, list[Any]], tuple[list[Any], Any]]
-"""`(a product's equation, which operand is the weight, operands) -> (operands, recorded)`: the
-operands that take the place of those, and what is recorded of the site."""
+Rescale = Callable[[Any, int, list[Any], Facts, int], tuple[list[Any], Any]]
+"""`(a product's equation, which operand is the weight, operands, the weight's facts, bit set of the
+parameters that are added to it) -> (operands, recorded)`: the operands that take the place of
+those, and what is recorded of the site."""
+
+Recentre = Callable[[Any, Any, Any, Facts], tuple[Any, Any]]
+"""`(product with its bias, product, bias, the bias's facts) -> (product with its bias, recorded)`:
+what takes the place of the first, and what is added to what is recorded of the site."""
 
 
 @dataclasses.dataclass
@@ -189,10 +195,11 @@ class Scope:
         *,
         gradient: bool = True,
         rescale: Rescale | None = None,
+        recentre: Recentre | None = None,
     ) -> None:
         self.notes, self.path, self.plan = notes, path, plan
         self.slots = slots or {}
-        self.gradient, self.rescale = gradient, rescale
+        self.gradient, self.rescale, self.recentre = gradient, rescale, recentre
         self.entries: list[Site | Loop | Branches] = []
         self.results: dict[Key, Any] = {}
         self.recorded: dict[int, Any] = {}
@@ -230,7 +237,15 @@ class Scope:
     ) -> "Scope":
         """The scope of a loop's body, or of one of several branches."""
         path = (*self.path, number, branch)
-        return Scope(self.notes, path, plan, slots, gradient=self.gradient, rescale=self.rescale)
+        return Scope(
+            self.notes,
+            path,
+            plan,
+            slots,
+            gradient=self.gradient,
+            rescale=self.rescale,
+            recentre=self.recentre,
+        )
 
     def slots_within(self, number: int) -> dict[Key, Any]:
         """The slots of the sites within a loop or branches."""
@@ -241,6 +256,13 @@ class Scope:
         """A new site, loop or set of branches; its number."""
         self.entries.append(entry)
         return len(self.entries) - 1
+
+    def biases_of_next(self) -> int:
+        """Bit set of the parameters that are added to the site that comes next."""
+        if self.plan is None or len(self.entries) >= len(self.plan.entries):
+            return 0
+        site = self.plan.entries[len(self.entries)]
+        return site.biases if isinstance(site, Site) else 0
 
     def add_bias(self, number: int, bias: Facts) -> None:
         """Notes what is added to the value at a site."""

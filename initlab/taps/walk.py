@@ -101,7 +101,8 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     if scope.rescale is not None and _is_contraction(equation):
         (place, *others) = [n for n, each in enumerate(facts) if each.is_weight] or [None]
         if place is not None and not others and _may_be_scaled(facts[place], scope):
-            values, recorded = scope.rescale(equation, place, values)
+            added = scope.biases_of_next()
+            values, recorded = scope.rescale(equation, place, values, facts[place], added)
     results = run_equation(equation, values)
     if name in CALLS or (name not in KNOWN and inner_program(equation.params) is not None):
         # A program on other operands than the equation's: nobody here knows what it is given.
@@ -172,6 +173,14 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
     if len(data) == 1 and weights and data[0].site is not None:
         # The bias of a product: its site moves on.
         scope.add_bias(data[0].site, weights[0])
+        recorded = scope.recorded.get(data[0].site)
+        if scope.recentre is not None and recorded is not None:
+            (bias,) = (
+                each for each, facts in zip(values, all_facts, strict=True) if not facts.data
+            )
+            (product,) = (each for each, facts in zip(values, all_facts, strict=True) if facts.data)
+            value, more = scope.recentre(value, product, bias, weights[0])
+            scope.recorded[data[0].site] = recorded + more
         result = dataclasses.replace(result, site=data[0].site, names=data[0].names)
         return scope.visit(data[0].site, value, result), result
     if len(data) == 2 and equation.primitive.name != "sub":
