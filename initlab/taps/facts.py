@@ -3,12 +3,12 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Chain", "Facts", "Key", "Pair", "constant", "join", "kept_flags"]
+__all__ = ["Chain", "Facts", "Key", "Pair", "Recentre", "Rescale", "constant", "join", "kept_flags"]
 
 Key = tuple[int, ...]
 """A site: its number among those of its scope, after the path of that scope.
@@ -94,6 +94,15 @@ class Facts:
 
 Pair = tuple[Any, Facts]
 """A value of the program that is run, and its facts."""
+
+Rescale = Callable[[Any, int, list[Any], Facts, int], tuple[list[Any], Any]]
+"""`(a product's equation, which operand is the weight, operands, the weight's facts, bit set of the
+parameters that are added to it) -> (operands, recorded)`: the operands that take the place of
+those, and what is recorded of the site."""
+
+Recentre = Callable[[Any, Any, Any, Facts], tuple[Any, Any]]
+"""`(product with its bias, product, bias, the bias's facts) -> (product with its bias, recorded)`:
+what takes the place of the first, and what is added to what is recorded of the site."""
 
 
 def constant(value: Any) -> Facts:

@@ -13,8 +13,8 @@ from initlab import checks
 from initlab.programs.equations import all_equations, has_lasting_effect
 from initlab.programs.primitives import CONTROL
 from initlab.programs.trace import trace
-from initlab.taps.facts import Facts, Key
-from initlab.taps.scope import Notes, Recentre, Rescale, Scope, slots_of
+from initlab.taps.facts import Facts, Key, Recentre, Rescale
+from initlab.taps.scope import Notes, Scope, slots_of
 from initlab.taps.statistics import rms, signal_statistics
 from initlab.taps.walk import evaluate
 from initlab.types import Apply, OutputLoss, Params

@@ -1,12 +1,12 @@
 """Where a model is measured: sites in the order of the program, loops and branches within it."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from initlab.taps.facts import Chain, Facts, Key
+from initlab.taps.facts import Chain, Facts, Key, Recentre, Rescale
 from initlab.taps.slopes import activation_statistics
 from initlab.taps.statistics import signal_statistics, tap
 
@@ -15,23 +15,12 @@ __all__ = [
     "Loop",
     "Notes",
     "Place",
-    "Recentre",
-    "Rescale",
     "Scope",
     "Side",
     "Site",
     "bits",
     "slots_of",
 ]
-
-Rescale = Callable[[Any, int, list[Any], Facts, int], tuple[list[Any], Any]]
-"""`(a product's equation, which operand is the weight, operands, the weight's facts, bit set of the
-parameters that are added to it) -> (operands, recorded)`: the operands that take the place of
-those, and what is recorded of the site."""
-
-Recentre = Callable[[Any, Any, Any, Facts], tuple[Any, Any]]
-"""`(product with its bias, product, bias, the bias's facts) -> (product with its bias, recorded)`:
-what takes the place of the first, and what is added to what is recorded of the site."""
 
 
 @dataclasses.dataclass
@@ -256,13 +245,6 @@ class Scope:
         """A new site, loop or set of branches; its number."""
         self.entries.append(entry)
         return len(self.entries) - 1
-
-    def biases_of_next(self) -> int:
-        """Bit set of the parameters that are added to the site that comes next."""
-        if self.plan is None or len(self.entries) >= len(self.plan.entries):
-            return 0
-        site = self.plan.entries[len(self.entries)]
-        return site.biases if isinstance(site, Site) else 0
 
     def add_bias(self, number: int, bias: Facts) -> None:
         """Notes what is added to the value at a site."""

@@ -101,7 +101,7 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     if scope.rescale is not None and _is_contraction(equation):
         (place, *others) = [n for n, each in enumerate(facts) if each.is_weight] or [None]
         if place is not None and not others and _may_be_scaled(facts[place], scope):
-            added = scope.biases_of_next()
+            added = _biases_of_next(scope)
             values, recorded = scope.rescale(equation, place, values, facts[place], added)
     results = run_equation(equation, values)
     if name in CALLS or (name not in KNOWN and inner_program(equation.params) is not None):
@@ -131,6 +131,14 @@ def _entered(operands: list[Pair], scope: Scope, where: str) -> list[Pair]:
 def _is_contraction(equation: Any) -> bool:
     """Whether it is a product that sums: one that does not is a multiplication, as by a scale."""
     return equation.primitive.name in CONTRACTIONS and not contracts_nothing(equation)
+
+
+def _biases_of_next(scope: Scope) -> int:
+    """Bit set of the parameters that are added to the site that comes next, by the plan."""
+    if scope.plan is None or len(scope.entries) >= len(scope.plan.entries):
+        return 0
+    site = scope.plan.entries[len(scope.entries)]
+    return site.biases if isinstance(site, Site) else 0
 
 
 def _may_be_scaled(weight: Facts, scope: Scope) -> bool:
