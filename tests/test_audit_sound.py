@@ -3,6 +3,7 @@
 import jax
 import pytest
 from audit_sound import SOUND
+from descent_oracle import trains
 from thorough import IS_THOROUGH
 
 import initlab
@@ -52,3 +53,11 @@ def test_a_sound_start_passes(name):
     said = {finding.code for finding in report.findings if finding.severity != "info"}
     assert said <= set(explained), str(report)
     assert report.verdict == ("warn" if explained else "pass")
+
+
+@pytest.mark.skipif(not IS_THOROUGH, reason="minutes: INITLAB_THOROUGH=1")
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_start_trains(name):
+    make, loss, _ = SOUND[name]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        assert trains(*make(), loss)
