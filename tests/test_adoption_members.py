@@ -191,6 +191,12 @@ MODELS = {
         {"i": (2, 6), "s": (6,), "o": (6, 1)},
         {"s": ("norm_scale", 1, 1, ())},
     ),
+    "a multiplication by a convolution": (
+        lambda p, x: _scaled_channels(p["s"], _normalized(x @ p["i"])).mean((1, 2)) @ p["o"],
+        IMAGES,
+        {"i": (2, 6), "s": (1, 1, 1, 6), "o": (6, 1)},
+        {"s": ("norm_scale", 1, 1, ())},
+    ),
     "a gate by einsum": (
         lambda p, x: (x @ p["i"] + jnp.einsum("bd,->bd", x @ p["i"] @ p["u"], p["g"])) @ p["o"],
         X,
@@ -198,6 +204,13 @@ MODELS = {
         {"g": ("gate", 1, 1, ())},
     ),
 }
+
+
+def _scaled_channels(scale, h):
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(
+        h, scale, (1, 1), "SAME", dimension_numbers=layout, feature_group_count=h.shape[-1]
+    )
 
 
 def _normalized(h):

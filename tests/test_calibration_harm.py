@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from test_calibration import KEY, REFINERS, X
 
+from initlab import audits
 from initlab.calibration import gradinit, lsuv, metainit, to_criticality
 
 TOKENS = np.asarray([[0, 3, 1], [2, 2, 4], [1, 0, 3], [4, 1, 2]])
@@ -117,3 +118,32 @@ def test_no_signal_vanishes_for_the_goal_of_a_descent(name):
     for before, after in zip(start, _actor_critic(refined, X), strict=True):
         rms = [np.sqrt(np.mean(np.square(each))) for each in (before, after)]
         assert rms[1] > 0.099 * min(1, rms[0])
+
+
+def test_what_a_refiner_makes_worse_is_not_kept():
+    stream = np.random.default_rng(5)
+    weights = [stream.normal(size=(8, 8)).astype(np.float32) * 8**-0.5 for _ in range(4)]
+    x = stream.normal(size=(16, 8)).astype(np.float32)
+
+    def apply(params, x):
+        for weight in params:
+            x = jnp.tanh(x @ weight)
+        return x
+
+    def blown_up(key, apply, params, batch):
+        return [20 * params[0], *params[1:-1], 1e-6 * params[-1]]
+
+    done = audits.refine(blown_up, KEY, apply, weights, x)
+    assert done.params is weights
+    assert (done.before.verdict, done.after.verdict) != ("fail", "fail")
+    assert "the verdict goes from" in done.reason
+    kept = audits.refine(to_criticality, KEY, apply, [0.01 * w for w in weights], x)
+    assert not kept.reason
+    assert np.any(kept.params[0] != 0.01 * weights[0])
+
+    larger = lambda key, apply, params, batch: [2.5 * w for w in params]  # noqa: E731
+    costly = audits.refine(
+        larger, KEY, lambda p, x: x @ p[0], weights[:1], x, loss=lambda y: jnp.mean(8 * y**2)
+    )
+    assert costly.params == weights[:1]
+    assert "the loss goes from" in costly.reason

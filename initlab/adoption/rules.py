@@ -16,7 +16,7 @@ from initlab.adoption.facts import (
 )
 from initlab.adoption.reader import Path, Reader, Rule
 from initlab.adoption.weights import convolve, dot, gather, parameter_and_value
-from initlab.programs.axes import dot_axes, moved
+from initlab.programs.axes import contracts_nothing, moved
 from initlab.programs.primitives import PASSING, UNCHANGED
 from initlab.types import Role
 
@@ -61,7 +61,7 @@ def _unchanged(
 def _dot(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     """A product that contracts nothing is a multiplication, whatever it is written as."""
     weight, value, side = parameter_and_value(operands)
-    if weight is None or value.is_constant or dot_axes(equation).contract[side]:
+    if weight is None or value.is_constant or not contracts_nothing(equation):
         return dot(reader, equation, path, operands)
     counts: list[tuple[int, ...]] = [(), ()]
     began: list[tuple[int, ...]] = [(), ()]
@@ -71,6 +71,21 @@ def _dot(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> li
     sizes = own_sizes(weight, equation.invars[side].aval.shape)
     out = _scaled(reader, path, weight, value, sizes)
     return [dataclasses.replace(out, members=members, origins=origins)]
+
+
+def _convolve(
+    reader: Reader, equation: Any, path: Path, operands: list[Known]
+) -> list[Known] | None:
+    """Each channel by a kernel of one entry is multiplied by it."""
+    value, kernel = operands
+    if not isinstance(value, Value) or not isinstance(kernel, Tracked):
+        return None
+    if value.is_constant or not contracts_nothing(equation):
+        return convolve(reader, equation, path, operands)
+    sizes = own_sizes(kernel, equation.invars[1].aval.shape)
+    return [
+        dataclasses.replace(_scaled(reader, path, kernel, value, sizes), members=(), origins=())
+    ]
 
 
 def _add(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
@@ -235,7 +250,7 @@ RULES: dict[str, Rule] = {
     "add": _add,
     "add_any": _add,
     "concatenate": _join,
-    "conv_general_dilated": convolve,
+    "conv_general_dilated": _convolve,
     "div": _divide,
     "dot_general": _dot,
     "eq": _compare,
