@@ -22,6 +22,7 @@ from initlab.audits.ignores import Ignored, apply_ignores, read_ignores
 from initlab.audits.instrument import described, make_instrument
 from initlab.audits.keys import compare_starts
 from initlab.audits.leaks import find_leaks
+from initlab.audits.matrices import measure_matrices
 from initlab.audits.optimizers import check_optimizer, measure_update
 from initlab.audits.report import Report
 from initlab.audits.seeds import merge_seeds
@@ -184,6 +185,7 @@ def audit(
         ignored,
         class_bias=None if known is None else known.bias,
         first_update=step,
+        matrices=measure_matrices(model, instrument.fans, starts),
     )
 
 

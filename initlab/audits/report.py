@@ -10,6 +10,7 @@ import xarray
 from initlab.audits import html, text
 from initlab.audits.finding import Finding
 from initlab.audits.ignores import Ignore
+from initlab.audits.matrices import Matrices
 from initlab.audits.optimizers import FirstUpdate
 from initlab.audits.places import Places
 from initlab.audits.text import NUMBERS
@@ -35,6 +36,7 @@ class Report:
       class_bias: log of the classes' frequencies where labels or prior are given: the readout's
         bias that predicts them, [classes]; of one logit log p / (1 - p), [1].
       first_update: what the optimizer's first step changes; None without an optimizer.
+      matrices: spectral norm and stable rank of each weight whose use is understood.
     """
 
     findings: tuple[Finding, ...]
@@ -47,6 +49,7 @@ class Report:
     ignored: tuple[Ignore, ...] = ()
     class_bias: np.ndarray | None = None
     first_update: FirstUpdate | None = None
+    matrices: Matrices | None = None
 
     @property
     def verdict(self) -> str:
@@ -76,7 +79,7 @@ class Report:
         return Places(self.rows, (*self.findings, *(f for i in self.ignored for f in i.findings)))
 
     def to_dataset(self) -> xarray.Dataset:
-        """The rows over (seed, place), and the findings' columns over `finding`."""
+        """Rows over (seed, place), weights over (seed, weight), findings over `finding`."""
         variables: dict[str, Any] = {}
         for name in NUMBERS:
             columns = [text.seed_values(row, name, self.seeds) for row in self.rows]
@@ -99,9 +102,14 @@ class Report:
             "loss": ("seed", self.loss),
             "loss_at_zero": ("seed", self.loss_at_zero),
         }
+        coordinates: dict[str, Any] = {"seed": np.arange(self.seeds)}
+        if self.matrices is not None:
+            for name in ("spectral_norm", "stable_rank"):
+                variables[name] = (("seed", "weight"), getattr(self.matrices, name))
+            coordinates["weight"] = np.asarray(self.matrices.names, object)
         names = np.asarray([f"{row.place}: {row.kind}" for row in self.rows], object)
         attrs = {"verdict": self.verdict, "parameters": self.entries}
-        return xarray.Dataset(variables, {"place": names, "seed": np.arange(self.seeds)}, attrs)
+        return xarray.Dataset(variables, {"place": names, **coordinates}, attrs)
 
     def to_json(self) -> str:
         """Verdict, findings and rows (medians over seeds) as JSON; null for NaN and infinity."""
