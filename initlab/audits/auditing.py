@@ -125,9 +125,7 @@ def audit(
     model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
 
     def measure(starts: Params) -> Any:
-        result = instrument.program(starts, batch, draws)
-        # The gradients, as large as the params, stay where they are until they are asked for.
-        return jax.device_get(result | {"gradients": None}) | {"gradients": result["gradients"]}
+        return instrument.program(starts, batch, draws)
 
     first = jax.tree.map(lambda leaf: leaf[0], starts)
     leaks = find_leaks(model, first, batch, independent=independent, causal=causal)
@@ -135,9 +133,11 @@ def audit(
     predictions = [None] * draws.shape[0]
     if known is not None:
         predictions = measure_predictions(model, known, starts, batch)
-    measured = measure(starts)
-    blocked = find_blocked(model, measure, starts, measured)
-    del measured["gradients"]
+    result = measure(starts)
+    blocked = find_blocked(model, measure, starts, result)
+    # Without the gradients, which are as large as the params.
+    measured = jax.device_get({name: result[name] for name in result if name != "gradients"})
+    del result
     line = thresholds.update_ratio[0]
     rescaled = measure_rescaled(model, measure, starts, measured, line)
     rows = rows_of(model, measured)

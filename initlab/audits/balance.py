@@ -6,16 +6,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from initlab.audits.evidence import Evidence, Rescaled, Weight, weights_of
+from initlab.audits.evidence import SMALL, Evidence, Rescaled, Weight, weights_of
 from initlab.audits.finding import Finding, listed
 from initlab.audits.thresholds import Thresholds
 from initlab.taps import Model
 from initlab.types import Params
 
 __all__ = ["measure_rescaled", "unbalanced_updates"]
-
-SMALL = 0.1
-"""A gate under this rms, or a readout under this share of 1/sqrt(fan_in), is small on purpose."""
 
 
 def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:

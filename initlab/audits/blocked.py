@@ -229,7 +229,11 @@ def _partners(
     if not len(numbers):
         return {}
     rng = np.random.default_rng(0)
-    drawn = [rng.normal(size=leaf.shape).astype(np.float32) for leaf in leaves]
+    chosen = {program.slots[number].leaf for number in numbers}
+    # Upwards: relu of a gate is open there.
+    drawn = [
+        -np.abs(rng.normal(size=leaf.shape if n in chosen else ())) for n, leaf in enumerate(leaves)
+    ]
     every = never & program.run(_moved(program.slots, leaves, drawn, zero))[0]
     if not every.any():
         return {}

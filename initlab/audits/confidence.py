@@ -7,6 +7,7 @@ import numpy as np
 
 from initlab.audits.evidence import Evidence
 from initlab.audits.finding import Finding
+from initlab.audits.remedies import smaller_readout
 from initlab.audits.thresholds import Thresholds
 
 __all__ = ["confident_start", "unmet_prior"]
@@ -47,7 +48,7 @@ def confident_start(evidence: Evidence, thresholds: Thresholds) -> Iterator[Find
                 line,
                 f"the loss starts at {loss:.3g}, where that of the constant predictor is "
                 f"{constant:.3g}: the outputs are confident, and wrong{calibration}",
-                "initialize the readout smaller (initializers.small_readout), or at zero",
+                smaller_readout(evidence),
             )
             return
 

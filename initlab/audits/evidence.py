@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from initlab.audits.keys import Drawn
     from initlab.audits.optimizers import FirstUpdate
 
-__all__ = ["Evidence", "Rescaled", "Signal", "Weight", "signals_of", "weights_of"]
+__all__ = ["SMALL", "Evidence", "Rescaled", "Signal", "Weight", "signals_of", "weights_of"]
+
+SMALL = 0.1
+"""A gate under this rms, or a readout under this share of 1/sqrt(fan_in), is small on purpose."""
 
 BY_CHANCE = 0.01
 """Slices that are all dead are seen where draws would be so with a smaller probability."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from initlab.audits.dead import activations, dead_layers
 from initlab.audits.evidence import Evidence, Signal
 from initlab.audits.finding import Finding
+from initlab.audits.remedies import finite
 from initlab.audits.steps import (
     Steps,
     backward_steps,
@@ -60,8 +61,7 @@ def non_finite(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
                 math.nan,
                 math.inf,
                 f"the {what} here is NaN or infinite, and so is what depends on it",
-                "make it smaller: a smaller scale of the weights before it, a norm, or a dtype "
-                "with a larger range (bfloat16 for float16)",
+                finite(evidence, what, place),
             )
 
 
@@ -171,6 +171,7 @@ def rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Findin
         finding
         for chain in judged_chains(evidence)
         for finding in _rank_collapse(distance_steps(evidence, chain), thresholds)
+        if not any(_has_died(evidence, signal) for signal in hidden_signals(evidence, chain))
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from initlab.audits.dead import dead_layers
-from initlab.audits.evidence import Evidence, Signal
+from initlab.audits.evidence import SMALL, Evidence, Signal
 from initlab.audits.finding import SEVERITIES, Finding
 from initlab.audits.thresholds import Thresholds
 from initlab.taps import Chain
@@ -111,7 +111,15 @@ def backward_steps(evidence: Evidence) -> Iterator[Steps]:
                     shift += math.log(one) - math.log(whole)
             steps.append((evidence.by_row[number], logarithm(size) + shift))
             last = number
-        yield steps
+        # A readout may start small: it is then the first to grow, and no layer's gradient decays.
+        yield steps[1:] if len(steps) > 1 and _is_small(evidence, steps[0][0]) else steps
+
+
+def _is_small(evidence: Evidence, signal: Signal) -> bool:
+    """Whether a place's own weight is small on purpose."""
+    own = [w for w in evidence.weights if signal.kind == "product" and signal.names >> w.bit & 1]
+    shapes = evidence.model.shapes
+    return any(0 < w.rms < SMALL * max(shapes[w.bit], default=1) ** -0.5 for w in own)
 
 
 def _gradient(evidence: Evidence, number: int) -> tuple[float, bool]:
@@ -125,7 +133,8 @@ def _gradient(evidence: Evidence, number: int) -> tuple[float, bool]:
 def _has_gradient(evidence: Evidence, number: int) -> bool:
     signal = evidence.by_row[number]
     # Where no parameter lies upstream, the gradient would train nothing.
-    if not signal.upstream or math.isnan(signal.gradient_norm):
+    is_trained = signal.upstream & evidence.model.trained
+    if not is_trained or math.isnan(signal.gradient_norm):
         return False
     if signal.gradient_norm == 0 and dead_layers(evidence):
         return False  # Told by `dead_units`: a layer that is off is no decay.

@@ -74,10 +74,12 @@ def _blocked(evidence: Evidence, weight: Weight) -> Finding:
     if found.steps:
         after = "one step" if found.steps == 1 else f"{found.steps} steps"
         cause = f"its gradient is zero at first: it gets one after {after} of training"
-        if found.by:
+        if found.by and _is_zero(evidence, found.by[0]):
             cause = (
                 f"its gradient is zero because {named} is: it gets one once that has taken a step"
             )
+        elif found.by:
+            cause = f"its gradient is zero until {named} has taken a step"
         return _finding("info", weight.path, cause, f"nothing: {after} of training ends it")
     if found.by:
         return _never(evidence, weight, found.by)
@@ -88,6 +90,12 @@ def _blocked(evidence: Evidence, weight: Weight) -> Finding:
         "its gradient is exactly zero: it is multiplied by zeros, or its sum cancels or underflows",
         "look at the signal and the gradient around it, and at their dtype",
     )
+
+
+def _is_zero(evidence: Evidence, path: str) -> bool:
+    """Whether a parameter, or a slice of it, is zero; with or without a slice's number."""
+    named = (w for w in evidence.weights if path in (w.path, evidence.model.paths[w.bit]))
+    return any(weight.rms == 0 for weight in named)
 
 
 def _never(evidence: Evidence, weight: Weight, by: Sequence[str]) -> Finding:
