@@ -1,5 +1,7 @@
 """Whether one learning rate suits all weights, and what explains it where it does not."""
 
+import functools
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -113,9 +115,11 @@ def measure_rescaled(
 
 
 def _readouts(model: Model) -> int:
-    """Bit set of the weights of products behind which no other product lies."""
+    """Bit set of the weights of products that end in an output, or behind which no other lies."""
     products = [p.site for p in model.plan.sites() if p.site.kind == "product"]
     upstream = model.notes.looked_up
     for site in products:
         upstream |= site.upstream & ~site.names
-    return model.notes.contracted & ~upstream
+    # An actor's head ends in an output, though a critic goes on with it.
+    named = functools.reduce(operator.or_, (facts.names for facts in model.outputs), 0)
+    return model.notes.contracted & (named & ~model.notes.looked_up | ~upstream)

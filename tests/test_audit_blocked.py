@@ -1,0 +1,139 @@
+"""What an audit says of parameters without a gradient is what descent does to them."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from audit_models import ROWS
+from blocked_models import MODELS
+from descent_oracle import gradients_seen
+
+import initlab
+from initlab import checks
+
+TARGETS = np.random.default_rng(3).normal(size=(len(ROWS), 4)).astype(np.float32)
+
+
+def distance(y):
+    return jnp.mean(jnp.square(y - TARGETS[:, : y.shape[1]]))
+
+
+def _at(tree, path):
+    """A leaf, or a slice of it, by its name in findings."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    named = {checks.path_name(keys): leaf for keys, leaf in leaves}
+    if path in named:
+        return named[path]
+    name, number = re.fullmatch(r"(.*)\[(\d+)\]", path).groups()
+    return named[name][int(number)]
+
+
+def _told(report):
+    """`{parameter: (severity, what it says)}` of what is said to have no gradient."""
+    codes = ("unused_parameter", "dead_units")
+    return {each.place: each for each in report.findings if each.code in codes}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_never_moves_is_what_never_moves_and_has_the_cause_that_it_has(name):
+    model = MODELS[name]
+    report = initlab.audit(model.apply, model.params, ROWS, loss=distance)
+    told = _told(report)
+    seen = gradients_seen(model.apply, model.params, ROWS, distance)
+    # By descent itself, not by what the table says.
+    assert not any(_at(seen, path).any() for path in model.never)
+    frozen = [each.place for each in told.values() if "stop_gradient" in each.cause]
+    for path, flags in seen.items():
+        moved = bool(flags.any())
+        is_frozen = any(re.fullmatch(each.replace("*", r"\d+"), path) for each in frozen)
+        assert moved or is_frozen or any(path == n.split("[")[0] for n in model.never)
+
+    failures = {place: each for place, each in told.items() if each.severity == "fail"}
+    assert set(failures) == set(model.culprits), str(report)
+    assert {each.code for each in failures.values()} <= {model.code}
+    said = " ".join(f"{each.place}: {each.cause}" for each in failures.values())
+    more = re.search(r"and (\d+) more never", said)
+    named = [path for path in model.never if re.search(rf"(?<![\w/]){re.escape(path)}(?!\w)", said)]
+    assert len(named) + int(more.group(1) if more else 0) >= len(model.never)
+    for place, each in told.items():
+        if each.severity == "info" and place not in frozen:
+            assert _at(seen, place).any(), place
+
+
+@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.opens])
+def test_what_is_named_alone_gives_a_gradient(name):
+    model = MODELS[name]
+    told = _told(initlab.audit(model.apply, model.params, ROWS, loss=distance))
+
+    @jax.jit
+    def gradients(params):
+        return jax.grad(lambda params: distance(model.apply(params, ROWS)))(params)
+
+    start = gradients(model.params)
+    for path, opener in model.opens.items():
+        assert f"{opener} " in told[path].cause
+        assert told[path].severity == "info"
+        assert not np.any(_at(start, path))
+        moved = jax.tree_util.tree_map_with_path(
+            lambda keys, leaf, step: (
+                leaf - 0.1 * step if checks.path_name(keys) == opener else leaf  # noqa: B023
+            ),
+            model.params,
+            start,
+        )
+        assert np.any(_at(gradients(moved), path))
+
+
+def test_what_opens_in_the_third_step_waits_for_the_second():
+    model = MODELS["zeros that open one after the other"]
+    (found,) = [
+        each
+        for each in initlab.audit(model.apply, model.params, ROWS).findings
+        if each.place == "e"
+    ]
+    assert "because gate is" in found.cause
+    assert "2 steps" in found.remedy
+
+
+def test_several_seeds_are_each_asked():
+    model = MODELS["one of three blocks that end in zeros"]
+
+    def init(key):
+        leaves, tree = jax.tree.flatten(model.params)
+        keys = jax.random.split(key, len(leaves))
+        drawn = [
+            jnp.asarray(leaf) + 0.1 * jax.random.normal(each, leaf.shape) * float(np.any(leaf))
+            for each, leaf in zip(keys, leaves, strict=True)
+        ]
+        return jax.tree.unflatten(tree, drawn)
+
+    keys = jax.random.split(jax.random.key(1), 3)
+    told = _told(initlab.audit(model.apply, None, ROWS, init=init, keys=keys))
+    failed = {place for place, each in told.items() if each.severity == "fail"}
+    assert failed == set(model.culprits)
+    assert all(each.seeds == 1 for each in told.values())
+    assert "blocks/2/alpha is" in told["blocks/2/up"].cause
+
+
+def test_nothing_is_run_again_where_every_parameter_has_a_gradient(monkeypatch):
+    from initlab.audits import blocked
+
+    runs = []
+    monkeypatch.setattr(blocked, "_moved", lambda *given: runs.append(given))
+    params = {"in": MODELS["tanh of a gate"].params["in"], "out": np.ones((16, 4), np.float32)}
+    initlab.audit(lambda p, x: jnp.tanh(x @ p["in"]) @ p["out"], params, ROWS)
+    assert not runs
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("count", [1, 5, 12, 13, 30, 49, 60])
+def test_sets_of_candidates_show_any_two(count):
+    from initlab.audits import blocked
+
+    sets = np.asarray(blocked._sets(count))
+    for pair in np.random.default_rng(0).integers(0, count, (20, 2)):
+        hit = sets[:, pair].any(axis=1)
+        needed = {n for n in range(count) if hit[sets[:, n]].all()}
+        assert needed == set(pair.tolist())
