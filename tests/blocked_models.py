@@ -4,6 +4,7 @@ import itertools
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -170,9 +171,39 @@ def _zero_layer():
     ]
 
 
+class _Branch(nn.Module):
+    """A branch behind a gate of zero, whose end is zero as well or not."""
+
+    end: Any
+
+    @nn.compact
+    def __call__(self, h):
+        inside = nn.Dense(WIDTH, kernel_init=self.end)(nn.gelu(nn.Dense(WIDTH)(h)))
+        return h + jnp.tanh(self.param("gate", nn.initializers.zeros, ())) * inside
+
+
+class _Linen(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        h = nn.Dense(WIDTH)(x)
+        h = _Branch(nn.initializers.zeros)(h)
+        return nn.Dense(OUTPUTS)(_Branch(nn.initializers.lecun_normal())(h))
+
+
+_LINEN = _Linen()
+# The end's bias, too, is zero.
+_DEAD = ("Dense_0/bias", "Dense_0/kernel", "Dense_1/bias", "Dense_1/kernel", "gate")
+
 MODELS = {
     "zeros that open one after the other": Blocked(
         chain, _chain(), opens={"gate": "out", "w": "out"}
+    ),
+    "flax: one of two gated branches ends in zeros": Blocked(
+        _LINEN.apply,
+        _LINEN.init(jax.random.key(0), ROWS),
+        tuple(f"params/_Branch_0/{name}" for name in _DEAD),
+        tuple(f"params/_Branch_0/{name}" for name in _DEAD),
+        opens={"params/_Branch_1/Dense_0/kernel": "params/_Branch_1/gate"},
     ),
     "tanh of a gate": Blocked(gated(jnp.tanh), _gated(0), opens={"w": "g"}),
     "a gate of one less one": Blocked(gated(lambda g: g - 1), _gated(1), opens={"w": "g"}),

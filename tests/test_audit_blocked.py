@@ -36,6 +36,13 @@ def _told(report):
     return {each.place: each for each in report.findings if each.code in codes}
 
 
+@pytest.fixture(autouse=True)
+def as_frameworks_promote():
+    """Other frameworks are written for JAX's own promotion."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_what_never_moves_is_what_never_moves_and_has_the_cause_that_it_has(name):
     model = MODELS[name]

@@ -34,7 +34,7 @@ SLOW = frozenset(
     }
 )
 NAMES = [name for name in SOUND if IS_THOROUGH or name not in SLOW]
-PENDING = frozenset({"CaiT", "DDPG", "Mamba-2"})
+PENDING = frozenset({"CaiT", "Mamba-2"})
 
 
 @pytest.mark.parametrize(

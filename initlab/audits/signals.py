@@ -170,8 +170,10 @@ def rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Findin
     yield from once_each(
         finding
         for chain in judged_chains(evidence)
-        for finding in _rank_collapse(distance_steps(evidence, chain), thresholds)
-        if not any(_has_died(evidence, signal) for signal in hidden_signals(evidence, chain))
+        for finding in _rank_collapse(
+            [step for step in distance_steps(evidence, chain) if not _has_died(evidence, step[0])],
+            thresholds,
+        )
     )
 
 

@@ -41,12 +41,13 @@ report = audit(apply, {"in": jnp.zeros((8, 4)), "out": jnp.zeros((4, 2))}, x)"""
     ),
     "unused_parameter": Explanation(
         cause="The gradient of a parameter is exactly zero: no output depends on it, a "
-        "stop_gradient or a step function lies on every path, other zeros block it, or the units "
-        "that it feeds are all flat.",
-        remedy="Use it or remove it; move the stop_gradient; initialize only one of two "
-        "consecutive factors at zero.",
-        threshold="gradient = 0: a failure where it never moves although it should, a warning "
-        "where nothing reads it or something stops its gradient, a note where one step ends it.",
+        "stop_gradient or a step function lies on every path, or zeros block it. What it waits for "
+        "is the one parameter whose step alone gives it a gradient.",
+        remedy="Use it or remove it; move the stop_gradient; of several zeros that multiply each "
+        "other start all but one elsewhere, as at random.",
+        threshold="gradient = 0, now and at params moved by steps of descent until no further "
+        "parameter gets one: a failure where it never does, a warning where nothing reads it or a "
+        "stop_gradient cuts the data's path, a note where steps end it or it is frozen on purpose.",
         reason="Exact: a gradient of zero is no step, for every optimizer without weight decay.",
         example="""\
 def apply(params, x):
@@ -61,7 +62,8 @@ report = audit(apply, params, x)""",
         remedy="Bring the weights to one scale, or give them learning rates of their own (Adam "
         "does).",
         threshold="the largest gradient_rms / rms of a weight over the smallest: over "
-        "{update_ratio[0]:g} a warning, over {update_ratio[1]:g} a failure.",
+        "{update_ratio[0]:g} a warning, over {update_ratio[1]:g} a failure; a note where the small "
+        "start of gates (LayerScale) or readouts explains it, measured with them at a usual size.",
         reason="Where a step changes the fastest layer by a tenth of its rms, it changes one 1e4 "
         "times slower by 1e-5: 1e5 steps replace it once. At 1e7, about 1 / epsilon of float32, "
         "its steps are rounded off.",

@@ -87,8 +87,9 @@ report = audit(linear_net, [5 * draw(n, 8, 8) for n in range(6)], x)""",
         remedy="Start the biases before it at zero and the weights with mean zero, widen the "
         "layer (initlab.theory.dying_relu_probability), or use an activation with a slope on both "
         "sides, as leaky relu.",
-        threshold="share of a layer's units that are flat on every example: {dead:g} a failure; "
-        "over one half by three standard errors a warning.",
+        threshold="share of a layer's units that are flat on every example: {dead:g} a failure, as "
+        "is a layer or a member of an ensemble all of whose units are; over one half by three "
+        "standard errors a warning.",
         reason="A draw symmetric about 0 leaves each unit on for half of all directions, so that "
         "at most half can be off at once, whatever the correlation of the examples.",
         example="""\
