@@ -163,3 +163,13 @@ def test_a_convolution_s_units_are_the_channels_of_its_kernel():
     equation = _only(convolve, jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 6)))
     assert unit_axes(equation, 1) == [(3, 3)]
     assert unit_axes(equation, 0) == []
+
+
+@pytest.mark.quick
+def test_a_reshape_may_take_its_axes_in_another_order():
+    """As vmap of a convolution does: members merge with the outputs."""
+    kernel = jnp.ones((5, 3, 2, 4))
+    program = jax.make_jaxpr(lambda w: jax.lax.reshape(w, (3, 2, 20), (1, 2, 0, 3)))(kernel)
+    (equation,) = program.eqns
+    assert moved(equation, (True, False, False, True)) == (False, False, True)
+    assert moved(equation, (False, True, False, True)) == (True, False, False)

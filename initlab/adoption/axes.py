@@ -80,12 +80,10 @@ def _reshaped(
             while factors and math.prod(sizes[n] for n in taken) < after[place]:
                 taken.append(factors.pop(0))
             dealt.append(tuple(taken))
-        if all(
-            math.prod(sizes[n] for n in taken) == after[place]
-            for place, taken in zip(new, dealt, strict=True)
-        ):
-            for place, taken in zip(new, dealt, strict=True):
-                result[place] = taken
+        pairs = list(zip(new, dealt, strict=True))
+        if all(math.prod(sizes[n] for n in own) == after[place] for place, own in pairs):
+            for place, own in pairs:
+                result[place] = own
     return tuple(each if after[n] > 1 else () for n, each in enumerate(result))
 
 

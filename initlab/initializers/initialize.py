@@ -97,5 +97,9 @@ def _draw_members(key: jax.Array, spec: ParamSpec, draw: Initializer) -> jax.Arr
     counts = [spec.shape[axis] for axis in spec.members]
     shape = tuple(size for axis, size in enumerate(spec.shape) if axis not in spec.members)
     one = dataclasses.replace(spec, shape=shape, members=())
-    drawn = jax.vmap(lambda key: draw(key, one))(jax.random.split(key, math.prod(counts)))
+
+    def draw_one(key: jax.Array) -> jax.Array:
+        return draw(key, one)
+
+    drawn = jax.vmap(draw_one)(jax.random.split(key, math.prod(counts)))
     return jnp.moveaxis(drawn.reshape(*counts, *shape), range(len(counts)), spec.members)
