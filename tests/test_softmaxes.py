@@ -21,6 +21,7 @@ from heads_models import (
     two_of_them,
 )
 
+import initlab
 from initlab import taps
 from initlab.taps.softmax_statistics import choice_statistics, softmax_statistics
 
@@ -119,3 +120,17 @@ def test_a_load_is_counted():
     found = choice_statistics(jnp.asarray(index), 5)
     np.testing.assert_allclose(found["load"], np.bincount(index.ravel(), minlength=5) / 42)
     assert (float(found["choices"]), float(found["chosen"])) == (42, 2)
+
+
+def test_what_a_capacity_drops_is_said():
+    router = np.zeros((16, 4), np.float32)
+    router[0, :2] = 1.0, -1.0
+    # Of 40 tokens 30 choose the first expert, 10 the second: 5/16 of them is the capacity.
+    x = np.abs(SEQUENCE) * np.where(np.arange(40).reshape(8, 5) % 4 > 0, 1, -1)[..., None]
+    found = initlab.audit(switch, of_experts() | {"router": router}, x.astype(np.float32)).findings
+    (finding,) = [each for each in found if each.code == "unbalanced_router"]
+    assert "expert 0 gets 75% of the load, and 2 of 4 experts get none" in finding.cause
+    assert "drops 44%" in finding.cause
+    load = np.array([0.75, 0.25])
+    effective = np.exp(3 / 80 - np.sum(load * np.log(load)))
+    assert finding.value == pytest.approx((effective - 1) / 3, rel=1e-5)

@@ -16,6 +16,9 @@ REMEDY = (
     "of it, and add a balancing loss or noise to its scores"
 )
 
+CAPACITY = 1.25
+"""Tokens that an expert takes, over a fair share (Fedus et al. 2021, arXiv:2101.03961)."""
+
 
 def unbalanced_router(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """Most experts are idle, or the router's scores are nearly one-hot before any training."""
@@ -47,6 +50,14 @@ def _unbalanced(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
         return
     # The network trains with the experts that it uses, so that it is no failure.
     collapsed = bool(softmax.choices) and used == least
+    dropped = float(np.sum(np.maximum(0.0, softmax.load - CAPACITY / experts)))
+    consequence = ""
+    if collapsed:
+        consequence = ": every token chooses the same, and the others get no gradient"
+    elif softmax.choices:
+        consequence = (
+            f"; a capacity of {CAPACITY:g} times the fair share drops {dropped:.0%} of the tokens"
+        )
     yield Finding(
         "unbalanced_router",
         "warn",
@@ -54,8 +65,7 @@ def _unbalanced(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
         share,
         thresholds.router_load,
         f"expert {int(np.argmax(softmax.load))} gets {softmax.load.max():.0%} of the load, and "
-        f"{experts - used} of {experts} experts get none"
-        + (": every token chooses the same, and the others get no gradient" if collapsed else ""),
+        f"{experts - used} of {experts} experts get none{consequence}",
         REMEDY,
     )
 
