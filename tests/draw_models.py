@@ -118,8 +118,8 @@ class Attention(nn.Module):
             x = x + nn.MultiHeadDotProductAttention(HEADS)(x, x)
         else:
             shape, scheme = (MODEL, HEADS, HEAD), nn.initializers.lecun_normal()
-            qkv = [jnp.einsum("btd,dhe->bthe", x, self.param(n, scheme, shape)) for n in "qkv"]
-            h = nn.dot_product_attention(*qkv)
+            q, k, v = (jnp.einsum("btd,dhe->bthe", x, self.param(n, scheme, shape)) for n in "qkv")
+            h = nn.dot_product_attention(q, k, v)
             x = x + nn.DenseGeneral(MODEL, (-2, -1))(h)
         h = nn.relu(nn.Dense(4 * MODEL)(nn.LayerNorm()(x)))
         return nn.Dense(CLASSES)(nn.LayerNorm()(x + nn.Dense(MODEL)(h)))

@@ -80,8 +80,8 @@ def decays(params, x):
 
 def _one_key_two_laws():
     params, key = layers(lecun), jax.random.key(9)
-    for number, law in ((1, "normal"), (2, "uniform")):
-        scheme = jax.nn.initializers.variance_scaling(1.0, "fan_in", law)
+    schemes = jax.nn.initializers.lecun_normal(), jax.nn.initializers.lecun_uniform()
+    for number, scheme in enumerate(schemes, start=1):
         params[number]["w"] = np.asarray(scheme(key, (WIDTH, WIDTH)))
     return params
 
