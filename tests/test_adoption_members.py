@@ -1,5 +1,7 @@
 """Members: the parameters of vmapped, block-diagonal and expert layers have fans of their own."""
 
+from typing import Any
+
 import equinox as eqx
 import flax.linen as nn
 import jax
@@ -244,9 +246,10 @@ def test_members_that_no_axis_holds_are_in_doubt():
 
 
 def test_ensembles_of_frameworks_are_members():
+    shared: Any = None
     module = nn.vmap(
         nn.Dense,
-        in_axes=None,
+        in_axes=shared,
         variable_axes={"params": 0},
         split_rngs={"params": True},
         axis_size=3,

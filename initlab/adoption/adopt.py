@@ -15,7 +15,7 @@ from initlab.adoption.reader import Usage, read_usage
 from initlab.adoption.rules import RULES, compute
 from initlab.frameworks import check_are_parameters
 from initlab.programs.trace import trace
-from initlab.types import LayerState, Network, Params, ParamSpec, Role
+from initlab.types import Apply, LayerState, Network, Params, ParamSpec, Role
 
 __all__ = ["adopt", "one_use"]
 
@@ -25,7 +25,7 @@ RULE_FIELDS = ("role", "fan_in", "fan_out")
 
 def adopt(
     init: Callable[[jax.Array], Params],
-    apply: Callable[[Params, Any], jax.Array],
+    apply: Apply,
     x: Any,
     *,
     rules: Mapping[str, Mapping[str, Any]] = NO_RULES,
