@@ -97,7 +97,8 @@ def too_large(net: Architecture, params: Any, layer: Layer) -> Planted | None:
         return None
     factor, code = (100, "saturated") if net.activation == "tanh" else (1e3, "exploding_signal")
     params = _at(params, layer.path, layer.index, lambda leaf: leaf * factor)
-    return Planted(params, net.apply, code, ("fail",), (layer.place,))
+    # Of few units some stay unsaturated by chance.
+    return Planted(params, net.apply, code, ("warn", "fail"), (layer.place,))
 
 
 def too_small(net: Architecture, params: Any, layer: Layer) -> Planted | None:
@@ -129,16 +130,23 @@ def stopped(net: Architecture, params: Any, layer: Layer) -> Planted | None:
     """A stop_gradient behind a layer, so that it never trains."""
     number = net.hidden.index(layer)
     apply = functools.partial(net.apply, stop=number)
-    return Planted(params, apply, "unused_parameter", ("warn", "fail"), (layer.place, layer.path))
+    places = (layer.place, layer.path)
+    if layer.index is not None:
+        # Of a stack that is indexed, not scanned, later slices train: what is before it does not.
+        places = ("in",)
+    # In one branch of several it may be on purpose, as of a frozen part: a note.
+    severities = ("warn", "fail") if net.is_chain else ("info",)
+    return Planted(params, apply, "unused_parameter", severities, places)
 
 
 def without_fan(net: Architecture, params: Any, layer: Layer) -> Planted | None:
-    """All hidden weights have std 1: nobody divided by the fan."""
+    """All hidden weights have std 1, before a tanh 3: nobody divided by the fan."""
     if not net.is_chain:
         return None
     del layer
+    std = 3 if net.activation == "tanh" else 1
     for each in net.hidden:
-        params = _at(params, each.path, each.index, lambda leaf: leaf / leaf.std())
+        params = _at(params, each.path, each.index, lambda leaf: leaf * std / leaf.std())
     code = "saturated" if net.activation == "tanh" else "confident_start"
     places = ("output", *(each.place for each in net.hidden))
     return Planted(params, net.apply, code, ("warn", "fail"), places)
