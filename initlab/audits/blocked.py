@@ -225,11 +225,12 @@ def _partners(
     All zeros are drawn at random in their place; then all but some. Whose gradient is gone when one
     of them is left at zero is blocked by that one.
     """
-    numbers = np.nonzero(zero.any(axis=0))[0]
-    if not len(numbers):
+    numbers = np.asarray(np.nonzero(zero.any(axis=0))[0])
+    paths = [program.slots[number].path for number in numbers.tolist()]
+    if not paths:
         return {}
     rng = np.random.default_rng(0)
-    chosen = {program.slots[number].leaf for number in numbers}
+    chosen = {program.slots[number].leaf for number in numbers.tolist()}
     # Upwards: relu of a gate is open there.
     drawn = [
         -np.abs(rng.normal(size=leaf.shape if n in chosen else ())) for n, leaf in enumerate(leaves)
@@ -245,12 +246,12 @@ def _partners(
     found = {}
     for seed, slot in zip(*np.nonzero(every), strict=True):
         needed = [
-            program.slots[number].path
-            for n, number in enumerate(numbers)
+            path
+            for n, path in enumerate(paths)
             if all(shut[seed, slot] for left, shut in zip(sets, closed, strict=True) if left[n])
         ]
         # Two ways past the same zeros: no one of them is needed.
-        found[seed, slot] = tuple(needed) or tuple(program.slots[n].path for n in numbers)
+        found[seed, slot] = tuple(needed or paths)
     return found
 
 

@@ -53,7 +53,7 @@ def _is_given_zero(evidence: Evidence, signal: Signal) -> bool:
 
 def _product(evidence: Evidence, signal: Signal) -> Signal | None:
     """The product or sum whose activation it is."""
-    before = [s for s in evidence.signals[: signal.row] if s.kind in ("product", "sum")]
+    before = [s for s in evidence.signals if s.kind in ("product", "sum") and s.row < signal.row]
     return next((s for s in reversed(before) if s.names == signal.names), None)
 
 

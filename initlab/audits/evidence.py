@@ -192,9 +192,11 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
         if row.kind in SOFTMAXES:
             continue
         # `dead` is a flag for each unit, whose mean is their share; the others are numbers.
-        values = {name: float(np.mean(each[seed])) for name, each in row.values.items()}
+        values: dict[str, Any] = {
+            name: float(np.mean(each[seed])) for name, each in row.values.items()
+        }
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
-        more = {
+        more: dict[str, Any] = {
             "is_computed": not row.in_branch or _is_computed(values),
             "has_gradient": "gradient_norm" in values,
             "row": number,
