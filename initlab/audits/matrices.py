@@ -72,12 +72,15 @@ def _numbers(weight: np.ndarray, copies: int, fan_in: int) -> tuple[float, float
         return math.nan, math.nan
     rows, columns = split
     parts = weight.astype(np.float32).reshape(copies, rows, columns)
+    # Entries near the ends of float32's range have a norm beyond it.
+    largest = float(np.abs(parts).max(initial=0.0)) or 1.0
+    parts = parts / np.float32(largest)
     norms = np.array([spectral_norm(part) for part in parts])
     squares = np.sum(np.square(parts.astype(float)), axis=(1, 2))
     fan_out = rows * columns / fan_in
     with np.errstate(invalid="ignore", divide="ignore"):
         ranks = squares / np.square(norms)
-    return float(norms.max() / math.sqrt(fan_out / fan_in)), float(ranks.mean())
+    return float(norms.max() * largest / math.sqrt(fan_out / fan_in)), float(ranks.mean())
 
 
 def _split(shape: tuple[int, ...], copies: int, fan_in: int) -> tuple[int, int] | None:
