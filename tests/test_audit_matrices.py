@@ -71,6 +71,14 @@ def test_many_starts_and_what_is_not_finite():
     assert np.isnan(rows.spectral_norm.sel(weight="o")).all()
 
 
+@pytest.mark.parametrize("size", [3e-30, 3e37])
+def test_sizes_at_the_ends_of_float32(size):
+    params = {"w": normal(1, (8, 4), 1.0) * np.float32(size)}
+    found = measured(lambda p, x: (x @ p["w"])[:, :2], params, ROWS * np.float32(1e-3))
+    norm, rank = numbers(params["w"].astype(float), 8)
+    np.testing.assert_allclose(found["w"], (norm, rank), rtol=1e-4)
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("shape", [(300, 500), (700, 90), (64, 64)])
 def test_a_large_norm_is_found_from_below_to_two_percent(shape):
