@@ -213,7 +213,6 @@ def test_a_kernel_too_small_is_reported_where_it_is():
         assert {place.partition(":")[0] for place in places} == {str(layer)}, str(report)
 
 
-@PENDING
 def test_a_whole_equinox_model_as_params_is_told_what_to_do():
     model = eqx.nn.MLP(8, 10, 8, 1, key=jax.random.key(0))
     with pytest.raises(TypeError, match=r"eqx\.|filter|partition"):

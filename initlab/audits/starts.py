@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.compilation import compile_or_reuse, compile_to_run_once
+from initlab.frameworks import framework_hint
 from initlab.types import Params
 
 __all__ = ["SEEDS", "draw_starts"]
@@ -25,7 +26,8 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
         for path, leaf in jax.tree_util.tree_leaves_with_path(params):
             if not hasattr(leaf, "dtype"):
                 name = checks.path_name(path)
-                raise TypeError(f"params[{name!r}] must be an array, got {type(leaf).__name__}")
+                kind = f"{type(leaf).__name__}{framework_hint(params)}"
+                raise TypeError(f"params[{name!r}] must be an array, got {kind}")
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params), key[None]
     keys = jax.random.split(key, SEEDS) if keys is None else keys
     if getattr(keys, "ndim", 0) < 1 or keys.shape[0] < 1:
