@@ -11,6 +11,7 @@ from audit_models import ROWS, layers, lecun, normal, tanh_net
 
 import initlab
 from initlab.audits import Finding
+from initlab.audits.ignores import apply_ignores, read_ignores
 
 pytestmark = pytest.mark.quick
 
@@ -72,8 +73,8 @@ def test_a_pattern_matches_paths_by_their_names(pattern, expected):
     finding = Finding("unused_parameter", "warn", "", 0.0, 0.0, "cause", "remedy")
     places = ("bias_table", "blocks/a/bias_table", "blocks/b/0/bias_table", "<b>")
     found = [finding._replace(place=each) for each in places]
-    (ignore,) = initlab.audits.ignores.read_ignores({"unused_parameter": [pattern]})
-    kept, (matched,) = initlab.audits.ignores.apply_ignores(found, [ignore])
+    (ignore,) = read_ignores({"unused_parameter": [pattern]})
+    kept, (matched,) = apply_ignores(found, [ignore])
     assert {each.place for each in matched.findings} == expected
     assert {each.place for each in kept} == set(places) - expected
 
@@ -82,8 +83,8 @@ def test_slices_and_several_places_of_one_finding_are_matched_each():
     finding = Finding("duplicate_tensors", "warn", "a/w[0], a/w[1]", 1.0, 0.9, "cause", "remedy")
 
     def kept(pattern):
-        ignores = initlab.audits.ignores.read_ignores({"duplicate_tensors": [pattern]})
-        return bool(initlab.audits.ignores.apply_ignores([finding], ignores)[0])
+        ignores = read_ignores({"duplicate_tensors": [pattern]})
+        return bool(apply_ignores([finding], ignores)[0])
 
     assert not kept("a/w")
     assert not kept("a/w[0], a/w[1]")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from initlab import initializers, networks
+from initlab.audits.diagnostics import DIAGNOSTICS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -22,7 +23,9 @@ def test_the_examples_run_and_say_what_they_say(capsys, tmp_path, monkeypatch):
             exec(compile(code, "README.md", "exec"), names)
         except AssertionError as error:
             said = f"AssertionError: {error}"
-        promised = README.partition(code)[2].partition("```text\n")[2].partition("```")[0]
+        # What it prints follows it, before the next example.
+        after = README.partition(code)[2].partition("```python\n")[0]
+        promised = after.partition("```text\n")[2].partition("```")[0]
         assert (capsys.readouterr().out + said).split() == promised.split()
 
 
@@ -60,3 +63,8 @@ def test_every_network_is_in_the_readme():
 def test_every_initializer_is_in_the_readme():
     for name in initializers.__all__:
         assert f"`{name}`" in README, name
+
+
+def test_every_code_of_the_audit_is_in_the_readme():
+    for code in DIAGNOSTICS:
+        assert f"`{code}`" in README, code

@@ -1,7 +1,7 @@
 """What one equation of a program says, and which equations bear on a result."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
@@ -92,8 +92,10 @@ def all_equations(program: Any) -> Iterator[Any]:
     jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
     for equation in jaxpr.eqns:
         yield equation
-        for value in equation.params.values():
-            for each in value if isinstance(value, tuple) else (value,):
+        values: list[Any] = list(equation.params.values())
+        for value in values:
+            held = cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
+            for each in held:
                 if isinstance(each, (ClosedJaxpr, Jaxpr)):
                     yield from all_equations(each)
 

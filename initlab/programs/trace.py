@@ -1,7 +1,7 @@
 """A function's program, as the function is now."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 from jax.extend.core import jaxpr_as_fun
@@ -37,7 +37,9 @@ def trace(function: Callable[..., Any], *values: Any) -> tuple[Any, Any]:
     def traced(*given: Any) -> Any:
         return function(*given)
 
-    return jax.make_jaxpr(traced, return_shape=True)(*values)
+    # Through Any, as below: JAX's own types are partly unknown.
+    make = cast(Any, jax).make_jaxpr
+    return make(traced, return_shape=True)(*values)
 
 
 def as_function(program: Any) -> Callable[..., Sequence[Any]]:
@@ -49,4 +51,4 @@ def as_function(program: Any) -> Callable[..., Sequence[Any]]:
     Returns:
       The function; whatever Python ran when the program was traced does not run again.
     """
-    return jaxpr_as_fun(program)
+    return cast(Any, jaxpr_as_fun)(program)
