@@ -43,7 +43,8 @@ report = audit(apply, params, x)""",
         "deviations puts 2.3 % at each bound; a truncated normal drawn in bfloat16 had 30 % at one "
         "(torchtitan, pull request 2269).",
         example="""\
-coarse = jax.random.normal(jax.random.key(1), (32, 32), jnp.bfloat16).astype(jnp.float32) / 32**0.5
+coarse = jax.random.normal(jax.random.key(1), (32, 32), jnp.bfloat16)
+coarse = coarse.astype(jnp.float32) / 32**0.5
 report = audit(tanh_net, [draw(0, 8, 32), coarse, draw(2, 32, 10)], x)""",
     ),
     "ignores_key": Explanation(
