@@ -38,6 +38,7 @@ from faults_draws import DRAW_FAULTS
 from faults_heads import HEAD_FAULTS
 from faults_paths import PATH_FAULTS
 from faults_sound import FAULTS_SOUND
+from faults_time import TIME_FAULTS
 from foreign_models import equinox, haiku, linen
 
 
@@ -342,7 +343,7 @@ FAULTS = {
     "a while loop": Fault("untracked", "while", "info", plain(waits, TWO)),
 }
 
-FAULTS |= PATH_FAULTS
+FAULTS |= PATH_FAULTS | TIME_FAULTS
 FAULTS |= HEAD_FAULTS
 FAULTS |= FAULTS_SOUND
 FAULTS |= ASKED_FAULTS

@@ -42,6 +42,7 @@ from sound_layers import SOUND_LAYERS
 from sound_pairs import SOUND_PAIRS
 from sound_paths import PATH_SOUND
 from sound_science import SOUND_SCIENCE
+from sound_steps import STEP_SOUND
 from sound_time import SOUND_TIME
 from sound_vision import SOUND_VISION
 
@@ -332,9 +333,9 @@ SOUND = {
     "haiku: convolution, LSTM, branch": (_of_table("haiku"), None, ()),
 }
 
-SOUND |= PATH_SOUND
 SOUND |= SOUND_ADAPTERS | SOUND_CONTROL | SOUND_GENERATIVE | SOUND_LANGUAGE | SOUND_LAYERS
 SOUND |= SOUND_PAIRS | SOUND_SCIENCE | SOUND_TIME | SOUND_VISION
 SOUND |= HEAD_SOUND
 SOUND |= ASKED_SOUND
 SOUND |= DRAW_SOUND
+SOUND |= PATH_SOUND | STEP_SOUND

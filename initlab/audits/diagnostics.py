@@ -19,6 +19,7 @@ from initlab.audits.optimizers import first_update
 from initlab.audits.router import unbalanced_router
 from initlab.audits.steps import is_hidden
 from initlab.audits.thresholds import Thresholds
+from initlab.audits.time import time_decay
 from initlab.audits.unused import unused_parameter
 
 __all__ = ["DIAGNOSTICS", "NETWORK_WIDE", "diagnose"]
@@ -66,6 +67,7 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "exploding_gradient": signals.exploding_gradient,
         "dead_units": dead_units,
         "saturated": signals.saturated,
+        "time_decay": time_decay,
         "sharp_attention": sharp_attention,
         "unbalanced_router": unbalanced_router,
         "unused_parameter": unused_parameter,

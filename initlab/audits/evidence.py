@@ -51,6 +51,11 @@ class Signal:
       dead: share of units that are flat on every example.
       gradient_behind_zeros: what gradient_norm would be, if parameters of zeros that make it zero
         were drawn at random; NaN where none does.
+      memory: logarithm of the factor by which a change of a loop's state is kept from step to step.
+      diagonal: 1 where every entry of that state is kept by a factor of its own; else 0.
+      over_time: `{statistic: [steps]}` of a place that depends on a loop's state.
+      loop: which loop that is.
+      norms_gained: how many normalizations each of those steps adds.
       row: the number of its row.
       dead_slice: of several axes of units, `(index, size)` of a part of one that is all dead, as a
         member of an ensemble, if chance does not explain it.
@@ -73,6 +78,11 @@ class Signal:
     usual: float = math.nan
     dead: float = math.nan
     gradient_behind_zeros: float = math.nan
+    memory: float = math.nan
+    diagonal: float = 0.0
+    over_time: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    loop: tuple = ()
+    norms_gained: int = 0
     row: int = -1
     dead_slice: tuple[int, int] | None = None
     names: int = 0
@@ -202,6 +212,9 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
             "row": number,
             "names": row.names,
             "biases": row.biases,
+            "over_time": {name: each[seed] for name, each in row.over_time.items()},
+            "loop": (row.key[:-1], row.turns) if row.key and row.over_time else (),
+            "norms_gained": row.norms_gained,
         }
         if "dead" in row.values:
             more["dead_slice"] = _dead_slice(row, np.asarray(row.values["dead"][seed]))

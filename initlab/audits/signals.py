@@ -92,13 +92,15 @@ def _vanishing_signal(
     if zeros:
         # Zeros at the end of one of several towers may be meant, as those of a zero gate.
         return
-    yield from find_fall(
-        "vanishing_signal",
-        signal_steps(evidence, chain),
-        thresholds,
-        "the signal shrinks {where}, and with it the outputs' dependence on the data",
-        "draw weights with variance gain^2/fan_in (theory.gain of the activation), or add norms",
-    )
+    for steps in signal_steps(evidence, chain):
+        yield from find_fall(
+            "vanishing_signal",
+            steps,
+            thresholds,
+            "the signal shrinks {where}, and with it the outputs' dependence on the data",
+            "draw weights with variance gain^2/fan_in (theory.gain of the activation), or add "
+            "norms",
+        )
 
 
 def _has_died(evidence: Evidence, signal: Signal) -> bool:
@@ -111,9 +113,10 @@ def exploding_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
     for finding in once_each(
         finding
         for chain in judged_chains(evidence)
+        for steps in signal_steps(evidence, chain, growth=True)
         for finding in find_fall(
             "exploding_signal",
-            _negated(signal_steps(evidence, chain)),
+            _negated(steps),
             thresholds,
             "the signal grows {where}, and with it the outputs and every gradient",
             "draw weights with variance gain^2/fan_in; scale residual branches by 1/sqrt(depth), "

@@ -1,8 +1,9 @@
 """Steps along the chains of a network: how a quantity changes from place to place, and where."""
 
+import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -32,7 +33,7 @@ Steps = list[tuple[Signal, float]]
 
 
 def logarithm(value: float) -> float:
-    """The natural logarithm; of zero minus infinity."""
+    """The natural logarithm; of zero minus infinity, of NaN NaN."""
     return -math.inf if value == 0 else math.log(value)
 
 
@@ -48,13 +49,12 @@ def hidden_signals(evidence: Evidence, chain: Chain) -> list[Signal]:
 
 
 def _with_start(
-    evidence: Evidence, chain: Chain, signals: list[Signal], value: Callable[[Signal], float]
+    evidence: Evidence, chain: Chain, steps: Steps, value: Callable[[Signal], float]
 ) -> Steps:
-    """The signals with their values, after the start that is nearest to the first of them.
+    """The steps after the start that is nearest to the first of them.
 
     Where a place has several inputs, a change is counted from the one that shows the least of it.
     """
-    steps = [(signal, value(signal)) for signal in signals]
     starts = [(each, value(each)) for each in (evidence.by_row[n] for n in chain.starts)]
     usable = [(each, number) for each, number in starts if math.isfinite(number)]
     if not steps or not usable or not math.isfinite(steps[0][1]):
@@ -62,11 +62,63 @@ def _with_start(
     return [min(usable, key=lambda start: abs(start[1] - steps[0][1])), *steps]
 
 
-def signal_steps(evidence: Evidence, chain: Chain) -> Steps:
-    """Logarithms of the rms after the last normalization: what it was before does not matter."""
-    hidden = hidden_signals(evidence, chain)
-    steps = _with_start(evidence, chain, hidden, lambda signal: logarithm(signal.rms))
-    return [(signal, value) for signal, value in steps if signal.norms == chain.norms]
+def _over_time(
+    signals: Sequence[Signal], value: Callable[[Signal], float], exponent: float = 0.0
+) -> Steps:
+    """Signals with their values, those in a loop over time step by step of the loop.
+
+    Args:
+      signals: in their order.
+      value: the logarithm that is compared.
+      exponent: values after t steps may differ by `exponent log(t)` at no cost: a sum of t terms
+        grows like t, a distance between means of t draws falls like t^(-1/2); neither is a rate.
+    """
+    steps, allowed = [], 0.0
+    for _, together in itertools.groupby(enumerate(signals), lambda each: each[1].loop or each[0]):
+        group = [signal for _, signal in together]
+        length = max((len(s.over_time["rms"]) for s in group if s.over_time), default=0)
+        before = allowed
+        for t in range(max(1, length)):
+            allowed = before + exponent * math.log(t + 1)
+            moment = [_at_step(signal, t) for signal in group] if length else group
+            # A state starts at zero, or in a branch that is not taken.
+            is_open = [not length or s.rms > 0 or (s.rms == 0 and bool(steps)) for s in moment]
+            steps += [
+                (signal, value(signal) - allowed)
+                for signal, is_kept in zip(moment, is_open, strict=True)
+                if is_kept
+            ]
+    return steps
+
+
+def _at_step(signal: Signal, t: int) -> Signal:
+    numbers = {name: float(each[t]) for name, each in signal.over_time.items()}
+    return dataclasses.replace(signal, norms=signal.norms + t * signal.norms_gained, **numbers)
+
+
+def signal_steps(evidence: Evidence, chain: Chain, *, growth: bool = False) -> list[Steps]:
+    """Logarithms of the rms after the last normalization: what it was before does not matter.
+
+    Args:
+      evidence: with the signals.
+      chain: of them.
+      growth: whether a growth is looked for, of which a sum over time steps is none.
+
+    Returns:
+      Those of the chain without a readout; and of a readout that a loop over time repeats, which
+      may start at any size but not change it, its steps alone.
+    """
+
+    def value(signal: Signal) -> float:
+        return logarithm(signal.rms)
+
+    steps = _over_time(hidden_signals(evidence, chain), value, float(growth))
+    last = evidence.by_row[chain.rows[-1]]
+    alone = _over_time([last], value, float(growth)) if last.over_time else []
+    return [
+        [(signal, number) for signal, number in each if signal.norms == chain.norms]
+        for each in (_with_start(evidence, chain, steps, value), alone)
+    ]
 
 
 def distance_steps(evidence: Evidence, chain: Chain) -> Steps:
@@ -75,10 +127,13 @@ def distance_steps(evidence: Evidence, chain: Chain) -> Steps:
     The square root of a cosine distance is a distance of unit vectors, but for a factor: its
     e-folds are on the scale of an rms's.
     """
-    compared = [s for s in hidden_signals(evidence, chain) if not math.isnan(s.cosine_distance)]
-    return _with_start(
-        evidence, chain, compared, lambda signal: 0.5 * logarithm(max(0.0, signal.cosine_distance))
-    )
+
+    def value(signal: Signal) -> float:
+        return 0.5 * logarithm(max(0.0, signal.cosine_distance))
+
+    steps = _over_time(hidden_signals(evidence, chain), value, -0.5)
+    known = [(signal, number) for signal, number in steps if not math.isnan(number)]
+    return _with_start(evidence, chain, known, value)
 
 
 def backward_steps(evidence: Evidence) -> Iterator[Steps]:

@@ -54,7 +54,7 @@ def chains_of(model: Model, rows: Sequence[Row]) -> list[Chain]:
     """
     numbers: dict[Key, list[int]] = {}
     for number, row in enumerate(rows):
-        if row.key is not None and row.kind in ("product", "sum"):
+        if row.key is not None and row.kind in ("product", "sum", "state"):
             numbers.setdefault(row.key, []).append(number)
     found = []
     for facts in model.outputs:

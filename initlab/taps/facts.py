@@ -55,6 +55,9 @@ class Facts:
         them hide every gradient before them.
       discrete: whether it is data that only compares or counts, as a one-hot code: its rms is no
         scale of a signal.
+      recurrent: whether it depends on the state of the loop over time that it lies in.
+      strided: of which array it is every second slice (`taps.memory.Strided`), or None.
+      is_composed: whether it is a product of such slices: of two steps at once.
       raw: which floating input it is, moved as a whole; None for another array.
       norms: how many normalizations every such path has at least.
       is_root: whether it is a root of the data, as a normalization divides by.
@@ -77,6 +80,9 @@ class Facts:
     entries: frozenset[Key] = frozenset()
     through: int = 0
     discrete: bool = False
+    recurrent: bool = False
+    strided: Any = None
+    is_composed: bool = False
     raw: int | None = None
     norms: int = 0
     is_root: bool = False
@@ -130,6 +136,7 @@ def join(operands: Iterable[Facts], shape: Sequence[int]) -> Facts:
         above=frozenset.intersection(*(each.above for each in data)) if data else frozenset(),
         entries=frozenset().union(*(each.entries for each in data)),
         through=functools.reduce(operator.and_, (each.through for each in data)) if data else 0,
+        recurrent=any(each.recurrent for each in data),
         discrete=bool(data) and all(each.discrete for each in data),
         norms=min((each.norms for each in data), default=0),
         names=data[-1].names if data else names,

@@ -18,8 +18,9 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.programs.control import Cond, Scan, While
 from initlab.programs.equations import run_equation
+from initlab.taps import memory
 from initlab.taps.facts import Facts, Pair, join
-from initlab.taps.scope import Branches, Loop, Scope
+from initlab.taps.scope import Branches, Loop, Scope, Site
 
 __all__ = ["branch", "repeat", "scan"]
 
@@ -47,11 +48,14 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
             for n, (value, each) in enumerate(operands)
         ]
     shared, state, sliced = loop.split([value for value, _ in operands])
+    before = [each for _, each in operands]
     facts = [_entering(each) for _, each in operands]
     shared_facts, carried, sliced_facts = loop.split(facts)
     slices = [_slice(each) for each in sliced_facts]
     for each in sliced_facts:
         scope.notes.stacked |= each.params if each.is_weight else 0
+    if not any(each.is_weight for each in sliced_facts):
+        carried = [dataclasses.replace(each, recurrent=True) for each in carried]
     number = len(scope.entries)
     avals = [each.aval for each in loop.body.jaxpr.outvars]
     # Not strict, here and below: a body gives its carry first, then what is stacked.
@@ -87,9 +91,29 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     else:
         planned = scope.plan.entries[number]
         assert isinstance(planned, Loop)
-    (state, (stacked, results)) = jax.lax.scan(
-        functools.partial(body, planned.carried, planned.body if scope.plan else None),
-        state,
+    parts = memory.parts_of_state(loop, planned.carried, sliced_facts)
+    is_followed = bool(parts) and scope.follow and scope.plan is not None
+    is_followed = is_followed and memory.takes_inputs(loop, shared_facts, sliced_facts)
+    run = functools.partial(body, planned.carried, planned.body if scope.plan else None)
+
+    def step(state: Any, given: Any) -> Any:
+        state, changes = state
+        followed = None
+        if is_followed:
+            changes, followed = memory.advance(loop, shared, state, given[0], changes)
+        state, measured = run(state, given)
+        return (state, changes), (*measured, followed)
+
+    changes = None
+    if is_followed:
+        first = memory.tangents([state[n] for n in parts])
+        changes = tuple(
+            [one[parts.index(n)] if n in parts else None for n in range(loop.carried)]
+            for one in first
+        )
+    (state, _), (stacked, results, followed) = jax.lax.scan(
+        step,
+        (state, changes),
         (sliced, scope.slots_within(number)),
         loop.length,
         reverse=loop.reverse,
@@ -97,14 +121,31 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     )
     scope.add(planned)
     scope.results |= results
+    is_recurrent = any(each.recurrent for each in before)
     pairs = []
     # The cell holds the facts after one iteration; each of the others adds as many norms.
     gained = planned.norms_gained * (loop.length - 1)
     for n, (value, each) in enumerate(zip([*state, *stacked], cell["out"], strict=True)):
         features = each.features if n < loop.carried else (False, *each.features)
-        each = dataclasses.replace(each, features=features, norms=each.norms + gained)
+        each = dataclasses.replace(
+            each, features=features, norms=each.norms + gained, recurrent=is_recurrent
+        )
+        if n in parts:
+            measured = followed if n == parts[0] else None
+            each = _state(scope, value, each, measured)
         pairs.append((value, each))
     return pairs
+
+
+def _state(scope: Scope, value: Any, facts: Facts, followed: Any) -> Facts:
+    """A state after the last step of a loop over time: a place, with the loop's memory."""
+    number = scope.add(Site("state", facts.names, "", gradient=False))
+    scope.visit(number, value, facts)
+    key = scope.key(number)
+    if followed is not None:
+        growths, is_diagonal = followed
+        scope.results[key] |= {"memory": jnp.mean(growths), "diagonal": jnp.all(is_diagonal)}
+    return dataclasses.replace(facts, above=facts.above | {key})
 
 
 def _typed(value: Any, aval: Any) -> Any:
@@ -236,18 +277,20 @@ def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> li
         jax.lax.stop_gradient(value) if hasattr(value, "dtype") else value for value, _ in operands
     ]
     *_, state = loop.split(facts)
-    return [
-        (
-            value,
-            dataclasses.replace(join(facts, value.shape), differentiable=0, features=each.features),
-        )
-        for value, each in zip(run_equation(equation, values), state, strict=True)
-    ]
+    pairs = []
+    for value, each in zip(run_equation(equation, values), state, strict=True):
+        after = join(facts, value.shape)
+        after = dataclasses.replace(after, differentiable=0, features=each.features)
+        if after.data and after.params and jnp.issubdtype(value.dtype, jnp.floating):
+            after = _state(scope, value, after, None)
+        pairs.append((value, after))
+    return pairs
 
 
 def _entering(facts: Facts) -> Facts:
     """Without its site, which has a number in another scope, and with a chain of its own."""
-    return dataclasses.replace(facts, chain=None, site=None, trail=None)
+    gone = {"chain": None, "site": None, "trail": None, "strided": None}
+    return dataclasses.replace(facts, recurrent=False, **gone)
 
 
 def _leaving(facts: Facts) -> Facts:

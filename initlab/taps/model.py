@@ -98,9 +98,8 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     jax.eval_shape(plan_sites, *program.in_avals)
     shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
     # Facts hold traced values, which must not outlive their trace.
-    facts = tuple(
-        dataclasses.replace(each, chain=None, uniform=None, trail=None) for each in outputs
-    )
+    values = {"chain": None, "uniform": None, "trail": None, "strided": None}
+    facts = tuple(dataclasses.replace(each, **values) for each in outputs)
     return Model(program, paths, shapes, plan, notes, facts, jax.tree.structure(out))
 
 
@@ -153,7 +152,7 @@ def measure(
     facts = _input_facts(model.program, len(leaves))
 
     def run(leaves: list[Any], slots: Any) -> tuple[jax.Array, Any]:
-        scope = Scope(model.notes, plan=model.plan, slots=slots)
+        scope = Scope(model.notes, plan=model.plan, slots=slots, follow=True)
         pairs = evaluate(model.program, list(zip([*leaves, *inputs], facts, strict=True)), scope)
         for value, each in pairs:
             scope.end(value, each, "")

@@ -36,6 +36,9 @@ class Row:
       entries: keys of the rows where the data that it depends on first met a parameter.
       through: bit set of the parameters that multiply it on every path from the data.
       raw: which floating input of the model it is, of kind "input".
+      over_time: `{statistic: [seeds, steps]}` of a place that depends on the state of the loop
+        over time around it; else empty.
+      norms_gained: how many normalizations each of those steps adds.
       unit_shape: the sizes of its axes of units, in their order in `dead`.
       names: bit set of the parameters that it is called by.
       biases: bit set of the parameters that are added to it.
@@ -57,6 +60,8 @@ class Row:
     entries: frozenset[Key] = frozenset()
     through: int = 0
     raw: int | None = None
+    over_time: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    norms_gained: int = 0
     unit_shape: tuple[int, ...] = ()
     names: int = 0
     biases: int = 0
@@ -89,8 +94,11 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
             values["gradient_norm"] = np.asarray(measured["slots"][place.key])
         for turns, each in _iterations(place.loops, values, layered):
             row = _site_row(model, place, turns, each)
+            if place.site.recurrent and turns and turns[-1] is None:
+                row = _with_steps(row, place, values)
             moment = place.moment([turn or 0 for turn in turns])
-            found.append((moment, dataclasses.replace(row, on_path=place.key in above)))
+            on_path = place.key in above and place.site.kind != "state"
+            found.append((moment, dataclasses.replace(row, on_path=on_path)))
     rows = [
         dataclasses.replace(_row("input", "input", _arrays(each)), raw=0)
         for each in measured["inputs"][:1]
@@ -144,6 +152,22 @@ def _site_row(
         biases=site.biases,
         leading=sum(site.features) > 1 and site.features[0] and not all(site.features),
     )
+
+
+def _with_steps(row: Row, place: Place, values: Mapping[str, np.ndarray]) -> Row:
+    """A row with its numbers at each step of the innermost loop around it, which is over time."""
+    outer = row.turns[:-1]
+    if None in outer:
+        return row
+    steps = {
+        name: values[name][(slice(None), *outer)]
+        for name in ("rms", "cosine_distance")
+        if name in values
+    }
+    loop = place.loops[-1]
+    if loop.reverse:
+        steps = {name: each[:, ::-1] for name, each in steps.items()}
+    return dataclasses.replace(row, over_time=steps, norms_gained=loop.norms_gained)
 
 
 Values = dict[str, np.ndarray]

@@ -89,6 +89,7 @@ def _passed(equation: Any, first: Facts, result: Facts) -> Facts:
         scales=is_moved and first.scales,
         plain=is_moved and name != "neg" and first.plain,
         factors=first.factors,
+        is_composed=first.is_composed,
         raw=first.raw if is_moved and math.prod(before) == math.prod(after) else None,
     )
 

@@ -29,8 +29,8 @@ class Site:
 
     Attributes:
       kind: "product" (of a weight and data, with its bias), "sum" (of two values), "activation",
-        "input" (data where they first meet a parameter), "softmax", "router" (a choice of the
-        largest scores).
+        "input" (data where they first meet a parameter), "state" (of a loop, after its last step),
+        "softmax", "router" (a choice of the largest scores).
       names: bit set of the parameters it is called by.
       scope: the model's own name for the place, where it has one.
       sliced: whether its weight is one iteration's of a loop.
@@ -43,6 +43,7 @@ class Site:
       scales: whether its weight scales as one parameter does.
       entries: sites where the data that it depends on first meet a parameter.
       through: bit set of the parameters that multiply it on every path from the data.
+      recurrent: whether it depends on the state of the loop over time that it lies in.
       raw: which floating input it is, of kind "input".
       biases: bit set of the parameters that are added to it.
       uses: of a softmax or of a choice, what becomes of it (`taps.softmax.Softmax.uses`).
@@ -62,6 +63,7 @@ class Site:
     biases: int = 0
     entries: frozenset[Key] = frozenset()
     through: int = 0
+    recurrent: bool = False
     raw: int | None = None
     uses: Collection[str] = ()
 
@@ -185,10 +187,12 @@ class Scope:
         gradient: bool = True,
         rescale: Rescale | None = None,
         recentre: Recentre | None = None,
+        follow: bool = False,
     ) -> None:
         self.notes, self.path, self.plan = notes, path, plan
         self.slots = slots or {}
         self.gradient, self.rescale, self.recentre = gradient, rescale, recentre
+        self.follow = follow
         self.entries: list[Site | Loop | Branches] = []
         self.results: dict[Key, Any] = {}
         self.recorded: dict[int, Any] = {}
@@ -226,15 +230,8 @@ class Scope:
     ) -> "Scope":
         """The scope of a loop's body, or of one of several branches."""
         path = (*self.path, number, branch)
-        return Scope(
-            self.notes,
-            path,
-            plan,
-            slots,
-            gradient=self.gradient,
-            rescale=self.rescale,
-            recentre=self.recentre,
-        )
+        given = {"gradient": self.gradient, "rescale": self.rescale, "recentre": self.recentre}
+        return Scope(self.notes, path, plan, slots, follow=self.follow, **given)
 
     def slots_within(self, number: int) -> dict[Key, Any]:
         """The slots of the sites within a loop or branches."""
@@ -260,6 +257,7 @@ class Scope:
         site.event, site.features, site.shape = self._events, facts.features, value.shape
         site.upstream, site.norms = facts.differentiable, facts.norms
         site.entries, site.through = facts.entries, facts.through
+        site.recurrent = facts.recurrent
         if self.plan is None:
             return value
         last = self.plan.entries[number]

@@ -28,6 +28,7 @@ from initlab.programs.primitives import (
 from initlab.programs.walk import walk
 from initlab.taps import loops
 from initlab.taps.facts import Facts, Pair, constant, join
+from initlab.taps.memory import Strided, decay_statistics
 from initlab.taps.rules import result_facts
 from initlab.taps.scope import Scope, Site
 from initlab.taps.slopes import extend, is_elementwise
@@ -155,6 +156,7 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
     chain = extend(equation, operands)
     result = result_facts(equation, all_facts, 0)
     (value,) = run_equation(equation, values)
+    result = _composed(equation, all_facts, result, scope, where)
     if chain is not None:
         # A product that is cast is that product still, and its bias may follow in the new dtype.
         site = all_facts[0].site if equation.primitive.name in CASTS else None
@@ -194,6 +196,25 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
     if len(data) == 2 and equation.primitive.name != "sub":
         return _sum(value, result, data, scope, where)
     return value, result
+
+
+def _composed(
+    equation: Any, operands: list[Facts], result: Facts, scope: Scope, where: str
+) -> Facts:
+    """The first level of an associative scan multiplies the decays of neighbouring steps."""
+    if equation.primitive.name != "mul":
+        return result
+    if all(facts.is_composed for facts in operands):
+        return dataclasses.replace(result, is_composed=True)
+    one, other = (facts.strided for facts in operands)
+    if one is None or other is None:
+        return result
+    if one.source is not other.source or one.axis != other.axis:
+        return result
+    number = scope.add(Site("state", one.source.names, where, gradient=False))
+    if scope.plan is not None:
+        scope.results[scope.key(number)] = decay_statistics(one)
+    return dataclasses.replace(result, is_composed=True)
 
 
 def _sum(value: Any, result: Facts, data: list[Facts], scope: Scope, where: str) -> Pair:
@@ -269,8 +290,18 @@ def _moved(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         value, facts = operands[place] if len(operands) > 1 else operands[0]
         whole = each.size == np.size(value) and equation.primitive.name != "stop_gradient"
         result = result_facts(equation, [facts], place)
-        pairs.append((each, dataclasses.replace(result, site=facts.site if whole else None)))
+        site, strided = facts.site if whole else None, _strided(equation, value, facts)
+        pairs.append((each, dataclasses.replace(result, site=site, strided=strided)))
     return pairs
+
+
+def _strided(equation: Any, value: Any, facts: Facts) -> Strided | None:
+    """Every second slice along an axis that is none of units, with parameters in it."""
+    strides = equation.params.get("strides") if equation.primitive.name == "slice" else None
+    axes = [axis for axis, stride in enumerate(strides or ()) if stride == 2]
+    if len(axes) != 1 or facts.features[axes[0]] or not facts.params or facts.is_composed:
+        return None
+    return Strided(facts, value, axes[0])
 
 
 def _callback(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:

@@ -11,6 +11,27 @@ _TRAINABLE = (
 )
 
 SIGNALS = {
+    "time_decay": Explanation(
+        cause="A recurrence, a loop over time or an associative scan, forgets its state within a "
+        "step, so that the outputs depend on the latest inputs alone; or its decays are all so "
+        "slow that the state is the sum of all inputs.",
+        remedy="Draw recurrent weights orthogonal or with variance 1/fan_in and start forget gates "
+        "open (a bias of 1); draw the time steps of a state space so that its decays spread "
+        "between 1/e and 1 - 1/length.",
+        threshold="e-folds of a change of the state that a step loses: over {forgetting:g}, or, "
+        "where each entry decays by itself, under {remembering:g}: a warning.",
+        reason="At 1 a step keeps 37 %, and six steps 1/403; a forget gate that starts half open "
+        "keeps 50 %. Gu et al. 2022 (arXiv:2206.11893, section 5.1) draw time steps between 1e-3 "
+        "and 1e-1, whose slowest mode keeps about 2000 steps.",
+        example="""\
+def apply(params, x):
+    step = lambda h, token: (jnp.tanh(token @ params["in"] + h @ params["state"]), None)
+    h, _ = jax.lax.scan(step, jnp.zeros((16, 8)), jnp.stack([x] * 10))
+    return h @ params["out"]
+
+params = {"in": draw(0, 8, 8), "state": draw(1, 8, 8) / 20, "out": draw(2, 8, 2)}
+report = audit(apply, params, x)""",
+    ),
     "vanishing_signal": Explanation(
         cause="The rms of the signal falls from layer to layer, or is exactly zero. The outputs "
         "hardly depend on the data, and the gradients of the weights, which are products with the "

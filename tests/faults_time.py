@@ -1,0 +1,190 @@
+"""Faults along time: states that vanish, forget within a step, or never forget."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from audit_models import SEQUENCE, Fault, drawn, lecun, normal, plain
+from foreign_models import linen
+
+WIDTH, STEPS = 16, 60
+LONG = np.random.default_rng(6).normal(size=(8, 24, 16)).astype(np.float32)
+
+
+def elman(params, x):
+    def step(h, token):
+        h = jnp.tanh(token @ params["in"] + h @ params["state"])
+        return h, h
+
+    start = jnp.zeros((len(x), WIDTH))
+    return jax.lax.scan(step, start, jnp.swapaxes(x, 0, 1))[0] @ params["out"]
+
+
+def indexed(params, x):
+    """The same, its inputs taken by their number."""
+
+    def step(t, h):
+        return jnp.tanh(x[:, t] @ params["in"] + h @ params["state"])
+
+    start = jnp.zeros((len(x), WIDTH))
+    return jax.lax.fori_loop(0, x.shape[1], step, start) @ params["out"]
+
+
+def example_by_example(params, x):
+    return jax.vmap(lambda row: elman(params, row[None])[0])(x)
+
+
+def recurrent(std, inputs=16):
+    return {
+        "in": normal(1, (inputs, WIDTH), lecun(inputs)),
+        "state": normal(2, (WIDTH, WIDTH), std),
+        "out": normal(3, (WIDTH, 4), lecun(WIDTH)),
+    }
+
+
+def without_state(params):
+    return {name: params[name] for name in ("in", "out")}
+
+
+def unrolled(params, x):
+    """Steps without inputs, as of a decoder."""
+    h, _ = jax.lax.scan(
+        lambda h, _: (jnp.tanh(h @ params["state"]), None), x @ params["in"], None, STEPS
+    )
+    return h @ params["out"]
+
+
+def read_at_each_step(params, x):
+    def step(h, _):
+        h = jnp.tanh(h @ params["state"])
+        return h, h @ params["out"]
+
+    return jax.lax.scan(step, x @ params["in"], None, STEPS)[1]
+
+
+def gated_state(params, x):
+    def step(_, h):
+        return h * jax.nn.sigmoid(params["gate"])[None]
+
+    return jax.lax.fori_loop(0, STEPS, step, x @ params["in"]) @ params["out"]
+
+
+def waited(params, x):
+    """A loop that no gradient passes."""
+
+    def step(state):
+        return state[0] + 1, state[1] * 0.5 * params["gate"][None]
+
+    h = jax.lax.while_loop(lambda state: state[0] < STEPS, step, (0, x @ params["in"]))[1]
+    return (h @ params["mid"]) @ params["out"]
+
+
+def state_space(params, x, parallel=True):
+    u = x @ params["in"]
+    dt = jax.nn.softplus(u @ params["dt"] + params["dt_bias"])
+    decay = jnp.exp(-dt * jnp.exp(params["A_log"]))
+    if parallel:
+
+        def compose(left, right):
+            return left[0] * right[0], right[0] * left[1] + right[1]
+
+        _, h = jax.lax.associative_scan(compose, (decay, dt * u), axis=1)
+        return h @ params["out"]
+
+    def step(h, given):
+        h = given[0] * h + given[1]
+        return h, h
+
+    xs = jnp.swapaxes(decay, 0, 1), jnp.swapaxes(dt * u, 0, 1)
+    _, h = jax.lax.scan(step, jnp.zeros_like(u[:, 0]), xs)
+    return jnp.swapaxes(h, 0, 1) @ params["out"]
+
+
+def one_by_one(params, x):
+    return state_space(params, x, parallel=False)
+
+
+def of_time_steps(steps):
+    """Params of a diagonal state space whose time steps start at these."""
+    return without_state(recurrent(1.0)) | {
+        "dt": normal(4, (WIDTH, WIDTH), 0.02),
+        "dt_bias": np.log(np.expm1(np.broadcast_to(steps, WIDTH))).astype(np.float32),
+        "A_log": np.log(np.arange(1, WIDTH + 1)).astype(np.float32),
+    }
+
+
+class _Cells(nn.Module):
+    std: float
+
+    @nn.compact
+    def __call__(self, x):
+        cell = nn.SimpleCell(WIDTH, recurrent_kernel_init=nn.initializers.normal(self.std))
+        return nn.Dense(4)(nn.RNN(cell)(x)[:, -1])
+
+
+def _cells(std):
+    def ready():
+        init, apply, x = linen(_Cells(std), SEQUENCE)
+        return apply, drawn(init), x
+
+    return ready
+
+
+SOFTPLUS_1 = float(np.log1p(np.e))
+HALF = {"gate": np.zeros(WIDTH, np.float32)}
+SHORT = recurrent(0.5 * lecun(WIDTH), 8)
+
+TIME_FAULTS = {
+    "a state that shrinks over 60 steps": Fault(
+        "vanishing_signal", "state", "fail", plain(unrolled, SHORT)
+    ),
+    "a state that shrinks and is read at each step": Fault(
+        "vanishing_signal", "state", "fail", plain(read_at_each_step, SHORT)
+    ),
+    "a state halved 60 times": Fault(
+        "vanishing_signal", "gate", "fail", plain(gated_state, SHORT | HALF)
+    ),
+    "a state halved in a while loop": Fault(
+        "vanishing_signal",
+        "",
+        "fail",
+        plain(
+            waited,
+            SHORT | {"gate": np.ones(WIDTH, np.float32), "mid": normal(7, (WIDTH, WIDTH), 0.25)},
+        ),
+    ),
+    "a state that grows over 60 steps": Fault(
+        "exploding_signal",
+        "state",
+        "fail",
+        plain(
+            lambda params, x: (
+                jax.lax.fori_loop(0, STEPS, lambda _, h: h @ params["state"], x @ params["in"])
+                @ params["out"]
+            ),
+            recurrent(2 * lecun(WIDTH), 8),
+        ),
+    ),
+    "a state that is forgotten at each step": Fault(
+        "time_decay", "in + state", "warn", plain(elman, recurrent(0.01), LONG)
+    ),
+    "the same, inputs by their number": Fault(
+        "time_decay", "in + state", "warn", plain(indexed, recurrent(0.01), LONG)
+    ),
+    "the same, example by example": Fault(
+        "time_decay", "in + state", "warn", plain(example_by_example, recurrent(0.01), LONG)
+    ),
+    "the same in flax": Fault("time_decay", "SimpleCell", "warn", _cells(0.01)),
+    "time steps of softplus(1)": Fault(
+        "time_decay", "A_log", "warn", plain(state_space, of_time_steps(SOFTPLUS_1), LONG)
+    ),
+    "time steps of softplus(1), one by one": Fault(
+        "time_decay", "in", "warn", plain(one_by_one, of_time_steps(SOFTPLUS_1), LONG)
+    ),
+    "time steps of 1e-5": Fault(
+        "time_decay", "A_log", "warn", plain(state_space, of_time_steps(1e-5), LONG)
+    ),
+    "time steps of 1e-5, one by one": Fault(
+        "time_decay", "in", "warn", plain(one_by_one, of_time_steps(1e-5), LONG)
+    ),
+}
