@@ -34,6 +34,7 @@ from audit_models import (
     times_norm,
 )
 from faults_asked import ASKED_FAULTS
+from faults_branches import BRANCH_FAULTS
 from faults_draws import DRAW_FAULTS
 from faults_heads import HEAD_FAULTS
 from faults_paths import PATH_FAULTS
@@ -343,8 +344,5 @@ FAULTS = {
     "a while loop": Fault("untracked", "while", "info", plain(waits, TWO)),
 }
 
-FAULTS |= PATH_FAULTS | TIME_FAULTS
-FAULTS |= HEAD_FAULTS
-FAULTS |= FAULTS_SOUND
-FAULTS |= ASKED_FAULTS
-FAULTS |= DRAW_FAULTS
+FAULTS |= PATH_FAULTS | TIME_FAULTS | BRANCH_FAULTS | HEAD_FAULTS
+FAULTS |= FAULTS_SOUND | ASKED_FAULTS | DRAW_FAULTS

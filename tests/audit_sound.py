@@ -30,6 +30,7 @@ from audit_models import (
     tanh_layer,
     tanh_net,
 )
+from faults_branches import BRANCH_SOUND
 from foreign_models import MODELS, linen
 from sound_adapters import SOUND_ADAPTERS
 from sound_asked import ASKED_SOUND
@@ -338,4 +339,4 @@ SOUND |= SOUND_PAIRS | SOUND_SCIENCE | SOUND_TIME | SOUND_VISION
 SOUND |= HEAD_SOUND
 SOUND |= ASKED_SOUND
 SOUND |= DRAW_SOUND
-SOUND |= PATH_SOUND | STEP_SOUND
+SOUND |= PATH_SOUND | STEP_SOUND | BRANCH_SOUND

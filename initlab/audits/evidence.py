@@ -51,6 +51,7 @@ class Signal:
       dead: share of units that are flat on every example.
       gradient_behind_zeros: what gradient_norm would be, if parameters of zeros that make it zero
         were drawn at random; NaN where none does.
+      branch_ratio: of a sum of a stream and a branch, rms of the branch over that of the stream.
       memory: logarithm of the factor by which a change of a loop's state is kept from step to step.
       diagonal: 1 where every entry of that state is kept by a factor of its own; else 0.
       over_time: `{statistic: [steps]}` of a place that depends on a loop's state.
@@ -78,6 +79,7 @@ class Signal:
     usual: float = math.nan
     dead: float = math.nan
     gradient_behind_zeros: float = math.nan
+    branch_ratio: float = math.nan
     memory: float = math.nan
     diagonal: float = 0.0
     over_time: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)

@@ -54,6 +54,9 @@ class Thresholds:
         to 2 times the fair share (Fedus et al. 2021, arXiv:2101.03961; Lepikhin et al. 2020,
         arXiv:2006.16668): with half of the experts idle the others get twice theirs. It never
         fails: a network trains with the experts that it uses.
+      branch_ratio: rms of a residual branch over rms of its stream: a warning, a failure. At 100
+        all that the layers before have to say is 1 % of the stream; at 1000 it is under the
+        rounding of bfloat16 (2^-8) and near that of float16 (2^-11). GPT-2's first block has 2.
       forgetting: e-folds of a recurrent state that a step may lose; beyond it a warning. At 1 a
         step keeps 37 %, and six steps 1/403. A forget gate that starts half open keeps 50 % (0.7).
       remembering: e-folds of a diagonal state that a step must lose at least, if it decays; below
@@ -92,6 +95,7 @@ class Thresholds:
     attention_collapse: float = 0.05
     attention_entries: float = 2.5
     router_load: float = 0.5
+    branch_ratio: tuple[float, float] = (100.0, 1000.0)
     forgetting: float = 1.0
     remembering: float = 3e-4
     duplicate_correlation: float = 0.999

@@ -1,5 +1,6 @@
 """The memory of a loop over time: which part of a change of its state a step keeps."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,15 +13,16 @@ from initlab.programs.equations import is_literal
 from initlab.programs.primitives import CUSTOM_DERIVATIVES
 from initlab.programs.trace import as_function
 from initlab.taps.facts import Facts
+from initlab.taps.scope import Scope, Site
 
-__all__ = ["Strided", "advance", "decay_statistics", "parts_of_state", "takes_inputs", "tangents"]
+__all__ = ["advance", "composed", "parts_of_state", "strided_of", "takes_inputs", "tangents"]
 
 Tangents = tuple[list[jax.Array], list[jax.Array]]
 """Two changes of a loop's state, of unit size: whether both change alike says whether it is one
 factor for each entry that changes them."""
 
 
-class Strided(NamedTuple):
+class _Strided(NamedTuple):
     """Every second slice of an array along time; an associative scan multiplies odd by even.
 
     Attributes:
@@ -163,7 +165,7 @@ def _norm(parts: Sequence[Any]) -> jax.Array:
     return jnp.sqrt(functools.reduce(jnp.add, squares))
 
 
-def decay_statistics(strided: Strided) -> dict[str, jax.Array]:
+def _decay_statistics(strided: _Strided) -> dict[str, jax.Array]:
     """Of the decays of an associative scan their rms, and the memory of the slowest."""
     decays = jnp.abs(jax.lax.stop_gradient(strided.value)).astype(jnp.float32)
     each = jnp.mean(jnp.log(decays), axis=strided.axis)
@@ -172,3 +174,54 @@ def decay_statistics(strided: Strided) -> dict[str, jax.Array]:
         "memory": jnp.max(each),
         "diagonal": jnp.asarray(True),
     }
+
+
+def strided_of(equation: Any, value: Any, facts: Facts) -> _Strided | None:
+    """Every second slice of a value along an axis that is none of units, or None.
+
+    Args:
+      equation: a move.
+      value: what it moves.
+      facts: what is known of that.
+
+    Returns:
+      The slice, if the equation takes it and the value depends on parameters.
+    """
+    strides = equation.params.get("strides") if equation.primitive.name == "slice" else None
+    axes = [axis for axis, stride in enumerate(strides or ()) if stride == 2]
+    if len(axes) != 1 or facts.features[axes[0]] or not facts.params or facts.is_composed:
+        return None
+    return _Strided(facts, value, axes[0])
+
+
+def composed(
+    equation: Any, operands: list[Facts], result: Facts, scope: Scope, where: str
+) -> Facts:
+    """The result of an operation; the first level of an associative scan is a place.
+
+    There the decays of neighbouring steps are multiplied, whose memory is measured; what is such a
+    product already belongs to the levels after it.
+
+    Args:
+      equation: an elementwise operation.
+      operands: the facts of its operands.
+      result: the facts of its result.
+      scope: gains the place.
+      where: the model's own name for it.
+
+    Returns:
+      The facts of the result.
+    """
+    if equation.primitive.name != "mul":
+        return result
+    if all(facts.is_composed for facts in operands):
+        return dataclasses.replace(result, is_composed=True)
+    one, other = (facts.strided for facts in operands)
+    if one is None or other is None:
+        return result
+    if one.source is not other.source or one.axis != other.axis:
+        return result
+    number = scope.add(Site("state", one.source.names, where, gradient=False))
+    if scope.plan is not None:
+        scope.results[scope.key(number)] = _decay_statistics(one)
+    return dataclasses.replace(result, is_composed=True)

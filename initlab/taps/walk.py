@@ -28,11 +28,13 @@ from initlab.programs.primitives import (
 from initlab.programs.walk import walk
 from initlab.taps import loops
 from initlab.taps.facts import Facts, Pair, constant, join
-from initlab.taps.memory import Strided, decay_statistics
+from initlab.taps.generated import generated_weight, multiply_generated
+from initlab.taps.memory import composed, strided_of
 from initlab.taps.rules import result_facts
 from initlab.taps.scope import Scope, Site
 from initlab.taps.slopes import extend, is_elementwise
 from initlab.taps.softmax import follow
+from initlab.taps.sums import add_signals
 
 __all__ = ["evaluate"]
 
@@ -114,6 +116,8 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     data = [each for each in facts if each.data]
     if weights and data:
         pairs[0] = _product(equation, pairs[0], weights[0], scope, where, recorded)
+    elif (side := generated_weight(equation, facts)) is not None:
+        pairs[0] = multiply_generated(pairs[0], operands, side, scope, where)
     elif name in CONTRACTIONS and len(weights) == 2:
         scope.notes.multiplied |= weights[0].params | weights[1].params
     return pairs
@@ -156,7 +160,7 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
     chain = extend(equation, operands)
     result = result_facts(equation, all_facts, 0)
     (value,) = run_equation(equation, values)
-    result = _composed(equation, all_facts, result, scope, where)
+    result = composed(equation, all_facts, result, scope, where)
     if chain is not None:
         # A product that is cast is that product still, and its bias may follow in the new dtype.
         site = all_facts[0].site if equation.primitive.name in CASTS else None
@@ -194,55 +198,9 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
         result = dataclasses.replace(result, site=data[0].site, names=data[0].names)
         return scope.visit(data[0].site, value, result), result
     if len(data) == 2 and equation.primitive.name != "sub":
-        return _sum(value, result, data, scope, where)
+        parts = [pair for pair in operands if pair[1].data]
+        return add_signals(value, result, parts, scope, where)
     return value, result
-
-
-def _composed(
-    equation: Any, operands: list[Facts], result: Facts, scope: Scope, where: str
-) -> Facts:
-    """The first level of an associative scan multiplies the decays of neighbouring steps."""
-    if equation.primitive.name != "mul":
-        return result
-    if all(facts.is_composed for facts in operands):
-        return dataclasses.replace(result, is_composed=True)
-    one, other = (facts.strided for facts in operands)
-    if one is None or other is None:
-        return result
-    if one.source is not other.source or one.axis != other.axis:
-        return result
-    number = scope.add(Site("state", one.source.names, where, gradient=False))
-    if scope.plan is not None:
-        scope.results[scope.key(number)] = decay_statistics(one)
-    return dataclasses.replace(result, is_composed=True)
-
-
-def _sum(value: Any, result: Facts, data: list[Facts], scope: Scope, where: str) -> Pair:
-    """Two products added are one pre-activation; a value and a branch of it are a stream."""
-    if not all(any(facts.features) for facts in data):
-        return value, result
-    keys = [None if facts.site is None else scope.key(facts.site) for facts in data]
-    began = [keys[1 - n] in facts.above for n, facts in enumerate(data)]
-    # Two products, neither begun with the other: both inputs of a recurrent cell, say.
-    both = None not in keys and not any(began)
-    if both:
-        names = data[0].names | data[1].names
-    else:
-        # A stream is called by the branch that was added last.
-        branch = [facts for facts, with_other in zip(data, began, strict=True) if with_other]
-        products = [facts for facts in data if facts.site is not None]
-        names = (branch or products or data)[-1].names
-    kind = "product" if both else "sum"
-    number = scope.add(Site(kind, names, where, _any_sliced(data, scope), gradient=scope.gradient))
-    above = result.above | {scope.key(number)}
-    site = number if both else None
-    result = dataclasses.replace(result, site=site, above=above, names=names)
-    return scope.visit(number, value, result), result
-
-
-def _any_sliced(data: list[Facts], scope: Scope) -> bool:
-    sites = [scope.entries[facts.site] for facts in data if facts.site is not None]
-    return any(isinstance(site, Site) and site.sliced for site in sites)
 
 
 def _product(
@@ -290,18 +248,9 @@ def _moved(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         value, facts = operands[place] if len(operands) > 1 else operands[0]
         whole = each.size == np.size(value) and equation.primitive.name != "stop_gradient"
         result = result_facts(equation, [facts], place)
-        site, strided = facts.site if whole else None, _strided(equation, value, facts)
+        site, strided = facts.site if whole else None, strided_of(equation, value, facts)
         pairs.append((each, dataclasses.replace(result, site=site, strided=strided)))
     return pairs
-
-
-def _strided(equation: Any, value: Any, facts: Facts) -> Strided | None:
-    """Every second slice along an axis that is none of units, with parameters in it."""
-    strides = equation.params.get("strides") if equation.primitive.name == "slice" else None
-    axes = [axis for axis, stride in enumerate(strides or ()) if stride == 2]
-    if len(axes) != 1 or facts.features[axes[0]] or not facts.params or facts.is_composed:
-        return None
-    return Strided(facts, value, axes[0])
 
 
 def _callback(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:

@@ -1,0 +1,76 @@
+"""Weights that a model computes from its data, as a hypernetwork does, and their products."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from initlab.programs.axes import contracts_nothing, dot_axes
+from initlab.programs.primitives import CONTRACTIONS
+from initlab.taps.facts import Facts, Pair
+from initlab.taps.scope import Scope, Site
+
+__all__ = ["generated_weight", "multiply_generated"]
+
+CONVOLUTION = "conv_general_dilated"
+
+
+def generated_weight(equation: Any, operands: Sequence[Facts]) -> int | None:
+    """Which operand of a product of two data is a weight: it maps units to units.
+
+    A weight sums over units and leaves other units. Keys and values of an attention do not: they
+    are summed over units and leave positions, or the other way round.
+
+    Args:
+      equation: any operation.
+      operands: the facts of its operands.
+
+    Returns:
+      The operand, or None where neither, or each of the two, is one.
+    """
+    if equation.primitive.name not in CONTRACTIONS or contracts_nothing(equation):
+        return None
+    if not all(facts.data for facts in operands):
+        return None
+    if equation.primitive.name == CONVOLUTION:
+        return 1 if operands[1].params else None
+    axes = dot_axes(equation)
+    found = [
+        side
+        for side, facts in enumerate(operands)
+        if facts.params
+        and any(facts.features[axis] for axis in axes.contract[side])
+        and any(facts.features[axis] for axis in axes.free(side, len(facts.features)))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def multiply_generated(
+    pair: Pair, operands: Sequence[Pair], side: int, scope: Scope, where: str
+) -> Pair:
+    """The product of a signal and a generated weight: a place on the signal's own path.
+
+    As of any weight: the way from the data to the weight is no way around the layers before.
+
+    Args:
+      pair: the product and its facts.
+      operands: its two factors.
+      side: which of them is the weight.
+      scope: gains the site.
+      where: the model's own name for it.
+
+    Returns:
+      The product and its facts.
+    """
+    value, result = pair
+    weight = operands[side][1]
+    signal = scope.enter(*operands[1 - side], weight.names, where)
+    number = scope.add(Site("product", weight.names, where, gradient=scope.gradient))
+    result = dataclasses.replace(
+        result,
+        site=number,
+        above=signal.above | {scope.key(number)},
+        entries=signal.entries,
+        norms=signal.norms,
+        names=weight.names,
+    )
+    return scope.visit(number, value, result), result

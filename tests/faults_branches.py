@@ -1,0 +1,140 @@
+"""Faults of weights that the model computes, and of branches beside their stream."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from audit_models import IMAGES, ROWS, Fault, deep, drawn, he, normal, plain, pre_norm
+from foreign_models import linen
+
+LAYERS, CODE = 6, 12
+
+
+def generated(params, x):
+    """A hypernetwork: every layer's weight is a function of the example."""
+    code, h = jnp.tanh(x @ params["code"]), x
+    for head in params["heads"]:
+        weight = (code @ head).reshape(-1, 8, 8)
+        h = jax.nn.relu(jnp.einsum("bi,bio->bo", h, weight))
+    return h @ params["out"]
+
+
+def generated_alone(params, x):
+    """The same for one example, under vmap."""
+
+    def one(row):
+        code, h = jnp.tanh(row @ params["code"]), row
+        for head in params["heads"]:
+            h = jax.nn.relu(h @ (code @ head).reshape(8, 8))
+        return h @ params["out"]
+
+    return jax.vmap(one)(x)
+
+
+def generated_kernels(params, x):
+    code, h = jnp.tanh(x.mean((0, 1, 2)) @ params["code"]), x
+    for head in params["heads"]:
+        kernel = (code @ head).reshape(3, 3, 3, 3)
+        numbers = ("NHWC", "HWIO", "NHWC")
+        h = jax.lax.conv_general_dilated(h, kernel, (1, 1), "SAME", dimension_numbers=numbers)
+    return h.mean((1, 2)) @ params["out"]
+
+
+def heads_of(std, inputs=8, size=64):
+    return {
+        "code": normal(1, (inputs, CODE), inputs**-0.5),
+        "heads": [normal(2 + n, (CODE, size), std) for n in range(LAYERS)],
+        "out": normal(20, (inputs, 4), inputs**-0.5),
+    }
+
+
+def of_sizes(embedding, branch):
+    """Params of `pre_norm` whose stream and whose branches start at other sizes."""
+    params = deep(he(32), depth=4)
+    params["in"] = embedding * params["in"]
+    params["blocks"]["w"] = branch * params["blocks"]["w"]
+    return params
+
+
+class _Block(nn.Module):
+    scale: float
+
+    @nn.compact
+    def __call__(self, x):
+        h = nn.Dense(16, kernel_init=nn.initializers.normal(0.01))(x)
+        for _ in range(2):
+            init = nn.initializers.variance_scaling(self.scale, "fan_in", "normal")
+            y = nn.gelu(nn.Dense(32)(nn.LayerNorm()(h)))
+            h = h + nn.Dense(16, kernel_init=init)(y)
+        return nn.Dense(4)(nn.LayerNorm()(h))
+
+
+def blocks(scale):
+    def ready():
+        init, apply, x = linen(_Block(scale), ROWS)
+        return apply, drawn(init), x
+
+    return ready
+
+
+BRANCH_FAULTS = {
+    "generated weights that are too large": Fault(
+        "exploding_signal", "heads/", "fail", plain(generated, heads_of(2.0))
+    ),
+    "generated weights that are too small": Fault(
+        "vanishing_signal", "heads/", "fail", plain(generated, heads_of(0.02))
+    ),
+    "generated weights of one example": Fault(
+        "exploding_gradient", "heads/", "fail", plain(generated_alone, heads_of(2.0))
+    ),
+    "generated kernels": Fault(
+        "exploding_signal",
+        "heads/",
+        "fail",
+        plain(generated_kernels, heads_of(9.0, 3, 81), IMAGES),
+    ),
+    "a branch that drowns its stream": Fault(
+        "branch_dominates", "blocks/w[0]", "fail", plain(pre_norm, lambda: of_sizes(0.02, 100.0))
+    ),
+    "a branch that nearly drowns its stream": Fault(
+        "branch_dominates", "blocks/w[0]", "warn", plain(pre_norm, lambda: of_sizes(0.02, 5.0))
+    ),
+    "a branch that drowns its stream in flax": Fault(
+        "branch_dominates", "Dense_2", "fail", blocks(1e6)
+    ),
+}
+
+
+def layer_scale(params, x):
+    h = x @ params["in"]
+    for block in params["blocks"]:
+        y = jax.nn.gelu(h @ block["up"]) @ block["down"]
+        h = h + block["scale"][None] * y
+    return h @ params["out"]
+
+
+def _layer_scale():
+    return {
+        "in": normal(1, (8, 16), 8**-0.5),
+        "blocks": [
+            {
+                "up": normal(2 + n, (16, 32), 0.3),
+                "down": normal(6 + n, (32, 16), 0.2),
+                "scale": np.full(16, 1e-5, np.float32),
+            }
+            for n in range(3)
+        ],
+        "out": normal(9, (16, 4), 0.25),
+    }
+
+
+BRANCH_SOUND = {
+    "generated weights": (plain(generated, heads_of(0.22)), None, ()),
+    "LayerScale of 1e-5": (plain(layer_scale, _layer_scale), None, ()),
+    "a small embedding before pre-norm branches": (
+        plain(pre_norm, lambda: of_sizes(0.1, 1.0)),
+        None,
+        (),
+    ),
+    "flax: pre-norm branches on a small embedding": (blocks(1.0), None, ()),
+}
