@@ -179,8 +179,7 @@ _BATCH = {"x": ROWS, "a": ACTIONS}
 SOUND_CONTROL = {
     "PPO, two nets": (plain(_two_nets, _two_nets_params), None, ()),
     "PPO, one trunk": (plain(_decision, _decision_params, _BATCH), None, ()),
-    # What reaches the actor through the critic has passed two heads of 3e-3.
-    "DDPG": (plain(_ddpg, _ddpg_params), None, ("unbalanced_updates",)),
+    "DDPG": (plain(_ddpg, _ddpg_params), None, ()),
     "SAC": (plain(_sac, _sac_params, _BATCH), None, ()),
     "dueling": (plain(_dueling, _dueling_params), None, ()),
     "critics by vmap": (plain(_ensemble, _ensemble_params, _BATCH), None, ()),

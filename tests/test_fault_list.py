@@ -21,8 +21,6 @@ FAULTY_PENDING = {
     "members of one draw",
     "one of two groups of one name",
     "copies in a carry that is input and output",
-    "a state that forgets all",
-    "a stream that its branches drown",
 }
 
 
