@@ -68,7 +68,7 @@ def measure_matrices(model: Model, fans: Mapping[int, Fans], starts: Params) -> 
 def _numbers(weight: np.ndarray, copies: int, fan_in: int) -> tuple[float, float]:
     """`(largest spectral norm over sqrt(fan_out / fan_in), mean stable rank)` of the copies."""
     split = _split(weight.shape, copies, fan_in)
-    if split is None or not np.isfinite(weight).all():
+    if split is None or weight.size == 0 or not np.isfinite(weight).all():
         return math.nan, math.nan
     rows, columns = split
     parts = weight.astype(np.float32).reshape(copies, rows, columns)
