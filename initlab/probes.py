@@ -22,6 +22,7 @@ from initlab.symmetry import (
     unit_classes,
     unit_rows,
 )
+from initlab.symmetry.groups import check_names
 from initlab.types import Batch, Network, Params, Probe, Role
 
 __all__ = [
@@ -122,6 +123,7 @@ def effective_width(groups: Sequence[UnitGroup]) -> Probe:
     >>> {name: int(width) for name, width in probe(None, layers, None).items()}
     {'effective_width: layer_1': 1}
     """
+    check_names(groups)
 
     def probe(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
         del network, batch

@@ -80,3 +80,33 @@ def test_a_large_language_model_given_as_shapes():
     assert not [
         group for group in groups if not re.match(r"block_\d+|embed|norm|place", group.name)
     ]
+
+
+@pytest.mark.parametrize("made", ["closed over", "computed", "scanned"])
+def test_an_array_of_ones_for_each_layer_ties_no_layers(made):
+    """Head masks of BERT-like models: each layer reads a row of one array that never varies."""
+    ones = np.ones((2, 4), np.float32)
+
+    def apply(params, x):
+        mask = jnp.ones((2, 4)) if made == "computed" else ones
+        rows = mask if made == "computed" else jnp.asarray(mask)
+        if made == "scanned":
+            up = {"up": params["up"], "down": params["down"]}
+
+            def step(h, layer):
+                up, row = layer
+                return h + (jnp.tanh(h @ up["up"]) * row[None]) @ up["down"], None
+
+            return jax.lax.scan(step, x, (up, rows))[0]
+        for number in range(2):
+            x = (
+                x
+                + (jnp.tanh(x @ params["up"][number]) * rows[number][None])
+                @ (params["down"][number])
+            )
+        return x
+
+    params = {"up": jnp.ones((2, 3, 4)), "down": jnp.ones((2, 4, 3))}
+    (units,) = find_groups(apply, params, jnp.ones((5, 3)))
+    assert units.size == 4
+    assert units.blocks == (2,)

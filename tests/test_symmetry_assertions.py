@@ -128,3 +128,37 @@ def test_a_network_without_hidden_units_has_none_that_differ():
     params = {"layer_1": {"weight": jnp.ones((2, 1)), "bias": jnp.zeros(1)}}
     assert sy.units_identical(params)
     sy.assert_units_identical(params)
+
+
+def test_two_groups_of_one_module_have_names_of_their_own():
+    """The units of two layers that end in one head lie first, and both, in that head."""
+
+    def apply(params, x):
+        both = [jnp.tanh(x @ params[name]) for name in ("left", "right")]
+        return jnp.concatenate(both, 1) @ params["head"]
+
+    rng = np.random.default_rng(0)
+    draw = {"left": (3, 4), "right": (3, 4), "head": (8, 2)}
+    params = {name: rng.normal(size=shape).astype(np.float32) for name, shape in draw.items()}
+    groups = sy.find_groups(apply, params, np.ones((5, 3), np.float32))
+    assert len({group.name for group in groups}) == len(groups) == 2
+    sy.assert_symmetry_broken(params, groups)
+    params["left"][:, 1], params["head"][1] = params["left"][:, 0], params["head"][0]
+    with pytest.raises(AssertionError, match="0 = 1"):
+        sy.assert_symmetry_broken(params, groups)
+    assert sorted(sy.effective_width(params, groups).values()) == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        sy.assert_symmetry_broken,
+        sy.assert_units_identical,
+        sy.effective_width,
+        lambda params, groups: sy.check_induction(lambda p, b: p, params, groups, None),
+    ],
+)
+def test_two_groups_of_one_name_are_refused(function):
+    group = sy.UnitGroup("h", 3, (sy.UnitAxis("w", 0),))
+    with pytest.raises(ValueError, match="names of their own, got 2 groups 'h'"):
+        function({"w": np.ones((3, 2), np.float32)}, [group, group])

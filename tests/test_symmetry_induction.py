@@ -313,3 +313,26 @@ def test_params_of_one_array_have_the_empty_path():
     assert sy.permute(np.arange(3), group, [2, 0, 1]).tolist() == [2, 0, 1]
     (found,) = sy.state_groups({"momentum": np.zeros(3), "params": np.zeros(3)}, [group])
     assert [axis.path for axis in found.axes] == ["momentum", "params"]
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_the_tolerance_is_that_of_the_dtype_that_a_model_computes_in(dtype):
+    """Params may be float64: a model that casts them to its own dtype rounds as that does."""
+
+    def cast(params, x):
+        return apply(jax.tree.map(lambda leaf: leaf.astype(dtype), params), x.astype(dtype))
+
+    def update(params, batch):
+        gradient = jax.grad(lambda p: jnp.mean(jnp.square(cast(p, batch[0])[:, 0])))(params)
+        return jax.tree.map(lambda p, g: p - 0.1 * g.astype(p.dtype), params, gradient)
+
+    (found,) = sy.check_induction(update, start(), GROUPS, BATCH).step.values()
+    assert found.holds
+    assert 1e-12 < found.error < found.tolerance < 0.1
+    mean = sy.check_induction(
+        lambda p, b: update(p, b) | {"bias": p["bias"] + b[0][0, 0] * jnp.arange(4)},
+        start(),
+        GROUPS,
+        BATCH,
+    )
+    assert not any(each.holds for each in mean.step.values())

@@ -14,8 +14,8 @@ from initlab.symmetry.classes import (
     row_classes,
     unit_classes,
 )
-from initlab.symmetry.find import Coverage, find_groups
-from initlab.symmetry.groups import UnitAxis, UnitGroup, mlp_groups, mlp_units
+from initlab.symmetry.find import Coverage, Symmetry, find_groups, read_symmetry
+from initlab.symmetry.groups import BlockAxis, UnitAxis, UnitGroup, in_block, mlp_groups, mlp_units
 from initlab.symmetry.growth import (
     TransverseGrowth,
     escape_step,
@@ -27,9 +27,11 @@ from initlab.symmetry.optimizer_states import state_groups
 from initlab.symmetry.unit_kinds import UnitKinds, unit_kinds
 
 __all__ = [
+    "BlockAxis",
     "Coverage",
     "Induction",
     "Step",
+    "Symmetry",
     "TransverseGrowth",
     "UnitAxis",
     "UnitGroup",
@@ -43,9 +45,11 @@ __all__ = [
     "escape_step",
     "find_groups",
     "groups_differing",
+    "in_block",
     "mlp_groups",
     "mlp_units",
     "permute",
+    "read_symmetry",
     "row_classes",
     "state_groups",
     "symmetric_part",

@@ -10,6 +10,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.symmetry.groups import UnitAxis, UnitGroup
+from initlab.symmetry.restriction import entries_of, whole
 from initlab.types import Array, Params
 
 __all__ = ["leaves_by_path", "leaves_of", "permute", "symmetric_part", "unit_rows", "unit_tensors"]
@@ -46,7 +47,12 @@ def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]
         blocks = source[first:last].reshape(unit.outer, group.size, unit.inner)
         moved = jnp.take(jnp.asarray(blocks), order, axis=1).ravel()
         source = jnp.concatenate([source[:first], moved, source[last:]])
-        found[unit.path] = jnp.take(leaf, source, axis=unit.axis)
+        exchanged = jnp.take(leaf, source, axis=unit.axis)
+        if unit.at:
+            # An exchange leaves every entry in its block, so that blocks can be told by position.
+            where = np.ix_(*entries_of(leaf.shape, unit))
+            exchanged = leaf.at[where].set(exchanged[where])
+        found[unit.path] = exchanged
     return _with_leaves(params, found)
 
 
@@ -88,9 +94,10 @@ def unit_tensors(params: Params, group: UnitGroup) -> list[jax.Array]:
     """
     found = leaves_of(params, group)
     return [
-        block.take(found[path])
-        for path, units in _by_path(group).items()
-        for block in _blocks(found[path].shape, group.size, units)
+        block.take(part)
+        for path, where, units in _by_part(found, group)
+        for part in [found[path] if where is None else found[path][where]]
+        for block in _blocks(part.shape, group.size, units)
     ]
 
 
@@ -113,10 +120,11 @@ def symmetric_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
     """
     for group in groups:
         found = leaves_of(params, group)
-        for path, units in _by_path(group).items():
-            for block in _blocks(found[path].shape, group.size, units):
-                tensor = block.take(found[path])
-                found[path] = block.put(found[path], _mean_over_exchanges(tensor))
+        for path, where, units in _by_part(found, group):
+            part = found[path] if where is None else found[path][where]
+            for block in _blocks(part.shape, group.size, units):
+                part = block.put(part, _mean_over_exchanges(block.take(part)))
+            found[path] = part if where is None else found[path].at[where].set(part)
         params = _with_leaves(params, found)
     return params
 
@@ -142,11 +150,25 @@ def _mean_over_exchanges(tensor: jax.Array) -> jax.Array:
     return jnp.where(is_own, *means)
 
 
-def _by_path(group: UnitGroup) -> dict[str, list[UnitAxis]]:
-    by_path: dict[str, list[UnitAxis]] = {}
+def _by_part(
+    found: Mapping[str, jax.Array], group: UnitGroup
+) -> list[tuple[str, tuple[np.ndarray, ...] | None, list[UnitAxis]]]:
+    """The parts of leaves that an exchange moves, where they lie, and the unit axes of each.
+
+    Where a group is restricted to a block, a leaf may have several: rows of one layer's weight and
+    columns of another's.
+    """
+    parts: dict[Any, list[UnitAxis]] = {}
     for unit in group.axes:
-        by_path.setdefault(unit.path, []).append(unit)
-    return by_path
+        parts.setdefault((unit.path, unit.blocks if unit.at else (), unit.at), []).append(unit)
+    return [
+        (
+            path,
+            np.ix_(*entries_of(found[path].shape, units[0])) if at else None,
+            [whole(unit) for unit in units],
+        )
+        for (path, _, at), units in parts.items()
+    ]
 
 
 def _with_leaves(params: Params, found: Mapping[str, jax.Array]) -> Params:

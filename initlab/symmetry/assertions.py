@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.symmetry.arrays import unit_tensors
 from initlab.symmetry.classes import count_classes, exchange_keeps, unit_classes
-from initlab.symmetry.groups import UnitGroup, mlp_groups
+from initlab.symmetry.groups import UnitGroup, check_names, mlp_groups
 from initlab.types import Params
 
 __all__ = [
@@ -32,7 +32,7 @@ def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = 
 
     Raises:
       AssertionError: if two units of a group differ, with the group's name.
-      ValueError: if params do not fit the groups.
+      ValueError: if params do not fit the groups, or two groups have one name.
 
     >>> import jax
     >>> same = {"weight": jnp.ones((2, 2)), "bias": jnp.zeros((2,))}
@@ -57,12 +57,12 @@ def assert_symmetry_broken(
     Raises:
       AssertionError: if two units are copies, with the group's name and, outside compiled code, the
         units.
-      ValueError: if params do not fit the groups.
+      ValueError: if params do not fit the groups, or two groups have one name.
 
     >>> layers = [{"weight": jnp.eye(2), "bias": jnp.zeros((2,))} for _ in range(2)]
     >>> assert_symmetry_broken({"layer_1": layers[0], "layer_2": layers[1]})
     """
-    given = mlp_groups(params) if groups is None else groups
+    given = mlp_groups(params) if groups is None else check_names(groups)
     labels = {group.name: unit_classes(params, group, atol=atol) for group in given}
     if all(map(checks.is_concrete, labels.values())):
         if copies := [f"{name}: {_sets(each)}" for name, each in labels.items() if _sets(each)]:
@@ -93,7 +93,7 @@ def units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -
       A boolean scalar, usable under `jit` and `vmap`.
 
     Raises:
-      ValueError: if params do not fit the groups.
+      ValueError: if params do not fit the groups, or two groups have one name.
     """
     differing = groups_differing(params, groups)
     return ~jnp.any(jnp.asarray(list(differing.values()), dtype=bool))
@@ -118,7 +118,7 @@ def groups_differing(
       `{group name: boolean scalar}`.
 
     Raises:
-      ValueError: if params do not fit the groups.
+      ValueError: if params do not fit the groups, or two groups have one name.
     """
 
     def differ(group: UnitGroup) -> jax.Array:
@@ -126,5 +126,5 @@ def groups_differing(
         kept = [exchange_keeps(each, 0) for each in unit_tensors(params, group)]
         return ~jnp.all(jnp.stack(kept))
 
-    given = mlp_groups(params) if groups is None else groups
+    given = mlp_groups(params) if groups is None else check_names(groups)
     return {group.name: differ(group) for group in given}

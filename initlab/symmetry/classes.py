@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab.symmetry.arrays import unit_tensors
-from initlab.symmetry.groups import UnitGroup
+from initlab.symmetry.groups import UnitGroup, check_names
 from initlab.types import Params
 
 __all__ = [
@@ -125,9 +125,9 @@ def effective_width(params: Params, groups: Sequence[UnitGroup]) -> dict[str, ja
       `{group name: int32 scalar}`.
 
     Raises:
-      ValueError: if params do not fit a group.
+      ValueError: if params do not fit a group, or two groups have one name.
     """
-    return {group.name: count_classes(unit_classes(params, group)) for group in groups}
+    return {group.name: count_classes(unit_classes(params, group)) for group in check_names(groups)}
 
 
 def count_classes(labels: jax.Array) -> jax.Array:

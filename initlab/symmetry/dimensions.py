@@ -45,18 +45,30 @@ class Dimension:
       concatenation: its parts, first one first; empty for an atom and a product.
       pinned: whether nothing may be permuted here.
       read: whether an operation other than a slice has read it.
+      uniform: whether its array is the same all along it: each use of the array may then exchange
+        its positions differently, so that it stands for no dimension of its own.
       unsupported: the operations without a rule that pinned it.
     """
 
-    __slots__ = ("concatenation", "parent", "pinned", "product", "read", "size", "unsupported")
+    __slots__ = (
+        "concatenation",
+        "parent",
+        "pinned",
+        "product",
+        "read",
+        "size",
+        "uniform",
+        "unsupported",
+    )
 
-    def __init__(self, size: int, *, pinned: bool = False):
+    def __init__(self, size: int, *, pinned: bool = False, uniform: bool = False):
         self.size = size
         self.parent: Dimension | None = None
         self.product: tuple[Dimension, ...] = ()
         self.concatenation: tuple[Dimension, ...] = ()
         self.pinned = pinned
         self.read = False
+        self.uniform = uniform
         self.unsupported: set[str] = set()
 
 

@@ -1,7 +1,9 @@
 """Finds the groups of exchangeable units of any model, from its program alone."""
 
+import dataclasses
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, overload
 
 import jax
@@ -10,13 +12,15 @@ from initlab import checks
 from initlab.programs.equations import has_lasting_effect
 from initlab.programs.trace import trace
 from initlab.symmetry.arrays import leaves_by_path
-from initlab.symmetry.dimensions import Dimension, atoms, parts, pin, resolve
-from initlab.symmetry.groups import UnitAxis, UnitGroup
-from initlab.symmetry.propagate_axes import propagate_axes
+from initlab.symmetry.blocks import find_blocks
+from initlab.symmetry.dimensions import Dimension, atoms, pin
+from initlab.symmetry.groups import BlockAxis, UnitAxis, UnitGroup
+from initlab.symmetry.layout import Occurrence, Place, occurrences
+from initlab.symmetry.propagate_axes import Record, propagate_axes
 from initlab.symmetry.rule_types import fresh
 from initlab.types import Apply, Params
 
-__all__ = ["Coverage", "find_groups"]
+__all__ = ["Coverage", "Symmetry", "find_groups", "read_symmetry"]
 
 
 class Coverage(NamedTuple):
@@ -71,13 +75,48 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
     >>> group.name, group.size, [unit.path for unit in group.axes]
     ('in', 8, ['in', 'out'])
     """
+    symmetry = read_symmetry(apply, params, x)
+    return (symmetry.groups, symmetry.coverage) if report else symmetry.groups
+
+
+class Symmetry(NamedTuple):
+    """All that is read off a program's axes.
+
+    Attributes:
+      groups: of exchangeable units.
+      coverage: what could not be followed.
+      batched: axes that parameters and signals share, of which each index has units of its own:
+        layers of a stack, heads, experts, members; the path of a leaf and where it has one, whether
+        its indices may be exchanged or not.
+    """
+
+    groups: tuple[UnitGroup, ...]
+    coverage: Coverage
+    batched: tuple[tuple[str, BlockAxis], ...]
+
+
+def read_symmetry(apply: Apply, params: Params, x: Any) -> Symmetry:
+    """What `find_groups` finds, and the axes along which units have blocks.
+
+    Args:
+      apply: as for `find_groups`.
+      params: as for `find_groups`.
+      x: as for `find_groups`.
+
+    Returns:
+      Groups, coverage and batched axes.
+
+    Raises:
+      TypeError: as `find_groups`.
+      ValueError: as `find_groups`.
+    """
     leaves = _leaf_paths(params)
     program = _trace(apply, params, x)
     inputs = [fresh(variable.aval.shape) for variable in program.jaxpr.invars]
-    unsupported: set[str] = set()
+    record = Record(set(), [])
     for axes in inputs[len(leaves) :]:
         _pin_all(axes)
-    for axes in propagate_axes(program, inputs, unsupported):
+    for axes in propagate_axes(program, inputs, record):
         _pin_all(axes)
     by_leaf = dict(zip(leaves, inputs[: len(leaves)], strict=True))
     found = [atom for axes in by_leaf.values() for axis in axes for atom in atoms(axis)]
@@ -85,12 +124,11 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
         raise ValueError(
             "apply does not use its params: it must take them first, as apply(params, x)"
         )
-    groups, strided = _groups(by_leaf)
-    if not report:
-        return groups
+    groups, strided, batched = _groups(by_leaf, *find_blocks(list(by_leaf.values()), record.steps))
     axes = [axis for each in by_leaf.values() for axis in each if axis.size > 1]
     touched = sum(any(atom.unsupported for atom in atoms(axis)) for axis in axes)
-    return groups, Coverage(tuple(sorted(unsupported)), touched / max(1, len(axes)), strided)
+    share = touched / max(1, len(axes))
+    return Symmetry(groups, Coverage(tuple(sorted(record.unsupported)), share, strided), batched)
 
 
 def _leaf_paths(params: Params) -> list[tuple[Any, ...]]:
@@ -134,65 +172,98 @@ def _pin_all(axes: Sequence[Dimension]) -> None:
         pin(axis)
 
 
-class _Place(NamedTuple):
-    """Where an atom lies on an axis: `[outer, size, inner]` from `start` on."""
-
-    start: int
-    outer: int
-    inner: int
-
-
-def _groups(by_leaf: dict[tuple[Any, ...], Any]) -> tuple[tuple[UnitGroup, ...], tuple[str, ...]]:
+def _groups(
+    by_leaf: dict[tuple[Any, ...], Any],
+    blocks: dict[Dimension, tuple[Dimension, ...]],
+    root: Callable[[Dimension], Dimension],
+) -> tuple[tuple[UnitGroup, ...], tuple[str, ...], tuple[tuple[str, BlockAxis], ...]]:
     found: dict[Dimension, list[tuple[tuple[Any, ...], UnitAxis]]] = {}
     strided: dict[Dimension, list[str]] = {}
     for path, axes in by_leaf.items():
         name = checks.path_name(path)
-        for number, axis in enumerate(axes):
-            places: dict[Dimension, list[_Place]] = {}
-            for atom in _locate(axis, _Place(0, 1, 1), places):
-                strided.setdefault(atom, []).append(f"{name} {number}")
-            for atom, where in places.items():
-                for start, outer, inner in _merge(atom.size, where):
-                    rest = axis.size - start - outer * atom.size * inner
-                    unit = UnitAxis(name, number, outer, inner, start, rest)
-                    found.setdefault(atom, []).append((path, unit))
+        places: dict[tuple[Dimension, int], list[Occurrence]] = {}
+        for each in occurrences(axes):
+            if each.place is None:
+                strided.setdefault(each.atom, []).append(f"{name} {each.axis}")
+            else:
+                places.setdefault((each.atom, each.axis), []).append(each)
+        sizes = [axis.size for axis in axes]
+        for (atom, _), here in places.items():
+            wanted = blocks.get(atom, ())
+            beside = [{root(one): at for one, at in each.beside.items()} for each in here]
+            where = [[(each.size, its[each]) for each in wanted] for its in beside]
+            for unit in _unit_axes(name, sizes, here, where):
+                found.setdefault(atom, []).append((path, unit))
+    found = {atom: _with_common_blocks(where) for atom, where in found.items()}
     free = {atom: where for atom, where in found.items() if _is_free(atom) and atom not in strided}
     lost = {each for atom, names in strided.items() if _is_free(atom) for each in names}
-    return _named(free), tuple(sorted(lost))
+    batched = dict.fromkeys(
+        (unit.path, each)
+        for atom, where in found.items()
+        if atom.size > 1 and atom.read
+        for _, unit in where
+        for each in unit.blocks
+    )
+    return _named(free), tuple(sorted(lost)), tuple(batched)
 
 
 def _is_free(atom: Dimension) -> bool:
     return atom.size > 1 and atom.read and not atom.pinned
 
 
-def _locate(axis: Dimension, at: _Place, places: dict[Dimension, list[_Place]]) -> list[Dimension]:
-    """Fills in where each atom of an axis lies; returns those without such a place."""
-    axis = resolve(axis)
-    lost = []
-    if axis.product:
-        sizes = [each.size for each in axis.product]
-        for number, each in enumerate(axis.product):
-            outer, inner = math.prod(sizes[:number]), math.prod(sizes[number + 1 :])
-            lost += _locate(each, _Place(at.start, at.outer * outer, at.inner * inner), places)
-    elif axis.concatenation:
-        if at.outer > 1:
-            return atoms(axis)
-        start = at.start
-        for each in parts(axis):
-            lost += _locate(each, _Place(start, 1, at.inner), places)
-            start += each.size * at.inner
-    else:
-        places.setdefault(axis, []).append(at)
-    return lost
+def _unit_axes(
+    name: str,
+    sizes: Sequence[int],
+    here: Sequence[Occurrence],
+    blocks: Sequence[Sequence[tuple[int, Place]]],
+) -> Iterator[UnitAxis]:
+    """The occurrences of an atom on one axis of a leaf, merged, with the places of its blocks."""
+    size, axis = here[0].atom.size, here[0].axis
+    places = [each.place for each in here if each.place is not None]
+    for merged in _merge(size, places):
+        last = merged.start + merged.outer * size * merged.inner
+        inside = [
+            its
+            for place, its in zip(places, blocks, strict=True)
+            if place.inner == merged.inner and merged.start <= place.start < last
+        ]
+        found = []
+        for each in zip(*inside, strict=True):
+            length, number = each[0][0], each[0][1].axis
+            together = _merge(length, list(dict.fromkeys(place for _, place in each)))
+            # Blocks of several layouts have no one place.
+            at = together[0] if len(together) == 1 else Place(-1, 0, 1, 1)
+            rest = sizes[number] - at.start - at.outer * length * at.inner
+            found.append(BlockAxis(at.axis, length, at.outer, at.inner, at.start, rest))
+        rest = sizes[axis] - last
+        yield UnitAxis(
+            name, axis, merged.outer, merged.inner, merged.start, rest, blocks=tuple(found)
+        )
 
 
-def _merge(size: int, places: Sequence[_Place]) -> list[_Place]:
+def _with_common_blocks(
+    where: list[tuple[tuple[Any, ...], UnitAxis]],
+) -> list[tuple[tuple[Any, ...], UnitAxis]]:
+    """Without the blocks that have no one place beside some unit axis."""
+    kept = [
+        number
+        for number in range(len(where[0][1].blocks))
+        if all(unit.blocks[number].axis >= 0 for _, unit in where)
+    ]
+    return [
+        (path, dataclasses.replace(unit, blocks=tuple(unit.blocks[number] for number in kept)))
+        for path, unit in where
+    ]
+
+
+def _merge(size: int, places: Sequence[Place]) -> list[Place]:
     """Pieces of one layout, one right after the other, are one."""
-    merged: list[_Place] = []
+    merged: list[Place] = []
     for place in sorted(places):
         last = merged[-1] if merged else None
         if (
             last is not None
+            and last.axis == place.axis
             and last.inner == place.inner
             and last.start + last.outer * size * last.inner == place.start
         ):
@@ -208,7 +279,7 @@ def _named(
     """Groups named after where they first lie: the module, or what distinguishes two in it."""
     firsts = [where[0] for where in found.values()]
     modules = [checks.path_name(path[:-1]) for path, _ in firsts]
-    names = []
+    names: list[str] = []
     for (path, unit), module, atom in zip(firsts, modules, found, strict=True):
         name = module
         if not module or modules.count(module) > 1:
@@ -217,8 +288,11 @@ def _named(
             if len(rivals) > 1:
                 name += f":{unit.axis}"
             if rivals.count(unit.axis) > 1:
-                name += f"[{unit.outer},{atom.size},{unit.inner}]"
-        names.append(name)
+                start = f"{unit.start}:" if unit.start else ""
+                name += f"[{start}{unit.outer},{atom.size},{unit.inner}]"
+        # A module may be called what a leaf of another is.
+        alike = itertools.chain([name], (f"{name}#{number}" for number in itertools.count(2)))
+        names.append(next(each for each in alike if each not in names))
     return tuple(
         UnitGroup(name, atom.size, tuple(dict.fromkeys(unit for _, unit in where)))
         for name, (atom, where) in zip(names, found.items(), strict=True)

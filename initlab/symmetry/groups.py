@@ -1,10 +1,40 @@
 """Where the units of a network lie in its params: the axes that an exchange permutes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["UnitAxis", "UnitGroup", "mlp_groups", "mlp_units"]
+__all__ = [
+    "BlockAxis",
+    "UnitAxis",
+    "UnitGroup",
+    "check_names",
+    "in_block",
+    "mlp_groups",
+    "mlp_units",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockAxis:
+    """Where the blocks of a UnitAxis lie in its leaf: `[outer, size, inner]` from `start` on.
+
+    Attributes:
+      axis: which axis of the leaf; it may be the units' own.
+      size: how many blocks there are.
+      outer: how many times they are repeated.
+      inner: how many entries of the axis follow each other in one block.
+      start: how many entries of the axis come before.
+      rest: how many come after.
+    """
+
+    axis: int
+    size: int
+    outer: int = 1
+    inner: int = 1
+    start: int = 0
+    rest: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +51,9 @@ class UnitAxis:
       inner: how many entries each unit has on it, 1 for a plain axis.
       start: how many entries of the axis come before the units.
       rest: how many come after them.
+      blocks: axes in each index of which the units may be exchanged alone: layers of a stack,
+        heads, experts, members; in the same order for every axis of a group.
+      at: the index in each of the blocks that an exchange is restricted to; empty for all at once.
     """
 
     path: str
@@ -29,6 +62,8 @@ class UnitAxis:
     inner: int = 1
     start: int = 0
     rest: int = 0
+    blocks: tuple[BlockAxis, ...] = ()
+    at: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +79,53 @@ class UnitGroup:
     name: str
     size: int
     axes: tuple[UnitAxis, ...]
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """How many blocks there are along each axis of them, each with exchanges of its own."""
+        restricted = not self.axes or self.axes[0].at
+        return () if restricted else tuple(block.size for block in self.axes[0].blocks)
+
+
+def in_block(group: UnitGroup, index: Sequence[int]) -> UnitGroup:
+    """The units of one block alone: of one layer of a stack, one head, one expert, one member.
+
+    Args:
+      group: with blocks, as `find_groups` finds it.
+      index: of the block, one number for each of `group.blocks`.
+
+    Returns:
+      The group whose exchanges move nothing outside that block.
+
+    Raises:
+      ValueError: if index names no block of the group.
+
+    >>> layers = UnitAxis("up", 2, blocks=(BlockAxis(0, 12),))
+    >>> in_block(UnitGroup("up", 8, (layers,)), [3]).name
+    'up[3]'
+    """
+    at = tuple(index)
+    if (
+        not at
+        or len(at) != len(group.blocks)
+        or not all(0 <= each < size for each, size in zip(at, group.blocks, strict=True))
+    ):
+        raise ValueError(
+            f"index must name one of the blocks {group.blocks} of group {group.name!r}, got {at}"
+        )
+    axes = tuple(dataclasses.replace(unit, at=at) for unit in group.axes)
+    return UnitGroup(f"{group.name}[{', '.join(map(str, at))}]", group.size, axes)
+
+
+def check_names(groups: Sequence[UnitGroup]) -> Sequence[UnitGroup]:
+    """The groups as they came; ValueError where two share a name, which results are keyed by."""
+    for group in groups:
+        if not isinstance(group, UnitGroup):
+            raise TypeError(f"groups must be UnitGroups, got {type(group).__name__}")
+    name, count = Counter(group.name for group in groups).most_common(1)[0] if groups else ("", 0)
+    if count > 1:
+        raise ValueError(f"groups must have names of their own, got {count} groups {name!r}")
+    return groups
 
 
 def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:

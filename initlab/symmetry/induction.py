@@ -9,9 +9,10 @@ import numpy as np
 
 from initlab import checks
 from initlab.keys import path_key
+from initlab.programs.precision import computed_dtypes
 from initlab.symmetry.arrays import leaves_by_path, permute, symmetric_part
 from initlab.symmetry.assertions import groups_differing
-from initlab.symmetry.groups import UnitGroup
+from initlab.symmetry.groups import UnitGroup, check_names
 from initlab.symmetry.optimizer_states import is_real, is_under, params_prefix, state_groups
 from initlab.types import Params
 
@@ -54,7 +55,7 @@ class Induction(NamedTuple):
       base: whether all exchanges of the group leave the given params alone, to the last bit.
       apart: the largest entry of the part of the given params that exchanges move; 0 at the base.
       step: whether the update commutes with them.
-      dtype: in which the step was tried.
+      dtype: the coarsest that the step was computed in.
     """
 
     base: Mapping[str, bool]
@@ -112,14 +113,15 @@ def check_induction(
         keys are left as they are.
       key: of the draws; `jax.random.key(0)` when absent.
       draws: how many params, permutations and batches are tried.
-      tolerance: largest error that counts as rounding; eps^0.6 of the dtype when absent (4e-10 in
-        float64).
+      tolerance: largest error that counts as rounding; when absent eps^0.6 (4e-10 in float64,
+        7e-5 in float32) of the coarsest dtype that the update computes in: a model may have one of
+        its own, whatever its params are.
 
     Returns:
       An `Induction`; printed, it says what holds and what breaks it by how much.
 
     Raises:
-      ValueError: if params do not fit the groups, or draws is under 1.
+      ValueError: if params do not fit the groups, two of these have one name, or draws is under 1.
 
     >>> from initlab.symmetry.groups import UnitAxis
     >>> group = UnitGroup("hidden", 2, (UnitAxis("w", 0),))
@@ -130,20 +132,23 @@ def check_induction(
     """
     checks.check_callable("update", update)
     checks.check_count("draws", draws, 1)
-    carried = state_groups(params, groups)
+    carried = state_groups(params, check_names(groups))
     key = jax.random.key(0) if key is None else key
     base = {name: not differs for name, differs in groups_differing(params, carried).items()}
     with jax.enable_x64(True):
         double = _cast((params, batch), np.dtype(np.float64))
         try:
-            jax.eval_shape(update, *double)
+            program = jax.make_jaxpr(update)(*double)
             started, given = double
         except (TypeError, ValueError):
             # A model of a fixed dtype: its own error would come again below, if it is another.
             started, given = params, batch
+            program = jax.make_jaxpr(update)(started, given)
         prefix = params_prefix(params, groups)
         errors, apart, broken_by = _try_step(update, started, prefix, carried, given, key, draws)
-    dtype = np.result_type(*(leaf.dtype for leaf in jax.tree.leaves(started) if is_real(leaf)))
+    # Half precision that an update merely takes in is exact; what it computes in it is rounded.
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(started) if is_real(leaf)]
+    dtype = max((*dtypes, *computed_dtypes(program)), key=lambda each: jnp.finfo(each).eps)
     limit = float(jnp.finfo(dtype).eps ** 0.6) if tolerance is None else tolerance
     paths = list(leaves_by_path(params))
     steps = {}

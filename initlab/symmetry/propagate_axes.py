@@ -2,30 +2,58 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from initlab.programs.axes import moved
 from initlab.programs.control import Call, Cond, Scan, While, control
-from initlab.programs.primitives import SLICES
+from initlab.programs.primitives import ELEMENTWISE, PASSING, SLICES
 from initlab.programs.walk import walk
-from initlab.symmetry.dimensions import mark_read, pin, unify
+from initlab.symmetry.dimensions import Dimension, mark_read, pin, unify
 from initlab.symmetry.primitive_rules import RULES
 from initlab.symmetry.rule_types import Axes, fresh, pinned, refuse
 
-__all__ = ["propagate_axes"]
+__all__ = ["Record", "Step", "propagate_axes"]
 
 
-def propagate_axes(program: Any, inputs: Sequence[Axes], unsupported: set[str]) -> list[Axes]:
+class Step(NamedTuple):
+    """What was done to arrays: an equation, or what a loop or a branch does at its borders.
+
+    Attributes:
+      name: the primitive; "join" where a value comes from several programs, "enter" where an
+        iteration takes its slices and "leave" where slices are stacked.
+      operands: the axes of each.
+      results: the axes of each.
+      params: the equation's; for "enter" and "leave" a token of the loop, as {"index": token}.
+    """
+
+    name: str
+    operands: Sequence[Axes]
+    results: Sequence[Axes]
+    params: Any
+
+
+class Record(NamedTuple):
+    """What a propagation gains: the primitives without a rule, and every step in its order."""
+
+    unsupported: set[str]
+    steps: list[Step]
+
+
+def propagate_axes(program: Any, inputs: Sequence[Axes], record: Record) -> list[Axes]:
     """Carries axes through a program; type inference by unification, with axes for types.
 
     One pass is enough, also through loops: unification does not depend on the order in which
     equations are read, and what a later equation ties is tied for the earlier ones too.
 
+    An axis along which an array is uniform (a broadcast, a constant of ones) is polymorphic, as a
+    generalized type is: each equation that reads the array gets a dimension of its own there.
+
     Args:
       program: a closed jaxpr.
       inputs: the axes of each of its inputs.
-      unsupported: gains the names of primitives without a rule.
+      record: gains the names of primitives without a rule, and the steps.
 
     Returns:
       The axes of each output. The inputs' axes are unified and pinned in place.
@@ -33,77 +61,127 @@ def propagate_axes(program: Any, inputs: Sequence[Axes], unsupported: set[str]) 
     return walk(
         program,
         inputs,
-        functools.partial(_step, unsupported),
+        functools.partial(_step, record),
         constant=_constant_axes,
         unused=lambda aval: fresh(getattr(aval, "shape", ())),
     )
 
 
-def _step(unsupported: set[str], equation: Any, operands: list[Axes]) -> Sequence[Axes]:
+def _step(record: Record, equation: Any, given: list[Axes]) -> Sequence[Axes]:
     match control(equation):
         case Call(body=body):
-            return propagate_axes(body, operands, unsupported)
+            return propagate_axes(body, given, record)
         case Scan() as loop:
-            return _scan(loop, operands, unsupported)
+            return _scan(loop, given, record)
         case While() as loop:
-            return _while(loop, operands, unsupported)
+            return _while(loop, given, record)
         case Cond(branches):
             # Any of them may run, so that all of them must allow a permutation.
-            results = [propagate_axes(branch, operands[1:], unsupported) for branch in branches]
-            for each in results[1:]:
-                _unify_all(results[0], each)
-            return results[0]
+            results = [propagate_axes(branch, given[1:], record) for branch in branches]
+            return [_joined(each, record) for each in zip(*results, strict=True)]
     name = equation.primitive.name
     shapes = [getattr(variable.aval, "shape", ()) for variable in equation.outvars]
+    operands = [_instantiated(axes) for axes in given]
     if name in RULES:
         results = RULES[name](operands, shapes, equation.params)
     else:
-        unsupported.add(name)
+        record.unsupported.add(name)
         results = refuse(name, operands, shapes)
     # Of what is sliced only the piece taken counts as read: a leaf that merely lies beside others
     # in one array is not used by their slices.
     for axes in results if name in SLICES else operands:
         for axis in axes:
             mark_read(axis)
+    results = [_with_uniform(equation, given, axes) for axes in results]
+    record.steps.append(Step(name, given, results, equation.params))
     return results
 
 
+def _instantiated(axes: Axes) -> Axes:
+    """An array's axes for one use of it: where it is uniform, they are the use's own."""
+    if not any(axis.uniform for axis in axes):
+        return axes
+    return tuple(Dimension(axis.size) if axis.uniform else axis for axis in axes)
+
+
+def _with_uniform(equation: Any, given: Sequence[Axes], axes: Axes) -> Axes:
+    """A result's axes, those marked along which it is uniform."""
+    name = equation.primitive.name
+    if name == "broadcast_in_dim":
+        kept = {
+            place: given[0][number]
+            for number, place in enumerate(equation.params["broadcast_dimensions"])
+            if given[0][number].size == axes[place].size
+        }
+        uniform = [n not in kept or kept[n].uniform for n in range(len(axes))]
+    elif name in PASSING and any(axis.uniform for axis in given[0]):
+        uniform = moved(equation, [axis.uniform for axis in given[0]])
+    elif name in ELEMENTWISE:
+        # An operand that has no such axis, or one of length 1, is the same all along it.
+        uniform = [
+            all(its[n].uniform for its in given if len(its) > n and its[n].size == axis.size)
+            for n, axis in enumerate(axes)
+        ]
+    else:
+        return axes
+    return tuple(
+        Dimension(axis.size, uniform=True) if flag and axis.size > 1 else axis
+        for axis, flag in zip(axes, uniform, strict=True)
+    )
+
+
 def _constant_axes(value: Any) -> Axes:
-    """The axes of an array that is closed over; those along which it does not vary stay free."""
-    axes = fresh(np.shape(value))
+    """The axes of an array that is closed over; it is uniform along those where it never varies."""
     try:
         array = np.asarray(value)
     except TypeError:  # a key array, or one that is itself being traced
         return pinned(np.shape(value))
     # Bits rather than numbers: NaN is like NaN, and 0.0 is not like -0.0.
     entries = np.frombuffer(array.tobytes(), np.uint8).reshape(*array.shape, array.itemsize)
-    for number, axis in enumerate(axes):
-        if array.size and np.any(entries != entries.take([0], axis=number)):
-            pin(axis)
-    return axes
+    axes = []
+    for number, size in enumerate(array.shape):
+        varies = array.size and np.any(entries != entries.take([0], axis=number))
+        axes.append(Dimension(size, pinned=bool(varies), uniform=not varies and size > 1))
+    return tuple(axes)
 
 
-def _scan(loop: Scan, operands: Sequence[Axes], unsupported: set[str]) -> Sequence[Axes]:
+def _scan(loop: Scan, operands: Sequence[Axes], record: Record) -> Sequence[Axes]:
     shared, carry, sliced = loop.split(operands)
+    carry = [_instantiated(axes) for axes in carry]
+    token = {"index": object()}
+    slices = []
     for axes in sliced:
         # Iterations come in an order.
         pin(axes[0])
         mark_read(axes[0])
-    inputs = [*shared, *carry, *(axes[1:] for axes in sliced)]
-    outputs = propagate_axes(loop.body, inputs, unsupported)
+        slices.append(axes[1:])
+        record.steps.append(Step("enter", [axes], [slices[-1]], token))
+    outputs = propagate_axes(loop.body, [*shared, *carry, *slices], record)
     # What one iteration returns the next one takes: tying the two is the loop's fixed point.
-    _unify_all(carry, outputs[: loop.carried])
-    (length,) = pinned((loop.length,))
-    return [*carry, *((length, *axes) for axes in outputs[loop.carried :])]
+    carry = [_joined(each, record) for each in zip(carry, outputs[: loop.carried], strict=True)]
+    stacked = []
+    for axes in outputs[loop.carried :]:
+        stacked.append((*pinned((loop.length,)), *axes))
+        record.steps.append(Step("leave", [axes], [stacked[-1]], token))
+    return [*carry, *stacked]
 
 
-def _while(loop: While, operands: Sequence[Axes], unsupported: set[str]) -> Sequence[Axes]:
+def _while(loop: While, operands: Sequence[Axes], record: Record) -> Sequence[Axes]:
     for_condition, for_body, carry = loop.split(operands)
+    carry = [_instantiated(axes) for axes in carry]
     # The condition's result has no axes; its equations unify and pin those of the carry.
-    propagate_axes(loop.condition, [*for_condition, *carry], unsupported)
-    outputs = propagate_axes(loop.body, [*for_body, *carry], unsupported)
-    _unify_all(carry, outputs)
-    return carry
+    propagate_axes(loop.condition, [*for_condition, *carry], record)
+    outputs = propagate_axes(loop.body, [*for_body, *carry], record)
+    return [_joined(each, record) for each in zip(carry, outputs, strict=True)]
+
+
+def _joined(values: Sequence[Axes], record: Record) -> Axes:
+    """The axes of a value that is one of several, as a loop's carry and a branch's result are."""
+    first, *others = map(_instantiated, values)
+    for each in others:
+        _unify_all([first], [each])
+    record.steps.append(Step("join", values, [first], {}))
+    return first
 
 
 def _unify_all(ones: Sequence[Axes], others: Sequence[Axes]) -> None:
