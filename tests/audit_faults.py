@@ -35,6 +35,7 @@ from audit_models import (
 )
 from faults_asked import ASKED_FAULTS
 from faults_branches import BRANCH_FAULTS
+from faults_copies import COPIES_FAULTS
 from faults_draws import DRAW_FAULTS
 from faults_heads import HEAD_FAULTS
 from faults_paths import PATH_FAULTS
@@ -346,3 +347,4 @@ FAULTS = {
 
 FAULTS |= PATH_FAULTS | TIME_FAULTS | BRANCH_FAULTS | HEAD_FAULTS
 FAULTS |= FAULTS_SOUND | ASKED_FAULTS | DRAW_FAULTS
+FAULTS |= COPIES_FAULTS

@@ -35,6 +35,7 @@ from foreign_models import MODELS, linen
 from sound_adapters import SOUND_ADAPTERS
 from sound_asked import ASKED_SOUND
 from sound_control import SOUND_CONTROL
+from sound_copies import COPIES_SOUND
 from sound_draws import DRAW_SOUND
 from sound_generative import SOUND_GENERATIVE
 from sound_heads import HEAD_SOUND
@@ -340,3 +341,4 @@ SOUND |= HEAD_SOUND
 SOUND |= ASKED_SOUND
 SOUND |= DRAW_SOUND
 SOUND |= PATH_SOUND | STEP_SOUND | BRANCH_SOUND
+SOUND |= COPIES_SOUND

@@ -226,7 +226,7 @@ BLOCK_MODELS = {
             _mixed(mix),
             _EXPERTS,
             (5, 3),
-            None if name != "nothing" else {"v:0": (), "v:1": (4,)},
+            None if name != "nothing" else _FREE,
         )
         for name, mix in MIXING.items()
     },

@@ -107,6 +107,6 @@ def test_an_array_of_ones_for_each_layer_ties_no_layers(made):
         return x
 
     params = {"up": jnp.ones((2, 3, 4)), "down": jnp.ones((2, 4, 3))}
-    (units,) = find_groups(apply, params, jnp.ones((5, 3)))
+    (units,) = sy.find_groups(apply, params, jnp.ones((5, 3)))
     assert units.size == 4
     assert units.blocks == (2,)

@@ -37,7 +37,7 @@ def _in_double_precision():
 
 
 def moved(params, group, permutation):
-    """The parameters with the units of a group moved, by NumPy."""
+    """The parameters with the units of a group, or of one block of it, moved by NumPy."""
     params = dict(params)
     for unit in group.axes:
         name = unit.path
@@ -45,7 +45,17 @@ def moved(params, group, permutation):
         end = source.size - unit.rest
         blocks = source[unit.start : end].reshape(unit.outer, group.size, unit.inner)
         source[unit.start : end] = blocks[:, permutation].ravel()
-        params[name] = np.take(params[name], source, axis=unit.axis)
+        inside = np.ones((1,) * params[name].ndim, bool)
+        for block, index in zip(unit.blocks, unit.at, strict=False):
+            length = params[name].shape[block.axis]
+            number = np.arange(length) - block.start
+            is_there = (number // block.inner % block.size == index) & (number >= 0)
+            is_there &= number < length - block.start - block.rest
+            shape = [1] * params[name].ndim
+            shape[block.axis] = length
+            inside = inside & is_there.reshape(shape)
+        exchanged = np.take(params[name], source, axis=unit.axis)
+        params[name] = np.where(inside, exchanged, params[name])
     return params
 
 
@@ -70,7 +80,8 @@ def wrong_groups(architecture: Architecture, seed: int) -> tuple[int, list[str]]
 
     before = output(params)
     tried, wrong = 0, []
-    for group in groups:
+    blocks = [sy.in_block(each, rng.integers(each.blocks)) for each in groups if each.blocks]
+    for group in (*groups, *blocks):
         permutation = rng.permutation(group.size)
         if (permutation == np.arange(group.size)).all():
             permutation = np.roll(permutation, 1)

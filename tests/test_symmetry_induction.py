@@ -327,12 +327,11 @@ def test_the_tolerance_is_that_of_the_dtype_that_a_model_computes_in(dtype):
         return jax.tree.map(lambda p, g: p - 0.1 * g.astype(p.dtype), params, gradient)
 
     (found,) = sy.check_induction(update, start(), GROUPS, BATCH).step.values()
-    assert found.holds
-    assert 1e-12 < found.error < found.tolerance < 0.1
-    mean = sy.check_induction(
-        lambda p, b: update(p, b) | {"bias": p["bias"] + b[0][0, 0] * jnp.arange(4)},
-        start(),
-        GROUPS,
-        BATCH,
-    )
-    assert not any(each.holds for each in mean.step.values())
+    assert found.error < found.tolerance < 0.1
+    assert found.tolerance > 1e-5
+
+    def shifted(params, batch):
+        return update(params, batch) | {"bias": params["bias"] + jnp.arange(4.0)}
+
+    (found,) = sy.check_induction(shifted, start(), GROUPS, BATCH).step.values()
+    assert not found.holds

@@ -1,6 +1,6 @@
 """The audit: one forward and one backward pass through any model, and a verdict on its params."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,8 +14,9 @@ from initlab.audits.behind_zeros import measure_behind_zeros
 from initlab.audits.blocked import find_blocked
 from initlab.audits.class_prior import measure_predictions, read_prior
 from initlab.audits.coarse import find_coarse
+from initlab.audits.copies import find_copies
 from initlab.audits.diagnostics import diagnose
-from initlab.audits.duplicates import count_distinct, find_duplicates
+from initlab.audits.duplicates import find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES
 from initlab.audits.ignores import Ignored, apply_ignores, read_ignores
@@ -29,7 +30,6 @@ from initlab.audits.seeds import merge_seeds
 from initlab.audits.softmaxes import softmaxes_of
 from initlab.audits.starts import draw_starts
 from initlab.audits.thresholds import Thresholds
-from initlab.symmetry import UnitGroup
 from initlab.taps import Model, chains_of, rows_of
 from initlab.types import Apply, OutputLoss, Params
 
@@ -149,11 +149,12 @@ def audit(
     found = []
     for seed in range(draws.shape[0]):
         params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)
+        copies = find_copies(params, groups, instrument.batched)
         evidence = Evidence(
             model,
             signals_of(rows, seed),
             weights_of(model, measured["params"], seed),
-            _widths(params, groups),
+            copies.widths,
             find_duplicates(_tensors(model, params), thresholds.duplicate_correlation),
             float(measured["loss"][seed]),
             float(measured["loss_at_zero"][seed]),
@@ -170,6 +171,8 @@ def audit(
             fans=instrument.fans,
             drawn=drawn,
             first_update=None if step is None else step.of(seed),
+            blocks=copies.blocks,
+            repeated=copies.repeated,
         )
         found.append(diagnose(evidence, thresholds))
     findings = found[0] if len(found) == 1 else merge_seeds(found)
@@ -260,21 +263,6 @@ def assert_sound_initialization(
             place = finding.place.split(", ")[0].partition(":")[0]
             rows = str(report.places[place]) if place in report.places else ""
             raise AssertionError("\n\n".join(filter(None, (report.describe(finding), rows))))
-
-
-def _widths(
-    params: Params, groups: Sequence[UnitGroup]
-) -> dict[str, tuple[int, int, tuple[str, ...]]]:
-    by_path = jax.tree_util.tree_leaves_with_path(params)
-    leaves = {checks.path_name(path): np.asarray(leaf) for path, leaf in by_path}
-    return {
-        group.name: (
-            count_distinct(params, leaves, group),
-            group.size,
-            tuple(unit.path for unit in group.axes),
-        )
-        for group in groups
-    }
 
 
 def _whole(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:

@@ -75,6 +75,7 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "unused_parameter": unused_parameter,
         "constant_tensor": parameters.constant_tensor,
         "duplicate_tensors": parameters.duplicate_tensors,
+        "repeated_slices": parameters.repeated_slices,
         "confident_start": confident_start,
         "unmet_prior": unmet_prior,
         "leak": leak,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from initlab.audits.draws import DISTINCT, LEAST, is_draw
-from initlab.symmetry import UnitGroup, unit_classes
+from initlab.symmetry import UnitAxis, UnitGroup, cut_down, unit_classes, whole
 from initlab.types import Params
 
 __all__ = ["count_distinct", "find_duplicates", "unit_hashes"]
@@ -31,7 +31,8 @@ def count_distinct(params: Params, leaves: Mapping[str, np.ndarray], group: Unit
       The number of classes.
     """
     distinct = len(np.unique(unit_hashes(leaves, group)))
-    if distinct == group.size or len({unit.path for unit in group.axes}) == len(group.axes):
+    parts = {(unit.path, unit.blocks if unit.at else (), unit.at) for unit in group.axes}
+    if distinct == group.size or len(parts) == len(group.axes):
         return distinct
     return len(np.unique(np.asarray(unit_classes(params, group))))
 
@@ -50,10 +51,12 @@ def unit_hashes(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarra
       [size] uint64.
     """
     hashes = np.zeros(group.size, np.uint64)
-    paths = list(dict.fromkeys(unit.path for unit in group.axes))
-    for number, path in enumerate(paths):
-        axes = [unit for unit in group.axes if unit.path == path]
-        leaf = leaves[path] + 0.0  # -0.0 is 0.0
+    parts: dict[Any, list[UnitAxis]] = {}
+    for unit in group.axes:
+        parts.setdefault((unit.path, unit.blocks if unit.at else (), unit.at), []).append(unit)
+    for number, ((path, _, _), units) in enumerate(parts.items()):
+        axes = list(map(whole, units))
+        leaf = cut_down(leaves[path], units[0]) + 0.0  # -0.0 is 0.0
         bits = np.ascontiguousarray(leaf.astype(np.float64)).view(np.uint64)
         # A sum, not a hash of the sequence: it does not depend on the order of units along the
         # other axis, and wraps modulo 2^64 as NumPy's integers do.

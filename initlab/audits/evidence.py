@@ -11,6 +11,7 @@ import numpy as np
 
 from initlab.audits.blocked import Blocked
 from initlab.audits.class_prior import ClassPrior, Predictions
+from initlab.audits.copies import Repeated
 from initlab.audits.softmaxes import SOFTMAXES, Softmax
 from initlab.symmetry import Coverage
 from initlab.taps import Chain, Model, Row
@@ -138,6 +139,8 @@ class Evidence:
       loss_at_zero: where all outputs are 0.
       classes: the size of the outputs' last axis.
       coverage: what the symmetry analysis does not support, or why it did not run.
+      blocks: where the block of a name in widths lies that is one of several.
+      repeated: axes of parameters with slices that hold the same random numbers.
       chains: numbers of rows that follow each other on the way to an output or to a join.
       blocked: of each parameter whose gradient is zero though outputs depend on it, what becomes of
         it.
@@ -173,6 +176,8 @@ class Evidence:
     fans: "Mapping[int, Fans]" = dataclasses.field(default_factory=dict)
     drawn: "Drawn | None" = None
     first_update: "FirstUpdate | None" = None
+    blocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    repeated: Sequence[Repeated] = ()
 
     @functools.cached_property
     def by_row(self) -> dict[int, Signal]:

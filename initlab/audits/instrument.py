@@ -1,5 +1,6 @@
 """What is traced and compiled once for a model, and measures any of its params."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from initlab.audits.fans import Fans, read_fans
 from initlab.compilation import compile_or_reuse, compile_to_run_once
 from initlab.programs.equations import has_lasting_effect
 from initlab.programs.trace import as_function
-from initlab.symmetry import Coverage, UnitGroup, find_groups
+from initlab.symmetry import BlockAxis, Coverage, Symmetry, UnitGroup, read_symmetry
 from initlab.taps import Model, measure, read_model
 from initlab.types import Apply, OutputLoss, Params
 
@@ -28,6 +29,7 @@ class Instrument(NamedTuple):
     model: Model
     groups: Sequence[UnitGroup]
     coverage: Coverage | str
+    batched: Sequence[tuple[str, BlockAxis]]
     classes: int
     fans: Mapping[int, Fans]
     program: Callable[[Params, Any, jax.Array], Any]
@@ -69,8 +71,9 @@ def make_instrument(
     compiled = (
         compile_or_reuse(lowered, compile_to_run_once) if is_short else compile_to_run_once(lowered)
     )
-    groups, coverage = _groups(model, shapes, batch)
-    return Instrument(model, groups, coverage, classes, read_fans(model, groups), compiled)
+    groups, coverage, batched = _groups(model, shapes, batch, loss)
+    fans = read_fans(model, groups)
+    return Instrument(model, groups, coverage, batched, classes, fans, compiled)
 
 
 def described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
@@ -87,12 +90,51 @@ def _check_loss(outputs: Any, loss: OutputLoss | None) -> None:
         raise ValueError(f"loss must return one real number, got {value}")
 
 
-def _groups(model: Model, shapes: Params, batch: Any) -> tuple[Sequence[UnitGroup], Coverage | str]:
+Groups = tuple[Sequence[UnitGroup], Coverage | str, Sequence[tuple[str, BlockAxis]]]
+
+
+def _groups(model: Model, shapes: Params, batch: Any, loss: OutputLoss | None) -> Groups:
     # The program, not the function: what Python does in it, as to print, is done once an audit.
     run = as_function(model.program)
+
+    def apply(params: Params, batch: Any) -> Any:
+        return run(*jax.tree.leaves((params, batch)))
+
     try:
-        return find_groups(lambda *given: run(*jax.tree.leaves(given)), shapes, batch, report=True)
+        found = read_symmetry(apply, shapes, batch)
     except ValueError as error:
         # A model that ignores its params, or has effects, has no units to compare: the rest of the
         # audit still applies, and the reason is a finding (`untracked`).
-        return (), f"the symmetry analysis does not support the model: {error}"
+        return (), f"the symmetry analysis does not support the model: {error}", ()
+    groups = found.groups
+    if loss is not None and found.batched:
+        groups += _under_loss(model, apply, shapes, batch, loss, found)
+    return groups, found.coverage, found.batched
+
+
+def _under_loss(
+    model: Model, apply: Apply, shapes: Params, batch: Any, loss: OutputLoss, found: Symmetry
+) -> tuple[UnitGroup, ...]:
+    """What a loss may exchange that outputs may not: members of an ensemble that it treats alike.
+
+    Single outputs, as classes without a label of their own, are left out: a readout of zeros, which
+    is common, would look like copies.
+    """
+
+    def whole(params: Params, batch: Any) -> Any:
+        return loss(jax.tree.unflatten(model.out_tree, jax.tree.leaves(apply(params, batch))))
+
+    places = {(path, each.axis, each.outer, each.inner, each.start) for path, each in found.batched}
+    names = {group.name for group in found.groups}
+    held = {_places(group) for group in found.groups}
+    return tuple(
+        dataclasses.replace(group, name=f"{group.name} (under the loss)")
+        if group.name in names
+        else group
+        for group in read_symmetry(whole, shapes, batch).groups
+        if _places(group) not in held and _places(group) & places
+    )
+
+
+def _places(group: UnitGroup) -> frozenset[tuple[str, int, int, int, int]]:
+    return frozenset((u.path, u.axis, u.outer, u.inner, u.start) for u in group.axes)

@@ -10,6 +10,7 @@ from initlab.audits.thresholds import Thresholds
 __all__ = [
     "constant_tensor",
     "duplicate_tensors",
+    "repeated_slices",
     "symmetric_units",
 ]
 
@@ -19,14 +20,15 @@ def symmetric_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Find
     del thresholds
     for name, (distinct, size, _) in evidence.widths.items():
         if distinct < size:
+            where = f" in {evidence.blocks[name]}" if name in evidence.blocks else ""
             yield Finding(
                 "symmetric_units",
                 "fail",
                 name,
                 distinct,
                 size,
-                f"only {distinct} of {size} units differ: identical units get identical gradients "
-                "and stay identical indefinitely",
+                f"only {distinct} of {size} units{where} differ: identical units get identical "
+                "gradients and stay identical indefinitely",
                 "draw every unit's weights at random, each with a key of its own",
             )
 
@@ -45,16 +47,45 @@ def duplicate_tensors(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fi
         )
 
 
-def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """Weights all of whose entries are one number; zeros may be intended."""
+def repeated_slices(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Layers, heads, experts or members that start as copies; only what they meet parts them."""
     del thresholds
     notes = evidence.model.notes
-    identical = {
+    bits = {path: bit for bit, path in enumerate(evidence.model.paths)}
+    identical = _identical(evidence)
+    for each in evidence.repeated:
+        # Of what a loop scans over, and of copies that never part, other findings tell.
+        is_scanned = not each.axis and notes.stacked >> bits[each.path] & 1
+        if is_scanned or each.path in identical:
+            continue
+        named = ", ".join(map(str, each.alike[:4])) + (", ..." if len(each.alike) > 4 else "")
+        yield Finding(
+            "repeated_slices",
+            "warn",
+            f"{each.path} {each.axis}",
+            each.distinct,
+            each.size,
+            f"indices {named} of axis {each.axis} of {each.path} hold the same random numbers: "
+            f"{each.distinct} of {each.size} differ, and the copies part only by what each meets",
+            "draw each index with a key of its own",
+        )
+
+
+def _identical(evidence: Evidence) -> set[str]:
+    """The parameters with units that are identical."""
+    return {
         path
         for distinct, size, paths in evidence.widths.values()
         if distinct < size
         for path in paths
     }
+
+
+def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """Weights all of whose entries are one number; zeros may be intended."""
+    del thresholds
+    notes = evidence.model.notes
+    identical = _identical(evidence)
     for weight in evidence.weights:
         is_weight = (notes.contracted | notes.looked_up) >> weight.bit & 1
         is_stacked = notes.stacked >> weight.bit & 1

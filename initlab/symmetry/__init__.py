@@ -24,6 +24,7 @@ from initlab.symmetry.growth import (
 )
 from initlab.symmetry.induction import Induction, Step, check_induction
 from initlab.symmetry.optimizer_states import state_groups
+from initlab.symmetry.restriction import cut_down, whole
 from initlab.symmetry.unit_kinds import UnitKinds, unit_kinds
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "check_induction",
     "class_spread",
     "count_classes",
+    "cut_down",
     "effective_width",
     "escape_step",
     "find_groups",
@@ -60,4 +62,5 @@ __all__ = [
     "unit_rows",
     "unit_tensors",
     "units_identical",
+    "whole",
 ]

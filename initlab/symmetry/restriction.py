@@ -7,7 +7,7 @@ import numpy as np
 
 from initlab.symmetry.groups import BlockAxis, UnitAxis
 
-__all__ = ["entries_of", "whole"]
+__all__ = ["cut_down", "entries_of", "whole"]
 
 
 def entries_of(shape: Sequence[int], unit: UnitAxis) -> list[np.ndarray]:
@@ -30,6 +30,22 @@ def entries_of(shape: Sequence[int], unit: UnitAxis) -> list[np.ndarray]:
     for block, index in zip(unit.blocks, unit.at, strict=False):
         masks[block.axis] &= _index_in(block, shape[block.axis]) == index
     return [np.flatnonzero(mask) for mask in masks]
+
+
+def cut_down(leaf: np.ndarray, unit: UnitAxis) -> np.ndarray:
+    """A leaf's entries of the unit axis's block; a view of it wherever they are adjacent.
+
+    >>> from initlab.symmetry.groups import BlockAxis
+    >>> cut_down(np.arange(6).reshape(3, 2), UnitAxis("w", 1, blocks=(BlockAxis(0, 3),), at=(2,)))
+    array([[4, 5]])
+    """
+    for axis, positions in enumerate(entries_of(leaf.shape, unit) if unit.at else []):
+        first, last = positions[0], positions[-1] + 1
+        if last - first == positions.size:
+            leaf = leaf[(slice(None),) * axis + (slice(first, last),)]
+        else:
+            leaf = leaf.take(positions, axis)
+    return leaf
 
 
 def whole(unit: UnitAxis) -> UnitAxis:

@@ -39,6 +39,22 @@ report = audit(apply, {"in": jnp.zeros((8, 4)), "out": jnp.zeros((4, 2))}, x)"""
         reason="Of 16 independent normal entries it exceeds 0.999 with probability under 1e-15.",
         example="report = audit(tanh_net, [draw(0, 8, 8), draw(1, 8, 8), draw(1, 8, 2)], x)",
     ),
+    "repeated_slices": Explanation(
+        cause="Indices of an axis that parameters and signals share (members of an ensemble, "
+        "experts, heads) hold the same random numbers: they start as copies, and only what differs "
+        "in their inputs, outputs or gradients parts them.",
+        remedy="Draw each index with a key of its own.",
+        threshold="slices of drawn numbers that agree in every bit: a warning. Where nothing can "
+        "part them, under the loss if one is given, they are symmetric_units and a failure.",
+        reason="Exact; tables that rise or fall along an axis, as log(arange(N)), are no draws.",
+        example="""\
+def apply(params, x):
+    hidden = jnp.tanh(jnp.einsum("bi,nih->bnh", x, params["w"]))
+    return jnp.einsum("bnh,nh->bn", hidden, params["v"])
+
+params = {"w": jnp.stack([draw(0, 8, 16)] * 4), "v": jnp.stack([draw(1, 16, 1)[:, 0]] * 4)}
+report = audit(apply, params, x)""",
+    ),
     "unused_parameter": Explanation(
         cause="The gradient of a parameter is exactly zero: no output depends on it, a "
         "stop_gradient or a step function lies on every path, or zeros block it. What it waits for "
