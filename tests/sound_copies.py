@@ -25,10 +25,10 @@ def states(params, x):
     """A diagonal state of each channel whose decay rates are one table for all of them."""
     h = jnp.einsum("btd,dc->btc", x, params["in"])
     rates = -jnp.exp(params["log_rates"])
-    kept = jnp.exp(rates[None] * jax.nn.softplus(params["step"])[:, None])
+    kept = jnp.exp(rates * jax.nn.softplus(params["step"])[:, None])
 
     def step(state, h):
-        state = kept[None] * state + h[:, :, None] * params["write"]
+        state = kept[None] * state + h[:, :, None] * params["write"][None]
         return state, jnp.einsum("bcn,cn->bc", state, params["read"])
 
     _, read = jax.lax.scan(step, jnp.zeros((*h.shape[::2], 8)), jnp.swapaxes(h, 0, 1))
