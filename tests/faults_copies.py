@@ -20,10 +20,12 @@ MASKED = {f"{name}{n}": (8, 8) for n in range(2) for name in "ud"}
 ONES = np.ones((2, 8), np.float32)
 
 
-def draw(shapes, scale=1.0):
-    """Weights of variance scale^2 / fan_in, the last axis but one their inputs."""
+def draw(shapes):
+    """Weights [..., fan_in, units] of variance 1 / fan_in; of heads, whose fans are all near 16."""
     return {
-        name: normal(seed, shape, scale / shape[-2 if len(shape) > 1 else -1] ** 0.5)
+        name: normal(
+            seed, shape, 0.25 if name in "qkvo" else shape[-2 if len(shape) > 1 else -1] ** -0.5
+        )
         for seed, (name, shape) in enumerate(shapes.items(), 3)
     }
 
