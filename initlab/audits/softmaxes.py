@@ -44,7 +44,8 @@ def softmaxes_of(rows: Sequence[Row], seed: int) -> list[Softmax]:
     for row in rows:
         if row.kind in SOFTMAXES:
             values = {name: np.asarray(each[seed], float) for name, each in row.values.items()}
-            heads = [values.get(name, np.zeros(0)) for name in ("entropy", "limit", "std", "load")]
-            counts = float(values.get("choices", 0)), float(values.get("chosen", 1))
-            found.append(Softmax(row.place, row.kind, *heads, *counts))
+            names = ("entropy", "limit", "std", "load")
+            entropy, limit, std, load = (values.get(name, np.zeros(0)) for name in names)
+            choices, chosen = float(values.get("choices", 0)), float(values.get("chosen", 1))
+            found.append(Softmax(row.place, row.kind, entropy, limit, std, load, choices, chosen))
     return found

@@ -294,7 +294,7 @@ def _acted(step: Step) -> list[int]:
     return list(range(rank))
 
 
-def _indexed(step: Step) -> list[tuple[Dimension, Hashable] | None] | None:
+def _indexed(step: Step) -> Sequence[tuple[Dimension, Hashable] | None] | None:
     """For each result: the dimension that one index was taken of (or stacked), and which."""
     if step.name in ("enter", "leave"):
         outer = step.operands[0] if step.name == "enter" else step.results[0]
