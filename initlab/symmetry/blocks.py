@@ -301,8 +301,8 @@ def _indexed(step: Step) -> Sequence[tuple[Dimension, Hashable] | None] | None:
         return [(outer[0], step.params["index"])]
     operand = step.operands[0] if step.operands else ()
     if step.name == "unstack":
-        axis = operand[step.params["axis"]]
-        return [(axis, number) for number in range(len(step.results))]
+        unstacked: Dimension = operand[step.params["axis"]]
+        return [(unstacked, number) for number in range(len(step.results))]
     if step.name == "slice":
         starts = step.params["start_indices"]
         return [_one_index(operand, step.results[0], starts)]
