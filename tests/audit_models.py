@@ -54,7 +54,7 @@ def he(fan_in):
     return (2 / fan_in) ** 0.5
 
 
-def plain(apply, params, batch=ROWS):
+def plain(apply, params, batch: Any = ROWS):
     """A row of the tables, whose params may wait until they are needed."""
     return lambda: (apply, params() if callable(params) else params, batch)
 

@@ -71,7 +71,7 @@ def _descend(apply: Any, params: Any, batch: Any, loss: Any, rates: tuple[float,
     def run(rate: jax.Array) -> Any:
         seen = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, bool), params)
         (end, seen), losses = jax.lax.scan(
-            lambda c, x: step(rate, c, x), (params, seen), length=STEPS
+            lambda c, _: step(rate, c, None), (params, seen), length=STEPS
         )
         return jnp.append(losses, value(end)), seen
 

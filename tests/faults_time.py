@@ -119,7 +119,8 @@ class _Cells(nn.Module):
     @nn.compact
     def __call__(self, x):
         cell = nn.SimpleCell(WIDTH, recurrent_kernel_init=nn.initializers.normal(self.std))
-        return nn.Dense(4)(nn.RNN(cell)(x)[:, -1])
+        states = jnp.asarray(nn.RNN(cell)(x))
+        return nn.Dense(4)(states[:, -1])
 
 
 def _cells(std):

@@ -1,5 +1,7 @@
 """Attentions and mixtures of experts, written in several ways; small."""
 
+from typing import Any
+
 import flax.linen as nn
 import haiku as hk
 import jax
@@ -117,7 +119,7 @@ def of_experts(scale=1.0):
 
 
 class FlaxSwitch(nn.Module):
-    router_init: object = nn.initializers.lecun_normal()
+    router_init: Any = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, x):

@@ -23,7 +23,9 @@ class Draws:
         return self._rng.uniform(-bound, bound, shape).astype(np.float32)
 
     def log_uniform(self, *shape, between):
-        return np.exp(self._rng.uniform(*np.log(between), shape)).astype(np.float32)
+        return np.exp(self._rng.uniform(np.log(between[0]), np.log(between[1]), shape)).astype(
+            np.float32
+        )
 
     def orthogonal(self, *shape, gain=1.0):
         tall = self._rng.normal(size=(max(shape), min(shape)))

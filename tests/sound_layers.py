@@ -42,14 +42,14 @@ class _SelfAttention(nn.Module):
     def __call__(self, x):
         x = x + nn.SelfAttention(2)(nn.LayerNorm()(x))
         x = x + nn.Dense(WIDTH)(nn.gelu(nn.Dense(32)(nn.LayerNorm()(x))))
-        return nn.Dense(3)(x.mean(1))
+        return nn.Dense(3)(jnp.asarray(x).mean(1))
 
 
 class _Bidirectional(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.Bidirectional(nn.RNN(nn.OptimizedLSTMCell(8)), nn.RNN(nn.OptimizedLSTMCell(8)))(x)
-        return nn.Dense(3)(x.mean(1))
+        return nn.Dense(3)(jnp.asarray(x).mean(1))
 
 
 class _Convolutional(nn.Module):
@@ -105,7 +105,12 @@ class _Members(nn.Module):
                 return nn.Dense(1)(nn.relu(nn.Dense(32)(nn.relu(nn.Dense(32)(x)))))
 
         many = nn.vmap(
-            Critic, {"params": 0}, {"params": True}, in_axes=None, out_axes=-1, axis_size=5
+            Critic,
+            {"params": 0},
+            {"params": True},
+            in_axes=None,  # pyright: ignore[reportArgumentType]  (flax documents it so)
+            out_axes=-1,
+            axis_size=5,
         )
         return many()(x)[..., 0, :]
 
@@ -142,7 +147,7 @@ class _NnxRecurrent(nnx.Module):
         self.out = nnx.Linear(WIDTH, 3, rngs=rngs)
 
     def __call__(self, x):
-        return self.out(self.rnn(x)[:, -1])
+        return self.out(jnp.asarray(self.rnn(x))[:, -1])
 
 
 class _EquinoxRecurrent(eqx.Module):

@@ -31,7 +31,7 @@ from faults_paths import (
 )
 from foreign_models import linen
 
-SCALES = np.float32([1e4] * 4 + [1.0] * 4)
+SCALES = np.asarray([1e4] * 4 + [1.0] * 4, np.float32)
 PIXELS = np.random.default_rng(5).uniform(0, 255, (16, 8)).astype(np.float32)
 
 
@@ -127,7 +127,7 @@ PATH_SOUND = {
     "inputs of 5e3 +- 2.9e3": (plain(standardized, layers(lecun), 5e3 + 2.9e3 * ROWS), None, ()),
     "pixels over 255": (plain(of_pixels, layers(he), PIXELS), None, ()),
     "features of two scales": (
-        plain(of_parts, layers(lecun), ROWS * SCALES + np.float32([0] * 4 + [2e2] * 4)),
+        plain(of_parts, layers(lecun), ROWS * SCALES + np.asarray([0] * 4 + [2e2] * 4, np.float32)),
         None,
         (),
     ),

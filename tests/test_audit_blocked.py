@@ -26,7 +26,9 @@ def _at(tree, path):
     named = {checks.path_name(keys): leaf for keys, leaf in leaves}
     if path in named:
         return named[path]
-    name, number = re.fullmatch(r"(.*)\[(\d+)\]", path).groups()
+    indexed = re.fullmatch(r"(.*)\[(\d+)\]", path)
+    assert indexed is not None
+    name, number = indexed.groups()
     return named[name][int(number)]
 
 
@@ -141,6 +143,6 @@ def test_sets_of_candidates_show_any_two(count):
 
     sets = np.asarray(blocked._sets(count))
     for pair in np.random.default_rng(0).integers(0, count, (20, 2)):
-        hit = sets[:, pair].any(axis=1)
-        needed = {n for n in range(count) if hit[sets[:, n]].all()}
+        hit = np.any(sets[:, pair], axis=1)
+        needed = {n for n in range(count) if np.all(hit[sets[:, n]])}
         assert needed == set(pair.tolist())

@@ -1,5 +1,7 @@
 """Spectral norms and stable ranks of weights are those of the matrices that their uses make."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -29,7 +31,7 @@ def measured(apply, params, batch):
 
 
 def test_layers_of_a_scan_and_transposed_weights():
-    params = deep(lecun(32), depth=3) | {"last": normal(4, (5, 10), 0.3)}
+    params: Any = deep(lecun(32), depth=3) | {"last": normal(4, (5, 10), 0.3)}
     found = measured(lambda p, x: deep_tanh(p, x) @ p["last"].T, params, ROWS)
     for n in range(3):
         oracle = numbers(params["blocks"]["w"][n], 32)

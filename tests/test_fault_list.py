@@ -1,5 +1,7 @@
 """Verdicts that other people's models proved wrong, each kind at inputs of its own."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -28,7 +30,7 @@ def rows(table, pending):
     return [pytest.param(name, marks=[PENDING] if name in pending else []) for name in table]
 
 
-def audited(apply, params, batch=ROWS, **more):
+def audited(apply, params, batch: Any = ROWS, **more):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         return initlab.audit(apply, params, batch, **more)
 

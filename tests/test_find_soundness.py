@@ -80,7 +80,9 @@ def wrong_groups(architecture: Architecture, seed: int) -> tuple[int, list[str]]
 
     before = output(params)
     tried, wrong = 0, []
-    blocks = [sy.in_block(each, rng.integers(each.blocks)) for each in groups if each.blocks]
+    blocks = [
+        sy.in_block(each, rng.integers(each.blocks).tolist()) for each in groups if each.blocks
+    ]
     for group in (*groups, *blocks):
         permutation = rng.permutation(group.size)
         if (permutation == np.arange(group.size)).all():

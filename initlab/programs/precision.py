@@ -52,11 +52,18 @@ def _follow(program: Any, depends: Sequence[bool], found: set[np.dtype]) -> list
                 def of_scan(carry: list[bool]) -> list[bool]:
                     return _follow(loop.body, [*shared, *carry, *sliced], found)
 
-                carry = _settled(carry, lambda carry: of_scan(carry)[: loop.carried])
+                def carried_on(carry: list[bool]) -> list[bool]:
+                    return of_scan(carry)[: loop.carried]
+
+                carry = _settled(carry, carried_on)
                 return [*carry, *of_scan(carry)[loop.carried :]]
             case While() as loop:
                 _, shared, carry = loop.split(operands)
-                return _settled(carry, lambda carry: _follow(loop.body, [*shared, *carry], found))
+
+                def of_while(carry: list[bool]) -> list[bool]:
+                    return _follow(loop.body, [*shared, *carry], found)
+
+                return _settled(carry, of_while)
         if any(operands):
             dtypes = (getattr(variable.aval, "dtype", None) for variable in equation.outvars)
             found.update(

@@ -299,9 +299,11 @@ def _indexed(step: Step) -> Sequence[tuple[Dimension, Hashable] | None] | None:
     if step.name in ("enter", "leave"):
         outer = step.operands[0] if step.name == "enter" else step.results[0]
         return [(outer[0], step.params["index"])]
-    operand = step.operands[0] if step.operands else ()
+    if not step.operands:
+        return None
+    operand = step.operands[0]
     if step.name == "unstack":
-        unstacked: Dimension = operand[step.params["axis"]]
+        unstacked = operand[step.params["axis"]]
         return [(unstacked, number) for number in range(len(step.results))]
     if step.name == "slice":
         starts = step.params["start_indices"]

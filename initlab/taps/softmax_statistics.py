@@ -73,7 +73,7 @@ def _masked(z: jax.Array, axes: tuple[int, ...]) -> jax.Array:
 def _per_head(values: jax.Array, is_judged: jax.Array, units: Sequence[bool]) -> jax.Array:
     """Means over the rows that are judged, NaN where none is; [heads]."""
     others = tuple(n for n, is_unit in enumerate(units) if not is_unit)
-    number = values.size // max(1, _product(values.shape[n] for n in others))
+    number = values.size // max(1, _product([values.shape[n] for n in others]))
     if number > MOST_HEADS:
         others = tuple(range(values.ndim))
     total = jnp.sum(jnp.where(is_judged, values, 0), others)
