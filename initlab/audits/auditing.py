@@ -9,28 +9,19 @@ import numpy as np
 import optax
 
 from initlab import checks
-from initlab.audits.balance import measure_rescaled
-from initlab.audits.behind_zeros import measure_behind_zeros
-from initlab.audits.blocked import find_blocked
-from initlab.audits.class_prior import measure_predictions, read_prior
-from initlab.audits.coarse import find_coarse
-from initlab.audits.copies import find_copies
+from initlab.audits.class_prior import read_prior
+from initlab.audits.collect import Asked, collect
 from initlab.audits.diagnostics import diagnose
-from initlab.audits.duplicates import find_duplicates
-from initlab.audits.evidence import Evidence, signals_of, weights_of
 from initlab.audits.finding import SEVERITIES
 from initlab.audits.ignores import Ignored, apply_ignores, read_ignores
 from initlab.audits.instrument import described, make_instrument
 from initlab.audits.keys import compare_starts
-from initlab.audits.leaks import find_leaks
 from initlab.audits.matrices import measure_matrices
-from initlab.audits.optimizers import check_optimizer, measure_update
+from initlab.audits.optimizers import check_optimizer
 from initlab.audits.report import Report
 from initlab.audits.seeds import merge_seeds
-from initlab.audits.softmaxes import softmaxes_of
 from initlab.audits.starts import draw_starts
 from initlab.audits.thresholds import Thresholds
-from initlab.taps import Model, chains_of, rows_of
 from initlab.types import Apply, OutputLoss, Params
 
 __all__ = ["assert_sound_initialization", "audit"]
@@ -122,72 +113,24 @@ def audit(
         raise ValueError("batch must hold at least one example, got none")
     abstract = (*described(shapes), *described(batch), *described(draws)[1])
     instrument = make_instrument(apply, loss, *abstract)
-    model, groups, coverage = instrument.model, instrument.groups, instrument.coverage
-
-    def measure(starts: Params) -> Any:
-        return instrument.program(starts, batch, draws)
-
-    first = jax.tree.map(lambda leaf: leaf[0], starts)
-    leaks = find_leaks(model, first, batch, independent=independent, causal=causal)
+    model = instrument.model
     known = read_prior(labels, prior, tuple(model.program.out_avals[0].shape))
-    predictions = [None] * draws.shape[0]
-    if known is not None:
-        predictions = measure_predictions(model, known, starts, batch)
-    result = measure(starts)
-    blocked = find_blocked(model, measure, starts, result)
-    # Without the gradients, which are as large as the params.
-    measured = jax.device_get({name: result[name] for name in result if name != "gradients"})
-    del result
-    line = thresholds.update_ratio[0]
-    rescaled = measure_rescaled(model, measure, starts, measured, line)
-    rows = rows_of(model, measured)
-    chains = chains_of(model, rows)
-    rows = measure_behind_zeros(model, rows, chains, starts, measure)
-    step = None
-    if optimizer is not None and loss is not None:
-        step = measure_update(model, loss, optimizer, starts, batch)
-    found = []
-    for seed in range(draws.shape[0]):
-        params = jax.tree.map(lambda leaf, seed=seed: leaf[seed], starts)
-        copies = find_copies(params, groups, instrument.batched)
-        evidence = Evidence(
-            model,
-            signals_of(rows, seed),
-            weights_of(model, measured["params"], seed),
-            copies.widths,
-            find_duplicates(_tensors(model, params), thresholds.duplicate_correlation),
-            float(measured["loss"][seed]),
-            float(measured["loss_at_zero"][seed]),
-            instrument.classes,
-            coverage,
-            chains,
-            blocked=blocked[seed],
-            rescaled=rescaled[seed],
-            softmaxes=softmaxes_of(rows, seed),
-            prior=known,
-            predictions=predictions[seed],
-            leaks=leaks,
-            coarse=find_coarse(_whole(model, params), thresholds),
-            fans=instrument.fans,
-            drawn=drawn,
-            first_update=None if step is None else step.of(seed),
-            blocks=copies.blocks,
-            repeated=copies.repeated,
-        )
-        found.append(diagnose(evidence, thresholds))
+    asked = Asked(loss, optimizer, known, independent, causal)
+    collected = collect(instrument, starts, batch, draws, drawn, asked, thresholds)
+    found = [diagnose(each, thresholds) for each in collected.evidence]
     findings = found[0] if len(found) == 1 else merge_seeds(found)
     findings, ignored = apply_ignores(findings, ignores)
     return Report(
         tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))),
-        tuple(rows),
+        tuple(collected.rows),
         int(draws.shape[0]),
         len(model.paths),
         sum(int(np.prod(shape)) for shape in model.shapes),
-        np.asarray(measured["loss"]),
-        np.asarray(measured["loss_at_zero"]),
+        np.asarray(collected.measured["loss"]),
+        np.asarray(collected.measured["loss_at_zero"]),
         ignored,
         class_bias=None if known is None else known.bias,
-        first_update=step,
+        first_update=collected.first_update,
         matrices=measure_matrices(model, instrument.fans, starts),
     )
 
@@ -263,25 +206,3 @@ def assert_sound_initialization(
             place = finding.place.split(", ")[0].partition(":")[0]
             rows = str(report.places[place]) if place in report.places else ""
             raise AssertionError("\n\n".join(filter(None, (report.describe(finding), rows))))
-
-
-def _whole(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
-    return [
-        (path, np.asarray(leaf))
-        for path, leaf in zip(model.paths, jax.tree.leaves(params), strict=True)
-    ]
-
-
-def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
-    """Every parameter, and every slice of one that a loop scans over."""
-    tensors, trained = [], model.trained
-    for bit, (path, leaf) in enumerate(zip(model.paths, jax.tree.leaves(params), strict=True)):
-        # A copy that is not trained, as a target network, is one on purpose.
-        if not trained >> bit & 1:
-            continue
-        array = np.asarray(leaf)
-        if model.notes.stacked >> bit & 1:
-            tensors += [(f"{path}[{n}]", each) for n, each in enumerate(array)]
-        else:
-            tensors.append((path, array))
-    return tensors

@@ -1,0 +1,145 @@
+"""Everything that the diagnostics read of some starts: measurements, and facts of the program."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from initlab.audits.balance import measure_rescaled
+from initlab.audits.behind_zeros import measure_behind_zeros
+from initlab.audits.blocked import find_blocked
+from initlab.audits.class_prior import ClassPrior, measure_predictions
+from initlab.audits.coarse import find_coarse
+from initlab.audits.copies import find_copies
+from initlab.audits.duplicates import find_duplicates
+from initlab.audits.evidence import Evidence, signals_of, weights_of
+from initlab.audits.instrument import Instrument
+from initlab.audits.keys import Drawn
+from initlab.audits.leaks import find_leaks
+from initlab.audits.optimizers import FirstUpdate, measure_update
+from initlab.audits.softmaxes import softmaxes_of
+from initlab.audits.thresholds import Thresholds
+from initlab.taps import Model, Row, chains_of, rows_of
+from initlab.types import OutputLoss, Params
+
+__all__ = ["Asked", "Collected", "collect"]
+
+
+class Asked(NamedTuple):
+    """What an audit is asked for beside params and batch: see `audit`."""
+
+    loss: OutputLoss | None
+    optimizer: optax.GradientTransformation | None
+    prior: ClassPrior | None
+    independent: bool
+    causal: bool
+
+
+class Collected(NamedTuple):
+    """What was found out: the evidence of each start, its rows, the raw measurement."""
+
+    evidence: Sequence[Evidence]
+    rows: Sequence[Row]
+    measured: dict[str, Any]
+    first_update: FirstUpdate | None
+
+
+def collect(
+    instrument: Instrument,
+    starts: Params,
+    batch: Any,
+    draws: jax.Array,
+    drawn: Drawn | None,
+    asked: Asked,
+    thresholds: Thresholds,
+) -> Collected:
+    """Runs the compiled measurement, and again where a fault is suspected.
+
+    Args:
+      instrument: of the model.
+      starts: params with a first axis of seeds.
+      batch: inputs.
+      draws: a key for each seed.
+      drawn: how the starts differ, where `init` drew them.
+      asked: what costs more and is measured on request.
+      thresholds: what is suspicious.
+
+    Returns:
+      Evidence for each seed, and what it was made of.
+    """
+    model = instrument.model
+
+    def measure(starts: Params) -> Any:
+        return instrument.program(starts, batch, draws)
+
+    first = jax.tree.map(lambda leaf: leaf[0], starts)
+    leaks = find_leaks(model, first, batch, independent=asked.independent, causal=asked.causal)
+    predictions = [None] * draws.shape[0]
+    if asked.prior is not None:
+        predictions = measure_predictions(model, asked.prior, starts, batch)
+    result = measure(starts)
+    blocked = find_blocked(model, measure, starts, result)
+    # Without the gradients, which are as large as the params.
+    measured = jax.device_get({name: result[name] for name in result if name != "gradients"})
+    del result
+    rescaled = measure_rescaled(model, measure, starts, measured, thresholds.update_ratio[0])
+    rows = rows_of(model, measured)
+    chains = chains_of(model, rows)
+    rows = measure_behind_zeros(model, rows, chains, starts, measure)
+    step = None
+    if asked.optimizer is not None and asked.loss is not None:
+        step = measure_update(model, asked.loss, asked.optimizer, starts, batch)
+
+    def evidence(seed: int) -> Evidence:
+        params = jax.tree.map(lambda leaf: leaf[seed], starts)
+        copies = find_copies(params, instrument.groups, instrument.batched)
+        return Evidence(
+            model,
+            signals_of(rows, seed),
+            weights_of(model, measured["params"], seed),
+            copies.widths,
+            find_duplicates(_tensors(model, params), thresholds.duplicate_correlation),
+            float(measured["loss"][seed]),
+            float(measured["loss_at_zero"][seed]),
+            instrument.classes,
+            instrument.coverage,
+            chains,
+            blocked=blocked[seed],
+            rescaled=rescaled[seed],
+            softmaxes=softmaxes_of(rows, seed),
+            prior=asked.prior,
+            predictions=predictions[seed],
+            leaks=leaks,
+            coarse=find_coarse(_whole(model, params), thresholds),
+            fans=instrument.fans,
+            drawn=drawn,
+            first_update=None if step is None else step.of(seed),
+            blocks=copies.blocks,
+            repeated=copies.repeated,
+        )
+
+    return Collected([evidence(seed) for seed in range(draws.shape[0])], rows, measured, step)
+
+
+def _whole(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
+    return [
+        (path, np.asarray(leaf))
+        for path, leaf in zip(model.paths, jax.tree.leaves(params), strict=True)
+    ]
+
+
+def _tensors(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:
+    """Every parameter, and every slice of one that a loop scans over."""
+    tensors, trained = [], model.trained
+    for bit, (path, leaf) in enumerate(zip(model.paths, jax.tree.leaves(params), strict=True)):
+        # A copy that is not trained, as a target network, is one on purpose.
+        if not trained >> bit & 1:
+            continue
+        array = np.asarray(leaf)
+        if model.notes.stacked >> bit & 1:
+            tensors += [(f"{path}[{n}]", each) for n, each in enumerate(array)]
+        else:
+            tensors.append((path, array))
+    return tensors
