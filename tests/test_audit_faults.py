@@ -7,19 +7,21 @@ from audit_faults import FAULTS
 import initlab
 from initlab.audits.diagnostics import DIAGNOSTICS
 
-PENDING = frozenset(
-    {
-        "a graph's weights over 1000",
-        "one layer of a relu net times 1e-4",
-        "one layer of a relu net times 1e4",
-    }
-)
+PENDING = {
+    "a graph's weights over 1000": "a signal that vanishes along sums over neighbours",
+    "one layer of a relu net times 1e-4": "a layer that what follows makes up for",
+    "one layer of a relu net times 1e4": "a layer that what follows makes up for",
+}
+"""Faults that are not found yet, and what the audit does not see there."""
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=False)] if name in PENDING else [])
+        pytest.param(
+            name,
+            marks=[pytest.mark.xfail(strict=True, reason=PENDING[name])] if name in PENDING else [],
+        )
         for name in FAULTS
     ],
 )

@@ -34,13 +34,20 @@ SLOW = frozenset(
     }
 )
 NAMES = [name for name in SOUND if IS_THOROUGH or name not in SLOW]
-PENDING = frozenset({"CaiT", "Mamba-2"})
+PENDING = {
+    "CaiT": "a class token that is equal for all examples, behind branches times 1e-5",
+    "Mamba-2": "softplus with a small slope by design counts as saturated",
+}
+"""False alarms that are left, and what the audit does not see there."""
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=False)] if name in PENDING else [])
+        pytest.param(
+            name,
+            marks=[pytest.mark.xfail(strict=True, reason=PENDING[name])] if name in PENDING else [],
+        )
         for name in NAMES
     ],
 )
