@@ -19,8 +19,6 @@ WIDTH = 16
 
 
 FAULTY_PENDING = {
-    "members of one draw": "members that data part are a note for the loss to settle",
-    "one of two groups of one name": "units of a group whose outgoing weights are equal",
     "copies in a carry that is input and output": "units of a carry that is the scan's input too",
 }
 """Kinds that are not right yet, and what is not seen there."""
