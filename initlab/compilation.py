@@ -102,7 +102,7 @@ def compile_or_reuse(
 ) -> Compiled:
     """Compiles a program, or takes the same one from among those compiled last.
 
-    Programs are told apart by their text, constants included: by nothing that can change behind
+    Programs are identified by their text, constants included: by nothing that can change behind
     it, as a function's globals can. One that calls Python is compiled each time.
 
     Args:

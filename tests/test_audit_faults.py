@@ -3,28 +3,22 @@
 import jax
 import pytest
 from audit_faults import FAULTS
+from pending import rows
 
 import initlab
 from initlab.audits.diagnostics import DIAGNOSTICS
 
+# The adjacency matrix, or the mask, comes in by a product: another input, that no weight has met.
+LATER_INPUT = "a second input that comes in later hides which layers lie before it"
 PENDING = {
-    "a graph's weights over 1000": "a signal that vanishes along sums over neighbours",
-    "one layer of a relu net times 1e-4": "a layer that what follows makes up for",
-    "one layer of a relu net times 1e4": "a layer that what follows makes up for",
+    "a graph's weights over 1000": LATER_INPUT,
+    "one layer of a relu net times 1e-4": LATER_INPUT,
+    "one layer of a relu net times 1e4": LATER_INPUT,
 }
-"""Faults that are not found yet, and what the audit does not see there."""
+"""Faults that are not found, or found a layer too late, and what the audit does not see there."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=[pytest.mark.xfail(strict=True, reason=PENDING[name])] if name in PENDING else [],
-        )
-        for name in FAULTS
-    ],
-)
+@pytest.mark.parametrize("name", rows(FAULTS, PENDING))
 def test_a_planted_fault_is_found_with_its_code_at_its_place(name):
     fault = FAULTS[name]
     # Other frameworks are written for JAX's own promotion.

@@ -4,6 +4,7 @@ import jax
 import pytest
 from audit_sound import SOUND
 from descent_oracle import trains
+from pending import rows
 from thorough import IS_THOROUGH
 
 import initlab
@@ -41,16 +42,7 @@ PENDING = {
 """False alarms that are left, and what the audit does not see there."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=[pytest.mark.xfail(strict=True, reason=PENDING[name])] if name in PENDING else [],
-        )
-        for name in NAMES
-    ],
-)
+@pytest.mark.parametrize("name", rows(NAMES, PENDING))
 def test_a_sound_start_passes(name):
     make, loss, explained = SOUND[name]
     # Other frameworks are written for JAX's own promotion.

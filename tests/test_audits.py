@@ -157,8 +157,7 @@ def test_every_threshold_can_be_set():
     report = initlab.audit(tanh_net, params, ROWS, loss=cross_entropy, thresholds=strict)
     assert {"confident_start", "vanishing_signal"} <= {f.code for f in report.findings}
     with pytest.raises(TypeError, match=r"saturated must be \(warning, failure\), got 0.5"):
-        # What a type checker would refuse is refused at run time too.
-        Thresholds(saturated=0.5)  # type: ignore[arg-type]
+        Thresholds(saturated=0.5)  # type: ignore[arg-type]  # refused at run time too
     with pytest.raises(ValueError, match="in order"):
         Thresholds(excess_loss=(2.0, 1.0))
 

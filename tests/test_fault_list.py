@@ -12,6 +12,7 @@ from descent_oracle import moves
 from fault_list_faulty import FAULTY, dead_branch
 from fault_list_sound import PASSING, gates, he
 from model_pieces import Draws, zeros
+from pending import rows
 
 import initlab
 
@@ -22,13 +23,6 @@ FAULTY_PENDING = {
     "copies in a carry that is input and output": "units of a carry that is the scan's input too",
 }
 """Kinds that are not right yet, and what is not seen there."""
-
-
-def rows(table, pending):
-    def marks(name):
-        return [pytest.mark.xfail(strict=True, reason=pending[name])] if name in pending else []
-
-    return [pytest.param(name, marks=marks(name)) for name in table]
 
 
 def audited(apply, params, batch: Any = ROWS, **more):

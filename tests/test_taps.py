@@ -273,8 +273,7 @@ def test_bad_input_is_refused(params, batch, error, message):
 
 def test_apply_must_be_a_function():
     with pytest.raises(TypeError, match="apply must be a function"):
-        # What a type checker would refuse is refused at run time too.
-        read_model("mlp", W, ROWS)  # type: ignore[arg-type]
+        read_model("mlp", W, ROWS)  # type: ignore[arg-type]  # refused at run time too
 
 
 def test_the_lab_s_own_layers_are_measured():

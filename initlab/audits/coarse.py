@@ -17,7 +17,7 @@ SAMPLE = 16384
 """How many entries of a parameter are counted."""
 
 ENOUGH = 512
-"""Of fewer entries the number of values cannot be told: 512 independent pairs of entries that
+"""Of fewer entries the number of values is not measurable: 512 independent pairs of entries that
 agree once in 256 give 511 equal pairs, and 654, as of 200 values, lie 6 deviations above it."""
 
 

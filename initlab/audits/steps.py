@@ -139,7 +139,7 @@ def distance_steps(evidence: Evidence, chain: Chain) -> Steps:
 def backward_steps(evidence: Evidence) -> Iterator[Steps]:
     """Logarithms of gradient_norm of each chain, last layer first.
 
-    Where a signal goes on along several chains its gradient is the sum of what comes back along
+    Where a signal goes on along several chains its gradient is the sum of those along
     each: the step there is counted from the norm of all of them, not from that of one. None is
     counted across a parameter of zeros, behind which the gradient is measured on its own.
     """
@@ -192,7 +192,7 @@ def _has_gradient(evidence: Evidence, number: int) -> bool:
     if not is_trained or math.isnan(signal.gradient_norm):
         return False
     if signal.gradient_norm == 0 and dead_layers(evidence):
-        return False  # Told by `dead_units`: a layer that is off is no decay.
+        return False  # Reported by `dead_units`: a layer that is off is no decay.
     return not is_hidden(evidence, signal)
 
 
@@ -208,7 +208,7 @@ def entry(steps: Steps, limit: float, *, backward: bool = False) -> tuple[Signal
     """Where a fall enters, and whether it does so in one step.
 
     One step that falls by more than twice what is usual, and e, is where: the first such step, if
-    there are several. A fall of many equal steps is told where it passes the limit.
+    there are several. A fall of many equal steps is reported where it passes the limit.
 
     Args:
       steps: places with logarithms, which fall by more than limit in all.

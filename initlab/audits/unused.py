@@ -18,7 +18,7 @@ def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
     read, opened = 0, evidence.model.trained
     for known in evidence.model.outputs:
         read |= known.params
-    # Told once, by `dead_units`: one cause, one finding.
+    # Reported once, by `dead_units`: one cause, one finding.
     explained = {weight.path for _, weights in dead_layers(evidence) for weight in weights}
     explained |= {path for path, each in evidence.blocked.items() if _is_told(evidence, path, each)}
     frozen = []
