@@ -9,6 +9,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from tests.compile_workers import FAST, ByCompilation, with_fast_workers
+
 # The plugin's tests run pytest within pytest.
 pytest_plugins = ("pytester",)
 
@@ -36,8 +38,16 @@ KEEP_ALL = {"min_compile_time_secs": 0, "min_entry_size_bytes": -1}
 compiled = pytest.StashKey[tempfile.TemporaryDirectory]()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """Shares what is compiled among the workers and the processes that tests start.
+    """Sets up how programs are compiled, before pytest-xdist starts its workers."""
+    if config.option.dist != "no":
+        config.option.tx = with_fast_workers(config.option.tx, os.environ.get("XLA_FLAGS", ""))
+    _share_what_is_compiled(config)
+
+
+def _share_what_is_compiled(config):
+    """Gives the workers and the processes that tests start one folder of compiled programs.
 
     Most of the suite's time is XLA's: without it each of them compiles the same programs, and a
     worker whose caches were cleared compiles them again. The folder lives as long as the run, so
@@ -63,6 +73,12 @@ def pytest_unconfigure(config):
         folder.cleanup()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Files about bits and speed go to workers of their own: see `compile_workers`."""
+    return ByCompilation(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Makes the examples in docstrings quick tests: there is one for each public function."""
@@ -81,6 +97,7 @@ def compile_for_the_claim(request):
         jax.clear_caches()
     name = "jax_disable_most_optimizations"
     is_full = request.node.get_closest_marker("full_compile") is not None
+    assert not (is_full and FAST in os.environ), "this worker cannot compile as a user does"
     if is_full and jax.config.values[name]:
         # An operation that an earlier file compiled would be taken as that file compiled it.
         jax.clear_caches()

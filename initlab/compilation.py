@@ -21,7 +21,12 @@ __all__ = [
 ]
 
 FAST_COMPILE_OPTIONS: Mapping[str, Any] = MappingProxyType(
-    {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+    {
+        "xla_backend_optimization_level": 0,
+        "xla_cpu_use_fusion_emitters": False,
+        # One LLVM module: of 32, each has a cost of its own.
+        "xla_cpu_parallel_codegen_split_count": 1,
+    }
 )
 """XLA's options of all that compiles fast: a quarter of the time, for programs that run slower."""
 
