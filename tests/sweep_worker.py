@@ -1,7 +1,7 @@
 """A sweep in processes of its own, for tests that kill them.
 
     python sweep_worker.py OUT CACHE [--seeds S] [--devices D]
-        [--processes N] [--kills K] [--kill_one]
+        [--processes N] [--kills K] [--kill_one] [--differ] [--found]
 
 Computes the small sweep into OUT in chunks of as few blocks as there are devices. All processes are
 forked after the imports, which take seconds, and before JAX starts.
@@ -20,6 +20,7 @@ import jax
 from sweep_runs import AXES, small_run
 
 import initlab
+from experiments.harness import native_errors
 from initlab.sweeps import run_sweep
 
 
@@ -34,15 +35,24 @@ def start(given, process=0, processes=1, port=0):
         jax.config.update("jax_compilation_cache_dir", given.cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         if processes > 1:
+            native_errors.filter_native_errors("worker")
+            jax.config.update("jax_enable_preemption_service", False)
             jax.distributed.initialize(
-                f"127.0.0.1:{port}", num_processes=processes, process_id=process
+                f"127.0.0.1:{port}",
+                num_processes=processes,
+                process_id=process,
+                heartbeat_timeout_seconds=2,
             )
+        elif given.found:
+            jax.distributed.initialize()
         run_sweep.CHUNK_BLOCKS = 1
         axes = AXES | {"seed": range(given.seeds)}
+        if given.differ and process:
+            axes |= {"learning_rate": [0.1, 2.0]}
         results = initlab.sweep(small_run(), axes, block=16, out=given.out, progress=False)
         # Opened by every process, and whole for every process.
         print("complete:", results.attrs["complete"], results.attrs["devices"], flush=True)
-        if processes > 1:
+        if jax.distributed.is_initialized():
             jax.distributed.shutdown()
         status = 0
     except (OSError, ValueError) as error:
@@ -94,20 +104,17 @@ def start_together(given):
 
 
 def kill_one_and_resume(given):
-    """Kills the last of N processes; the first computes its share, and one alone the rest."""
-    *others, last = start_together(given)
+    """Kills the last of two processes; the other stops by itself, and one alone goes on."""
+    first, last = start_together(given)
     while len(marked(given)) < 4:
         if os.waitpid(last, os.WNOHANG) != (0, 0):
             sys.exit("the process to be killed ended before its first chunks")
         time.sleep(0.01)
     kill(last)
-    lost = -1
-    while len(marked(given)) != lost:
-        lost = len(marked(given))
-        time.sleep(3)
-    # They wait for the dead one; JAX would end them after a while.
-    for other in others:
-        kill(other)
+    began = time.monotonic()
+    if wait(first) == 0:
+        sys.exit("the process that was left alone did not stop")
+    print("the other stopped after", time.monotonic() - began, "s", flush=True)
     print("finished before the resume:", sorted(marked(given)), flush=True)
     return wait(start(given))
 
@@ -120,7 +127,8 @@ if __name__ == "__main__":
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--kill_one", action="store_true")
+    for name in ("--kill_one", "--differ", "--found"):
+        parser.add_argument(name, action="store_true")
     arguments = parser.parse_args()
     if arguments.kills:
         sys.exit(kill_and_resume(arguments))

@@ -82,13 +82,17 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupte
         assert results.attrs["complete"]
 
 
-def test_of_several_processes_the_first_writes_the_files(tmp_path):
+def two_processes():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    return "--num_processes=2", f"--coordinator_address=127.0.0.1:{port}"
+
+
+def test_of_several_processes_the_first_writes_the_files(tmp_path):
     common = (
-        "--smoke", "--activation=tanh", "--out", tmp_path / "results", "--num_processes=2",
-        f"--coordinator_address=127.0.0.1:{port}", f"--compilation_cache_dir={tmp_path / 'cache'}",
+        "--smoke", "--activation=tanh", "--out", tmp_path / "results", *two_processes(),
+        f"--compilation_cache_dir={tmp_path / 'cache'}",
     )  # fmt: skip
     started = [start_module(BINARY, *common, f"--process_id={number}") for number in range(2)]
     first, second = map(finish, started)
@@ -98,6 +102,22 @@ def test_of_several_processes_the_first_writes_the_files(tmp_path):
     assert [line for line in second.stdout.splitlines() if not line.startswith("[Gloo]")] == []
     record = json.loads((tmp_path / "results" / "run.json").read_text())
     assert record["devices"]["processes"] == 2
+
+
+def test_processes_with_other_flags_stop_together_and_write_nothing(tmp_path):
+    common = (*two_processes(), "--smoke", "--out", tmp_path / "new", "--compilation_cache_dir=")
+    rates = ("1.2", "0.3")
+    started = [
+        start_module(BINARY, *common, f"--process_id={number}", f"--learning_rate={rate}")
+        for number, rate in enumerate(rates)
+    ]
+    for said in map(finish, started):
+        assert said.returncode == 2
+        assert said.stderr == (
+            "saturation: all processes must have the same command; they differ in\n"
+            "  --learning_rate: process 0 has 1.2, process 1 has 0.3\n"
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_flags_of_several_processes_require_each_other(tmp_path):

@@ -10,7 +10,7 @@ import jax
 import xarray
 from absl import app, flags, logging
 
-from experiments.harness import runtime
+from experiments.harness import cluster, runtime
 from experiments.harness.command_line import FLAGS, adopt_flags, current_settings, set_missing
 from experiments.harness.experiment import Experiment
 from experiments.harness.output_folder import check_folder, claimed
@@ -43,7 +43,7 @@ def launch(experiment: Experiment) -> None:
         "block", None, "Runs that a device computes together: divides 16, or is a multiple of it."
     )
     runtime.define_flags()
-    app.run(lambda argv: _main(experiment, argv))
+    app.run(lambda argv: cluster.leave(_main(experiment, argv)))
 
 
 def _main(experiment: Experiment, argv: list[str]) -> int:
@@ -51,9 +51,10 @@ def _main(experiment: Experiment, argv: list[str]) -> int:
         raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
     if FLAGS.smoke:
         set_missing(experiment.smoke)
-    runtime.start()
     out = Path(FLAGS.out)
     try:
+        runtime.start(experiment.name)
+        cluster.compare(experiment.name, out)
         check_folder(out, experiment.name, FLAGS.figures_only)
         if FLAGS.figures_only:
             # A flag that is given still counts: --trained_fraction may judge stored runs anew.

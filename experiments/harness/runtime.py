@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from absl import app, flags, logging
+from absl import flags, logging
 
+from experiments.harness import cluster
 from initlab.sweeps import progress
 
 __all__ = ["define_flags", "is_first", "start"]
@@ -24,21 +25,18 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "compilation_cache_dir", str(cache), "Folder that keeps compiled programs; empty: none."
     )
-    flags.DEFINE_bool(
-        "distributed", False, "One of several processes, found by Slurm, Open MPI, a TPU pod, ..."
-    )
-    flags.DEFINE_string(
-        "coordinator_address", None, "HOST:PORT of process 0, where no cluster tells it."
-    )
-    flags.DEFINE_integer("num_processes", None, "How many processes.", lower_bound=1)
-    flags.DEFINE_integer("process_id", None, "This process's number, from 0.", lower_bound=0)
+    cluster.define_flags()
 
 
-def start() -> None:
+def start(name: str) -> None:
     """Sets JAX up as the flags say; before anything is computed.
 
+    Args:
+      name: the program's.
+
     Raises:
-      app.UsageError: if only some of the flags that identify a process among several are given.
+      ValueError: if the other processes cannot be joined.
+      OSError: if the coordinator's host is unknown, or its port in use.
     """
     # Backends that JAX looked for and did not find are not worth a message.
     logging.get_absl_logger().manager.getLogger("jax").setLevel("WARNING")
@@ -48,17 +46,7 @@ def start() -> None:
     jax.config.update("jax_num_cpu_devices", cores or 1)
     if FLAGS.compilation_cache_dir:
         jax.config.update("jax_compilation_cache_dir", FLAGS.compilation_cache_dir)
-    address, count, number = (
-        FLAGS[name].value for name in ("coordinator_address", "num_processes", "process_id")
-    )
-    if address is not None and count is not None and number is not None:
-        jax.distributed.initialize(address, num_processes=count, process_id=number)
-    elif (address, count, number) != (None, None, None):
-        raise app.UsageError(
-            "--coordinator_address, --num_processes and --process_id require each other"
-        )
-    elif FLAGS.distributed:
-        jax.distributed.initialize()
+    cluster.join(name)
     if sys.stderr.isatty():
         logging.get_absl_handler().python_handler.setStream(progress.AboveTheBar())
 

@@ -74,11 +74,12 @@ def _begin(
     """Process 0 takes the lock and prepares the store; then all hold the lock together."""
     lock = path / zarr_store.LOCK
     is_first = jax.process_index() == 0
+    # What is unsupported, or differs between processes, is refused before anything is written.
+    specification = processes.agree(lambda: specify(job, structure), "one sweep")
+    processes.check_shared(path)
 
     def prepare() -> None:
         zarr_store.check_folder(path)
-        # What is unsupported is refused before anything is written.
-        specification = specify(job, structure)
         lock.parent.mkdir(parents=True, exist_ok=True)
         file = held.enter_context(take_lock(lock))
         zarr_store.prepare(path, layout, plan, specification)
@@ -98,11 +99,11 @@ def _together(act: Callable[[], None]) -> None:
         act()
     except (OSError, ValueError) as error:
         failure = error
-    failures = processes.count_failures(failure is not None)
+    said = processes.gather("" if failure is None else f"{type(failure).__name__}: {failure}")
     if failure is not None:
         raise failure
-    if failures:
-        raise OSError(f"{failures} of {jax.process_count()} processes failed; see their own errors")
+    if failures := [f"process {n} raised {each}" for n, each in enumerate(said) if each]:
+        raise OSError("; ".join(failures))
 
 
 def _compute_missing(job: Job, layout: Layout, plan: Plan, path: Path, progress: bool) -> None:

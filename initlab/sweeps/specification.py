@@ -3,13 +3,14 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from initlab.sweeps import provenance
 from initlab.sweeps.computation import Job
+from initlab.sweeps.differences import differences
 from initlab.sweeps.program import program_digest
 from initlab.sweeps.structure import Structure
 
@@ -66,16 +67,11 @@ def check_same(path: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> 
     Raises:
       ValueError: with every field that differs.
     """
-    theirs, ours = dict(_fields("", there)), dict(_fields("", here))
-    names = list(dict.fromkeys((*theirs, *ours)))
     # The axes' order is the order of the dimensions.
-    if list(there.get("axes", ())) != list(here["axes"]):
-        theirs["axes"], ours["axes"] = list(there.get("axes", ())), list(here["axes"])
-        names.insert(0, "axes")
+    before, after = ({"axes": list(each.get("axes", ()))} for each in (there, here))
     differing = [
-        f"  {name}: there {_shown(theirs, name)}, here {_shown(ours, name)}"
-        for name in names
-        if name not in theirs or name not in ours or theirs[name] != ours[name]
+        *differences(before, after, "there", "here"),
+        *differences(there, here, "there", "here"),
     ]
     if differing:
         lines = "\n".join(differing)
@@ -83,21 +79,6 @@ def check_same(path: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> 
             f"{path} holds another sweep; they differ in\n{lines}\n"
             "Choose another folder, or remove that one."
         )
-
-
-def _fields(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, each in value.items():
-            yield from _fields(f"{prefix}.{name}" if prefix else name, each)
-    else:
-        yield prefix, value
-
-
-def _shown(fields: Mapping[str, Any], name: str) -> str:
-    if name not in fields:
-        return "nothing"
-    text = json.dumps(fields[name])
-    return text if len(text) <= 80 else f"{text[:50]} ... {text[-25:]}"
 
 
 def _column(column: np.ndarray) -> Any:
