@@ -19,7 +19,7 @@ from experiments.harness import flags
 from initlab import figures
 from initlab.command.factory import audit_factory, find_factory, make_arguments
 
-__all__ = ["measure"]
+__all__ = ["EXPERIMENT"]
 
 MODEL = absl_flags.DEFINE_string(
     "model", "experiments.examples.plain:deep_tanh", "The factory, as package.module:factory."
@@ -45,15 +45,15 @@ def summarize(results: xarray.Dataset, settings: harness.Settings) -> dict[str, 
     return json.loads(results.attrs["summary"])
 
 
+EXPERIMENT = harness.Experiment(
+    "audit",
+    measure,
+    summarize,
+    lambda summary, settings: summary["text"],
+    lambda results, settings: figures.draw_audit(results),
+    SMOKE,
+    lambda summary: int(summary["verdict"] == "fail"),
+)
+
 if __name__ == "__main__":
-    harness.launch(
-        harness.Experiment(
-            "audit",
-            measure,
-            summarize,
-            lambda summary, settings: summary["text"],
-            lambda results, settings: figures.draw_audit(results),
-            SMOKE,
-            lambda summary: int(summary["verdict"] == "fail"),
-        )
-    )
+    harness.launch(EXPERIMENT)

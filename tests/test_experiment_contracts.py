@@ -76,6 +76,36 @@ def test_flags_are_defined_in_experiment_py_alone(path):
             assert not flags_of(ast.parse(file.read_text())), file
 
 
+def flags_without_a_holder(tree):
+    """Flags that no name of the module holds: nothing in it can read them but by the settings."""
+    calls = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    ]
+    defined = [each for each in calls if ast.unparse(each.func).startswith("flags.define_")]
+    return {
+        ast.literal_eval(each.args[0])
+        if each.args
+        else ast.unparse(each.func).removeprefix("flags.define_")
+        for each in defined
+    }
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXPERIMENTS.glob("*/experiment.py")), ids=lambda path: path.parent.name
+)
+def test_what_judges_is_what_measure_does_not_read(path):
+    tree = ast.parse(path.read_text())
+    named = [
+        each.value
+        for each in ast.walk(tree)
+        if isinstance(each, ast.keyword) and each.arg == "judging"
+    ]
+    judging = ast.literal_eval(named[0].args[0]) if named else set()
+    assert judging == flags_without_a_holder(tree)
+
+
 PLANTED = """
 SIZE = flags.define_count("size", 4, "Size.")
 def measure(): return helper() + SIZE.value

@@ -60,14 +60,14 @@ def test_a_good_value_is_taken(parse, kind, text, value):
     [
         ("name", "tahn", "'tahn' is none of tanh, relu; did you mean 'tanh'?"),
         ("names", "relu,tahn", "'tahn' is none of tanh, relu; did you mean 'tanh'?"),
-        ("count", "1", "integer >= 2"),
+        ("count", "1", "[2, 10000000]"),
         ("scale", "-1", "--a_flag must be a finite number of at least 0"),
         ("scale", "inf", "--a_flag must be a finite number of at least 0"),
         ("share", "1", "--a_flag must be a number of at least 0 and under 1"),
         ("numbers", "0,nan", "--a_flag requires finite numbers of at least 0, got 'nan'"),
         ("numbers", "", "--a_flag requires finite numbers of at least 0, got none"),
-        ("integers", "2.5", "--a_flag requires integers of at least 1, got '2.5'"),
-        ("integers", "0", "--a_flag requires integers of at least 1, got '0'"),
+        ("integers", "2.5", "--a_flag requires integers from 1 to 10000000, got '2.5'"),
+        ("integers", "0", "--a_flag requires integers from 1 to 10000000, got '0'"),
         ("numbers", "1,1.0", "--a_flag holds a number twice: 1, 1.0"),
     ],
 )

@@ -13,7 +13,8 @@ import pytest
 import xarray
 from forks import ROOT, finish, run_module, start_module
 
-from experiments.harness import launching, output_folder
+from experiments.harness import output_folder
+from initlab import exits
 from initlab.sweeps import progress
 
 # 8,192 runs of 400 steps: optimized they take seconds, and minutes as they compile fast.
@@ -53,7 +54,7 @@ def interrupted(tmp_path_factory):
 
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupted):
     out, flags, status, err, record = interrupted
-    assert status == launching.INTERRUPTED == 130
+    assert status == exits.INTERRUPTED == 130
     assert "of 8192 runs are kept in" in err
     assert "the same call goes on from there" in err
     assert "Traceback" not in err
@@ -69,7 +70,7 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupte
     # The same folder with other flags is refused, and left as it was.
     refused = run_module(BINARY, *flags, "--learning_rate=0.5")
     assert refused.returncode == 2
-    assert "they differ in\n  axes.learning_rate: there [1.2], here [0.5]" in refused.stderr
+    assert "they differ in axes.learning_rate: there [1.2], here [0.5]" in refused.stderr
     assert json.loads((out / "run.json").read_text()) == record
     resumed = run_module(BINARY, *flags)
     assert resumed.returncode == 0, resumed.stderr
@@ -114,8 +115,8 @@ def test_processes_with_other_flags_stop_together_and_write_nothing(tmp_path):
     for said in map(finish, started):
         assert said.returncode == 2
         assert said.stderr == (
-            "saturation: all processes must have the same command; they differ in\n"
-            "  --learning_rate: process 0 has 1.2, process 1 has 0.3\n"
+            "saturation: all processes must have the same command; they differ in "
+            "--learning_rate: process 0 has 1.2, process 1 has 0.3\n"
         )
     assert list(tmp_path.iterdir()) == []
 

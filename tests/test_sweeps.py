@@ -155,7 +155,7 @@ def test_a_probe_may_measure_in_short_floats_and_booleans():
 def test_a_store_gives_back_what_it_was_given(tmp_path):
     path = tmp_path / "results.zarr"
     dataset_io.save(small_sweep(), path)
-    xarray.testing.assert_identical(dataset_io.load(path), small_sweep())
+    xarray.testing.assert_identical(dataset_io.load(path)[0], small_sweep())
     # A second save replaces the first, and plain xarray reads it.
     dataset_io.save(small_sweep().isel(seed=[0]), path)
     with xarray.open_zarr(path, consolidated=False) as plain:

@@ -50,7 +50,7 @@ REFINERS = {
 
 REFINER_NAMES = flags.define_names("refiner", tuple(REFINERS), REFINERS, "Refiners")
 SEEDS = flags.define_count("seeds", 16, "Seeds of each network.", least=2)
-STEPS = flags.define_count("steps", 300, "Steps of gradient descent.")
+STEPS = flags.define_count("steps", 300, "Steps of gradient descent.", most=flags.MOST_STEPS)
 LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.001, 0.003, 0.01, 0.03, 0.1, 0.3), "Learning rates."
 )

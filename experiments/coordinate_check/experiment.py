@@ -23,11 +23,13 @@ from initlab.coordinates import coordinate_check
 __all__ = ["EXPERIMENT"]
 
 WIDTHS = flags.define_numbers("width", (128, 256, 512, 1024, 2048), "Hidden widths.", whole=True)
-DEPTHS = flags.define_numbers("depth", (8, 16, 32, 64), "Residual blocks.", whole=True)
+DEPTHS = flags.define_numbers(
+    "depth", (8, 16, 32, 64), "Residual blocks.", whole=True, most=flags.MOST_LAYERS
+)
 WIDTH_NAMES = flags.define_names("width_case", tuple(WIDTH_CASES), WIDTH_CASES, "Cases by width")
 DEPTH_NAMES = flags.define_names("depth_case", tuple(DEPTH_CASES), DEPTH_CASES, "Cases by depth")
 SEEDS = flags.define_count("seeds", 16, "Seeds of each case.", least=2)
-STEPS = flags.define_count("steps", 3, "Steps of the optimizer.")
+STEPS = flags.define_count("steps", 3, "Steps of the optimizer.", most=flags.MOST_STEPS)
 INPUTS = flags.define_count("inputs", 2, "Inputs, standard normal.")
 EXAMPLES = flags.define_count("examples", 8, "Examples in the batch.")
 OUTPUTS = flags.define_count("outputs", 10, "Classes, drawn at random.", least=2)
@@ -59,7 +61,7 @@ def measure() -> xarray.Dataset:
     ):
         sizes = [int(size) for size in sizes]
         checks = []
-        for name in chosen:
+        for name in harness.track(chosen, f"cases by {axis}"):
             case = table[name]
 
             def make(size, case=case, base=sizes[0]):

@@ -48,7 +48,7 @@ def measure() -> xarray.Dataset:
     for section in sorted({row.section for row in chosen}):
         if section in UNTRAINED:
             measured |= UNTRAINED[section]()
-        for training in trainings(section):
+        for training in harness.track(trainings(section), f"trainings of section {section}"):
             measured |= measure_rows(training, rows, MAX_STEPS.value)
     return compare(rows, measured).assign_attrs(
         left_out=len(chosen) - len(rows),

@@ -33,11 +33,13 @@ from initlab.initializers import by_role, normal
 
 __all__ = ["EXPERIMENT"]
 
-__all__ = ["EXPERIMENT"]
-
 NAMES = flags.define_names("activation", ("tanh", "relu"), names.ACTIVATIONS, "Activations")
 DEPTHS = flags.define_numbers(
-    "depth", (1, 2, 4, 8, 16, 32, 64), "Numbers of hidden layers.", whole=True
+    "depth",
+    (1, 2, 4, 8, 16, 32, 64),
+    "Numbers of hidden layers.",
+    whole=True,
+    most=flags.MOST_LAYERS,
 )
 WIDTH = flags.define_count("width", 32, "Units of each hidden layer.")
 SCALES = flags.define_numbers(
@@ -48,7 +50,7 @@ SCALES = flags.define_numbers(
 SEEDS = flags.define_count("seeds", 16, "Seeds for each cell.")
 EXAMPLES = flags.define_count("examples", 64, "Training examples of the task.", least=2)
 TASK = flags.define_name("task", "digits", names.TASKS, "Task")
-STEPS = flags.define_count("steps", 300, "Steps of gradient descent.")
+STEPS = flags.define_count("steps", 300, "Steps of gradient descent.", most=flags.MOST_STEPS)
 LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.2, 2), "Learning rates times depth; the best is taken in each cell."
 )
@@ -135,4 +137,12 @@ def _edges(group: dict, width: int, fine: np.ndarray) -> dict[str, Any]:
     }
 
 
-EXPERIMENT = harness.Experiment("depth_constants", measure, summarize, show, draw, SMOKE)
+EXPERIMENT = harness.Experiment(
+    "depth_constants",
+    measure,
+    summarize,
+    show,
+    draw,
+    SMOKE,
+    judging=frozenset({"trained_fraction"}),
+)

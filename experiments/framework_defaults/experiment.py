@@ -41,7 +41,7 @@ def measure() -> xarray.Dataset:
     if len(set(sizes)) < 2 or any(size % 4 for size in sizes):
         raise ValueError(f"--size must hold two sizes or more that 4 divides, got {sizes}")
     rows = []
-    for name in NAMES.value:
+    for name in harness.track(NAMES.value, "libraries"):
         found = library(name)
         for kind, draw in found.draw.items():
             # An attention layer has as many features as inputs.
@@ -85,9 +85,11 @@ def measure() -> xarray.Dataset:
     repeats = results["layer"].values != KINDS[-1]
     sigma_w2 = results["sigma_w2"].values
     sigma_b2 = np.nan_to_num(results["bias"].values) / results["fan_in"].values
-    functions = [names.ACTIVATIONS[name] for name in ACTIVATIONS.value]
-    chi1 = [theory.fixed_point(each, sigma_w2, sigma_b2).chi1 for each in functions]
-    depth = [theory.trainable_depth(each, sigma_w2, sigma_b2) for each in functions]
+    chi1, depth = [], []
+    for name in harness.track(ACTIVATIONS.value, "activations"):
+        activation = names.ACTIVATIONS[name]
+        chi1.append(theory.fixed_point(activation, sigma_w2, sigma_b2).chi1)
+        depth.append(theory.trainable_depth(activation, sigma_w2, sigma_b2))
     for quantity, columns in (("chi1", chi1), ("depth", depth)):
         values = np.where(repeats[:, None], np.stack(columns, axis=1), math.nan)
         results[quantity] = (("row", "activation"), values)

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 from absl import logging
-from tqdm import tqdm
 
 import experiments
 import initlab
-from experiments.harness import runtime
-from initlab.files import replace_atomically
+from experiments.harness import cell_file, runtime
+from experiments.harness.progress import track
 from initlab.sweeps import provenance
 
 __all__ = ["fill"]
@@ -41,6 +40,7 @@ def fill(
       What was found, in the order of the cells; as NumPy arrays to the last bit, NaN among them.
 
     Raises:
+      ValueError: if a kept file is damaged, or holds another cell; the message names it.
       KeyboardInterrupt: saying how many are kept.
     """
     given = {
@@ -50,17 +50,16 @@ def fill(
     }
     found: list[dict[str, np.ndarray]] = []
     try:
-        for number, cell in enumerate(tqdm(cells, unit="cell", disable=None), start=1):
+        for number, cell in enumerate(track(cells, "cells"), start=1):
             text = json.dumps({"cell": cell, **given}, sort_keys=True)
             path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
             if path.exists():
-                with np.load(path, allow_pickle=False) as kept:
-                    found.append({name: kept[name] for name in kept.files if name != "given"})
+                found.append(cell_file.read(path, text))
                 continue
             began = time.monotonic()
             values = {name: np.asarray(value) for name, value in find(cell).items()}
             if runtime.is_first():
-                _write(path, {**values, "given": np.asarray(text)})
+                cell_file.write(path, text, values)
             found.append(values)
             seconds = time.monotonic() - began
             logging.info("cell %d/%d, %.1f s: %s", number, len(cells), seconds, _describe(cell))
@@ -76,14 +75,6 @@ def _describe(cell: Mapping[str, Any]) -> str:
     """The cell in a line: values may be arrays, and a table has thousands of cells."""
     text = ", ".join(f"{name}={value}" for name, value in cell.items())
     return textwrap.shorten(text, 80, placeholder=" ...")
-
-
-def _write(path: Path, values: Mapping[str, np.ndarray]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Whole or not at all: what a killed process was writing must not count as a cell.
-    # Given a file and not its name, since NumPy adds .npz to a name.
-    with replace_atomically(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **values)
 
 
 def _code() -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import flags
 
-__all__ = ["FLAGS", "adopt_flags", "current_settings", "set_missing"]
+__all__ = ["FLAGS", "adopt_flags", "current_settings", "restore", "set_missing"]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
 flags.disclaim_key_flags()
@@ -42,8 +42,33 @@ def set_missing(values: Mapping[str, Any]) -> None:
     """Gives every flag that is not on the command line the value that is named here, if any.
 
     Args:
-      values: by a flag's name; names that are no flag (of an older version, say) are ignored.
+      values: by a flag's name.
     """
     for name, value in values.items():
-        if name in FLAGS and not FLAGS[name].present:
+        if not FLAGS[name].present:
             FLAGS[name].value = value
+
+
+def restore(name: str, value: Any) -> None:
+    """Gives a flag the value that a file holds.
+
+    Args:
+      name: the flag's.
+      value: as `current_settings` gave it, in JSON.
+
+    Raises:
+      ValueError: if the command line could not have given the flag this value.
+    """
+    flag = FLAGS[name]
+    is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    try:
+        if value is None:
+            setattr(FLAGS, name, None)
+        else:
+            # By way of text, as from a command line: 2.0 and true are no counts.
+            text = ",".join(value) if is_list else value if isinstance(value, str) else repr(value)
+            setattr(FLAGS, name, flag.parser.parse(text))
+    except (flags.Error, ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"--{name} cannot be {value!r}: {error}") from error
+    if FLAGS[name].value != value:
+        raise ValueError(f"--{name} cannot be {value!r}")

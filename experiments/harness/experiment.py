@@ -26,6 +26,7 @@ class Experiment(NamedTuple):
       smoke: `{flag: value}`: the small sizes that --smoke stands for.
       verdict: `summary -> exit code`; 0 when absent.
       float64: whether it computes in double precision.
+      judging: flags that `measure` does not read: --figures_only may judge stored results anew.
     """
 
     name: str
@@ -36,3 +37,4 @@ class Experiment(NamedTuple):
     smoke: Mapping[str, Any]
     verdict: Callable[[dict[str, Any]], int] = lambda summary: 0
     float64: bool = False
+    judging: frozenset[str] = frozenset()

@@ -1,87 +1,154 @@
 """An experiment as a program: flags in, results, summary, figure and an exit status out."""
 
-import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import xarray
 from absl import app, flags, logging
 
-from experiments.harness import cluster, runtime
+from experiments.harness import cluster, progress, results_store, runtime
 from experiments.harness.command_line import FLAGS, adopt_flags, current_settings, set_missing
 from experiments.harness.experiment import Experiment
-from experiments.harness.output_folder import check_folder, claimed
-from initlab import figures, report
-from initlab.sweeps import dataset_io, provenance
+from experiments.harness.output_folder import check_folder, claimed, read_folder
+from initlab import exits, figures, report
+from initlab.exits import one_line
+from initlab.sweeps import provenance
 
-__all__ = ["INTERRUPTED", "launch"]
+__all__ = ["define_flags", "launch", "parse_flags", "run"]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
 flags.disclaim_key_flags()
 
-INTERRUPTED = 130
-"""What a shell reports for a program that Ctrl-C ended."""
 
-
-def launch(experiment: Experiment) -> None:
+def launch(experiment: Experiment) -> NoReturn:
     """Defines the common flags, runs the experiment as the flags say, and exits.
 
     Args:
       experiment: its flags are those of the module that defines `measure`.
+
+    Raises:
+      SystemExit: with a status of `initlab.exits`.
+    """
+    try:
+        own = define_flags(experiment)
+        app.run(
+            lambda argv: cluster.leave(run(experiment, own, argv)),
+            flags_parser=lambda argv: parse_flags(experiment.name, argv),
+        )
+    except KeyboardInterrupt as interrupt:
+        # Before the experiment began, or after it ended.
+        advice = "interrupted; the same call starts again, or goes on from what is kept"
+        sys.exit(exits.report_interrupt(experiment.name, interrupt, advice))
+    raise AssertionError("app.run exits")
+
+
+def define_flags(experiment: Experiment) -> frozenset[str]:
+    """Defines the flags that all experiments have.
+
+    Args:
+      experiment: its own flags are defined already.
+
+    Returns:
+      The names of its own flags: what decides its results.
     """
     adopt_flags(experiment.measure.__module__)
-    if experiment.float64:
-        # Before anything is traced; modules that make arrays when imported make them in NumPy.
-        jax.config.update("jax_enable_x64", True)
+    own = frozenset(current_settings())
     flags.DEFINE_string("out", f"out/{experiment.name}", "Folder for the results.")
     flags.DEFINE_bool("smoke", False, f"Small sizes: {dict(experiment.smoke)}.")
     flags.DEFINE_bool("figures_only", False, "Draw again from the results in --out.")
     flags.DEFINE_integer(
         "block", None, "Runs that a device computes together: divides 16, or is a multiple of it."
     )
+    flags.register_validator(
+        "block",
+        lambda given: given is None or (given > 0 and (given % 16 == 0 or 16 % given == 0)),
+        message="--block must divide 16 or be a multiple of it",
+    )
     runtime.define_flags()
-    app.run(lambda argv: cluster.leave(_main(experiment, argv)))
+    return own
 
 
-def _main(experiment: Experiment, argv: list[str]) -> int:
+def parse_flags(name: str, argv: list[str]) -> list[str]:
+    """Reads the command line; what it cannot read is said in one line.
+
+    Args:
+      name: the experiment's.
+      argv: the program and its arguments.
+
+    Returns:
+      The program and what is no flag.
+
+    Raises:
+      SystemExit: with BAD_INPUT, or after --help with PASSED.
+    """
+    try:
+        return FLAGS(argv)
+    except flags.Error as error:
+        print(f"{name}: {one_line(error)}", file=sys.stderr)
+        sys.exit(exits.BAD_INPUT)
+    except SystemExit as asked:
+        # absl ends --help with 1, which here is a verdict.
+        sys.exit(exits.PASSED if asked.code == 1 else asked.code)
+
+
+def run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
+    """Runs the experiment as the flags say.
+
+    Args:
+      experiment: what to run.
+      own: names of its own flags.
+      argv: the program, and what is left of its arguments.
+
+    Returns:
+      The exit status.
+    """
+    if experiment.float64:
+        # Before anything is traced; modules that make arrays when imported make them in NumPy.
+        jax.config.update("jax_enable_x64", True)
+    kept = "nothing was kept: the same call starts again"
+    try:
+        with progress.saying_how_it_goes(experiment.name):
+            return _run(experiment, own, argv)
+    except KeyboardInterrupt as interrupt:
+        out = Path(FLAGS.out)
+        if (out / "sweeps").is_dir() or (out / "cells").is_dir():
+            kept = f"what is finished is kept in {out}: the same call goes on from there"
+        return exits.report_interrupt(experiment.name, interrupt, f"interrupted; {kept}")
+    except Exception as error:
+        # --verbosity=1 logs where it was refused.
+        logging.debug("refused", exc_info=True)
+        return exits.report_error(experiment.name, error)
+
+
+def _run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
     if len(argv) > 1:
-        raise app.UsageError(f"unknown arguments: {' '.join(argv[1:])}")
+        raise ValueError(f"unknown arguments: {' '.join(argv[1:])}; flags begin with --")
+    out = read_folder(FLAGS.out)
+    FLAGS.out = str(out)
     if FLAGS.smoke:
         set_missing(experiment.smoke)
-    out = Path(FLAGS.out)
-    try:
-        runtime.start(experiment.name)
-        cluster.compare(experiment.name, out)
-        check_folder(out, experiment.name, FLAGS.figures_only)
-        if FLAGS.figures_only:
-            # A flag that is given still counts: --trained_fraction may judge stored runs anew.
-            set_missing(json.loads((out / "run.json").read_text())["flags"])
-            results = dataset_io.load(out / "results.zarr")
-        else:
-            results = _measure(experiment, out)
-        if not runtime.is_first():
-            return 0
-        settings = current_settings()
-        summary = experiment.summarize(results, settings)
-    except (ValueError, TypeError, OSError) as error:
-        # Bad input is the user's to correct, in one line; --verbosity=1 logs the traceback too.
-        logging.debug("refused", exc_info=True)
-        print(f"{experiment.name}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as interrupt:
-        print(f"\n{experiment.name}: {interrupt or 'interrupted'}", file=sys.stderr)
-        return INTERRUPTED
+    runtime.start(experiment.name)
+    cluster.compare(experiment.name, out)
+    check_folder(out, experiment.name, FLAGS.figures_only)
+    if FLAGS.figures_only:
+        results = results_store.reopen(out, own, experiment)
+    else:
+        results = _measure(experiment, own, out)
+    if not runtime.is_first():
+        return exits.PASSED
+    settings = current_settings()
+    summary = experiment.summarize(results, settings)
     report.write_json(out / "summary.json", summary)
     figures.save(experiment.draw(results, settings), out / "figure")
     print(experiment.show(summary, settings))
-    print(f"\nresults, summary and figure are in {out}")
+    print(f"\nresults, summary and figure are in {one_line(out)}")
     return experiment.verdict(summary)
 
 
-def _measure(experiment: Experiment, out: Path) -> xarray.Dataset:
+def _measure(experiment: Experiment, own: frozenset[str], out: Path) -> xarray.Dataset:
     compiling: list[float] = []
 
     def listen(event: str, duration_secs: float, **_: str | int) -> None:
@@ -97,7 +164,7 @@ def _measure(experiment: Experiment, out: Path) -> xarray.Dataset:
     record = {"experiment": experiment.name, "flags": current_settings(), **_circumstances()}
     with claimed(out, record):
         results = experiment.measure()
-    dataset_io.save(results, out / "results.zarr")
+    results_store.keep(results, out, own)
     seconds = {
         "compile_seconds": sum(compiling),
         "run_seconds": time.time() - began - sum(compiling),

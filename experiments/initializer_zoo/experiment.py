@@ -37,12 +37,16 @@ TASK = flags.define_name("task", "digits", names.TASKS, "Task")
 ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
 WIDTH = flags.define_count("width", 32, "Units of a hidden layer.")
 CHANNELS = flags.define_count("channels", 8, "Channels of a convolutional network.")
-DEPTH = flags.define_count("depth", 6, "Hidden layers, or blocks.")
+DEPTH = flags.define_count("depth", 6, "Hidden layers, or blocks.", most=flags.MOST_LAYERS)
 SEEDS = flags.define_count("seeds", 8, "Seeds for each scheme.")
 EXAMPLES = flags.define_count("examples", 256, "Training examples of the task.", least=2)
 BATCH_SIZE = flags.define_count("batch_size", 32, "Examples in a minibatch.")
-STEPS = flags.define_count("steps", 200, "Gradient descent steps; a multiple of --every.")
-EVERY = flags.define_count("every", 10, "Steps between snapshots: the unit of steps to train.")
+STEPS = flags.define_count(
+    "steps", 200, "Gradient descent steps; a multiple of --every.", most=flags.MOST_STEPS
+)
+EVERY = flags.define_count(
+    "every", 10, "Steps between snapshots: the unit of steps to train.", most=flags.MOST_STEPS
+)
 LEARNING_RATES = flags.define_numbers(
     "learning_rate", (0.03, 0.1, 0.3, 1), "Learning rates; the best is taken for each scheme."
 )
@@ -100,7 +104,9 @@ def measure() -> xarray.Dataset:
     starts = [starts_of(name) for name in models]
     shown = [
         zoo_starts.look(model, task, drawn.params)
-        for model, drawn in zip(models.values(), starts, strict=True)
+        for model, drawn in harness.track(
+            list(zip(models.values(), starts, strict=True)), "networks looked at"
+        )
     ]
     sigma_w2, sigma_b2 = (
         np.stack([getattr(each, sigma) for each in starts]) for sigma in ("sigma_w2", "sigma_b2")
@@ -135,4 +141,12 @@ def _network(name: str, task: Task) -> Network:
     return names.NETWORKS[name](task.x.shape[1], width, DEPTH.value, outputs, activation)
 
 
-EXPERIMENT = harness.Experiment("initializer_zoo", measure, summarize, show, draw, SMOKE)
+EXPERIMENT = harness.Experiment(
+    "initializer_zoo",
+    measure,
+    summarize,
+    show,
+    draw,
+    SMOKE,
+    judging=frozenset({"trained_fraction"}),
+)

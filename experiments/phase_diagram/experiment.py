@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import xarray
-from absl import flags as absl_flags
 
 import initlab
 from experiments import harness, names
@@ -32,9 +31,9 @@ MOST_SIGMA_B2 = flags.define_scale(
 NETWORKS = flags.define_count("networks", 6, "Measured points along either axis.", least=2)
 SEEDS = flags.define_count("seeds", 16, "Networks at each measured point.", least=2)
 WIDTH = flags.define_count("width", 300, "Units of their hidden layers.", least=2)
-DEPTH = flags.define_count("depth", 30, "Their hidden layers.", least=3)
-CORRELATION = absl_flags.DEFINE_float(
-    "correlation", 0.5, "Cosine of their two inputs.", lower_bound=-0.99, upper_bound=0.99
+DEPTH = flags.define_count("depth", 30, "Their hidden layers.", least=3, most=flags.MOST_LAYERS)
+CORRELATION = flags.define_between(
+    "correlation", 0.5, "Cosine of their two inputs.", least=-0.99, most=0.99
 )
 INPUTS = flags.define_count("inputs", 100, "Entries of their inputs.", least=2)
 SMOKE = {"points": 8, "networks": 2, "seeds": 4, "width": 32, "depth": 4}

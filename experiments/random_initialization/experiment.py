@@ -25,8 +25,10 @@ HIDDEN = flags.define_count("hidden", 4, "Hidden units.")
 ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
 SCALES = flags.define_numbers("scale", (0, 0.01, 0.1, 1, 10, 100, 1000), "Std of the weights.")
 SEEDS = flags.define_count("seeds", 256, "Seeds for each start.")
-STEPS = flags.define_count("steps", 2000, "Gradient descent steps; a multiple of --every.")
-EVERY = flags.define_count("every", 100, "Steps between snapshots.")
+STEPS = flags.define_count(
+    "steps", 2000, "Gradient descent steps; a multiple of --every.", most=flags.MOST_STEPS
+)
+EVERY = flags.define_count("every", 100, "Steps between snapshots.", most=flags.MOST_STEPS)
 LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
 flags.define_trained_fraction()
 SMOKE = {"seeds": 8, "steps": 20, "every": 10, "scale": ["0", "0.01", "1000"]}
@@ -177,4 +179,12 @@ def _span(ends: list[int]) -> str:
     return f"{ends[0]}" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
-EXPERIMENT = harness.Experiment("random_initialization", measure, summarize, show, draw, SMOKE)
+EXPERIMENT = harness.Experiment(
+    "random_initialization",
+    measure,
+    summarize,
+    show,
+    draw,
+    SMOKE,
+    judging=frozenset({"trained_fraction"}),
+)

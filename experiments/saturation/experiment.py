@@ -29,8 +29,10 @@ SCALES = flags.define_numbers(
     "Std of the weights.",
 )
 SEEDS = flags.define_count("seeds", 256, "Seeds for each scale.")
-EARLY = flags.define_count("early", 100, "Step of the early loss; divides --steps.")
-STEPS = flags.define_count("steps", 1000, "Gradient descent steps.")
+EARLY = flags.define_count(
+    "early", 100, "Step of the early loss; divides --steps.", most=flags.MOST_STEPS
+)
+STEPS = flags.define_count("steps", 1000, "Gradient descent steps.", most=flags.MOST_STEPS)
 LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
 SMOKE = {"seeds": 4, "steps": 20, "early": 10, "scale": ["0.01", "1", "1000"]}
 

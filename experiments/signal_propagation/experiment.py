@@ -14,7 +14,6 @@ import functools
 from collections.abc import Callable
 
 import xarray
-from absl import flags as absl_flags
 
 from experiments import harness, names
 from experiments.harness import Settings, flags
@@ -57,12 +56,12 @@ SIGMA_W2 = flags.define_scale(
 )
 SIGMA_B2 = flags.define_scale("sigma_b2", None, "Variance of gaussian biases; with --sigma_w2.")
 WIDTH = flags.define_count("width", 1000, "Units of each hidden layer, or channels.", least=2)
-DEPTH = flags.define_count("depth", 50, "Hidden layers, or blocks.", least=2)
+DEPTH = flags.define_count(
+    "depth", 50, "Hidden layers, or blocks.", least=2, most=flags.MOST_LAYERS
+)
 INPUTS = flags.define_count("inputs", 100, "Entries of an input.", least=2)
 LENGTH = flags.define_scale("length", 1.0, "Mean squared entry of the inputs.")
-CORRELATION = absl_flags.DEFINE_float(
-    "correlation", 0.5, "Cosine of two inputs.", lower_bound=0.0, upper_bound=1.0
-)
+CORRELATION = flags.define_between("correlation", 0.5, "Cosine of two inputs.", least=0.0, most=1.0)
 SEEDS = flags.define_count("seeds", 256, "Networks of each activation.", least=2)
 DRAWS = flags.define_count("draws", 4096, "Networks drawn of the exact law.", least=2)
 # Read by table and figure, from the settings.
@@ -99,7 +98,8 @@ def measure() -> xarray.Dataset:
     )
     results = results.isel(step=0, drop=True).load()
     parts = [
-        _predict(results.sel(activation=name), function) for name, function in activations.items()
+        _predict(results.sel(activation=name), function)
+        for name, function in harness.track(list(activations.items()), "predictions")
     ]
     predicted = xarray.concat(parts, results["activation"])
     own = {"width": WIDTH.value, "theory": _say_theory()}
@@ -163,5 +163,12 @@ def draw(results: xarray.Dataset, settings: Settings):
 
 
 EXPERIMENT = harness.Experiment(
-    "signal_propagation", measure, summarize, show, draw, SMOKE, verdict
+    "signal_propagation",
+    measure,
+    summarize,
+    show,
+    draw,
+    SMOKE,
+    verdict,
+    judging=frozenset({"errors", "share"}),
 )

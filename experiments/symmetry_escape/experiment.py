@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import xarray
 from absl import logging
-from tqdm import tqdm
 
 import initlab
 from experiments import harness, names
@@ -37,8 +36,8 @@ CONSTANTS = flags.define_numbers("constant", (0.01, 0.1, 0.5), "All weights at t
 PERTURBATIONS = flags.define_numbers(
     "perturbation", (0, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2), "Norm of the difference planted."
 )
-STEPS = flags.define_count("steps", 20000, "Gradient descent steps.")
-EVERY = flags.define_count("every", 100, "Steps between snapshots.")
+STEPS = flags.define_count("steps", 20000, "Gradient descent steps.", most=flags.MOST_STEPS)
+EVERY = flags.define_count("every", 100, "Steps between snapshots.", most=flags.MOST_STEPS)
 LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
 ORDER_ONE = flags.define_scale("order_one", 0.1, "Difference at which units have escaped.")
 SMOKE = {
@@ -64,10 +63,8 @@ def measure() -> xarray.Dataset:
     rate = LEARNING_RATE.value
     shape = (len(DTYPE.value), len(ARITHMETIC.value), len(widths))
     found = []
-    for dtype, arithmetic, width in tqdm(
-        [(d, a, w) for d in DTYPE.value for a in ARITHMETIC.value for w in widths],
-        unit="net",
-        disable=None,
+    for dtype, arithmetic, width in harness.track(
+        [(d, a, w) for d in DTYPE.value for a in ARITHMETIC.value for w in widths], "nets"
     ):
         network = ARITHMETICS[arithmetic](
             (task.x.shape[1], width, 1), activation, dtype=DTYPES[dtype]
@@ -111,7 +108,7 @@ def measure() -> xarray.Dataset:
 def _growth(task, activation) -> np.ndarray:
     constants = np.asarray([float(each) for each in CONSTANTS.value])
     grown = []
-    for width in WIDTHS.value:
+    for width in harness.track(WIDTHS.value, "predictions"):
         sizes = (task.x.shape[1], int(width), 1)
         network = initlab.networks.mlp(sizes, activation, dtype=jnp.float64)
         growth = jax.vmap(growth_of(network, task, steps=STEPS.value), (0, None))

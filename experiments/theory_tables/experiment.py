@@ -46,7 +46,7 @@ def measure() -> xarray.Dataset:
         8: measure_starts,
     }
     measured: Measured = {}
-    for section in sorted({row.section for row in rows}):
+    for section in harness.track(sorted({row.section for row in rows}), "sections"):
         measured |= measures[section]()
     return compare(rows, measured)
 

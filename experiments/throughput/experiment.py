@@ -12,7 +12,6 @@ the baselines are given their weights, and measure the loss at the end.
 import jax
 import numpy as np
 import xarray
-from tqdm import tqdm
 
 from experiments import harness
 from experiments.harness import Settings, flags
@@ -21,6 +20,7 @@ from experiments.throughput.figure import draw_throughput
 from experiments.throughput.tables import show, summarize
 from experiments.throughput.timings import measure_cost, time_sides
 from experiments.throughput.workloads import SIZES, Workload, make_workload
+from initlab.sweeps.progress import progress_bar
 
 __all__ = ["EXPERIMENT"]
 
@@ -30,7 +30,9 @@ LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
 ROUNDS = flags.define_count("rounds", 5, "Measurements of every side.")
 SECONDS = flags.define_scale("seconds", 1.0, "About how long one measurement takes.")
 RUNS = flags.define_count("runs", 0, "Runs computed at once; 0: by the size.", least=0)
-STEPS = flags.define_count("steps", 0, "Steps of every side; 0: by --seconds.", least=0)
+STEPS = flags.define_count(
+    "steps", 0, "Steps of every side; 0: by --seconds.", least=0, most=flags.MOST_STEPS
+)
 MOST_RUNS = flags.define_count(
     "most_runs", 10**6, "The cost is measured for 100, 1000, ... runs up to it.", least=100
 )
@@ -63,8 +65,10 @@ def measure() -> xarray.Dataset:
     """All sides on all sizes, then the cost against the number of runs."""
     # Compile times are those of compiling, not of reading what an earlier call has compiled.
     jax.config.update("jax_enable_compilation_cache", False)
-    total = len(SIZE.value) * ROUNDS.value * len(installed())
-    with tqdm(total=total, unit="measurement", disable=None) as bar:
+    # As many powers of ten as the largest count has digits after its first.
+    counts = [10**power for power in range(2, len(str(MOST_RUNS.value)))]
+    total = len(SIZE.value) * ROUNDS.value * len(installed()) + len(counts)
+    with progress_bar(total, unit="measurements") as bar:
         parts = [
             time_sides(
                 size,
@@ -77,11 +81,13 @@ def measure() -> xarray.Dataset:
             )
             for size in SIZE.value
         ]
-    # As many powers of ten as the largest count has digits after its first.
-    counts = [10**power for power in range(2, len(str(MOST_RUNS.value)))]
-    cost = measure_cost(
-        _work(COST_SIZE.value), counts, steps=COST_STEPS.value, memory_gib=MEMORY.value
-    )
+        cost = measure_cost(
+            _work(COST_SIZE.value),
+            counts,
+            steps=COST_STEPS.value,
+            memory_gib=MEMORY.value,
+            advance=bar.update,
+        )
     coordinate = xarray.DataArray(np.asarray(SIZE.value, dtype=object), dims="size")
     results = xarray.concat(parts, coordinate).merge(cost)
     return results.assign_attrs(platform=jax.devices()[0].platform, cost_size=COST_SIZE.value)

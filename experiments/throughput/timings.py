@@ -134,7 +134,12 @@ def cost_steps(runs: int) -> int:
 
 
 def measure_cost(
-    work: Workload, counts: Sequence[int], *, steps: int, memory_gib: float
+    work: Workload,
+    counts: Sequence[int],
+    *,
+    steps: int,
+    memory_gib: float,
+    advance: Callable[[], object] = lambda: None,
 ) -> xarray.Dataset:
     """Seconds of one call, compilation included, against the number of runs.
 
@@ -143,6 +148,7 @@ def measure_cost(
       counts: the numbers of runs.
       steps: of every count; 0 for `cost_steps`.
       memory_gib: programs that need more are not run.
+      advance: is called after each count.
 
     Returns:
       `cost_seconds`, `cost_compile_seconds`, `cost_run_seconds` and `cost_gib` over (cost_side,
@@ -161,6 +167,7 @@ def measure_cost(
                 timed = program.measure()
                 whole = time.perf_counter() - began
                 table[:3, row, column] = whole, timed.compile_seconds, timed.run_seconds
+        advance()
     return xarray.Dataset(
         {
             **{name: (("cost_side", "cost_runs"), table[row]) for row, name in enumerate(columns)},

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 import xarray
-from tqdm import tqdm
 
 import initlab
 from experiments import harness, names
@@ -39,7 +38,7 @@ NAMES = flags.define_names(
     "activation", ("tanh", "sigmoid", "relu"), names.ACTIVATIONS, "Hidden activations"
 )
 SEEDS = flags.define_count("seeds", 8, "Seeds for each cell.")
-STEPS = flags.define_count("steps", 1000, "Steps of each run.")
+STEPS = flags.define_count("steps", 1000, "Steps of each run.", most=flags.MOST_STEPS)
 CONSTANT = flags.define_scale("constant", 0.5, "Value of a constant piece of a start.")
 SCALE = flags.define_scale("scale", 0.5, "Std of a random piece.")
 LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate; Adam has its own.")
@@ -97,7 +96,7 @@ def measure() -> xarray.Dataset:
             starts,
             Treatment(*np.asarray(list(tried.values()), np.float32).T),
         )
-        for name in tqdm(networks, unit="activation", disable=None)
+        for name in harness.track(list(networks), "activations")
     ]
     arrays = jax.tree.map(lambda *each: np.stack(each), *found)
     return _label(arrays, NAMES.value, list(tried))
@@ -142,5 +141,12 @@ def draw(results: xarray.Dataset, settings: Settings):
 
 
 EXPERIMENT = harness.Experiment(
-    "what_breaks_symmetry", measure, summarize, show, draw, SMOKE, verdict
+    "what_breaks_symmetry",
+    measure,
+    summarize,
+    show,
+    draw,
+    SMOKE,
+    verdict,
+    judging=frozenset({"trained_fraction"}),
 )

@@ -26,7 +26,9 @@ __all__ = ["EXPERIMENT"]
 WIDTHS = flags.define_numbers(
     "width", (2, 3, 5, 7, 16, 37, 64, 65, 129, 257), "Hidden widths.", whole=True
 )
-DEPTHS = flags.define_numbers("depth", (1, 2, 3, 4), "Hidden layers.", whole=True)
+DEPTHS = flags.define_numbers(
+    "depth", (1, 2, 3, 4), "Hidden layers.", whole=True, most=flags.MOST_LAYERS
+)
 NAMES = flags.define_names(
     "activation", ("tanh", "sigmoid", "relu", "gelu"), names.ACTIVATIONS, "Hidden activations"
 )
@@ -34,8 +36,12 @@ CONSTANTS = flags.define_numbers("constant", (0, 0.01, 0.1, 0.5), "Weights at th
 TASK_NAMES = flags.define_names(
     "task", ("flower", "breast_cancer"), names.BINARY_TASKS, "Data; the first one is trained on"
 )
-STEPS = flags.define_count("steps", 20000, "Steps with one hidden layer of up to 65 units.")
-STEPS_BEYOND = flags.define_count("steps_beyond", 2000, "Steps with more units or layers.")
+STEPS = flags.define_count(
+    "steps", 20000, "Steps with one hidden layer of up to 65 units.", most=flags.MOST_STEPS
+)
+STEPS_BEYOND = flags.define_count(
+    "steps_beyond", 2000, "Steps with more units or layers.", most=flags.MOST_STEPS
+)
 LEARNING_RATE = flags.define_scale("learning_rate", 0.5, "Learning rate.")
 RUNS = flags.define_count("runs", 64, "Runs under one vmap: constants x learning rates.")
 EXAMPLES_TOGETHER = flags.define_count("examples_together", 48, "Examples of the runs under vmap.")

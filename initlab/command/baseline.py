@@ -8,10 +8,23 @@ from initlab.audits.finding import Finding
 from initlab.audits.ignores import Ignore, read_ignores
 from initlab.files import write_json
 
-__all__ = ["as_argument", "read_baseline", "read_flag", "write_baseline"]
+__all__ = ["as_argument", "check_path", "read_baseline", "read_flag", "write_baseline"]
 
 REASON = "in the baseline"
 """Why a finding is accepted that `write_baseline` has written; a better one may be edited in."""
+
+
+def check_path(given: str) -> Path:
+    """The path of --baseline; raises ValueError unless a file is there or can be made there.
+
+    Before the audit, whose minutes would be lost.
+    """
+    path = Path(given).expanduser()
+    if not given.strip() or path.is_dir():
+        raise ValueError(f"--baseline must be a file, got {given!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"--baseline {path} cannot be made: there is no folder {path.parent}")
+    return path
 
 
 def read_baseline(path: Path) -> tuple[Ignore, ...]:
@@ -28,7 +41,8 @@ def read_baseline(path: Path) -> tuple[Ignore, ...]:
     """
     try:
         return read_ignores(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+    # RecursionError: brackets nested without end.
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"--baseline {path} cannot be read: {error}") from error
 
 

@@ -1,8 +1,9 @@
 """A model named on a command line: the factory that makes it, and its audit."""
 
+import contextlib
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -34,11 +35,22 @@ def find_factory(name: str, flag: str = "the factory") -> Callable[[], Any]:
     if not module or not factory:
         raise ValueError(f"{flag} must be package.module:factory, got {name!r}")
     try:
-        make = getattr(importlib.import_module(module), factory)
-    except (ImportError, AttributeError) as error:
+        with _refusing_exits(f"{flag} {name!r}"):
+            make = getattr(importlib.import_module(module), factory)
+    # TypeError and ValueError: names that begin with a dot, or hold a null character.
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{flag} {name!r} cannot be found: {error}") from error
     checks.check_callable(f"{flag} {name!r}", make)
     return make
+
+
+@contextlib.contextmanager
+def _refusing_exits(what: str) -> Iterator[None]:
+    """A model that ends the program must not decide its status: 0 would be a verdict."""
+    try:
+        yield
+    except SystemExit as error:
+        raise ValueError(f"{what} must not exit, and exits with {error.code!r}") from error
 
 
 def make_arguments(make: Callable[[], Any]) -> dict[str, Any]:
@@ -54,7 +66,8 @@ def make_arguments(make: Callable[[], Any]) -> dict[str, Any]:
     Raises:
       ValueError: if it gives another thing.
     """
-    given = make()
+    with _refusing_exits("the factory"):
+        given = make()
     names = set(inspect.signature(audit).parameters)
     if not isinstance(given, Mapping) or not {"apply", "batch"} <= set(given) <= names:
         got = sorted(given) if isinstance(given, Mapping) else type(given).__name__

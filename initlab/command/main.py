@@ -4,13 +4,12 @@ import contextlib
 import dataclasses
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
+from initlab import exits
 from initlab.audits import Report
 from initlab.audits.ignores import check_code, read_ignores
 from initlab.command import baseline, sarif
@@ -24,7 +23,8 @@ initlab audit package.module:factory [flags]    Will the start of a model train?
 initlab explain [CODE]                          What does a code mean? Without one: all codes.
 
 The factory takes nothing and gives what initlab.audit takes, by name: apply, batch, params or init,
-perhaps loss. `initlab audit` exits 1 on the verdict "fail", 2 where there is no verdict, 0 else.
+perhaps loss. Exit status: 0; 1 for the verdict "fail"; 2 for what is refused, or a model that
+raises; 3 for an internal error; 130 after Ctrl-C.
 """
 
 # Flags of its own: the model's module may define flags too, by the same names.
@@ -67,40 +67,47 @@ def main(argv: Sequence[str] | None = None) -> int:
       argv: the program's name and its arguments; those of this process where absent.
 
     Returns:
-      The exit status: 1 for the verdict "fail", 2 where there is no verdict, else 0.
+      The exit status, one of `initlab.exits`: FAILED for the verdict "fail".
 
     >>> main(["initlab", "explain", "no_such_code"])
     2
     """
     argv = list(sys.argv if argv is None else argv)
-    if len(argv) < 2 or {"--help", "-h", "--helpfull"} & set(argv):
-        print(f"{USAGE}\nFlags of audit:\n{FLAGS.get_help()}")
-        return 0 if len(argv) > 1 else 2
     try:
-        FLAGS.unparse_flags()
-        for name in FLAGS:
-            FLAGS[name].unparse()
-        FLAGS.set_gnu_getopt(True)
-        _, command, *rest = FLAGS(argv)
-        match command, rest:
-            case "audit", [name]:
-                return _audit(name)
-            case "explain", []:
-                print(overview())
-                return 0
-            case "explain", [code]:
-                print(explain(code))
-                return 0
-        raise ValueError(f"no such command: {' '.join([command, *rest])}\n\n{USAGE}")
-    except (flags.Error, ValueError, TypeError, OSError) as error:
-        if not _is_own(error):
-            traceback.print_exception(error)
-        print(f"initlab: {error}", file=sys.stderr)
-        return 2
+        return _main(argv)
+    except flags.Error as error:
+        print(f"initlab: {exits.one_line(error)}", file=sys.stderr)
+        return exits.BAD_INPUT
     except Exception as error:
-        # Python's own status for this is 1, which here is a verdict.
-        traceback.print_exception(error)
-        return 2
+        return exits.report_error("initlab", error)
+    except KeyboardInterrupt as interrupt:
+        advice = "interrupted, nothing was written; the same call starts again"
+        return exits.report_interrupt("initlab", interrupt, advice)
+
+
+def _main(argv: list[str]) -> int:
+    if {"--help", "-h", "--helpfull"} & set(argv):
+        print(f"{USAGE}\nFlags of audit:\n{FLAGS.get_help()}")
+        return exits.PASSED
+    FLAGS.unparse_flags()
+    for name in FLAGS:
+        FLAGS[name].unparse()
+    FLAGS.set_gnu_getopt(True)
+    match FLAGS(argv)[1:]:
+        case ["audit", name]:
+            return _audit(name)
+        case ["explain"]:
+            print(overview())
+            return exits.PASSED
+        case ["explain", code]:
+            print(explain(code))
+            return exits.PASSED
+        case others:
+            given = " ".join(others) or "nothing"
+            raise ValueError(
+                f"the command must be `audit package.module:factory` or `explain [CODE]`, got "
+                f"{given}; `initlab --help` says more"
+            )
 
 
 def _audit(name: str) -> int:
@@ -108,7 +115,7 @@ def _audit(name: str) -> int:
         raise ValueError("--write_baseline requires --baseline, the file that it writes")
     for code in SELECT.value:
         check_code(code)
-    path = None if BASELINE.value is None else Path(BASELINE.value)
+    path = None if BASELINE.value is None else baseline.check_path(BASELINE.value)
     is_read = path is not None and (path.exists() or not WRITE_BASELINE.value)
     known = baseline.read_baseline(path) if path is not None and is_read else ()
     ignores = (*baseline.read_flag(IGNORE.value), *known)
@@ -130,8 +137,8 @@ def _audit(name: str) -> int:
         kept = [each for each in report.ignored if (each.code, each.pattern) in before]
         count = baseline.write_baseline(path, report.findings, kept)
         print(f"{count} findings are accepted by {path}", file=sys.stderr)
-        return 0
-    return int(report.verdict == "fail")
+        return exits.PASSED
+    return exits.FAILED if report.verdict == "fail" else exits.PASSED
 
 
 def _formatted(report: Report, name: str, make: Callable[[], Any]) -> str:
@@ -141,10 +148,3 @@ def _formatted(report: Report, name: str, make: Callable[[], Any]) -> str:
         case "sarif":
             return sarif.to_sarif(report, name, make)
     return str(report)
-
-
-def _is_own(error: Exception) -> bool:
-    """Whether the lab or a flag refused an input: another error is the model's, and has a place."""
-    frames = traceback.extract_tb(error.__traceback__)
-    homes = Path(__file__).parents[1], Path(flags.__file__).parent
-    return bool(frames) and any(Path(frames[-1].filename).is_relative_to(home) for home in homes)

@@ -1,6 +1,8 @@
 """The program that computes a block of runs on each device."""
 
 import hashlib
+import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from initlab.types import History
 __all__ = [
     "Program",
     "Traced",
+    "check_memory",
     "choose_block",
     "compile_program",
     "default_block",
@@ -69,10 +72,40 @@ def default_block(run: Run, platform: str) -> int:
     """
     if platform != "cpu":
         return ACCELERATOR_BLOCK
+    return _power_of_two(min(CPU_BLOCK, CPU_BYTES // _bytes_of_signals(run)))
+
+
+def _bytes_of_signals(run: Run) -> int:
+    """Bytes of one run's activations."""
     shapes = run.description["parameters"].values()
     units = sum(shape[-1] for shape in shapes if len(shape) > 1)
-    size = units * run.description["examples"] * np.dtype(run.description["dtype"]).itemsize
-    return _power_of_two(min(CPU_BLOCK, CPU_BYTES // size))
+    return units * run.description["examples"] * np.dtype(run.description["dtype"]).itemsize
+
+
+def check_memory(runs: Sequence[Run], block: int, device: Any) -> None:
+    """Raises ValueError if the parameters of a block of runs alone exceed a device's memory.
+
+    Before anything is made: a program that needs more is killed by the system, or refused after its
+    store was begun.
+
+    Args:
+      runs: all that are swept.
+      block: runs on one device.
+      device: one of those used.
+    """
+    limit = (device.memory_stats() or {}).get("bytes_limit")
+    if device.platform == "cpu" and hasattr(os, "sysconf"):
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for run in runs:
+        shapes = run.description["parameters"].values()
+        parameters = sum(math.prod(shape) for shape in shapes)
+        needed = block * parameters * np.dtype(run.description["dtype"]).itemsize
+        if limit is not None and needed > limit:
+            raise ValueError(
+                f"a network of {parameters:.3g} parameters, in blocks of {block} runs, requires "
+                f"{needed / 2**30:.3g} GiB of memory, and {device.device_kind} has "
+                f"{limit / 2**30:.3g} GiB: make it smaller, or lower block"
+            )
 
 
 def choose_block(given: int | None, runs: Sequence[Run], platform: str, count: int) -> int:

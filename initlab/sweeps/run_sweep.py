@@ -13,7 +13,7 @@ from initlab.sweeps.axes import read_axes
 from initlab.sweeps.computation import Job, compute_chunks
 from initlab.sweeps.layout import Layout, arrange, lay_out
 from initlab.sweeps.plan import Plan, chunk_lengths
-from initlab.sweeps.program import choose_block, trace_run
+from initlab.sweeps.program import check_memory, choose_block, trace_run
 from initlab.sweeps.progress import progress_bar
 from initlab.sweeps.resume import write_sweep
 from initlab.sweeps.structure import read_structure
@@ -82,9 +82,10 @@ def sweep(
             "a sweep of several processes requires out, a folder that all of them write"
         )
     lengths = tuple(axis.length for axis in numbers)
+    block = choose_block(block, combinations.runs, here[0].platform, math.prod(lengths))
+    check_memory(combinations.runs, block, here[0])
     # Traced before a store is made, so that a run that fails leaves no folder behind.
     runs = [trace_run(each, numbers) for each in combinations.runs]
-    block = choose_block(block, combinations.runs, here[0].platform, math.prod(lengths))
     layout = lay_out(combinations, numbers, [each.shapes for each in runs])
     together = min(max(CHUNK_BLOCKS, len(here)) * block, CHUNK_BYTES // layout.bytes_for_each_run)
     plan = Plan(combinations.lengths, lengths, chunk_lengths(lengths, together))

@@ -1,0 +1,157 @@
+"""How programs end: exit statuses, and errors as one line on stderr."""
+
+import sys
+import sysconfig
+import textwrap
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+
+__all__ = [
+    "BAD_INPUT",
+    "FAILED",
+    "INTERNAL_ERROR",
+    "INTERRUPTED",
+    "PASSED",
+    "one_line",
+    "report_error",
+    "report_interrupt",
+]
+
+PASSED = 0
+"""The program did what was asked; where it is a check, the verdict is "pass" or "warn"."""
+
+FAILED = 1
+"""The verdict of a check is "fail"."""
+
+BAD_INPUT = 2
+"""A flag, a file or a model was refused: there is no result and no verdict."""
+
+INTERNAL_ERROR = 3
+"""A fault of the program's own; a traceback says where."""
+
+INTERRUPTED = 130
+"""What a shell reports for a program that Ctrl-C ended."""
+
+LONGEST_LINE = 1000
+"""Characters of an error's line: a flag's value may have millions."""
+
+ROOTS = (Path(__file__).parent, Path(__file__).parents[1] / "experiments")
+"""The library and its experiments, whose errors are about what they were given."""
+
+LIBRARIES = tuple(
+    {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+def one_line(text: object) -> str:
+    r"""Text as a line that a terminal shows as it is: control characters escaped, long text cut.
+
+    Args:
+      text: an error, or its message; lines after the first are joined by semicolons.
+
+    Returns:
+      At most `LONGEST_LINE` characters, all of them printable.
+
+    >>> one_line(ValueError("they differ in\n  steps: 3\n  seeds: \x1b[31m"))
+    'they differ in steps: 3; seeds: \\x1b[31m'
+    """
+    first, *others = [each.strip() for each in str(text).strip().split("\n")]
+    line = " ".join([first, "; ".join(filter(None, others))]).strip()
+    line = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
+    )
+    if len(line) <= LONGEST_LINE:
+        return line
+    half = LONGEST_LINE // 2 - 3
+    return f"{line[:half]} ... {line[-half:]}"
+
+
+def report_error(program: str, error: Exception) -> int:
+    """Says on stderr what went wrong: one line, and a traceback where that is what is needed.
+
+    Args:
+      program: its name, which opens the line.
+      error: what was raised, caught by the program's main function.
+
+    Returns:
+      BAD_INPUT for what the lab refuses, for what the system refuses (files, memory), and for what
+      a model's own code raises, with its traceback; else INTERNAL_ERROR, with a traceback.
+    """
+    if _is_of_memory(error):
+        message = f"there is not enough memory for these sizes ({one_line(error)})"
+        print(f"{program}: {textwrap.shorten(message, LONGEST_LINE)}", file=sys.stderr)
+        return BAD_INPUT
+    models = [each for each in _causes(error) if _is_of_a_model(each)]
+    if models:
+        traceback.print_exception(models[-1])
+    elif not isinstance(error, OSError) and not _is_refusal(error):
+        traceback.print_exception(error)
+        kind = type(error).__name__
+        print(f"{program}: internal error, {kind}: {one_line(error)}", file=sys.stderr)
+        return INTERNAL_ERROR
+    print(f"{program}: {one_line(error) or type(error).__name__}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def report_interrupt(program: str, interrupt: KeyboardInterrupt, advice: str) -> int:
+    """Says in one line on stderr how to go on after Ctrl-C.
+
+    Args:
+      program: its name, which opens the line.
+      interrupt: what was raised; its own message, if it has one, says more.
+      advice: what to say where it has none.
+
+    Returns:
+      INTERRUPTED.
+    """
+    # On a line of its own: terminals have just shown "^C".
+    start = "\n" if sys.stderr.isatty() else ""
+    print(f"{start}{program}: {one_line(interrupt) or advice}", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _is_of_memory(error: Exception) -> bool:
+    is_full = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+    return is_full or isinstance(error, MemoryError)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the lab itself raised it, of a value that it was given."""
+    files = _files(error)
+    return isinstance(error, ValueError | TypeError) and bool(files) and _is_of_the_lab(files[-1])
+
+
+def _is_of_a_model(error: BaseException) -> bool:
+    """Whether code that is neither the lab's nor a library's raised it, or what that code called.
+
+    A value that such code gives to the lab, and the lab refuses, needs no traceback.
+    """
+    files = _files(error)
+    if not files or _is_of_the_lab(files[-1]) or isinstance(error, OSError):
+        return False
+    return any(
+        file.is_absolute()
+        and not _is_of_the_lab(file)
+        and not any(map(file.is_relative_to, LIBRARIES))
+        for file in files
+    )
+
+
+def _is_of_the_lab(file: Path) -> bool:
+    # The example models are models.
+    in_lab = any(map(file.is_relative_to, ROOTS))
+    return in_lab and not file.is_relative_to(ROOTS[1] / "examples")
+
+
+def _files(error: BaseException) -> list[Path]:
+    """The files of the functions through which it was raised, the innermost last."""
+    return [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,92 @@
+"""How programs end: one line, the status, and a traceback where it is needed."""
+
+import operator
+from pathlib import Path
+
+import jax
+import pytest
+
+import initlab
+from initlab import exits
+from initlab.exits import one_line, report_error, report_interrupt
+
+pytestmark = pytest.mark.quick
+
+
+def caught(function, *args):
+    try:
+        function(*args)
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def refuse():
+    raise ValueError("a model's own")
+
+
+def full():
+    raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5 bytes.")
+
+
+def allocate():
+    raise MemoryError("Unable to allocate 7 TiB")
+
+
+@pytest.mark.parametrize(
+    ("function", "status", "line", "shows_where"),
+    [
+        # What the lab refuses, though a model's code called it.
+        (lambda: initlab.networks.mlp((2,), jax.numpy.tanh), 2, "sizes", False),
+        (lambda: initlab.initializers.normal(-1.0), 2, "-1", False),
+        (lambda: Path("/nowhere/at/all").read_text(), 2, "No such file", False),
+        (lambda: Path("/nowhere/a\nb").read_text(), 2, "/nowhere/a", False),
+        (full, 2, "not enough memory for these sizes (RESOURCE_EXHAUSTED", False),
+        (allocate, 2, "Unable to allocate 7 TiB", False),
+        (refuse, 2, "a model's own", True),
+        (lambda: {}["x"], 2, "x", True),
+    ],
+)
+def test_an_error_is_a_line_and_a_status(capsys, function, status, line, shows_where):
+    assert report_error("program", caught(function)) == status
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("program: ")
+    assert line in said.splitlines()[-1]
+    assert ("Traceback" in said) == shows_where
+    if not shows_where:
+        assert said.count("\n") == 1
+
+
+def test_the_cause_in_a_model_is_shown(capsys):
+    def guarded():
+        try:
+            refuse()
+        except ValueError as error:
+            raise TypeError("apply raised") from error
+
+    assert report_error("program", caught(guarded)) == exits.BAD_INPUT
+    assert 'raise ValueError("a model\'s own")' in capsys.readouterr().err
+
+
+def test_a_library_s_error_is_internal(capsys):
+    # Raised by Python itself: no line of a model is on the way.
+    error = caught(operator.truediv, 1, 0).with_traceback(None)
+    assert report_error("program", error) == exits.INTERNAL_ERROR
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1] == "program: internal error, ZeroDivisionError: division by zero"
+
+
+def test_a_line_is_one_line_and_printable():
+    text = "first\n  second: \x1b[2J\n  third \u202e\x00\n" + "x" * 10**6
+    line = one_line(ValueError(text))
+    assert line.startswith(r"first second: \x1b[2J; third \u202e\x00; xxx")
+    assert line.isprintable()
+    assert len(line) <= 1000
+    assert one_line(ValueError()) == ""
+    assert one_line("é, 漢") == "é, 漢"
+
+
+def test_an_interruption_says_how_to_go_on(capsys):
+    assert report_interrupt("program", KeyboardInterrupt(), "the same call goes on") == 130
+    assert report_interrupt("program", KeyboardInterrupt("3 of 5 kept"), "no") == 130
+    assert capsys.readouterr().err == "program: the same call goes on\nprogram: 3 of 5 kept\n"
