@@ -42,6 +42,7 @@ from faults_paths import PATH_FAULTS
 from faults_sound import FAULTS_SOUND
 from faults_time import TIME_FAULTS
 from foreign_models import equinox, haiku, linen
+from second_inputs import SECOND_INPUT_FAULTS
 
 
 def _changed(params, number, **changes):
@@ -345,6 +346,5 @@ FAULTS = {
     "a while loop": Fault("untracked", "while", "info", plain(waits, TWO)),
 }
 
-FAULTS |= PATH_FAULTS | TIME_FAULTS | BRANCH_FAULTS | HEAD_FAULTS
-FAULTS |= FAULTS_SOUND | ASKED_FAULTS | DRAW_FAULTS
-FAULTS |= COPIES_FAULTS
+FAULTS |= PATH_FAULTS | TIME_FAULTS | BRANCH_FAULTS | HEAD_FAULTS | FAULTS_SOUND
+FAULTS |= ASKED_FAULTS | DRAW_FAULTS | COPIES_FAULTS | SECOND_INPUT_FAULTS

@@ -32,6 +32,7 @@ from audit_models import (
 )
 from faults_branches import BRANCH_SOUND
 from foreign_models import MODELS, linen
+from second_inputs import SECOND_INPUT_SOUND
 from sound_adapters import SOUND_ADAPTERS
 from sound_asked import ASKED_SOUND
 from sound_control import SOUND_CONTROL
@@ -341,4 +342,4 @@ SOUND |= HEAD_SOUND
 SOUND |= ASKED_SOUND
 SOUND |= DRAW_SOUND
 SOUND |= PATH_SOUND | STEP_SOUND | BRANCH_SOUND
-SOUND |= COPIES_SOUND
+SOUND |= COPIES_SOUND | SECOND_INPUT_SOUND

@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+import itertools
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from initlab.taps.facts import Key
 from initlab.taps.model import Model
@@ -56,12 +57,16 @@ def chains_of(model: Model, rows: Sequence[Row]) -> list[Chain]:
     for number, row in enumerate(rows):
         if row.key is not None and row.kind in ("product", "sum", "state"):
             numbers.setdefault(row.key, []).append(number)
-    found = []
+    found: list[Chain] = []
     for facts in model.outputs:
-        places = _members(numbers, facts.above)
-        if facts.data and places:
-            starts = _starts(rows, places[0])
-            found.append(Chain(tuple(places), starts, facts.norms, facts.through, True))
+        for number, keys in facts.paths.items() if facts.data else ():
+            for places in _runs(rows, _members(numbers, keys), number):
+                last = rows[places[-1]]
+                is_output = last.mixed.get(number, 0) == facts.mixed.get(number, 0)
+                norms = facts.norms if is_output else last.norms
+                chain = Chain(places, _starts(rows, places[0]), norms, facts.through, is_output)
+                if (is_output or len(places) >= LEAST) and chain not in found:
+                    found.append(chain)
     through = functools.reduce(operator.or_, (facts.through for facts in model.outputs), 0)
     for side, within in model.plan.joins():
         loops = sum(isinstance(each, Loop) for each in within)
@@ -71,15 +76,22 @@ def chains_of(model: Model, rows: Sequence[Row]) -> list[Chain]:
             sets.setdefault(rows[number].turns[:loops], []).append(number)
         for places in sets.values():
             fork = [number for number in _members(numbers, side.common) if number < places[0]]
-            if len(places) >= LEAST:
-                starts = tuple(fork[-1:]) or _starts(rows, places[0])
-                norms = rows[places[-1]].norms
-                found.append(Chain(tuple(places), starts, norms, through, False))
+            for run in _runs(rows, places, side.source):
+                if len(run) >= LEAST:
+                    starts = tuple(fork[-1:]) if run[0] == places[0] else ()
+                    starts = starts or _starts(rows, run[0])
+                    found.append(Chain(run, starts, rows[run[-1]].norms, through, False))
     return _parts_marked(found)
 
 
 def _members(numbers: dict[Key, list[int]], keys: frozenset[Key]) -> list[int]:
     return sorted(number for key in keys for number in numbers.get(key, []))
+
+
+def _runs(rows: Sequence[Row], places: Sequence[int], number: int) -> Iterator[tuple[int, ...]]:
+    """The places of an input's path, cut where it meets another input other than as a factor."""
+    runs = itertools.groupby(places, lambda place: rows[place].mixed.get(number, 0))
+    yield from (tuple(run) for _, run in runs)
 
 
 def _starts(rows: Sequence[Row], first: int) -> tuple[int, ...]:

@@ -3,18 +3,34 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Chain", "Facts", "Key", "Pair", "Recentre", "Rescale", "constant", "join", "kept_flags"]
+__all__ = [
+    "Chain",
+    "Facts",
+    "Key",
+    "Pair",
+    "Paths",
+    "Recentre",
+    "Rescale",
+    "constant",
+    "join",
+    "joined_mixed",
+    "joined_paths",
+    "kept_flags",
+]
 
 Key = tuple[int, ...]
 """A site: its number among those of its scope, after the path of that scope.
 
 A scope adds two numbers to its key's path: its loop's or cond's number, and which of its branches
 it is, 0 for the body of a loop."""
+
+Paths = Mapping[int, frozenset[Key]]
+"""Of each input of the model, by its number, the sites on every path from it."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +65,9 @@ class Facts:
       plain: whether it is one parameter, moved alone, so that what is added to that is added to it.
       factors: bit set of the parameters any of which makes all of it zero where it is zero.
       features: for each axis, whether units lie on it.
-      above: sites on every path from the data to it.
+      paths: sites on every path to it, of each input that it carries a signal of.
+      mixed: of those inputs bit sets of the others that each has met in a sum or as a gate.
+      is_gate: whether it need not be small where the signals that it is made of are.
       entries: sites where the data that it depends on first meet a parameter.
       through: bit set of the parameters that multiply it on every path from the data: zeros among
         them hide every gradient before them.
@@ -76,7 +94,9 @@ class Facts:
     plain: bool = False
     factors: int = 0
     features: tuple[bool, ...] = ()
-    above: frozenset[Key] = frozenset()
+    paths: Paths = dataclasses.field(default_factory=dict)
+    mixed: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    is_gate: bool = False
     entries: frozenset[Key] = frozenset()
     through: int = 0
     discrete: bool = False
@@ -96,6 +116,25 @@ class Facts:
     def is_weight(self) -> bool:
         """Whether it is made of parameters alone."""
         return bool(self.params) and not self.data
+
+    @property
+    def above(self) -> frozenset[Key]:
+        """Sites on every path from the data to it, whichever input they come from."""
+        return frozenset.intersection(*self.paths.values()) if self.paths else frozenset()
+
+    @property
+    def longest(self) -> int:
+        """The input with the most sites on every path from it."""
+        return max(self.paths, key=lambda number: len(self.paths[number]))
+
+    @property
+    def passed(self) -> frozenset[Key]:
+        """Sites on every path from one of its inputs."""
+        return frozenset().union(*self.paths.values())
+
+    def behind(self, key: Key) -> Paths:
+        """Its paths, once they have passed one more site."""
+        return {number: keys | {key} for number, keys in self.paths.items()}
 
 
 Pair = tuple[Any, Facts]
@@ -132,8 +171,8 @@ def join(operands: Iterable[Facts], shape: Sequence[int]) -> Facts:
         data=bool(data),
         sliced=any(each.sliced for each in operands if each.is_weight),
         features=(False,) * len(shape),
-        # On every path means in all operands: an intersection where signals meet.
-        above=frozenset.intersection(*(each.above for each in data)) if data else frozenset(),
+        paths=joined_paths(data),
+        mixed=joined_mixed(data),
         entries=frozenset().union(*(each.entries for each in data)),
         through=functools.reduce(operator.and_, (each.through for each in data)) if data else 0,
         recurrent=any(each.recurrent for each in data),
@@ -141,6 +180,24 @@ def join(operands: Iterable[Facts], shape: Sequence[int]) -> Facts:
         norms=min((each.norms for each in data), default=0),
         names=data[-1].names if data else names,
     )
+
+
+def joined_paths(carried: Sequence[Facts]) -> Paths:
+    """The sites on every path from each input: an intersection where two paths of it meet."""
+    inputs = sorted({number for facts in carried for number in facts.paths})
+    return {
+        number: frozenset.intersection(*(f.paths[number] for f in carried if number in f.paths))
+        for number in inputs
+    }
+
+
+def joined_mixed(carried: Sequence[Facts]) -> Mapping[int, int]:
+    """The inputs that each has met in a sum or as a gate, on any path of its own."""
+    inputs = sorted({number for facts in carried for number in facts.mixed})
+    return {
+        number: functools.reduce(operator.or_, (f.mixed.get(number, 0) for f in carried))
+        for number in inputs
+    }
 
 
 def kept_flags(

@@ -65,10 +65,11 @@ def multiply_generated(
     weight = operands[side][1]
     signal = scope.enter(*operands[1 - side], weight.names, where)
     number = scope.add(Site("product", weight.names, where, gradient=scope.gradient))
+    key = scope.key(number)
     result = dataclasses.replace(
         result,
         site=number,
-        above=signal.above | {scope.key(number)},
+        paths={**result.behind(key), **signal.behind(key)},
         entries=signal.entries,
         norms=signal.norms,
         names=weight.names,

@@ -19,7 +19,7 @@ from initlab import checks
 from initlab.programs.control import Cond, Scan, While
 from initlab.programs.equations import run_equation
 from initlab.taps import memory
-from initlab.taps.facts import Facts, Pair, join
+from initlab.taps.facts import Facts, Pair, join, joined_mixed, joined_paths
 from initlab.taps.scope import Branches, Loop, Scope, Site
 
 __all__ = ["branch", "repeat", "scan"]
@@ -145,7 +145,7 @@ def _state(scope: Scope, value: Any, facts: Facts, followed: Any) -> Facts:
     if followed is not None:
         growths, is_diagonal = followed
         scope.results[key] |= {"memory": jnp.mean(growths), "diagonal": jnp.all(is_diagonal)}
-    return dataclasses.replace(facts, above=facts.above | {key})
+    return dataclasses.replace(facts, paths=facts.behind(key))
 
 
 def _typed(value: Any, aval: Any) -> Any:
@@ -155,12 +155,10 @@ def _typed(value: Any, aval: Any) -> Any:
 
 def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
     """Facts of a loop's state that hold at the start of its first iteration and of the next."""
-    above, through = before.above, before.through & after.through
-    if after.data and not before.data:
-        # A state that begins without data, as zeros, has no path of its own: the operands' count.
-        inside = [each.above for each in operands if each.data]
-        above = functools.reduce(operator.and_, inside) if inside else frozenset()
-        through = after.through
+    through = before.through & after.through if before.data else after.through
+    # What a state does not carry when it begins, as zeros, has the paths of the operands.
+    inside = joined_paths([each for each in operands if each.data])
+    paths = {n: before.paths.get(n, inside.get(n, frozenset())) for n in after.paths}
     return dataclasses.replace(
         before,
         params=before.params | after.params,
@@ -168,7 +166,9 @@ def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
         data=before.data or after.data,
         features=tuple(a or b for a, b in zip(before.features, after.features, strict=True)),
         names=before.names or after.names,
-        above=above,
+        paths={**paths, **before.paths},
+        mixed=joined_mixed([before, after]),
+        is_gate=before.is_gate or after.is_gate,
         entries=before.entries | after.entries,
         through=through,
         discrete=before.discrete and after.discrete,
@@ -182,8 +182,8 @@ def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
 def _compared(facts: Facts) -> tuple[Any, ...]:
     """What `_widened` may change, as a value: facts themselves compare by identity."""
     origin = facts.params, facts.differentiable, facts.data, facts.scales, facts.factors
-    paths = facts.above, facts.entries, facts.through, facts.discrete, facts.raw
-    return *origin, *paths, facts.features, facts.names
+    paths = facts.paths, facts.mixed, facts.entries, facts.through, facts.discrete, facts.raw
+    return *origin, *paths, facts.features, facts.names, facts.is_gate
 
 
 def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -> list[Pair]:

@@ -125,7 +125,8 @@ def _input_facts(program: Any, params: int) -> list[Facts]:
             is_real = jnp.issubdtype(aval.dtype, jnp.floating)
             raw = floating if is_real else None
             floating += is_real
-            facts.append(Facts(data=True, features=(False,) * rank, raw=raw))
+            paths = {number - params: frozenset[Key]()}
+            facts.append(Facts(data=True, features=(False,) * rank, raw=raw, paths=paths))
     return facts
 
 

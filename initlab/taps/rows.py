@@ -25,7 +25,7 @@ class Row:
       kind: "input", "product", "sum", "activation", "output"; "attention", a softmax that mixes
         data; "router", one that chooses among experts, and "gates", its scores before the choice.
       scope: the model's own name for the place.
-      on_path: whether it lies on every path from the data to the outputs.
+      on_path: whether it lies on every path to an output from the input with most such places.
       norms: how many normalizations lie between the data and it.
       upstream: bit set of the parameters to which a gradient is backpropagated from here.
       units: how many units it has.
@@ -35,6 +35,7 @@ class Row:
       turns: the iteration of each loop around it, None of one whose iterations are one row.
       entries: keys of the rows where the data that it depends on first met a parameter.
       through: bit set of the parameters that multiply it on every path from the data.
+      mixed: of each input a bit set of the others that it has met in a sum or as a gate.
       raw: which floating input of the model it is, of kind "input".
       over_time: `{statistic: [seeds, steps]}` of a place that depends on the state of the loop
         over time around it; else empty.
@@ -59,6 +60,7 @@ class Row:
     turns: tuple[int | None, ...] = ()
     entries: frozenset[Key] = frozenset()
     through: int = 0
+    mixed: Mapping[int, int] = dataclasses.field(default_factory=dict)
     raw: int | None = None
     over_time: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     norms_gained: int = 0
@@ -79,7 +81,9 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
       A row for the input, for each site and for the output. A loop over layers has rows for every
       iteration; one over time has the mean of its iterations, and a unit is dead if it always is.
     """
-    above = frozenset().union(*(facts.above for facts in model.outputs if facts.data))
+    above = frozenset().union(
+        *(facts.paths[facts.longest] for facts in model.outputs if facts.data)
+    )
     places = list(model.plan.sites())
     # The state of a loop may be measured at its door and meet no parameter inside.
     entries = frozenset().union(*(place.site.entries for place in places))
@@ -146,6 +150,7 @@ def _site_row(
         turns=tuple(turns),
         entries=site.entries,
         through=site.through,
+        mixed=site.mixed,
         raw=site.raw,
         unit_shape=_unit_shape(site),
         names=site.names,

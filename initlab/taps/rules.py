@@ -21,7 +21,8 @@ from initlab.programs.primitives import (
     PRODUCTS,
     REDUCTIONS,
 )
-from initlab.taps.facts import Facts, join, kept_flags
+from initlab.taps.facts import Facts, join, joined_paths, kept_flags
+from initlab.taps.paths import carriers, is_gate, is_multiplied, mixed_inputs
 
 __all__ = ["result_facts"]
 
@@ -39,8 +40,8 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
     """
     out = equation.outvars[place].aval
     shape = getattr(out, "shape", ())
-    result = join(operands, shape)
     name = equation.primitive.name
+    result = _carried(equation, operands, join(operands, shape))
     if name in PASSING or name in CUMULATIVE:
         result = _passed(equation, operands[0], result)
     elif name in RULES:
@@ -68,7 +69,28 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
         result = dataclasses.replace(
             result, differentiable=0, discrete=result.data and (is_code or result.discrete)
         )
-    return result
+    return dataclasses.replace(result, is_gate=is_gate(equation, operands, result))
+
+
+def _carried(equation: Any, operands: Sequence[Facts], result: Facts) -> Facts:
+    """With the paths, norms and names of the operands whose signal the result carries."""
+    carried = carriers(equation, operands)
+    if not carried:
+        return result
+    learned = [facts for facts in carried if facts.params] if is_multiplied(equation) else []
+    # What another input, such as a mask or a graph, multiplies is that signal still.
+    others = {number for facts in learned for number in facts.paths}
+    signals = [facts for facts in carried if facts in learned or not others.isdisjoint(facts.paths)]
+    signals = signals if learned else carried
+    names = [facts.names for facts in signals if facts.names]
+    return dataclasses.replace(
+        result,
+        paths=joined_paths(carried),
+        mixed=mixed_inputs(equation, carried),
+        through=functools.reduce(operator.and_, (facts.through for facts in carried)),
+        norms=min(facts.norms for facts in signals),
+        names=names[-1] if names else result.names,
+    )
 
 
 def _passed(equation: Any, first: Facts, result: Facts) -> Facts:

@@ -1,12 +1,13 @@
 """Where a model is measured: sites in the order of the program, loops and branches within it."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from initlab.taps.facts import Chain, Facts, Key, Recentre, Rescale
+from initlab.taps.paths import Side, sides_of
 from initlab.taps.slopes import activation_statistics
 from initlab.taps.statistics import signal_statistics, tap
 
@@ -16,7 +17,6 @@ __all__ = [
     "Notes",
     "Place",
     "Scope",
-    "Side",
     "Site",
     "bits",
     "slots_of",
@@ -43,6 +43,7 @@ class Site:
       scales: whether its weight scales as one parameter does.
       entries: sites where the data that it depends on first meet a parameter.
       through: bit set of the parameters that multiply it on every path from the data.
+      mixed: of each input a bit set of the others that it has met in a sum or as a gate.
       recurrent: whether it depends on the state of the loop over time that it lies in.
       raw: which floating input it is, of kind "input".
       biases: bit set of the parameters that are added to it.
@@ -63,21 +64,10 @@ class Site:
     biases: int = 0
     entries: frozenset[Key] = frozenset()
     through: int = 0
+    mixed: Mapping[int, int] = dataclasses.field(default_factory=dict)
     recurrent: bool = False
     raw: int | None = None
     uses: Collection[str] = ()
-
-
-class Side(NamedTuple):
-    """One of several values that are joined with no way around it, as one of two towers.
-
-    Attributes:
-      keys: sites on every path from the data to it, but not to the values that it is joined with.
-      common: those on every path to all of them.
-    """
-
-    keys: frozenset[Key]
-    common: frozenset[Key]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -257,7 +247,7 @@ class Scope:
         site.event, site.features, site.shape = self._events, facts.features, value.shape
         site.upstream, site.norms = facts.differentiable, facts.norms
         site.entries, site.through = facts.entries, facts.through
-        site.recurrent = facts.recurrent
+        site.mixed, site.recurrent = facts.mixed, facts.recurrent
         if self.plan is None:
             return value
         last = self.plan.entries[number]
@@ -287,12 +277,7 @@ class Scope:
 
     def join(self, operands: Sequence[Facts]) -> None:
         """Notes values that are joined, each of them behind sites of its own."""
-        if len(operands) < 2:
-            return
-        common = frozenset.intersection(*(facts.above for facts in operands))
-        own = [facts.above - common for facts in operands]
-        if all(own):
-            self.sides += [Side(keys, common) for keys in own]
+        self.sides += sides_of(operands)
 
     def examples(self, features: tuple[bool, ...], shape: tuple[int, ...]) -> int | None:
         """Which axis holds the examples: of the batch's size, or else the only one without units.

@@ -30,7 +30,7 @@ def add_signals(
     if not all(any(facts.features) for facts in data):
         return value, result
     keys = [None if facts.site is None else scope.key(facts.site) for facts in data]
-    began = [keys[1 - n] in facts.above for n, facts in enumerate(data)]
+    began = [keys[1 - n] in facts.passed for n, facts in enumerate(data)]
     # Two products, neither begun with the other: both inputs of a recurrent cell, say.
     both = None not in keys and not any(began)
     if both:
@@ -42,9 +42,9 @@ def add_signals(
         names = (branch or products or data)[-1].names
     kind = "product" if both else "sum"
     number = scope.add(Site(kind, names, where, _any_sliced(data, scope), gradient=scope.gradient))
-    above = result.above | {scope.key(number)}
+    paths = result.behind(scope.key(number))
     site = number if both else None
-    result = dataclasses.replace(result, site=site, above=above, names=names)
+    result = dataclasses.replace(result, site=site, paths=paths, names=names)
     value = scope.visit(number, value, result)
     if not both and scope.plan is not None:
         scope.results[scope.key(number)] |= _branch_ratio(operands)
@@ -57,11 +57,20 @@ def _branch_ratio(operands: Sequence[Pair]) -> dict[str, Any]:
     A sum of an input, a mask or a table has no stream; nor has one of two ways of a fork.
     """
     (one, first), (other, second) = operands
-    if first.params and first.above < second.above:
+    if first.params and _is_stream(first, second):
         return {"branch_ratio": rms(other) / rms(one)}
-    if second.params and second.above < first.above:
+    if second.params and _is_stream(second, first):
         return {"branch_ratio": rms(one) / rms(other)}
     return {}
+
+
+def _is_stream(stream: Facts, branch: Facts) -> bool:
+    """Whether a branch begins with a stream: it passes all that that passes, in proportion."""
+    return stream.passed < branch.passed and all(
+        keys <= branch.paths.get(number, frozenset())
+        and branch.mixed.get(number, 0) == stream.mixed.get(number, 0)
+        for number, keys in stream.paths.items()
+    )
 
 
 def _any_sliced(data: list[Facts], scope: Scope) -> bool:

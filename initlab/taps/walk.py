@@ -232,8 +232,8 @@ def _product(
     number = scope.add(site)
     if recorded is not None:
         scope.recorded[number] = recorded
-    above = result.above | {scope.key(number)}
-    result = dataclasses.replace(result, site=number, above=above, names=weight.names)
+    paths = result.behind(scope.key(number))
+    result = dataclasses.replace(result, site=number, paths=paths, names=weight.names)
     return scope.visit(number, value, result), result
 
 
