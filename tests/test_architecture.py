@@ -83,7 +83,7 @@ BEYOND = {
     "report": {"xarray"},
     # Inside functions alone: the run and the predictions need none of it.
     "signals": {"scipy", "xarray"},
-    "sweeps": {"tqdm", "xarray", "zarr"},
+    "sweeps": {"obstore", "tqdm", "xarray", "zarr"},
     "tasks": {"sklearn"},
 }
 """What a package of the library may import beside the standard library and what is PURE."""

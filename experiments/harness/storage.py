@@ -9,7 +9,8 @@ import xarray
 import initlab
 from experiments.harness import checkpoints, runtime
 from experiments.harness.command_line import FLAGS, current_settings
-from initlab.sweeps import zarr_store
+from initlab.sweeps.root import add_attributes
+from initlab.sweeps.storage import open_storage
 from initlab.training import Run
 
 __all__ = ["fill", "sweep"]
@@ -38,7 +39,7 @@ def sweep(
     given = {"flags": current_settings()}
     # A store that is resumed keeps the flags that it was started with.
     if runtime.is_first() and "flags" not in results.attrs:
-        zarr_store.add_attributes(path, given)
+        add_attributes(open_storage(path), given)
     return results.assign_attrs(given)
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "CALLBACKS",
     "CALLS",
     "CASTS",
+    "COMPUTING_CALLBACKS",
     "CONTRACTIONS",
     "CONTROL",
     "CUMULATIVE",
@@ -38,7 +39,10 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-CALLBACKS = _names("debug_callback debug_print io_callback pure_callback")
+COMPUTING_CALLBACKS = _names("io_callback pure_callback")
+"""What takes arrays from Python."""
+
+CALLBACKS = COMPUTING_CALLBACKS | _names("debug_callback debug_print")
 """What hands arrays to Python: it has no derivative, and no effect on any array but its results."""
 
 CUSTOM_DERIVATIVES = _names("custom_jvp_call custom_vjp_call linear_call")

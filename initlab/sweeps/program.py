@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from initlab import checks
 from initlab.networks.dense import LANES
 from initlab.sweeps.axes import Axis
+from initlab.sweeps.closures import callbacks
 from initlab.sweeps.plan import Chunk, chunk_points
 from initlab.training import Run
 from initlab.types import History
@@ -155,10 +156,26 @@ def trace_run(run: Run, axes: Sequence[Axis]) -> Traced:
     )
 
 
-def program_digest(traced: Traced, axes: Sequence[Axis], block: int) -> str:
-    """SHA-256 of the StableHLO text of a block of runs, the numbers it closes over included."""
-    lowered = jax.jit(jax.vmap(traced.measured)).lower(_abstract_points(axes, (block,)))
-    return hashlib.sha256(lowered.as_text().encode()).hexdigest()
+def program_digest(traced: Traced, axes: Sequence[Axis], block: int) -> dict[str, Any]:
+    """What a block of runs computes, the numbers and the Python it closes over included.
+
+    Args:
+      traced: the run.
+      axes: whose names its points have.
+      block: how many runs.
+
+    Returns:
+      "program_sha256", of the StableHLO text; and, for a program that calls back into Python,
+      "callbacks", their digests by name.
+
+    Raises:
+      ValueError: if a callback cannot be recorded.
+    """
+    staged = jax.jit(jax.vmap(traced.measured)).trace(_abstract_points(axes, (block,)))
+    text = staged.lower().as_text()
+    found = {"program_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    called = callbacks(staged.jaxpr)
+    return found | ({"callbacks": called} if called else {})
 
 
 def compile_program(

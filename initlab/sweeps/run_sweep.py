@@ -16,6 +16,7 @@ from initlab.sweeps.plan import Plan, chunk_lengths
 from initlab.sweeps.program import check_memory, choose_block, trace_run
 from initlab.sweeps.progress import progress_bar
 from initlab.sweeps.resume import write_sweep
+from initlab.sweeps.storage import open_storage
 from initlab.sweeps.structure import read_structure
 from initlab.training import Run
 
@@ -49,8 +50,9 @@ def sweep(
       axes: `{name of a scalar of the point: its values}`; "seed" is one of them. A tuple of names
         with tuples of values is one zipped axis: its dimension is called by the names joined with
         "_", and each name is a coordinate along it.
-      out: the folder of a Zarr store. Finished chunks are kept there, and the same call, made
-        again, computes only what is missing. Results are held in memory when absent.
+      out: the folder of a Zarr store, or "s3://bucket/prefix", "gs://bucket/prefix" or
+        "memory://name" (with the extra `cloud`). Finished chunks are kept there, and the same call,
+        made again, computes only what is missing. Results are held in memory when absent.
       structure: `{name: [number or text, ...]}` or `{name: {label: value}}`: what the factory is
         given, one run for each combination, the first dimensions of the results.
       block: runs on one device at a time, a divisor or a multiple of 16; when absent up to 128 on a
@@ -68,16 +70,19 @@ def sweep(
       ValueError: if an axis is empty, has a reserved name or holds a value twice, NaN or infinity;
         if the run does not use an axis or lacks one; if there are no devices; if runs of a
         structure differ in steps or in what they measure; whatever the run's initializer says of a
-        value; if `out` was made by another sweep (with what differs), or is damaged.
+        value; if `out` was made by another sweep or under another arithmetic, as XLA_FLAGS or the
+        CPU's instructions (with what differs), has an unknown scheme, or is damaged.
+      ImportError: if `out` is a URL and obstore is not installed.
       OSError: if `out` cannot be written, or another sweep is writing it.
       KeyboardInterrupt: on Ctrl-C, saying how many runs are kept.
 
     Example: `results = initlab.sweep(run, {"seed": range(10), "scale": [0.1, 1]}, out="runs.zarr")`
     """
+    storage = None if out is None else open_storage(out)
     numbers = read_axes(axes)
     combinations = read_structure(run, structure, numbers)
     here = _check_devices(devices)
-    if out is None and jax.process_count() > 1:
+    if storage is None and jax.process_count() > 1:
         raise ValueError(
             "a sweep of several processes requires out, a folder that all of them write"
         )
@@ -92,9 +97,9 @@ def sweep(
     # A device beyond these would compute padding only.
     needed = -(-math.prod(plan.chunk) // block)
     job = Job(runs, numbers, block, here[:needed])
-    if out is None:
+    if storage is None:
         return _in_memory(job, layout, plan, progress)
-    return write_sweep(job, combinations, layout, plan, out, progress)
+    return write_sweep(job, combinations, layout, plan, storage, progress)
 
 
 def _in_memory(job: Job, layout: Layout, plan: Plan, progress: bool) -> xarray.Dataset:

@@ -9,15 +9,22 @@ from typing import Any
 import numpy as np
 
 from initlab.sweeps import provenance
+from initlab.sweeps.arithmetic import arithmetic
 from initlab.sweeps.computation import Job
 from initlab.sweeps.differences import differences
 from initlab.sweeps.program import program_digest
 from initlab.sweeps.structure import Structure
 
-__all__ = ["check_same", "specify"]
+__all__ = ["check_same", "says_arithmetic", "specify"]
 
 LONG = 100
 """Axes of more values than this are recorded by a digest."""
+
+HOW_TO_GO_ON = (
+    " The sweep is the same but for how it is compiled, so that its chunks would have other bits: "
+    "with the XLA_FLAGS and JAX options of that store, on a CPU of its instructions, the same call "
+    "goes on."
+)
 
 DECIDING = ("jax", "jaxlib", "numpy", "optax")
 """Packages whose version may change the bits."""
@@ -38,7 +45,7 @@ def specify(job: Job, structure: Structure) -> dict[str, Any]:
         columns = {name: _column(column) for name, column in axis.columns.items()}
         axes[axis.dimension] = columns.get(axis.dimension, columns)
     runs = {
-        name: {**run.description, "program_sha256": program_digest(traced, job.axes, job.block)}
+        name: {**run.description, **program_digest(traced, job.axes, job.block)}
         for name, run, traced in zip(structure.names, structure.runs, job.runs, strict=True)
     }
     versions = provenance.versions()
@@ -50,10 +57,16 @@ def specify(job: Job, structure: Structure) -> dict[str, Any]:
         "block": job.block,
         "runs": runs if structure.dimensions else runs[""],
         "device": device,
+        "arithmetic": arithmetic(first.platform),
         "versions": {name: versions[name] for name in DECIDING},
     }
     # As it will be read back, tuples as lists, so that a stored one compares equal.
     return json.loads(json.dumps(specification))
+
+
+def says_arithmetic(specification: Mapping[str, Any]) -> bool:
+    """Whether it is of a version that records XLA's flags and the instruction set."""
+    return "arithmetic" in specification
 
 
 def check_same(path: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
@@ -67,6 +80,8 @@ def check_same(path: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> 
     Raises:
       ValueError: with every field that differs.
     """
+    if not says_arithmetic(there):
+        here = _without_arithmetic(here)
     # The axes' order is the order of the dimensions.
     before, after = ({"axes": list(each.get("axes", ()))} for each in (there, here))
     differing = [
@@ -78,7 +93,27 @@ def check_same(path: Any, there: Mapping[str, Any], here: Mapping[str, Any]) -> 
         raise ValueError(
             f"{path} holds another sweep; they differ in\n{lines}\n"
             "Choose another folder, or remove that one."
+            + (HOW_TO_GO_ON if _only_arithmetic(there, here) else "")
         )
+
+
+def _only_arithmetic(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    return _without(there, "arithmetic") == _without(here, "arithmetic")
+
+
+def _without_arithmetic(specification: Mapping[str, Any]) -> dict[str, Any]:
+    """As versions wrote it that did not look at flags, nor at the Python of callbacks."""
+    runs = specification["runs"]
+    each = (
+        {name: _without(run, "callbacks") for name, run in runs.items()}
+        if specification["structure"]
+        else _without(runs, "callbacks")
+    )
+    return {**_without(specification, "arithmetic"), "runs": each}
+
+
+def _without(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key != name}
 
 
 def _column(column: np.ndarray) -> Any:
