@@ -138,11 +138,19 @@ class Lease:
         self._beats += 1
         began = time.monotonic()
         content = {"holder": holder_here(), "token": self._token, "beat": self._beats}
-        written = self._storage.write_if(self._name, json.dumps(content).encode(), version)
+        failure: OSError | None = None
+        written = None
+        try:
+            written = self._storage.write_if(self._name, json.dumps(content).encode(), version)
+        except OSError as error:
+            failure = error
         if written is None:
-            # An answer that was lost is asked for again, and our own first try refuses the second.
+            # Where an answer was lost, what it answered may have been done: so that an error, or
+            # our own first try refusing the second, does not say whose the lock is.
             found = self._storage.read_object(self._name)
             if found is None or _read(found.content) != content:
+                if failure is not None:
+                    raise failure
                 return False
             written = found.version
         self._version, self._renewed = written, began

@@ -26,6 +26,8 @@ TOGETHER = 16
 
 LOCK = "progress/lock"
 
+STATUS = {"403 Forbidden": errno.EACCES, "404 Not Found": errno.ENOENT}
+
 
 class Object(NamedTuple):
     """An object's content, and the version of it that a conditional write compares."""
@@ -59,8 +61,7 @@ class ObjectStorage:
                 got = self._store.get(name)
             except FileNotFoundError:
                 return None
-            version = {key: got.meta.get(key) for key in ("e_tag", "version")}
-            return Object(bytes(got.bytes()), version)
+            return Object(bytes(got.bytes()), _version(got.meta))
 
     def write(self, name: str, content: bytes) -> None:
         """Replaces an object."""
@@ -85,7 +86,7 @@ class ObjectStorage:
                 put = self._store.put(name, content, mode="create" if version is None else version)
             except (AlreadyExistsError, PreconditionError):
                 return None
-            return {key: put.get(key) for key in ("e_tag", "version")}
+            return _version(put)
 
     def delete(self, name: str) -> None:
         """Removes the object."""
@@ -133,7 +134,10 @@ class ObjectStorage:
             said = f"there is no such bucket, or no such object: {_first_line(error)}"
             raise FileNotFoundError(errno.ENOENT, said, self.locate(name)) from error
         except exceptions.BaseError as error:
-            raise OSError(errno.EIO, _first_line(error), self.locate(name)) from error
+            said = _first_line(error)
+            # A list's error has no class of its own.
+            number = next((each for text, each in STATUS.items() if text in said), errno.EIO)
+            raise OSError(number, said, self.locate(name)) from error
 
 
 def open_object_storage(url: str) -> ObjectStorage:
@@ -175,6 +179,11 @@ def _memory(name: str) -> Any:
     import obstore.store
 
     return obstore.store.MemoryStore()
+
+
+def _version(answer: Any) -> dict[str, str]:
+    """What a conditional write compares: S3's e_tag, Google's generation."""
+    return {key: answer[key] for key in ("e_tag", "version") if answer.get(key) is not None}
 
 
 def _first_line(error: Exception) -> str:
