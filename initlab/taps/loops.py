@@ -39,54 +39,37 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     Returns:
       Its results.
     """
-    weights = functools.reduce(operator.or_, (f.names for _, f in operands if f.is_weight), 0)
-    if weights:
-        # A state that is data meets its first parameter inside, once it is no longer only data.
-        first, last = loop.shared, loop.shared + loop.carried
-        operands = [
-            (value, scope.enter(value, each, weights, "") if first <= n < last else each)
-            for n, (value, each) in enumerate(operands)
-        ]
+    operands = _meet_weights(loop, operands, scope)
     shared, state, sliced = loop.split([value for value, _ in operands])
-    before = [each for _, each in operands]
-    facts = [_entering(each) for _, each in operands]
-    shared_facts, carried, sliced_facts = loop.split(facts)
-    slices = [_slice(each) for each in sliced_facts]
+    shared_facts, carried, sliced_facts = loop.split([_entering(each) for _, each in operands])
     for each in sliced_facts:
         scope.notes.stacked |= each.params if each.is_weight else 0
     if not any(each.is_weight for each in sliced_facts):
         carried = [dataclasses.replace(each, recurrent=True) for each in carried]
-    number = len(scope.entries)
-    avals = [each.aval for each in loop.body.jaxpr.outvars]
     # Not strict, here and below: a body gives its carry first, then what is stacked.
+    avals = [each.aval for each in loop.body.jaxpr.outvars]
     state = [_typed(*each) for each in zip(state, avals, strict=False)]
+    slices = [_slice(each) for each in sliced_facts]
+    number = len(scope.entries)
     cell: dict[str, Any] = {}
 
     def body(carried: Sequence[Facts], plan: Scope | None, state: Any, given: Any) -> Any:
         xs, slots = given
-        inner = scope.inner(number, 0, plan, slots)
+        inner = cell["scope"] = scope.inner(number, 0, plan, slots)
         values, facts = [*shared, *state, *xs], [*shared_facts, *carried, *slices]
-        out = evaluate(loop.body, list(zip(values, facts, strict=True)), inner)
-        for value, each in out:
-            inner.end(value, each, "")
-        cell["scope"], cell["out"] = inner, [_leaving(each) for _, each in out]
-        results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
+        pairs = list(zip(values, facts, strict=True))
+        results, cell["out"] = _evaluated(evaluate, loop.body, pairs, inner)
         return results[: loop.carried], (results[loop.carried :], inner.results)
 
     if scope.plan is None:
-        # What is known of the carry must hold in every iteration. Facts only ever move one way,
-        # sets of parameters grow, what is common to all paths shrinks, so that this ends: at the
-        # least fixed point above the facts of the first iteration, mostly at the second try.
         xs = [jax.eval_shape(lambda x: x[0], x) for x in sliced]
-        while True:
+        before = [*shared_facts, *carried, *sliced_facts]
+
+        def after(carried: Sequence[Facts]) -> Sequence[Facts]:
             jax.eval_shape(functools.partial(body, carried, None), state, (xs, {}))
-            wider = [_widened(*pair, facts) for pair in zip(carried, cell["out"], strict=False)]
-            if list(map(_compared, wider)) == list(map(_compared, carried)):
-                break
-            carried = wider
-        # Norms that an iteration adds, at least: the signal may be in any part of the carry.
-        gains = [b.norms - a.norms for a, b in zip(carried, cell["out"], strict=False) if a.data]
-        gained = max(0, min(gains, default=0))
+            return cell["out"]
+
+        carried, gained = _settled(after, carried, before)
         planned = Loop(cell["scope"], loop.length, gained, carried, loop.reverse)
     else:
         planned = scope.plan.entries[number]
@@ -104,13 +87,7 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
         state, measured = run(state, given)
         return (state, changes), (*measured, followed)
 
-    changes = None
-    if is_followed:
-        first = memory.tangents([state[n] for n in parts])
-        changes = tuple(
-            [one[parts.index(n)] if n in parts else None for n in range(loop.carried)]
-            for one in first
-        )
+    changes = memory.first_changes(loop, state, parts) if is_followed else None
     (state, _), (stacked, results, followed) = jax.lax.scan(
         step,
         (state, changes),
@@ -121,20 +98,76 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     )
     scope.add(planned)
     scope.results |= results
-    is_recurrent = any(each.recurrent for each in before)
-    pairs = []
-    # The cell holds the facts after one iteration; each of the others adds as many norms.
+    is_recurrent = any(each.recurrent for _, each in operands)
+    facts = _after_last(loop, planned, cell["out"], is_recurrent)
+    for part in parts:
+        measured = followed if part == parts[0] else None
+        facts[part] = _state(scope, state[part], facts[part], measured)
+    return list(zip([*state, *stacked], facts, strict=True))
+
+
+def _meet_weights(loop: Scan, operands: list[Pair], scope: Scope) -> list[Pair]:
+    """The operands, where a state that is data meets its first parameter inside the loop."""
+    weights = functools.reduce(operator.or_, (f.names for _, f in operands if f.is_weight), 0)
+    if not weights:
+        return operands
+    # It meets it once it is no longer only data.
+    first, last = loop.shared, loop.shared + loop.carried
+    return [
+        (value, scope.enter(value, each, weights, "") if first <= n < last else each)
+        for n, (value, each) in enumerate(operands)
+    ]
+
+
+def _evaluated(
+    evaluate: Evaluate, body: Any, pairs: Sequence[Pair], inner: Scope
+) -> tuple[list[Any], list[Facts]]:
+    """The results of a body in its own scope, and the facts that leave it."""
+    out = evaluate(body, list(pairs), inner)
+    for value, each in out:
+        inner.end(value, each, "")
+    avals = [each.aval for each in body.jaxpr.outvars]
+    results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
+    return results, [_leaving(each) for _, each in out]
+
+
+def _settled(
+    iterate: Callable[[Sequence[Facts]], Sequence[Facts]],
+    carried: list[Facts],
+    operands: Sequence[Facts],
+) -> tuple[list[Facts], int]:
+    """What is known of a carry in every iteration, and the norms that an iteration adds.
+
+    Facts only ever move one way, sets of parameters grow, what is common to all paths shrinks, so
+    that this ends: at the least fixed point above the facts of the first iteration, mostly at the
+    second try.
+    """
+    while True:
+        after = iterate(carried)
+        wider = [_widened(*pair, operands) for pair in zip(carried, after, strict=False)]
+        if list(map(_compared, wider)) == list(map(_compared, carried)):
+            break
+        carried = wider
+    # At least: the signal may be in any part of the carry.
+    gains = [b.norms - a.norms for a, b in zip(carried, after, strict=False) if a.data]
+    return carried, max(0, min(gains, default=0))
+
+
+def _after_last(
+    loop: Scan, planned: Loop, facts: Sequence[Facts], is_recurrent: bool
+) -> list[Facts]:
+    """Facts of a scan's results, from those after one iteration."""
+    # Each of the others adds as many norms.
     gained = planned.norms_gained * (loop.length - 1)
-    for n, (value, each) in enumerate(zip([*state, *stacked], cell["out"], strict=True)):
-        features = each.features if n < loop.carried else (False, *each.features)
-        each = dataclasses.replace(
-            each, features=features, norms=each.norms + gained, recurrent=is_recurrent
+    return [
+        dataclasses.replace(
+            each,
+            features=each.features if n < loop.carried else (False, *each.features),
+            norms=each.norms + gained,
+            recurrent=is_recurrent,
         )
-        if n in parts:
-            measured = followed if n == parts[0] else None
-            each = _state(scope, value, each, measured)
-        pairs.append((value, each))
-    return pairs
+        for n, each in enumerate(facts)
+    ]
 
 
 def _state(scope: Scope, value: Any, facts: Facts, followed: Any) -> Facts:
@@ -214,12 +247,9 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
 
     def alone(n: int, values: Any, slots: Any) -> Any:
         inner = scope.inner(number, n, plans[n], slots)
-        out = evaluate(cond.branches[n], list(zip(values, facts, strict=True)), inner)
-        for value, each in out:
-            inner.end(value, each, "")
-        cell[n] = inner, [_leaving(each) for _, each in out]
-        avals = [each.aval for each in cond.branches[n].jaxpr.outvars]
-        results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
+        pairs = list(zip(values, facts, strict=True))
+        results, leaving = _evaluated(evaluate, cond.branches[n], pairs, inner)
+        cell[n] = inner, leaving
         return results, inner.results
 
     slots = scope.slots_within(number)

@@ -15,7 +15,15 @@ from initlab.programs.trace import as_function
 from initlab.taps.facts import Facts
 from initlab.taps.scope import Scope, Site
 
-__all__ = ["advance", "composed", "parts_of_state", "strided_of", "takes_inputs", "tangents"]
+__all__ = [
+    "advance",
+    "composed",
+    "first_changes",
+    "parts_of_state",
+    "strided_of",
+    "takes_inputs",
+    "tangents",
+]
 
 Tangents = tuple[list[jax.Array], list[jax.Array]]
 """Two changes of a loop's state, of unit size: whether both change alike says whether it is one
@@ -113,6 +121,23 @@ def tangents(parts: Sequence[Any]) -> Tangents:
         return [each / size.astype(each.dtype) for each in drawn]
 
     return draw(0), draw(1)
+
+
+def first_changes(loop: Scan, state: Sequence[Any], parts: Sequence[int]) -> tuple[Any, ...]:
+    """Two changes of a loop's state before its first step: None for what is no part of it.
+
+    Args:
+      loop: the scan.
+      state: its carry.
+      parts: which entries of the carry are signals.
+
+    Returns:
+      Two lists, as long as the carry.
+    """
+    return tuple(
+        [change[parts.index(n)] if n in parts else None for n in range(loop.carried)]
+        for change in tangents([state[n] for n in parts])
+    )
 
 
 def advance(

@@ -14,8 +14,9 @@ from initlab.programs.equations import all_equations, has_lasting_effect
 from initlab.programs.primitives import CONTROL
 from initlab.programs.trace import trace
 from initlab.taps.facts import Facts, Key, Recentre, Rescale
+from initlab.taps.parameter_statistics import parameter_statistics
 from initlab.taps.scope import Notes, Scope, slots_of
-from initlab.taps.statistics import rms, signal_statistics
+from initlab.taps.statistics import signal_statistics
 from initlab.taps.walk import evaluate
 from initlab.types import Apply, OutputLoss, Params
 
@@ -181,10 +182,9 @@ def measure(
     return {
         "sites": sites,
         "slots": slots,
-        "params": [
-            _parameter_statistics(leaf, gradient, bool(model.notes.stacked >> n & 1))
-            for n, (leaf, gradient) in enumerate(zip(leaves, gradients, strict=True))
-        ],
+        "params": parameter_statistics(
+            leaves, gradients, [bool(model.notes.stacked >> n & 1) for n in range(len(leaves))]
+        ),
         "inputs": [
             signal_statistics(x, 0) for x in inputs if jnp.issubdtype(x.dtype, jnp.floating)
         ],
@@ -231,21 +231,3 @@ def measure_signals(
     scope = Scope(model.notes, plan=model.plan, rescale=rescale, recentre=recentre)
     evaluate(model.program, list(zip([*leaves, *inputs], facts, strict=True)), scope)
     return scope.results
-
-
-def _parameter_statistics(leaf: Any, gradient: Any, stacked: bool) -> dict[str, jax.Array]:
-    """Of each slice of a stacked parameter, or of the whole: [slices] or [1]; [0] of no entries."""
-
-    def each(leaf: Any, gradient: Any) -> dict[str, jax.Array]:
-        return {
-            "rms": rms(leaf),
-            "smallest": jnp.min(leaf).astype(jnp.float32),
-            "largest": jnp.max(leaf).astype(jnp.float32),
-            "gradient_rms": rms(gradient),
-        }
-
-    if not leaf.size:
-        return dict.fromkeys(("rms", "smallest", "largest", "gradient_rms"), jnp.zeros(0))
-    if stacked:
-        return jax.vmap(each)(leaf, gradient)
-    return jax.tree.map(lambda x: x[None], each(leaf, gradient))

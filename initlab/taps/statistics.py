@@ -6,20 +6,39 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-__all__ = ["EXAMPLES", "deviation", "rms", "share", "signal_statistics", "tap"]
+__all__ = [
+    "EXAMPLES",
+    "deviation",
+    "rms",
+    "scaled_by_largest",
+    "share",
+    "signal_statistics",
+    "tap",
+]
 
 EXAMPLES = 16
 """Correlations are those of the first examples of a batch: 120 pairs are enough for a mean."""
 
 
-def _scaled(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def scaled_by_largest(
+    x: jax.Array, axes: Sequence[int] | None = None
+) -> tuple[jax.Array, jax.Array]:
     """`(largest, x / largest)`, so that no square under- or overflows; not differentiated.
 
-    In at least float32: a half's squares overflow. The largest is NaN or infinite where x is.
+    Args:
+      x: any array; in at least float32, a half's squares overflow.
+      axes: those over which the largest is taken, kept with size 1; None for all, not kept.
+
+    Returns:
+      The largest absolute value, NaN or infinite where x is, and the quotient.
+
+    >>> largest, scaled = scaled_by_largest(jnp.asarray([3e-30, -4e-30]))
+    >>> scaled.tolist()
+    [0.75, -1.0]
     """
     x = jax.lax.stop_gradient(x)
     x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-    largest = jnp.max(jnp.abs(x), initial=0.0)
+    largest = jnp.max(jnp.abs(x), axes, keepdims=axes is not None, initial=0.0)
     return largest, x / jnp.where(largest > 0, largest, 1)
 
 
@@ -29,7 +48,7 @@ def rms(x: jax.Array) -> jax.Array:
     >>> round(float(rms(jnp.asarray([3e-30, 4e-30])) * 1e30), 3)
     3.536
     """
-    largest, scaled = _scaled(x)
+    largest, scaled = scaled_by_largest(x)
     return largest * jnp.sqrt(jnp.mean(jnp.square(scaled)))
 
 
@@ -41,10 +60,8 @@ def deviation(x: jax.Array, axes: Sequence[int]) -> jax.Array:
     """
     x = jax.lax.stop_gradient(x)
     x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-    apart = x - jnp.mean(x, tuple(axes), keepdims=True)
-    largest = jnp.max(jnp.abs(apart), tuple(axes), keepdims=True, initial=0.0)
-    squares = jnp.square(apart / jnp.where(largest > 0, largest, 1))
-    return largest * jnp.sqrt(jnp.mean(squares, tuple(axes), keepdims=True))
+    largest, scaled = scaled_by_largest(x - jnp.mean(x, tuple(axes), keepdims=True), tuple(axes))
+    return largest * jnp.sqrt(jnp.mean(jnp.square(scaled), tuple(axes), keepdims=True))
 
 
 def share(flags: jax.Array) -> jax.Array:
@@ -70,7 +87,7 @@ def signal_statistics(x: jax.Array, axis: int | None) -> dict[str, jax.Array]:
     >>> float(signal_statistics(jnp.asarray([[1.0, 0.0], [0.0, 2.0]]), 0)["cosine_distance"])
     1.0
     """
-    largest, scaled = _scaled(x)
+    largest, scaled = scaled_by_largest(x)
     size = largest * jnp.sqrt(jnp.mean(jnp.square(scaled)))
     if axis is None or x.shape[axis] < 2:
         return {"rms": size, "cosine_distance": jnp.full_like(size, jnp.nan)}
@@ -107,7 +124,7 @@ def _forward(x: jax.Array, slot: jax.Array) -> tuple[jax.Array, None]:
 
 
 def _backward(_: None, cotangent: Any) -> tuple[Any, jax.Array]:
-    largest, scaled = _scaled(cotangent)
+    largest, scaled = scaled_by_largest(cotangent)
     return cotangent, (largest * jnp.sqrt(jnp.sum(jnp.square(scaled)))).astype(jnp.float32)
 
 
