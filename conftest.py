@@ -79,11 +79,36 @@ def pytest_xdist_make_scheduler(config, log):
     return ByCompilation(config, log)
 
 
+# Examples that compile for seconds: they run in the whole suite only.
+SLOW_EXAMPLES = frozenset(
+    f"initlab.{name}"
+    for name in (
+        "calibration.criticality.to_criticality",
+        "initializers.identities.zero_hadamard",
+        "signals.measure.signal_run",
+        "signals.predict.predict_finite_width",
+        "signals.predict.sample_signals",
+        "symmetry.assertions.assert_units_identical",
+        "symmetry.induction.check_induction",
+        "theory.fixed_points.fixed_point",
+        "theory.fixed_points.fixed_q",
+        "theory.maps.covariance_step",
+        "theory.phases.edge_of_chaos",
+        "theory.quadrature.half_squared_difference",
+        "theory.quadrature.kernel_mean",
+        "theory.quadrature.pair_mean",
+        "theory.trainable_depth.trainable_depth",
+        "theory.trainable_edges.trainable_edges",
+    )
+)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Makes the examples in docstrings quick tests: there is one for each public function."""
-    for item in items:
-        if isinstance(item, pytest.DoctestItem):
+    examples = [item for item in items if isinstance(item, pytest.DoctestItem)]
+    for item in examples:
+        if item.name not in SLOW_EXAMPLES:
             item.add_marker("quick")
 
 
