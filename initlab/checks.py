@@ -20,6 +20,7 @@ from initlab.types import Params, ParamSpec
 
 __all__ = [
     "check_array",
+    "check_array_leaves",
     "check_callable",
     "check_count",
     "check_dtype",
@@ -174,6 +175,16 @@ def check_array(path: str, value: Any, spec: ParamSpec) -> None:
         raise ValueError(f"params[{path!r}] must be {np.dtype(spec.dtype)}, got {value.dtype}")
 
 
+def check_array_leaves(params: Params) -> None:
+    """Raises TypeError unless every leaf is an array or a number, as an init may return it.
+
+    >>> check_array_leaves({"weight": np.ones(2), "bias": 0.0})
+    """
+    for path, leaf in _leaves_by_path(params):
+        if not isinstance(leaf, numbers.Number):
+            _check_is_array(path, leaf, params)
+
+
 def check_floating_params(params: Params) -> list[tuple[str, Any]]:
     """The leaves of params by path; raises unless there is one, and all are floating arrays.
 
@@ -225,7 +236,11 @@ def check_model(apply: Any, params: Params, batch: Any) -> list[tuple[str, Any]]
     """
     check_callable("apply", apply)
     with naming_exchanged(apply, params, batch):
-        return check_floating_params(params)
+        leaves = check_floating_params(params)
+        for leaf in jax.tree.leaves(batch):
+            if not isinstance(leaf, numbers.Number) and not hasattr(leaf, "dtype"):
+                raise TypeError(f"batch must hold arrays, got {type(leaf).__name__}")
+        return leaves
 
 
 @contextlib.contextmanager
@@ -240,7 +255,7 @@ def naming_exchanged(apply: Any, params: Params, batch: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _can_be_traced(apply, batch, params):
+        if not jax.tree.leaves(params) or not _can_be_traced(apply, batch, params):
             raise
         raise TypeError(
             "params and batch are exchanged: apply takes the batch where the params are given"
@@ -248,9 +263,21 @@ def naming_exchanged(apply: Any, params: Params, batch: Any) -> Iterator[None]:
 
 
 def _can_be_traced(apply: Any, params: Params, batch: Any) -> bool:
+    """Whether apply takes them in this order; a framework's whole model is as good as params."""
+    leaves, tree = jax.tree.flatten(params)
+    is_array = [hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves]
+    arrays = [leaf for leaf, is_one in zip(leaves, is_array, strict=True) if is_one]
+    if not any(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in arrays):
+        return False
+
+    def run(arrays: list[Any], batch: Any) -> Any:
+        given = iter(arrays)
+        pairs = zip(leaves, is_array, strict=True)
+        whole = [next(given) if is_one else leaf for leaf, is_one in pairs]
+        return apply(tree.unflatten(whole), batch)
+
     try:
-        check_floating_params(params)
-        jax.eval_shape(apply, params, batch)
+        jax.eval_shape(run, arrays, batch)
     # Whatever a model raises: the error that was there first is the one to show.
     except Exception:
         return False

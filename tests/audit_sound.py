@@ -40,6 +40,7 @@ from sound_copies import COPIES_SOUND
 from sound_draws import DRAW_SOUND
 from sound_generative import SOUND_GENERATIVE
 from sound_heads import HEAD_SOUND
+from sound_inside import INSIDE_SOUND
 from sound_language import SOUND_LANGUAGE
 from sound_layers import SOUND_LAYERS
 from sound_pairs import SOUND_PAIRS
@@ -342,4 +343,4 @@ SOUND |= HEAD_SOUND
 SOUND |= ASKED_SOUND
 SOUND |= DRAW_SOUND
 SOUND |= PATH_SOUND | STEP_SOUND | BRANCH_SOUND
-SOUND |= COPIES_SOUND | SECOND_INPUT_SOUND
+SOUND |= COPIES_SOUND | SECOND_INPUT_SOUND | INSIDE_SOUND

@@ -47,7 +47,7 @@ CALL = "apply must be a function of (params, x), params first; calling it on the
     ("apply", "error", "message"),
     [
         ("mlp", TypeError, "apply must be a function, got 'mlp'"),
-        (lambda x, params: mlp(params, x), TypeError, CALL + "TypeError: "),
+        (lambda x, params: mlp(params, x), TypeError, "params and batch are exchanged: "),
         (lambda params: params["in"], TypeError, CALL + "TypeError: <lambda>() takes 1 positional"),
         (lambda params, x, key: x, TypeError, CALL + "TypeError: <lambda>() missing 1 required"),
         (lambda params, x: 1 / 0, TypeError, CALL + "ZeroDivisionError: division by zero"),

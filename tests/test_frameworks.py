@@ -1,7 +1,5 @@
 """What frameworks hand out besides parameters is named, with the call that gives these alone."""
 
-import functools
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -60,8 +58,71 @@ def test_a_whole_equinox_model_is_no_tree_of_parameters():
     model = eqx.nn.MLP(4, 2, 3, 1, key=jax.random.key(0))
     with pytest.raises(TypeError, match=r"eqx\.partition\(model, eqx\.is_inexact_array\)"):
         read_model(lambda model, x: jax.vmap(model)(x), model, jnp.ones((3, 4)))
+
+
+def _equinox_model():
+    return eqx.nn.MLP(4, 2, 3, 1, key=jax.random.key(0)), lambda model, x: jax.vmap(model)(x)
+
+
+class Counted(nnx.Module):
+    """Holds parameters, statistics and counters."""
+
+    def __init__(self, rngs):
+        self.layer, self.norm = nnx.Linear(4, 3, rngs=rngs), nnx.BatchNorm(3, rngs=rngs)
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, x):
+        return self.drop(self.norm(self.layer(x)))
+
+
+def _nnx_model():
+    return Counted(nnx.Rngs(0)), lambda model, x: model(x)
+
+
+def _equinox_params():
+    model, _ = _equinox_model()
     params, static = eqx.partition(model, eqx.is_inexact_array)
-    apply = lambda params, x: jax.vmap(eqx.combine(params, static))(x)  # noqa: E731
-    for exchanged in (read_model, functools.partial(lsuv, jax.random.key(0))):
+    return params, lambda params, x: jax.vmap(eqx.combine(params, static))(x)
+
+
+def _table():
+    return {"table": jnp.ones((4, 2))}, lambda params, ids: params["table"][ids]
+
+
+KEY = jax.random.key(0)
+TAKING_A_MODEL = {
+    "audit": lambda apply, params, x: initlab.audit(apply, params, x),
+    "audit, init": lambda apply, params, x: initlab.audit(apply, None, x, init=lambda key: params),
+    "find_groups": initlab.symmetry.find_groups,
+    "adopt": lambda apply, params, x: networks.adopt(lambda key: params, apply, x),
+    "lsuv": lambda apply, params, x: lsuv(KEY, apply, params, x),
+}
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", TAKING_A_MODEL)
+def test_a_whole_model_and_exchanged_arguments_are_named_at_every_door(name):
+    call = TAKING_A_MODEL[name]
+    x = jnp.ones((3, 4))
+    for make, hint in (
+        (_equinox_model, r"eqx\.partition\(model"),
+        (_nnx_model, r"nnx\.split\(model"),
+    ):
+        model, apply = make()
+        with pytest.raises(TypeError, match=hint):
+            call(apply, model, x)
+    for make, batch in (
+        (_equinox_params, x),
+        (_equinox_model, x),
+        (_nnx_model, x),
+        (_table, jnp.zeros(3, jnp.int32)),
+    ):
+        params, apply = make()
         with pytest.raises(TypeError, match="params and batch are exchanged"):
-            exchanged(apply, jnp.ones((3, 4)), params)
+            call(apply, batch, params)
+
+
+@pytest.mark.quick
+def test_arrays_are_no_specs_and_the_way_to_these_is_named():
+    with pytest.raises(TypeError, match=r"must hold ParamSpec, got .*: .*networks\.adopt\(init"):
+        initlab.initialize(KEY, {"w": jnp.ones(3)}, normal(1.0))

@@ -86,15 +86,21 @@ def adopt(
     """
     checks.check_callable("init", init)
     checks.check_callable("apply", apply)
-    _, abstract = trace(init, jax.random.key(0))
+
+    def drawn(key: jax.Array) -> Params:
+        params = init(key)
+        # Inside, where a framework's whole model is still one: JAX would refuse its functions.
+        check_are_parameters(params)
+        checks.check_array_leaves(params)
+        return params
+
+    _, abstract = trace(drawn, jax.random.key(0))
     arrays, tree = jax.tree.flatten(abstract)
     if not arrays:
         raise ValueError("init must give at least one parameter, got none")
-    check_are_parameters(abstract)
-    paths = [path for path, _ in checks.check_floating_params(abstract)]
-    chosen = _choose(rules, paths)
-
     with checks.naming_exchanged(apply, abstract, x):
+        paths = [path for path, _ in checks.check_floating_params(abstract)]
+        chosen = _choose(rules, paths)
         program, _ = trace(apply, abstract, x)
     if not program.out_avals:
         raise TypeError("apply must give at least one array, got none")

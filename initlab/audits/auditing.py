@@ -108,7 +108,8 @@ def audit(
             # Copies of one start are one start: measured once, and counted so.
             starts, draws = jax.tree.map(lambda leaf: leaf[:1], starts), draws[:1]
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), starts)
-    batch = jax.tree.map(jnp.asarray, batch)
+    with checks.naming_exchanged(apply, shapes, batch):
+        batch = jax.tree.map(jnp.asarray, batch)
     if any(leaf.shape[:1] == (0,) for leaf in jax.tree.leaves(batch)[:1]):
         raise ValueError("batch must hold at least one example, got none")
     abstract = (*described(shapes), *described(batch), *described(draws)[1])

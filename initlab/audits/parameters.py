@@ -1,6 +1,8 @@
 """What is wrong with the parameters themselves: duplicates, constants, those that do not train."""
 
+import functools
 import math
+import operator
 from collections.abc import Iterator
 
 from initlab.audits.evidence import Evidence
@@ -81,13 +83,25 @@ def _identical(evidence: Evidence) -> set[str]:
     }
 
 
+def _with_units(evidence: Evidence) -> int:
+    """Bit set of the parameters whose products have units; a number that is looked up has none."""
+    sites = [p.site for p in evidence.model.plan.sites() if p.site.kind == "product"]
+    found = [
+        site.names
+        for site in sites
+        if any(flag and n > 1 for flag, n in zip(site.features, site.shape, strict=True))
+    ]
+    return functools.reduce(operator.or_, found, 0)
+
+
 def constant_tensor(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """Weights all of whose entries are one number; zeros may be intended."""
     del thresholds
     notes = evidence.model.notes
     identical = _identical(evidence)
+    with_units = notes.contracted | (notes.looked_up & _with_units(evidence))
     for weight in evidence.weights:
-        is_weight = (notes.contracted | notes.looked_up) >> weight.bit & 1
+        is_weight = with_units >> weight.bit & 1
         is_stacked = notes.stacked >> weight.bit & 1
         size = math.prod(evidence.model.shapes[weight.bit][is_stacked:])
         if not is_weight or weight.smallest != weight.largest or size == 1:

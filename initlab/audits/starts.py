@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.compilation import compile_or_reuse, compile_to_run_once
-from initlab.frameworks import framework_hint
+from initlab.frameworks import check_are_parameters
 from initlab.types import Params
 
 __all__ = ["SEEDS", "draw_starts"]
@@ -23,16 +23,20 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
             raise ValueError(
                 "keys require init, a function that draws params from each of them, got init=None"
             )
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-            if not hasattr(leaf, "dtype"):
-                name = checks.path_name(path)
-                kind = f"{type(leaf).__name__}{framework_hint(params)}"
-                raise TypeError(f"params[{name!r}] must be an array, got {kind}")
+        checks.check_array_leaves(params)
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params), key[None]
     keys = jax.random.split(key, SEEDS) if keys is None else keys
     if getattr(keys, "ndim", 0) < 1 or keys.shape[0] < 1:
         raise ValueError(f"keys must be an array of at least one key, got {keys!r:.60}")
     draws = jax.vmap(lambda each: jax.random.fold_in(each, 1))(keys)
-    # `vmap` gives a function of its own at each call: the init is traced as it is now.
-    lowered = jax.jit(jax.vmap(init)).lower(jax.ShapeDtypeStruct(keys.shape, keys.dtype))
+
+    def drawn(key: jax.Array) -> Params:
+        params = init(key)
+        # Inside, where a framework's whole model is still one: JAX would refuse its functions.
+        check_are_parameters(params)
+        checks.check_array_leaves(params)
+        return params
+
+    # A function of its own at each call: the init is traced as it is now.
+    lowered = jax.jit(jax.vmap(drawn)).lower(jax.ShapeDtypeStruct(keys.shape, keys.dtype))
     return compile_or_reuse(lowered, compile_to_run_once)(keys), draws

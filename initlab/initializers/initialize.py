@@ -56,7 +56,10 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
 
     def draw(tree_path: tuple[Any, ...], spec: Any) -> jax.Array:
         if not isinstance(spec, ParamSpec):
-            raise TypeError(f"specs must hold ParamSpec, got {type(spec).__name__}")
+            raise TypeError(
+                f"specs must hold ParamSpec, got {type(spec).__name__}: of any model they are "
+                "`networks.adopt(init, apply, x).specs`"
+            )
         path = checks.path_name(tree_path)
         if not jnp.issubdtype(spec.dtype, jnp.floating):
             hint = framework_hint(specs)

@@ -110,8 +110,10 @@ def read_symmetry(apply: Apply, params: Params, x: Any) -> Symmetry:
       TypeError: as `find_groups`.
       ValueError: as `find_groups`.
     """
-    leaves = _leaf_paths(params)
-    program = _trace(apply, params, x)
+    with checks.naming_exchanged(apply, params, x):
+        leaves = _leaf_paths(params)
+        program = _trace(apply, params, x)
+    _check_program(program)
     inputs = [fresh(variable.aval.shape) for variable in program.jaxpr.invars]
     record = Record(set(), [])
     for axes in inputs[len(leaves) :]:
@@ -155,6 +157,10 @@ def _trace(apply: Apply, params: Params, x: Any) -> Any:
             f"apply must be a function of (params, x), params first; calling it on their shapes "
             f"raised {type(error).__name__}: {error}"
         ) from error
+    return program
+
+
+def _check_program(program: Any) -> None:
     # A print is dead code, as what is not used is: no output depends on it.
     lasting = [each for each in program.eqns if has_lasting_effect(each)]
     if lasting:
@@ -164,7 +170,6 @@ def _trace(apply: Apply, params: Params, x: Any) -> Any:
     shapes = [aval.shape for aval in program.out_avals]
     if not any(map(math.prod, shapes)):
         raise ValueError(f"apply must return at least one entry, got arrays of shapes {shapes}")
-    return program
 
 
 def _pin_all(axes: Sequence[Dimension]) -> None:

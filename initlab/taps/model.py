@@ -74,9 +74,11 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     leaves = checks.check_model(apply, params, batch)
     paths = tuple(path for path, _ in leaves)
     inputs = jax.tree.leaves(batch)
-    if not inputs or not np.shape(inputs[0]):
-        raise ValueError(f"batch must hold arrays whose first axis is examples, got {batch!r:.60}")
     with checks.naming_exchanged(apply, params, batch):
+        if not inputs or not np.shape(inputs[0]):
+            raise ValueError(
+                f"batch must hold arrays whose first axis is examples, got {batch!r:.60}"
+            )
         program, out = trace(apply, params, batch)
     if not any(jnp.issubdtype(aval.dtype, jnp.floating) for aval in program.out_avals):
         raise ValueError(f"apply must give a floating output, got {jax.tree.leaves(out)!r:.60}")

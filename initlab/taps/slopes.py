@@ -1,5 +1,6 @@
 """Slopes of activations, whatever they are made of: carried along operation by operation."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ __all__ = [
 
 GRID = np.linspace(-8.0, 8.0, 257, dtype=np.float32)
 """Where an activation is evaluated to find its largest slope, and its usual one."""
+
+GOLDEN = 2654435769
+"""2^32 over the golden ratio: its multiples modulo 2^32 are spread evenly, however many."""
 
 ACTIVATIONS = CUSTOM_DERIVATIVES & NONLINEARITIES
 """Calls with a derivative of their own that may be activations, as relu is."""
@@ -189,6 +193,13 @@ def _slope(function: Callable[[Any], Any], at: Any) -> jax.Array:
     return jnp.abs(slope).astype(jnp.float32)
 
 
+def _normal(shape: Sequence[int], dtype: Any) -> jax.Array:
+    """Entries that are spread as N(0, 1) is, at multiples of the golden ratio modulo 1."""
+    number = jax.lax.iota(jnp.uint32, math.prod(shape)) * np.uint32(GOLDEN)
+    uniform = (number >> 9).astype(jnp.float32) * np.float32(2**-23) + np.float32(2**-24)
+    return jax.scipy.special.ndtri(uniform).astype(dtype).reshape(shape)
+
+
 def activation_statistics(
     x: jax.Array, chain: Chain, features: Sequence[bool]
 ) -> dict[str, jax.Array]:
@@ -210,8 +221,10 @@ def activation_statistics(
     try:
         on_grid = _slope(_on_grid(chain), grid)
     except _NotUniformError:
-        # Units with slopes of their own, as a trained leak: the largest seen must do.
-        pass
+        # Entries with slopes of their own, as where a mask or a degree multiplies them.
+        own = _slope(_function(chain), _normal(np.shape(chain.root_value), grid.dtype))
+        largest = jnp.maximum(largest, jnp.max(own))
+        usual = share(own < SATURATED_SLOPE * largest)
     else:
         largest = jnp.maximum(largest, jnp.max(on_grid))
         weights = jnp.asarray(np.exp(-(GRID**2) / 2) / np.exp(-(GRID**2) / 2).sum())
