@@ -2,12 +2,13 @@
 
 import sys
 import sysconfig
-import textwrap
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+
+from initlab.terminal import one_line
 
 __all__ = [
     "BAD_INPUT",
@@ -15,7 +16,6 @@ __all__ = [
     "INTERNAL_ERROR",
     "INTERRUPTED",
     "PASSED",
-    "one_line",
     "report_error",
     "report_interrupt",
 ]
@@ -35,38 +35,12 @@ INTERNAL_ERROR = 3
 INTERRUPTED = 130
 """What a shell reports for a program that Ctrl-C ended."""
 
-LONGEST_LINE = 1000
-"""Characters of an error's line: a flag's value may have millions."""
-
 ROOTS = (Path(__file__).parent, Path(__file__).parents[1] / "experiments")
 """The library and its experiments, whose errors are about what they were given."""
 
 LIBRARIES = tuple(
     {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
-
-
-def one_line(text: object) -> str:
-    r"""Text as a line that a terminal shows as it is: control characters escaped, long text cut.
-
-    Args:
-      text: an error, or its message; lines after the first are joined by semicolons.
-
-    Returns:
-      At most `LONGEST_LINE` characters, all of them printable.
-
-    >>> one_line(ValueError("they differ in\n  steps: 3\n  seeds: \x1b[31m"))
-    'they differ in steps: 3; seeds: \\x1b[31m'
-    """
-    first, *others = [each.strip() for each in str(text).strip().split("\n")]
-    line = " ".join([first, "; ".join(filter(None, others))]).strip()
-    line = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in line
-    )
-    if len(line) <= LONGEST_LINE:
-        return line
-    half = LONGEST_LINE // 2 - 3
-    return f"{line[:half]} ... {line[-half:]}"
 
 
 def report_error(program: str, error: Exception) -> int:
@@ -82,7 +56,7 @@ def report_error(program: str, error: Exception) -> int:
     """
     if _is_of_memory(error):
         message = f"there is not enough memory for these sizes ({one_line(error)})"
-        print(f"{program}: {textwrap.shorten(message, LONGEST_LINE)}", file=sys.stderr)
+        print(f"{program}: {message}", file=sys.stderr)
         return BAD_INPUT
     models = [each for each in _causes(error) if _is_of_a_model(each)]
     if models:

@@ -8,7 +8,7 @@ import pytest
 
 import initlab
 from initlab import exits
-from initlab.exits import one_line, report_error, report_interrupt
+from initlab.exits import report_error, report_interrupt
 
 pytestmark = pytest.mark.quick
 
@@ -74,16 +74,6 @@ def test_a_library_s_error_is_internal(capsys):
     assert report_error("program", error) == exits.INTERNAL_ERROR
     said = capsys.readouterr().err
     assert said.splitlines()[-1] == "program: internal error, ZeroDivisionError: division by zero"
-
-
-def test_a_line_is_one_line_and_printable():
-    text = "first\n  second: \x1b[2J\n  third \u202e\x00\n" + "x" * 10**6
-    line = one_line(ValueError(text))
-    assert line.startswith(r"first second: \x1b[2J; third \u202e\x00; xxx")
-    assert line.isprintable()
-    assert len(line) <= 1000
-    assert one_line(ValueError()) == ""
-    assert one_line("é, 漢") == "é, 漢"
 
 
 def test_an_interruption_says_how_to_go_on(capsys):

@@ -53,6 +53,31 @@ def test_every_start_has_its_panel_with_its_share():
     assert titles[:3] == ["zero: 0% trained", "1: 50% trained", "He: 100% trained"]
 
 
+NAMES = ["$x_1$", "_hidden", "a\\b\\frac{", "\x1b[31m\x00", "", "zarr.json", "$"]
+
+
+def test_any_name_is_drawn_as_it_is(tmp_path):
+    sizes, layers = [8, 16], np.asarray(NAMES, dtype=object)
+    start = np.ones((2, 3, len(NAMES)))
+    check = xarray.Dataset(
+        {
+            "start": (("width", "seed", "layer"), start),
+            "change": (("width", "seed", "step", "layer"), start[:, :, None]),
+            "predicted_start": ("layer", np.zeros(len(NAMES))),
+            "predicted_change": ("layer", np.zeros(len(NAMES))),
+        },
+        coords={"width": sizes, "layer": layers, "step": [1]},
+        attrs={"axis": "width", "verdict": "pass"},
+    )
+    figures.draw_coordinates({NAMES[0]: check}).savefig(tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    # Matplotlib writes each text into the file, as a comment beside its glyphs.
+    shown = ["$x_1$", " _hidden", "a\\b\\frac{", "\\x1b[31m\\x00", "zarr.json", "$"]
+    assert all(f"<!-- {name} -->" in text for name in shown)
+    assert "<!-- $x_1$: pass -->" in text
+    assert text.replace("\n", "").isprintable()
+
+
 def test_the_same_results_give_the_same_picture(tmp_path):
     for name in ("first", "second"):
         figures.save(draw_starts(), tmp_path / name)

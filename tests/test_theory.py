@@ -23,6 +23,12 @@ KINKS = {
 }
 
 
+def test_more_kinks_than_a_quadrature_can_take_are_refused():
+    for function in (lambda z: jnp.floor(100 * z), lambda z: jnp.round(2 * z)):
+        with pytest.raises(ValueError, match=r"at most 80 kinks or jumps in \[-32, 32\], got"):
+            theory.fixed_point(function, 0.5, 0.0)
+
+
 @pytest.mark.parametrize("name", KINKS)
 def test_kinks_are_found_to_the_last_bits(name):
     function, kinks, order = KINKS[name]

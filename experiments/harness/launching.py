@@ -14,8 +14,8 @@ from experiments.harness.command_line import FLAGS, adopt_flags, current_setting
 from experiments.harness.experiment import Experiment
 from experiments.harness.output_folder import check_folder, claimed, read_folder
 from initlab import exits, figures, report
-from initlab.exits import one_line
 from initlab.sweeps import provenance
+from initlab.terminal import one_line
 
 __all__ = ["define_flags", "launch", "parse_flags", "run"]
 

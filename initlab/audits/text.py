@@ -10,6 +10,7 @@ import numpy as np
 from initlab.audits.finding import SEVERITIES, Finding
 from initlab.report import format_table
 from initlab.taps import Row
+from initlab.terminal import printable
 
 if TYPE_CHECKING:
     from initlab.audits.report import Report
@@ -150,7 +151,11 @@ def _line(row: Row) -> dict[str, str]:
 
 def _wrapped(text: str, first: str, indent: str) -> list[str]:
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False
+        printable(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_on_hyphens=False,
     )
 
 

@@ -15,6 +15,7 @@ from initlab.audits.ignores import check_code, read_ignores
 from initlab.command import baseline, sarif
 from initlab.command.explain import explain, overview
 from initlab.command.factory import audit_factory, find_factory, make_arguments
+from initlab.terminal import one_line
 
 __all__ = ["main"]
 
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _main(argv)
     except flags.Error as error:
-        print(f"initlab: {exits.one_line(error)}", file=sys.stderr)
+        print(f"initlab: {one_line(error)}", file=sys.stderr)
         return exits.BAD_INPUT
     except Exception as error:
         return exits.report_error("initlab", error)

@@ -7,6 +7,7 @@ import numpy as np
 import xarray
 
 from initlab.coordinates.slopes import Slope, fit_slope
+from initlab.terminal import printable
 from initlab.theory import Growth
 
 __all__ = ["CoordinateCheck"]
@@ -231,7 +232,7 @@ class CoordinateCheck:
             apart = self.apart.get(name, ())
             rows.append(
                 (
-                    name,
+                    printable(name),
                     _text(self.start_slopes[name]),
                     f"{growth.start:+.2f}" if growth else "",
                     _text(steps[0]),

@@ -6,7 +6,7 @@ import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
-from initlab.figures.style import SERIES_COLORS, new_figure
+from initlab.figures.style import SERIES_COLORS, literal, new_figure
 
 __all__ = ["draw_audit"]
 
@@ -29,7 +29,7 @@ def draw_audit(results: xarray.Dataset) -> Figure:
       every path from input to output.
     """
     results = results.rename({old: new for old, new in FORMER.items() if old in results})
-    places = [str(name) for name in results["place"].values]
+    places = [literal(name) for name in results["place"].values]
     figure = new_figure(max(8.0, min(18.0, 3 + 0.3 * len(places))), 10)
     sizes, distances, shares = figure.subplots(3, 1, sharex=True)
     on_path = results["on_path"].values.astype(bool)

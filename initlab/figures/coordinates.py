@@ -7,7 +7,7 @@ import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
-from initlab.figures.style import new_figure, ordered_colors
+from initlab.figures.style import literal, new_figure, ordered_colors
 
 __all__ = ["draw_coordinates"]
 
@@ -39,7 +39,7 @@ def draw_coordinates(checks: Mapping[str, xarray.Dataset]) -> Figure:
             axes.set_title(what, fontsize=10)
         row[0].set_ylabel("root mean square")
         row[0].legend(fontsize=8)
-        row[0].set_title(f"{title}: {results.attrs['verdict']}\nat the start", fontsize=10)
+        row[0].set_title(f"{literal(title)}: {results.attrs['verdict']}\nat the start", fontsize=10)
     return figure
 
 
@@ -55,7 +55,7 @@ def _draw_layers(axes: Any, values: xarray.DataArray, slopes: Any, axis: str) ->
             continue
         quartiles[:, seen] = np.nanquantile(shown[seen], [0.25, 0.5, 0.75], axis=1)
         low, middle, high = quartiles
-        axes.plot(sizes, middle, "o-", color=color, label=str(layers[number]), markersize=4)
+        axes.plot(sizes, middle, "o-", color=color, label=literal(layers[number]), markersize=4)
         axes.fill_between(sizes, low, high, color=color, alpha=0.15, linewidth=0)
         if slopes is not None and np.isfinite(slopes[number]):
             line = middle[0] * (sizes / sizes[0]) ** slopes[number]
@@ -64,4 +64,4 @@ def _draw_layers(axes: Any, values: xarray.DataArray, slopes: Any, axis: str) ->
     axes.set_yscale("log")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.tick_params(axis="x", which="minor", bottom=False)
-    axes.set_xlabel(axis)
+    axes.set_xlabel(literal(axis))

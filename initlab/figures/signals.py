@@ -6,7 +6,7 @@ import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
-from initlab.figures.style import SERIES_COLORS, new_figure
+from initlab.figures.style import SERIES_COLORS, literal, new_figure
 
 __all__ = ["draw_signal"]
 
@@ -51,7 +51,7 @@ def draw_signal(results: xarray.Dataset, *, title: str, errors: float = 3.0) -> 
             above, below = panels[2 * row : 2 * row + 2, column]
             _draw_quantity(above, of, name)
             _draw_difference(below, of, name, errors)
-        panels[0, column].set_title(str(activation), fontsize=12)
+        panels[0, column].set_title(literal(activation), fontsize=12)
         panels[-1, column].set_xlabel(_axis_name(results))
     for row, label in enumerate(ROWS.values()):
         panels[2 * row, 0].set_ylabel(label)
@@ -107,5 +107,5 @@ def _draw_difference(axes: Any, of: xarray.Dataset, name: str, allowed: float) -
 
 
 def _axis_name(results: xarray.Dataset) -> str:
-    first, second = map(str, results["layer"].values[:2])
+    first, second = map(literal, results["layer"].values[:2])
     return "hidden layer" if first == "layer_1" else f"1: {first}, 2: {second}, ..."

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from initlab.files import replace_atomically
+from initlab.terminal import printable
 
-__all__ = ["CLASS_COLORS", "SERIES_COLORS", "new_figure", "ordered_colors", "save"]
+__all__ = ["CLASS_COLORS", "SERIES_COLORS", "literal", "new_figure", "ordered_colors", "save"]
 
 SERIES_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's palette for series without an order."""
@@ -26,6 +27,24 @@ def new_figure(width: float, height: float) -> Figure:
 def ordered_colors(count: int) -> Sequence[tuple[float, ...]]:
     """Colours for `count` series in an order, dark to light (viridis, its palest end left out)."""
     return [tuple(color) for color in matplotlib.colormaps["viridis"](np.linspace(0, 0.9, count))]
+
+
+def literal(name: object) -> str:
+    r"""A name that somebody gave, as matplotlib draws it unchanged.
+
+    It reads TeX between two dollars, and leaves labels that begin with "_" out of legends.
+
+    Args:
+      name: of a parameter, a case, a layer.
+
+    Returns:
+      Text for a label, a tick or a title; control characters are escaped.
+
+    >>> print(literal("$w$"), literal("_inner"))
+    \$w\$  _inner
+    """
+    text = printable(name).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def save(figure: Figure, stem: Path) -> None:

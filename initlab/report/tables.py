@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from initlab.terminal import printable
+
 __all__ = ["format_quartiles", "format_share", "format_table", "quartiles"]
 
 
@@ -54,7 +56,7 @@ def format_table(rows: Sequence[Mapping[str, str]]) -> str:
       rows: `{column: text}`, every row with the first row's columns.
 
     Returns:
-      The table, a line for each row below a header and a rule.
+      The table, a line for each row below a header and a rule; control characters are escaped.
 
     >>> print(format_table([{"start": "zero", "loss": "0.69"}]))
     start  loss
@@ -62,6 +64,7 @@ def format_table(rows: Sequence[Mapping[str, str]]) -> str:
     zero   0.69
     """
     columns = list(rows[0])
+    rows = [{name: printable(row[name]) for name in columns} for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
 
     def line(cells: Mapping[str, str]) -> str:

@@ -22,6 +22,9 @@ REACH, CELLS = 32.0, 8192
 JUMP = 1e-6
 """A change between neighbouring floats that is larger than this is no rounding error."""
 
+MOST_KINKS = 80
+"""The quadrature of a pair has panels in proportion to their cube: more would take terabytes."""
+
 HALVINGS = 64
 """From 2^-7, the width of a cell, to neighbouring floats of all but the tiniest numbers."""
 
@@ -76,7 +79,7 @@ def find_pieces(function: Activation) -> Pieces:
 
     Raises:
       TypeError: if it is not a function of one array, or holds traced values.
-      ValueError: if it is not elementwise.
+      ValueError: if it is not elementwise, or has more than `MOST_KINKS`.
 
     >>> find_pieces(jax.nn.hard_tanh).kinks
     (-1.0, 1.0)
@@ -121,6 +124,12 @@ def _distinct(places: np.ndarray) -> list[float]:
     for place in np.sort(places):
         if not kept or place - kept[-1] > 1e-9:
             kept.append(float(place))
+    if len(kept) > MOST_KINKS:
+        raise ValueError(
+            f"an activation must have at most {MOST_KINKS} kinks or jumps in [-{REACH:.0f}, "
+            f"{REACH:.0f}], got {len(kept)}, from {kept[0]:g} to {kept[-1]:g}; one that is steeper "
+            "than floats can show looks so too"
+        )
     return kept
 
 
