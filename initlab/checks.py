@@ -185,14 +185,15 @@ def check_array_leaves(params: Params) -> None:
             _check_is_array(path, leaf, params)
 
 
-def check_floating_params(params: Params) -> list[tuple[str, Any]]:
+def check_floating_params(params: Params, *, allow_complex: bool = False) -> list[tuple[str, Any]]:
     """The leaves of params by path; raises unless there is one, and all are floating arrays.
 
-    Abstract arrays (`jax.ShapeDtypeStruct`) pass too. Complex numbers do not: no instrument of the
-    lab has a meaning for a complex parameter.
+    Abstract arrays (`jax.ShapeDtypeStruct`) pass too. Complex numbers pass only where nothing but
+    the places of entries matters: no measure of the lab has a meaning for a complex parameter.
 
     Args:
       params: any pytree.
+      allow_complex: whether complex arrays pass too.
 
     Returns:
       `[(path, leaf)]` in the order of the tree.
@@ -209,8 +210,10 @@ def check_floating_params(params: Params) -> list[tuple[str, Any]]:
         raise ValueError("params must hold at least one array, got none")
     for path, leaf in leaves:
         _check_is_array(path, leaf, params)
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+        if not jnp.issubdtype(leaf.dtype, jnp.inexact if allow_complex else jnp.floating):
             hint = framework_hint(params)
+            if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+                hint = ": give its real and imaginary parts as two parameters"
             raise TypeError(f"params[{path!r}] must be floating, got {leaf.dtype}{hint}")
     return leaves
 

@@ -84,6 +84,36 @@ def position(net, h):
     )
 
 
+def chosen(net, h):
+    """Two layers of the expert that data choose for each example, mixed up on the way or not."""
+    size, hidden, count = h.shape[-1], net.choice((2, 3)), 3
+    sums = jnp.sum(h.reshape(h.shape[0], -1), 1)
+    which = jnp.floor(7 * jnp.abs(sums)).astype(int) % count
+    first, second = net.leaf(count, size, hidden), net.leaf(count, hidden, size)
+    h = jnp.tanh(jnp.einsum("b...i,bij->b...j", h, first[which]))
+    kind = net.choice(("kept", "kept", "reversed", "sorted", "another", "centred"))
+    if kind == "reversed":
+        h = h[::-1]
+    elif kind == "sorted":
+        h = h[jnp.argsort(sums)]
+    elif kind == "another":
+        which = (which + 1) % count
+    elif kind == "centred":
+        h = h - jnp.mean(h, 0, keepdims=True)
+    return jnp.einsum("b...i,bij->b...j", h, second[which])
+
+
+def packed(net, h):
+    """Three layers in one matrix, in one layout or another, taken apart behind it."""
+    size = net.choice((2, 3))
+    z = h @ net.leaf(h.shape[-1], 3 * size)
+    if net.chance():
+        a, b, c = jnp.moveaxis(z.reshape(*z.shape[:-1], 3, size), -2, 0)
+    else:
+        a, b, c = jnp.moveaxis(z.reshape(*z.shape[:-1], size, 3), -1, 0)
+    return jnp.tanh(a) * b + c if net.chance() else jnp.concatenate([a * b, jnp.sin(c)], -1)
+
+
 def write(net, h):
     """Windows written to places that the program or the data name."""
     axis = any_axis(net, h)
@@ -195,5 +225,5 @@ def outer(net, h):
     return pairs + jnp.swapaxes(pairs, -1, -2) if net.chance() else pairs @ h[..., :, None]
 
 
-PRESERVING = {each.__name__: each for each in (ordered, position, write)}
-RESHAPING = {each.__name__: each for each in (join, reshape, pick, outer)}
+PRESERVING = {each.__name__: each for each in (ordered, position, chosen, write)}
+RESHAPING = {each.__name__: each for each in (join, reshape, pick, outer, packed)}

@@ -21,24 +21,24 @@ def members(p, x):
     return jax.vmap(member)(p)
 
 
-def _attend(q, k, v):
+def attend(q, k, v):
     weights = jax.nn.softmax(jnp.einsum("bthe,bshe->bhts", q, k))
     return jnp.einsum("bhts,bshe->bthe", weights, v)
 
 
 def heads(p, x):
     q, k, v = (jnp.einsum("btd,dhe->bthe", x, p[name]) for name in "qkv")
-    return jnp.einsum("bthe,hed->btd", _attend(q, k, v), p["o"])
+    return jnp.einsum("bthe,hed->btd", attend(q, k, v), p["o"])
 
 
 def flat_heads(p, x):
     q, k, v = jnp.split((x @ p["qkv"]).reshape(*x.shape[:2], 3, 2, 4), 3, 2)
-    return _attend(q[:, :, 0], k[:, :, 0], v[:, :, 0]).reshape(*x.shape[:2], 8) @ p["o"]
+    return attend(q[:, :, 0], k[:, :, 0], v[:, :, 0]).reshape(*x.shape[:2], 8) @ p["o"]
 
 
 def packed_heads(p, x):
     q, k, v = (each.reshape(*x.shape[:2], 2, 4) for each in jnp.split(x @ p["qkv"], 3, 2))
-    return _attend(q, k, v).reshape(*x.shape[:2], 8) @ p["o"]
+    return attend(q, k, v).reshape(*x.shape[:2], 8) @ p["o"]
 
 
 def grouped_queries(p, x):
@@ -51,7 +51,7 @@ def grouped_queries(p, x):
 def repeated_keys(p, x):
     q = (x @ p["q"]).reshape(*x.shape[:2], 6, 4)
     k, v = ((x @ p[name]).reshape(*x.shape[:2], 2, 4) for name in "kv")
-    attended = _attend(q, jnp.repeat(k, 3, 2), jnp.repeat(v, 3, 2))
+    attended = attend(q, jnp.repeat(k, 3, 2), jnp.repeat(v, 3, 2))
     return attended.reshape(*x.shape[:2], 24) @ p["o"]
 
 
@@ -181,7 +181,7 @@ BLOCK_MODELS = {
         flat_heads,
         {"qkv": (6, 24), "o": (8, 6)},
         _TOKENS,
-        {"o:0[1,2,4]": (), "o:0[2,4,1]": (2,)},
+        {"o:0[1,2,4]": (), "o:0[2,4,1]": (2,), "qkv": (2,)},
     ),
     "packed heads": (packed_heads, {"qkv": (6, 24), "o": (8, 6)}, _TOKENS, None),
     "grouped queries": (
@@ -200,7 +200,12 @@ BLOCK_MODELS = {
     "scanned": (scanned, _STACK, _ROWS, {"b": (3,)}),
     "scanned in half": (scanned_in_half, _STACK, _ROWS, {"b": (3,)}),
     "unrolled": (unrolled, _STACK, _ROWS, {"b": (3,)}),
-    "unrolled, shifted": (unrolled_shifted, _STACK, _ROWS, {"b": ()}),
+    "unrolled, shifted": (
+        unrolled_shifted,
+        _STACK,
+        _ROWS,
+        {"b[0]": (), "b[1]": (), "b[2]": ()},
+    ),
     "a shared bias": (shared_bias, _STACK | {"b": (4,)}, _ROWS, {"b": ()}),
     "scanned twice": (twice_scanned, _STACK, _ROWS, {"b": (3,)}),
     "heads of layers": (

@@ -8,10 +8,14 @@ import numpy as np
 from audit_models import IMAGES, ROWS, SEQUENCE, Fault, drawn, normal, plain
 from block_models import experts, grouped_queries, heads, members, repeated_keys, scanned, unrolled
 from foreign_models import linen
+from slice_models import chosen, counted_blocks, interleaved
 
 ENSEMBLE = {"a": (4, 8, 16), "ab": (4, 16), "b": (4, 16, 16), "c": (4, 16, 2)}
 STACK = {"u": (3, 8, 16), "b": (3, 16), "d": (3, 16, 8)}
 EXPERTS = {"w": (4, 8, 16), "v": (4, 16, 5), "r": (8, 4)}
+CHOSEN = {"r": (8, 4), "w": (4, 8, 16), "v": (4, 16, 5)}
+COUNTED = {"u": (3, 8, 16), "d": (3, 16, 8)}
+PACKED = {"qkv": (16, 24), "o": (8, 16)}
 HEADS = {"q": (16, 2, 4), "k": (16, 2, 4), "v": (16, 2, 4), "o": (2, 4, 16)}
 QUERIES = {"q": (16, 2, 3, 4), "k": (16, 2, 4), "v": (16, 2, 4), "o": (2, 3, 4, 16)}
 FLAT = {"q": (16, 24), "k": (16, 8), "v": (16, 8), "o": (24, 16)}
@@ -183,6 +187,34 @@ COPIES_FAULTS = {
         )
         for name, apply in (("scanned", scanned), ("written out", unrolled))
     },
+    "two units of one expert that data choose": Fault(
+        "symmetric_units",
+        "v[1]",
+        "fail",
+        plain(
+            chosen,
+            lambda: copied(CHOSEN, ("w", (1, ..., 3), (1, ..., 5)), ("v", (1, 3), (1, 5))),
+        ),
+    ),
+    "two units of one layer that a counter takes": Fault(
+        "symmetric_units",
+        "d[2]",
+        "fail",
+        plain(
+            counted_blocks,
+            lambda: copied(COUNTED, ("u", (2, ..., 3), (2, ..., 5)), ("d", (2, 3), (2, 5))),
+        ),
+    ),
+    "two value features of one head in one matrix": Fault(
+        "symmetric_units",
+        "[1]",
+        "fail",
+        plain(
+            interleaved,
+            lambda: copied(PACKED, ("qkv", np.s_[:, 22], np.s_[:, 20]), ("o", 6, 4)),
+            SEQUENCE,
+        ),
+    ),
     "two query heads of one key head": Fault(
         "symmetric_units",
         "o:1[1]",

@@ -100,7 +100,7 @@ LOOP_CASES = {
     ),
     "scan over layers": (
         _stacked,
-        "4: a 1, w 2, w 3, b 0",
+        "4: a 1, w 2; 4: w 3, w 2; 4: w 3, b 0",
         {"w": (3, 2, 4, 4), "b": (4, 2)},
     ),
     "stop_gradient": (lambda z, b: lax.stop_gradient(z) @ b, HIDDEN, ONE),

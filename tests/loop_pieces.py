@@ -62,6 +62,20 @@ def scanned_layers(net, h):
     return lax.scan(lambda h, leaf: (jnp.tanh(apply(leaf, h)), None), h, leaves)[0]
 
 
+def carried_layers(net, h):
+    """Dense layers of one width without a residual sum, each taken from a stack in its turn."""
+    size = h.shape[-1]
+    w = net.leaf(net.choice((2, 3)), size, size)
+    kind = net.choice(("scan", "backwards", "counter", "written"))
+    if kind == "counter":
+        return lax.fori_loop(0, len(w), lambda n, h: jnp.tanh(h @ w[n]), h)
+    if kind == "written":
+        for number in range(len(w)):
+            h = jnp.tanh(h @ w[number])
+        return h
+    return lax.scan(lambda h, w: (jnp.tanh(h @ w), None), h, w, reverse=kind == "backwards")[0]
+
+
 def repeated(net, h):
     """One net several times over, with the same parameters."""
     layer = net.inner(h.shape)
@@ -119,5 +133,7 @@ def descend(net, h):
     return h - 0.1 * jax.grad(lambda h: jnp.sum(jnp.sin(layer.apply(leaves, h))))(h)
 
 
-PRESERVING = {each.__name__: each for each in (scanned_layers, repeated, branch, descend)}
+PRESERVING = {
+    each.__name__: each for each in (scanned_layers, carried_layers, repeated, branch, descend)
+}
 RESHAPING = {each.__name__: each for each in (recurrent, ensemble, until)}

@@ -19,6 +19,7 @@ from faults_copies import (
     joined,
     masked,
 )
+from slice_models import carried
 
 
 def states(params, x):
@@ -57,6 +58,7 @@ COPIES_SOUND = {
     "experts": (plain(experts, lambda: draw(EXPERTS)), None, ()),
     "members with readouts of zero": (plain(members, _zero_readouts), all_alike, ()),
     "layers written out of a stack": (plain(unrolled, lambda: draw(STACK)), None, ()),
+    "layers that a scan carries": (plain(carried, lambda: draw({"w": (4, 8, 8)})), None, ()),
     "layers that are joined": (plain(joined, lambda: draw(JOINED)), None, ()),
     "masks of ones": (plain(masked, lambda: draw(MASKED)), None, ()),
     "channels that share a table of decay rates": (plain(states, _states, SEQUENCE), None, ()),

@@ -52,3 +52,26 @@ def numpy_classes(rows, atol=0.0):
         same = (all(map(equal, row, other)) for other in rows)
         labels.append(next(number for number, each in enumerate(same) if each))
     return labels
+
+
+def moved(params, group, permutation):
+    """The parameters with the units of a group, or of one block of it, moved by NumPy."""
+    params = dict(params)
+    for unit in group.axes:
+        name = unit.path
+        source = np.arange(params[name].shape[unit.axis])
+        end = source.size - unit.rest
+        blocks = source[unit.start : end].reshape(unit.outer, group.size, unit.inner)
+        source[unit.start : end] = blocks[:, permutation].ravel()
+        inside = np.ones((1,) * params[name].ndim, bool)
+        for block, index in zip(unit.blocks, unit.at, strict=False):
+            length = params[name].shape[block.axis]
+            number = np.arange(length) - block.start
+            is_there = (number // block.inner % block.size == index) & (number >= 0)
+            is_there &= number < length - block.start - block.rest
+            shape = [1] * params[name].ndim
+            shape[block.axis] = length
+            inside = inside & is_there.reshape(shape)
+        exchanged = np.take(params[name], source, axis=unit.axis)
+        params[name] = np.where(inside, exchanged, params[name])
+    return params

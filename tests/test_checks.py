@@ -251,7 +251,8 @@ def test_floating_params_are_given_by_path(dtype):
         (
             _params(bias=np.zeros(3, np.complex64)),
             TypeError,
-            "params['layer_1/bias'] must be floating, got complex64",
+            "params['layer_1/bias'] must be floating, got complex64: "
+            "give its real and imaginary parts as two parameters",
         ),
     ],
 )

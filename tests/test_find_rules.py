@@ -102,6 +102,12 @@ CASES = {
     "cummax": (lambda z, b: lax.cummax(z, 0) @ b, HIDDEN, ONE),
     "cummin": (lambda z, b: lax.cummin(z, 1) @ b, "", ONE),
     "cumprod": (lambda z, b: lax.cumprod(z, 1) @ b, "", ONE),
+    "fft": (
+        lambda z, b: jnp.fft.irfft(jnp.fft.rfft(jnp.sin(z), axis=0), 2, axis=0) @ b,
+        HIDDEN,
+        ONE,
+    ),
+    "fft along units": (lambda z, b: jnp.fft.fft(z).real @ b, "", ONE),
     "cumsum": (lambda z, b: lax.cumsum(z, 1) @ b, "", ONE),
     "dot_general": (
         lambda z, b, c: jnp.einsum("nu,uhk,uhj->nkj", z, b, c),

@@ -17,6 +17,7 @@ from random_architectures import (
     random_architecture,
     random_inputs,
 )
+from symmetry_oracles import moved
 
 from initlab import symmetry as sy
 from initlab.symmetry import dimensions, primitive_rules, propagate_axes
@@ -34,29 +35,6 @@ def _in_double_precision():
         np.errstate(all="ignore"),
     ):
         yield
-
-
-def moved(params, group, permutation):
-    """The parameters with the units of a group, or of one block of it, moved by NumPy."""
-    params = dict(params)
-    for unit in group.axes:
-        name = unit.path
-        source = np.arange(params[name].shape[unit.axis])
-        end = source.size - unit.rest
-        blocks = source[unit.start : end].reshape(unit.outer, group.size, unit.inner)
-        source[unit.start : end] = blocks[:, permutation].ravel()
-        inside = np.ones((1,) * params[name].ndim, bool)
-        for block, index in zip(unit.blocks, unit.at, strict=False):
-            length = params[name].shape[block.axis]
-            number = np.arange(length) - block.start
-            is_there = (number // block.inner % block.size == index) & (number >= 0)
-            is_there &= number < length - block.start - block.rest
-            shape = [1] * params[name].ndim
-            shape[block.axis] = length
-            inside = inside & is_there.reshape(shape)
-        exchanged = np.take(params[name], source, axis=unit.axis)
-        params[name] = np.where(inside, exchanged, params[name])
-    return params
 
 
 def wrong_groups(architecture: Architecture, seed: int) -> tuple[int, list[str]]:

@@ -10,7 +10,7 @@ import numpy as np
 from initlab import checks
 from initlab.audits.draws import is_draw
 from initlab.audits.duplicates import count_distinct
-from initlab.symmetry import BlockAxis, UnitGroup, in_block
+from initlab.symmetry import BlockAxis, UnitAxis, UnitGroup, in_block
 from initlab.types import Params
 
 __all__ = ["Copies", "Repeated", "find_copies"]
@@ -77,23 +77,24 @@ def find_copies(
             # Without blocks, or with copies in every one of them: the group's own affair.
             distinct = min(counts) if counts else count_distinct(params, leaves, group)
             widths[group.name] = (distinct, group.size, paths)
+            if group.axes[0].at:
+                blocks[group.name] = _where(group.axes[0], group.axes[0].at)
             continue
         widths[group.name] = (group.size, group.size, paths)
-        for (index, part), count in zip(parts, counts, strict=True):
+        for (_, part), count in zip(parts, counts, strict=True):
             if count < group.size:
                 widths[part.name] = (count, group.size, paths)
-                blocks[part.name] = _where(group, index)
+                blocks[part.name] = _where(part.axes[0], part.axes[0].at)
     repeated = [each for path, axis in batched for each in _repeated(path, axis, leaves[path])]
     return Copies(widths, blocks, repeated)
 
 
-def _where(group: UnitGroup, index: Sequence[int]) -> str:
-    first = group.axes[0]
+def _where(unit: UnitAxis, index: Sequence[int]) -> str:
     return " and ".join(
-        f"index {number} of axis {block.axis} of {first.path}"
+        f"index {number} of axis {block.axis} of {unit.path}"
         if block.outer == block.inner == 1 and not block.start and not block.rest
-        else f"block {number} of axis {block.axis} of {first.path}"
-        for number, block in zip(index, first.blocks, strict=True)
+        else f"block {number} of axis {block.axis} of {unit.path}"
+        for number, block in zip(index, unit.blocks, strict=False)
     )
 
 

@@ -31,7 +31,7 @@ def count_distinct(params: Params, leaves: Mapping[str, np.ndarray], group: Unit
       The number of classes.
     """
     distinct = len(np.unique(unit_hashes(leaves, group)))
-    parts = {(unit.path, unit.blocks if unit.at else (), unit.at) for unit in group.axes}
+    parts = {(unit.path, unit.blocks[: len(unit.at)], unit.at) for unit in group.axes}
     if distinct == group.size or len(parts) == len(group.axes):
         return distinct
     return len(np.unique(np.asarray(unit_classes(params, group))))
@@ -53,7 +53,7 @@ def unit_hashes(leaves: Mapping[str, np.ndarray], group: UnitGroup) -> np.ndarra
     hashes = np.zeros(group.size, np.uint64)
     parts: dict[Any, list[UnitAxis]] = {}
     for unit in group.axes:
-        parts.setdefault((unit.path, unit.blocks if unit.at else (), unit.at), []).append(unit)
+        parts.setdefault((unit.path, unit.blocks[: len(unit.at)], unit.at), []).append(unit)
     for number, ((path, _, _), units) in enumerate(parts.items()):
         axes = list(map(whole, units))
         leaf = cut_down(leaves[path], units[0]) + 0.0  # -0.0 is 0.0

@@ -155,6 +155,6 @@ KNOWN = frozenset[str]().union(
     WINDOWS,
     ORDERED,
     RANDOM,
-    _names("bitcast_convert_type iota reduce"),
+    _names("bitcast_convert_type fft iota reduce"),
 )
 """Every name that some instrument has a rule for."""

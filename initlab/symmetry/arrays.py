@@ -160,7 +160,7 @@ def _by_part(
     """
     parts: dict[Any, list[UnitAxis]] = {}
     for unit in group.axes:
-        parts.setdefault((unit.path, unit.blocks if unit.at else (), unit.at), []).append(unit)
+        parts.setdefault((unit.path, unit.blocks[: len(unit.at)], unit.at), []).append(unit)
     return [
         (
             path,

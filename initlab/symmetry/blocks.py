@@ -18,7 +18,9 @@ from typing import Any
 
 from initlab.programs import primitives
 from initlab.programs.axes import DotAxes, product_axes
+from initlab.symmetry.chosen import Index
 from initlab.symmetry.dimensions import Dimension, atoms, factors, resolve
+from initlab.symmetry.indexed import indexed
 from initlab.symmetry.layout import occurrences
 from initlab.symmetry.propagate_axes import Step
 from initlab.symmetry.rule_types import Axes
@@ -27,7 +29,7 @@ __all__ = ["find_blocks"]
 
 Blocks = dict[Dimension, Hashable]
 """For an atom in an array: the dimensions that its entries have an index in; `ALONG` where that is
-an axis of the array, else the index that a slice took."""
+an axis of the array, else the index that a slice took, an `Index` where data chose it."""
 
 ALONG = "along"
 
@@ -36,7 +38,7 @@ ALONG_AXES = (
     | primitives.ARG_REDUCTIONS
     | primitives.ORDERED
     | primitives.WINDOWS
-    | {"gather", "reduce", "rev"}
+    | {"fft", "gather", "reduce", "rev"}
 )
 """What mixes along some axes of its first operand, and nowhere else."""
 
@@ -111,7 +113,7 @@ class _Reading:
 
     def _step(self, step: Step) -> None:
         operands = [self._blocks(axes) for axes in step.operands]
-        index = _indexed(step)
+        index = indexed(step)
         for number, axes in enumerate(step.results):
             taken: dict[Dimension, Blocks] = {}
             for atom in {each.atom for each in occurrences(axes)}:
@@ -124,8 +126,11 @@ class _Reading:
                         for each in [e for e, at in taken[atom].items() if at is position]:
                             del taken[atom][each]
                             self._unite(dimension, each)
+                        # What an iteration has chosen differs from one to the next.
+                        for each in [e for e, at in taken[atom].items() if isinstance(at, Index)]:
+                            del taken[atom][each]
                     else:
-                        taken[atom][self.root(dimension)] = position
+                        taken[atom][self.root(dimension)] = self._resolved(position)
             # A tuple that an operation hands on is the operand itself, whose blocks are known.
             if not any(axes is each for each in step.operands):
                 self._taken[id(axes)] = taken
@@ -187,7 +192,19 @@ class _Reading:
             for each in dict.fromkeys(candidates)
             if each not in gone
             and all(each in blocks and blocks[each] == first[each] for blocks in held)
+            and not any(other in gone for other in self._behind(first.get(each)))
         ]
+
+    def _resolved(self, position: Hashable) -> Hashable:
+        """An index with the dimensions that it was chosen along under their one name each."""
+        if not isinstance(position, Index):
+            return position
+        along = (self.root(each) for axis in position.along for each in factors(axis))
+        return position._replace(along=tuple(along))
+
+    def _behind(self, at: Hashable) -> list[Dimension]:
+        """The dimensions that an index was chosen along."""
+        return [self.root(each) for each in at.along] if isinstance(at, Index) else []
 
     def _blocks(self, axes: Axes) -> dict[Dimension, Blocks]:
         """For each atom of an array the dimensions that all its occurrences lie beside."""
@@ -207,6 +224,9 @@ class _Reading:
                     beside.pop(root, None)
                 else:
                     beside[root] = ALONG
+            for other, at in list(beside.items()):
+                if any(beside.get(each) != ALONG for each in self._behind(at)):
+                    del beside[other]
             before = found.get(each.atom)
             if before is not None:
                 beside = {root: at for root, at in before.items() if beside.get(root) == at}
@@ -282,7 +302,13 @@ def _acted(step: Step) -> list[int]:
     """The axes of its first operand that an operation of ALONG_AXES mixes along."""
     params, rank = step.params, len(step.operands[0])
     if step.name == "gather":
-        return list(params["dimension_numbers"].collapsed_slice_dims)
+        along = params["dimension_numbers"].operand_batching_dims
+        whole = [
+            n for n, axis in enumerate(step.operands[0]) if axis.size == params["slice_sizes"][n]
+        ]
+        return [n for n in range(rank) if n not in along and n not in whole]
+    if step.name == "fft":
+        return list(range(rank - len(params["fft_lengths"]), rank))
     if "window_dimensions" in params:
         return [n for n, length in enumerate(params["window_dimensions"]) if length != 1]
     if step.name in primitives.WINDOWS:
@@ -292,36 +318,3 @@ def _acted(step: Step) -> list[int]:
             named = params[name]
             return list(named) if isinstance(named, Sequence) else [named]
     return list(range(rank))
-
-
-def _indexed(step: Step) -> Sequence[tuple[Dimension, Hashable] | None] | None:
-    """For each result: the dimension that one index was taken of (or stacked), and which."""
-    if step.name in ("enter", "leave"):
-        outer = step.operands[0] if step.name == "enter" else step.results[0]
-        return [(outer[0], step.params["index"])]
-    if not step.operands:
-        return None
-    operand = step.operands[0]
-    if step.name == "unstack":
-        unstacked = operand[step.params["axis"]]
-        return [(unstacked, number) for number in range(len(step.results))]
-    if step.name == "slice":
-        starts = step.params["start_indices"]
-        return [_one_index(operand, step.results[0], starts)]
-    if step.name == "split":
-        place, start, found = step.params["axis"], 0, []
-        for size, result in zip(step.params["sizes"], step.results, strict=True):
-            starts = [start if number == place else 0 for number in range(len(operand))]
-            found.append(_one_index(operand, result, starts))
-            start += size
-        return found
-    return None
-
-
-def _one_index(
-    operand: Axes, result: Axes, starts: Sequence[int]
-) -> tuple[Dimension, Hashable] | None:
-    taken = [n for n, axis in enumerate(operand) if axis.size > 1 and result[n].size == 1]
-    if len(taken) != 1 or operand[taken[0]].uniform:
-        return None
-    return operand[taken[0]], starts[taken[0]]

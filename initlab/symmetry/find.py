@@ -1,9 +1,7 @@
 """Finds the groups of exchangeable units of any model, from its program alone."""
 
-import dataclasses
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, overload
 
 import jax
@@ -14,13 +12,26 @@ from initlab.programs.trace import trace
 from initlab.symmetry.arrays import leaves_by_path
 from initlab.symmetry.blocks import find_blocks
 from initlab.symmetry.dimensions import Dimension, atoms, pin
-from initlab.symmetry.groups import BlockAxis, UnitAxis, UnitGroup
-from initlab.symmetry.layout import Occurrence, Place, occurrences
+from initlab.symmetry.group_names import named
+from initlab.symmetry.groups import BlockAxis, UnitGroup
 from initlab.symmetry.propagate_axes import Record, propagate_axes
-from initlab.symmetry.rule_types import fresh
+from initlab.symmetry.rule_types import Axes, fresh
+from initlab.symmetry.slices import (
+    SlicePlaces,
+    lifted,
+    merged,
+    slice_places,
+    slices_of,
+    with_slices,
+)
+from initlab.symmetry.unit_axes import Found, find_units
+from initlab.symmetry.unstack import unstacked
 from initlab.types import Apply, Params
 
 __all__ = ["Coverage", "Symmetry", "find_groups", "read_symmetry"]
+
+ROUNDS = 3
+"""How often slices may turn out to have slices of their own: layers, parts of each, ..."""
 
 
 class Coverage(NamedTuple):
@@ -56,7 +67,7 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
 
     Args:
       apply: a pure function `(params, x) -> outputs`.
-      params: a pytree of floating arrays, or of `jax.ShapeDtypeStruct`.
+      params: a pytree of floating or complex arrays, or of `jax.ShapeDtypeStruct`.
       x: a pytree of inputs, or of `jax.ShapeDtypeStruct`.
       report: whether to return what could not be followed too.
 
@@ -65,7 +76,8 @@ def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -
       `Coverage`.
 
     Raises:
-      TypeError: if apply is not a function of `(params, x)`, or a leaf of params is not floating.
+      TypeError: if apply is not a function of `(params, x)`, or a leaf of params is not floating or
+        complex.
       ValueError: if apply cannot be traced, has side effects, or does not use its params.
 
     >>> import jax.numpy as jnp
@@ -111,30 +123,61 @@ def read_symmetry(apply: Apply, params: Params, x: Any) -> Symmetry:
       ValueError: as `find_groups`.
     """
     with checks.naming_exchanged(apply, params, x):
-        leaves = _leaf_paths(params)
+        paths = _leaf_paths(params)
         program = _trace(apply, params, x)
     _check_program(program)
-    inputs = [fresh(variable.aval.shape) for variable in program.jaxpr.invars]
-    record = Record(set(), [])
-    for axes in inputs[len(leaves) :]:
-        _pin_all(axes)
-    for axes in propagate_axes(program, inputs, record):
-        _pin_all(axes)
-    by_leaf = dict(zip(leaves, inputs[: len(leaves)], strict=True))
-    found = [atom for axes in by_leaf.values() for axis in axes for atom in atoms(axis)]
-    if found and not any(atom.read for atom in found):
+    names = [checks.path_name(path) for path in paths]
+    leaves, record = _propagated(program, len(paths))
+    if names and not any(atom.read for axes in leaves for axis in axes for atom in atoms(axis)):
         raise ValueError(
             "apply does not use its params: it must take them first, as apply(params, x)"
         )
-    groups, strided, batched = _groups(by_leaf, *find_blocks(list(by_leaf.values()), record.steps))
-    axes = [axis for each in by_leaf.values() for axis in each if axis.size > 1]
+    blocks, root = find_blocks(leaves, record.steps)
+    found = find_units(list(zip(names, leaves, strict=True)), blocks, root)
+    places = slice_places(leaves, record.steps, root)
+    if places is not None:
+        shapes = [tuple(axis.size for axis in axes) for axes in leaves]
+        finer = _of_slices(program, names, places)
+        found = with_slices(found, finer, dict(zip(names, shapes, strict=True)))
+    axes = [axis for each in leaves for axis in each if axis.size > 1]
     touched = sum(any(atom.unsupported for atom in atoms(axis)) for axis in axes)
-    share = touched / max(1, len(axes))
-    return Symmetry(groups, Coverage(tuple(sorted(record.unsupported)), share, strided), batched)
+    coverage = Coverage(
+        tuple(sorted(record.unsupported)), touched / max(1, len(axes)), found.strided
+    )
+    modules = dict(zip(names, (checks.path_name(path[:-1]) for path in paths), strict=True))
+    return Symmetry(named(found.units, modules), coverage, found.batched)
+
+
+def _propagated(program: Any, count: int) -> tuple[list[Axes], Record]:
+    """The axes of the first inputs, the parameters; those of the others are pinned, and outputs."""
+    inputs = [fresh(variable.aval.shape) for variable in program.jaxpr.invars]
+    record = Record()
+    for axes in inputs[count:]:
+        _pin_all(axes)
+    for axes in propagate_axes(program, inputs, record):
+        _pin_all(axes)
+    return inputs[:count], record
+
+
+def _of_slices(
+    program: Any, names: Sequence[str], places: SlicePlaces, rounds: int = ROUNDS
+) -> Found:
+    """What the program of slices shows, in the places of the whole leaves."""
+    slices = [each for n, name in enumerate(names) for each in slices_of(name, places.get(n, ()))]
+    leaves, record = _propagated(unstacked(program, places), len(slices))
+    blocks, root = find_blocks(leaves, record.steps)
+    # A loop whose slices tie their units may show, once they are apart, that its layers are too.
+    more = slice_places(leaves, record.steps, root) or {}
+    finer = merged(places, [names.index(each.path) for each in slices], more)
+    if finer != places and rounds > 1:
+        return _of_slices(program, names, finer, rounds - 1)
+    keys = [str(number) for number in range(len(slices))]
+    found = find_units(list(zip(keys, leaves, strict=True)), blocks, root)
+    return lifted(found, dict(zip(keys, slices, strict=True)))
 
 
 def _leaf_paths(params: Params) -> list[tuple[Any, ...]]:
-    checks.check_floating_params(params)
+    checks.check_floating_params(params, allow_complex=True)
     leaves_by_path(params)
     return [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
 
@@ -175,130 +218,3 @@ def _check_program(program: Any) -> None:
 def _pin_all(axes: Sequence[Dimension]) -> None:
     for axis in axes:
         pin(axis)
-
-
-def _groups(
-    by_leaf: dict[tuple[Any, ...], Any],
-    blocks: dict[Dimension, tuple[Dimension, ...]],
-    root: Callable[[Dimension], Dimension],
-) -> tuple[tuple[UnitGroup, ...], tuple[str, ...], tuple[tuple[str, BlockAxis], ...]]:
-    found: dict[Dimension, list[tuple[tuple[Any, ...], UnitAxis]]] = {}
-    strided: dict[Dimension, list[str]] = {}
-    for path, axes in by_leaf.items():
-        name = checks.path_name(path)
-        places: dict[tuple[Dimension, int], list[Occurrence]] = {}
-        for each in occurrences(axes):
-            if each.place is None:
-                strided.setdefault(each.atom, []).append(f"{name} {each.axis}")
-            else:
-                places.setdefault((each.atom, each.axis), []).append(each)
-        sizes = [axis.size for axis in axes]
-        for (atom, _), here in places.items():
-            wanted = blocks.get(atom, ())
-            beside = [{root(one): at for one, at in each.beside.items()} for each in here]
-            where = [[(each.size, its[each]) for each in wanted] for its in beside]
-            for unit in _unit_axes(name, sizes, here, where):
-                found.setdefault(atom, []).append((path, unit))
-    found = {atom: _with_common_blocks(where) for atom, where in found.items()}
-    free = {atom: where for atom, where in found.items() if _is_free(atom) and atom not in strided}
-    lost = {each for atom, names in strided.items() if _is_free(atom) for each in names}
-    batched = dict.fromkeys(
-        (unit.path, each)
-        for atom, where in found.items()
-        if atom.size > 1 and atom.read
-        for _, unit in where
-        for each in unit.blocks
-    )
-    return _named(free), tuple(sorted(lost)), tuple(batched)
-
-
-def _is_free(atom: Dimension) -> bool:
-    return atom.size > 1 and atom.read and not atom.pinned
-
-
-def _unit_axes(
-    name: str,
-    sizes: Sequence[int],
-    here: Sequence[Occurrence],
-    blocks: Sequence[Sequence[tuple[int, Place]]],
-) -> Iterator[UnitAxis]:
-    """The occurrences of an atom on one axis of a leaf, merged, with the places of its blocks."""
-    size, axis = here[0].atom.size, here[0].axis
-    places = [each.place for each in here if each.place is not None]
-    for merged in _merge(size, places):
-        last = merged.start + merged.outer * size * merged.inner
-        inside = [
-            its
-            for place, its in zip(places, blocks, strict=True)
-            if place.inner == merged.inner and merged.start <= place.start < last
-        ]
-        found = []
-        for each in zip(*inside, strict=True):
-            length, number = each[0][0], each[0][1].axis
-            together = _merge(length, list(dict.fromkeys(place for _, place in each)))
-            # Blocks of several layouts have no one place.
-            at = together[0] if len(together) == 1 else Place(-1, 0, 1, 1)
-            rest = sizes[number] - at.start - at.outer * length * at.inner
-            found.append(BlockAxis(at.axis, length, at.outer, at.inner, at.start, rest))
-        rest = sizes[axis] - last
-        yield UnitAxis(
-            name, axis, merged.outer, merged.inner, merged.start, rest, blocks=tuple(found)
-        )
-
-
-def _with_common_blocks(
-    where: list[tuple[tuple[Any, ...], UnitAxis]],
-) -> list[tuple[tuple[Any, ...], UnitAxis]]:
-    """Without the blocks that have no one place beside some unit axis."""
-    kept = [
-        number
-        for number in range(len(where[0][1].blocks))
-        if all(unit.blocks[number].axis >= 0 for _, unit in where)
-    ]
-    return [
-        (path, dataclasses.replace(unit, blocks=tuple(unit.blocks[number] for number in kept)))
-        for path, unit in where
-    ]
-
-
-def _merge(size: int, places: Sequence[Place]) -> list[Place]:
-    """Pieces of one layout, one right after the other, are one."""
-    merged: list[Place] = []
-    for place in sorted(places):
-        last = merged[-1] if merged else None
-        if (
-            last is not None
-            and last.axis == place.axis
-            and last.inner == place.inner
-            and last.start + last.outer * size * last.inner == place.start
-        ):
-            merged[-1] = last._replace(outer=last.outer + place.outer)
-        else:
-            merged.append(place)
-    return merged
-
-
-def _named(
-    found: dict[Dimension, list[tuple[tuple[Any, ...], UnitAxis]]],
-) -> tuple[UnitGroup, ...]:
-    """Groups named after where they first lie: the module, or what distinguishes two in it."""
-    firsts = [where[0] for where in found.values()]
-    modules = [checks.path_name(path[:-1]) for path, _ in firsts]
-    names: list[str] = []
-    for (path, unit), module, atom in zip(firsts, modules, found, strict=True):
-        name = module
-        if not module or modules.count(module) > 1:
-            name = checks.path_name(path)
-            rivals = [other.axis for _, other in firsts if other.path == unit.path]
-            if len(rivals) > 1:
-                name += f":{unit.axis}"
-            if rivals.count(unit.axis) > 1:
-                start = f"{unit.start}:" if unit.start else ""
-                name += f"[{start}{unit.outer},{atom.size},{unit.inner}]"
-        # A module may be called what a leaf of another is.
-        alike = itertools.chain([name], (f"{name}#{number}" for number in itertools.count(2)))
-        names.append(next(each for each in alike if each not in names))
-    return tuple(
-        UnitGroup(name, atom.size, tuple(dict.fromkeys(unit for _, unit in where)))
-        for name, (atom, where) in zip(names, found.items(), strict=True)
-    )

@@ -52,8 +52,10 @@ class UnitAxis:
       start: how many entries of the axis come before the units.
       rest: how many come after them.
       blocks: axes in each index of which the units may be exchanged alone: layers of a stack,
-        heads, experts, members; in the same order for every axis of a group.
-      at: the index in each of the blocks that an exchange is restricted to; empty for all at once.
+        heads, experts, members.
+      at: the index in each of the first blocks that an exchange is restricted to; the units of one
+        leaf may lie in one layer, those of another in the next. The blocks after them, in the same
+        order for every axis of a group, are exchanged all at once.
     """
 
     path: str
@@ -83,8 +85,8 @@ class UnitGroup:
     @property
     def blocks(self) -> tuple[int, ...]:
         """How many blocks there are along each axis of them, each with exchanges of its own."""
-        restricted = not self.axes or self.axes[0].at
-        return () if restricted else tuple(block.size for block in self.axes[0].blocks)
+        first = self.axes[0] if self.axes else UnitAxis("", 0)
+        return tuple(block.size for block in first.blocks[len(first.at) :])
 
 
 def in_block(group: UnitGroup, index: Sequence[int]) -> UnitGroup:
@@ -113,7 +115,7 @@ def in_block(group: UnitGroup, index: Sequence[int]) -> UnitGroup:
         raise ValueError(
             f"index must name one of the blocks {group.blocks} of group {group.name!r}, got {at}"
         )
-    axes = tuple(dataclasses.replace(unit, at=at) for unit in group.axes)
+    axes = tuple(dataclasses.replace(unit, at=unit.at + at) for unit in group.axes)
     return UnitGroup(f"{group.name}[{', '.join(map(str, at))}]", group.size, axes)
 
 

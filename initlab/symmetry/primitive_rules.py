@@ -9,7 +9,7 @@ from initlab.programs import primitives
 from initlab.programs.axes import DotAxes, product_axes
 from initlab.symmetry import indexing
 from initlab.symmetry.dimensions import Dimension, pin, product, unify
-from initlab.symmetry.rule_types import Axes, Rule, Shapes, elementwise, fresh, refuse
+from initlab.symmetry.rule_types import Axes, Rule, Shapes, elementwise, fresh, pinned, refuse
 
 __all__ = ["RULES"]
 
@@ -177,6 +177,14 @@ def _pool(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequenc
     return [tuple(merged) for _ in outputs]
 
 
+def _fourier(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
+    """A fixed matrix along the last axes: frequencies are no places that may be exchanged."""
+    kept = len(outputs[0]) - len(params["fft_lengths"])
+    for axis in operands[0][kept:]:
+        pin(axis)
+    return [(*operands[0][:kept], *pinned(outputs[0][kept:]))]
+
+
 def _iota(operands: Sequence[Axes], outputs: Shapes, params: Mapping) -> Sequence[Axes]:
     del operands
     axes = fresh(outputs[0])
@@ -220,6 +228,7 @@ RULES: dict[str, Rule] = {
     "gather": indexing.gather,
     "scatter": indexing.scatter,
     **dict.fromkeys(primitives.SCATTERS, indexing.scatter_together),
+    "fft": _fourier,
     "iota": _iota,
     **dict.fromkeys(primitives.RANDOM, _random),
 }

@@ -10,9 +10,11 @@ from initlab.programs.axes import moved
 from initlab.programs.control import Call, Cond, Scan, While, control
 from initlab.programs.primitives import ELEMENTWISE, PASSING, SLICES
 from initlab.programs.walk import walk
-from initlab.symmetry.dimensions import Dimension, mark_read, pin, unify
+from initlab.symmetry.chosen import Chosen, chosen_index
+from initlab.symmetry.dimensions import Dimension, atoms, mark_read, pin, unify
 from initlab.symmetry.primitive_rules import RULES
 from initlab.symmetry.rule_types import Axes, fresh, pinned, refuse
+from initlab.symmetry.value_numbers import ValueNumbers
 
 __all__ = ["Record", "Step", "propagate_axes"]
 
@@ -25,20 +27,31 @@ class Step(NamedTuple):
         iteration takes its slices and "leave" where slices are stacked.
       operands: the axes of each.
       results: the axes of each.
-      params: the equation's; for "enter" and "leave" a token of the loop, as {"index": token}.
+      params: the equation's; for "enter" and "leave" those of the loop: "index", a token of its
+        iterations, and "shifts", whether each leaves its carry on other units than it found.
+      chosen: where data choose one index of one axis of the first operand, which.
     """
 
     name: str
     operands: Sequence[Axes]
     results: Sequence[Axes]
     params: Any
+    chosen: Chosen | None = None
 
 
-class Record(NamedTuple):
-    """What a propagation gains: the primitives without a rule, and every step in its order."""
+class Record:
+    """What a propagation gains.
 
-    unsupported: set[str]
-    steps: list[Step]
+    Attributes:
+      unsupported: the primitives without a rule.
+      steps: every step in its order.
+      numbers: which integers are the same.
+    """
+
+    def __init__(self) -> None:
+        self.unsupported: set[str] = set()
+        self.steps: list[Step] = []
+        self.numbers = ValueNumbers()
 
 
 def propagate_axes(program: Any, inputs: Sequence[Axes], record: Record) -> list[Axes]:
@@ -58,27 +71,56 @@ def propagate_axes(program: Any, inputs: Sequence[Axes], record: Record) -> list
     Returns:
       The axes of each output. The inputs' axes are unified and pinned in place.
     """
+    return _axes(_propagated(program, _numbered(inputs, record), record))
+
+
+class _Array(NamedTuple):
+    """What is carried with an array: its axes, and a number that only equal arrays share."""
+
+    axes: Axes
+    number: int
+
+
+def _numbered(each: Sequence[Axes], record: Record) -> list[_Array]:
+    return [_Array(axes, record.numbers.fresh()) for axes in each]
+
+
+def _axes(arrays: Sequence[_Array]) -> list[Axes]:
+    return [each.axes for each in arrays]
+
+
+def _propagated(program: Any, inputs: Sequence[_Array], record: Record) -> list[_Array]:
     return walk(
         program,
         inputs,
         functools.partial(_step, record),
-        constant=_constant_axes,
-        unused=lambda aval: fresh(getattr(aval, "shape", ())),
+        constant=lambda value: _Array(_constant_axes(value), record.numbers.of_constant(value)),
+        unused=lambda aval: _Array(fresh(getattr(aval, "shape", ())), record.numbers.fresh()),
     )
 
 
-def _step(record: Record, equation: Any, given: list[Axes]) -> Sequence[Axes]:
+def _step(record: Record, equation: Any, given: list[_Array]) -> Sequence[_Array]:
     match control(equation):
         case Call(body=body):
-            return propagate_axes(body, given, record)
+            return _propagated(body, given, record)
         case Scan() as loop:
-            return _scan(loop, given, record)
+            return _numbered(_scan(loop, given, record), record)
         case While() as loop:
-            return _while(loop, given, record)
+            return _numbered(_while(loop, given, record), record)
         case Cond(branches):
             # Any of them may run, so that all of them must allow a permutation.
-            results = [propagate_axes(branch, given[1:], record) for branch in branches]
-            return [_joined(each, record) for each in zip(*results, strict=True)]
+            results = [_axes(_propagated(branch, given[1:], record)) for branch in branches]
+            joined = [_joined(each, record) for each in zip(*results, strict=True)]
+            return _numbered(joined, record)
+    numbers = [each.number for each in given]
+    results = _by_rule(record, equation, _axes(given), numbers)
+    found = record.numbers.of_results(equation, numbers)
+    return [_Array(*each) for each in zip(results, found, strict=True)]
+
+
+def _by_rule(
+    record: Record, equation: Any, given: list[Axes], numbers: Sequence[int]
+) -> Sequence[Axes]:
     name = equation.primitive.name
     shapes = [getattr(variable.aval, "shape", ()) for variable in equation.outvars]
     operands = [_instantiated(axes) for axes in given]
@@ -93,7 +135,8 @@ def _step(record: Record, equation: Any, given: list[Axes]) -> Sequence[Axes]:
         for axis in axes:
             mark_read(axis)
     results = [_with_uniform(equation, given, axes) for axes in results]
-    record.steps.append(Step(name, given, results, equation.params))
+    chosen = chosen_index(equation, results, numbers, record.numbers)
+    record.steps.append(Step(name, given, results, equation.params, chosen))
     return results
 
 
@@ -145,10 +188,10 @@ def _constant_axes(value: Any) -> Axes:
     return tuple(axes)
 
 
-def _scan(loop: Scan, operands: Sequence[Axes], record: Record) -> Sequence[Axes]:
-    shared, carry, sliced = loop.split(operands)
-    carry = [_instantiated(axes) for axes in carry]
-    token = {"index": object()}
+def _scan(loop: Scan, operands: Sequence[_Array], record: Record) -> Sequence[Axes]:
+    shared, first, taken = loop.split(operands)
+    carry, sliced = [_instantiated(axes) for axes in _axes(first)], _axes(taken)
+    token: dict[str, Any] = {"index": object(), "shifts": False}
     slices = []
     for axes in sliced:
         # Iterations come in an order.
@@ -156,7 +199,9 @@ def _scan(loop: Scan, operands: Sequence[Axes], record: Record) -> Sequence[Axes
         mark_read(axes[0])
         slices.append(axes[1:])
         record.steps.append(Step("enter", [axes], [slices[-1]], token))
-    outputs = propagate_axes(loop.body, [*shared, *carry, *slices], record)
+    inside = _numbered([*carry, *slices], record)
+    outputs = _axes(_propagated(loop.body, [*shared, *inside], record))
+    token["shifts"] = _shifts(carry, outputs[: loop.carried], slices)
     # What one iteration returns the next one takes: tying the two is the loop's fixed point.
     carry = [_joined(each, record) for each in zip(carry, outputs[: loop.carried], strict=True)]
     stacked = []
@@ -166,12 +211,27 @@ def _scan(loop: Scan, operands: Sequence[Axes], record: Record) -> Sequence[Axes
     return [*carry, *stacked]
 
 
-def _while(loop: While, operands: Sequence[Axes], record: Record) -> Sequence[Axes]:
-    for_condition, for_body, carry = loop.split(operands)
-    carry = [_instantiated(axes) for axes in carry]
+def _shifts(carry: Sequence[Axes], after: Sequence[Axes], slices: Sequence[Axes]) -> bool:
+    """Whether an iteration leaves its carry on other units than it found, as its slices have both.
+
+    So does a layer without a residual sum: the units of each layer are its own, though what follows
+    ties those of all.
+    """
+    held = {atom for axes in slices for axis in axes for atom in atoms(axis)}
+    for one, other in zip(carry, after, strict=True):
+        for before, then in zip(one, other, strict=True):
+            ends = {*atoms(before)}, {*atoms(then)}
+            if ends[0] != ends[1] and all(held & end for end in ends):
+                return True
+    return False
+
+
+def _while(loop: While, operands: Sequence[_Array], record: Record) -> Sequence[Axes]:
+    for_condition, for_body, first = loop.split(operands)
+    carry = [_instantiated(axes) for axes in _axes(first)]
     # The condition's result has no axes; its equations unify and pin those of the carry.
-    propagate_axes(loop.condition, [*for_condition, *carry], record)
-    outputs = propagate_axes(loop.body, [*for_body, *carry], record)
+    _propagated(loop.condition, [*for_condition, *_numbered(carry, record)], record)
+    outputs = _axes(_propagated(loop.body, [*for_body, *_numbered(carry, record)], record))
     return [_joined(each, record) for each in zip(carry, outputs, strict=True)]
 
 

@@ -58,7 +58,7 @@ def whole(unit: UnitAxis) -> UnitAxis:
     if not unit.at:
         return unit
     outer, inner, start, rest = unit.outer, unit.inner, unit.start, unit.rest
-    for block in unit.blocks:
+    for block in unit.blocks[: len(unit.at)]:
         if block.axis == unit.axis:
             # Whatever holds no block index, before and after, is cut off with the other blocks.
             start = rest = 0
