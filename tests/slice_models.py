@@ -122,7 +122,7 @@ def chosen(p, x):
 def chosen_by_vmap(p, x):
     def token(x):
         which = jnp.argmax(_router(p, x))
-        return jnp.tanh(x @ p["w"][which]) @ lax.dynamic_index_in_dim(p["v"], which, 0, False)
+        return jnp.tanh(x @ p["w"][which]) @ p["v"][which]
 
     return jax.vmap(token)(x)
 
@@ -131,6 +131,17 @@ def two_chosen(p, x):
     gates, which = lax.top_k(jax.nn.softmax(_router(p, x)), 2)
     h = jnp.tanh(jnp.einsum("bi,bkih->bkh", x, p["w"][which]))
     return jnp.einsum("bkh,bkho,bk->bo", h, p["v"][which], gates)
+
+
+def chosen_of_layers(p, x):
+    """Each layer's expert by one lookup of both, as a counter and the data say."""
+
+    def layer(n, x):
+        which = jnp.argmax(_router(p, x), -1)
+        h = jnp.tanh(jnp.einsum("bi,bih->bh", x, p["w"][n, which]))
+        return x + jnp.einsum("bh,bho->bo", h, p["v"][n, which])
+
+    return lax.fori_loop(0, 2, layer, x)
 
 
 def _chosen_and(change):
@@ -250,6 +261,12 @@ SLICE_MODELS = {
     "chosen": (chosen, _EXPERTS, (5, 3), {"v": (4,)}),
     "chosen by vmap": (chosen_by_vmap, _EXPERTS, (5, 3), {"v": (4,)}),
     "two chosen": (two_chosen, _EXPERTS, (5, 3), {"v": (4,)}),
+    "chosen of layers": (
+        chosen_of_layers,
+        {"r": (3, 4), "w": (2, 4, 3, 5), "v": (2, 4, 5, 3)},
+        (5, 3),
+        {"v": (2, 4)},
+    ),
     "fourier": (fourier, _FOURIER, _TOKENS, {"in": ()}),
     "transformed units": (transformed_units, {"in": (6, 5), "out": (5, 2)}, _TOKENS, {}),
     "complex weights": (

@@ -18,12 +18,13 @@ from random_architectures import (
     random_inputs,
 )
 from symmetry_oracles import moved
+from thorough import IS_THOROUGH
 
 from initlab import symmetry as sy
 from initlab.symmetry import dimensions, primitive_rules, propagate_axes
 from initlab.symmetry.rule_types import elementwise, fresh
 
-ARCHITECTURES = 500
+ARCHITECTURES = 4000 if IS_THOROUGH else 400
 
 
 @pytest.fixture(autouse=True, scope="module")

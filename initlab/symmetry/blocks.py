@@ -120,17 +120,16 @@ class _Reading:
                 if atom.size == 1:
                     continue
                 taken[atom] = self._inherited(atom, operands)
-                if index and (axis := index[number]) is not None:
-                    dimension, position = axis
-                    if step.name == "leave":
-                        for each in [e for e, at in taken[atom].items() if at is position]:
-                            del taken[atom][each]
-                            self._unite(dimension, each)
-                        # What an iteration has chosen differs from one to the next.
-                        for each in [e for e, at in taken[atom].items() if isinstance(at, Index)]:
-                            del taken[atom][each]
-                    else:
+                for dimension, position in index[number] if index else ():
+                    if step.name != "leave":
                         taken[atom][self.root(dimension)] = self._resolved(position)
+                        continue
+                    for each in [e for e, at in taken[atom].items() if at is position]:
+                        del taken[atom][each]
+                        self._unite(dimension, each)
+                    # What an iteration has chosen differs from one to the next.
+                    for each in [e for e, at in taken[atom].items() if isinstance(at, Index)]:
+                        del taken[atom][each]
             # A tuple that an operation hands on is the operand itself, whose blocks are known.
             if not any(axes is each for each in step.operands):
                 self._taken[id(axes)] = taken
@@ -169,14 +168,11 @@ class _Reading:
             for number, after in enumerate(results):
                 if atom not in blocks or atom not in after:
                     continue
-                if index[number] is None:
-                    self._allow(atom, [blocks[atom], after[atom]])
-                    continue
-                dimension = self.root(index[number][0])
                 both = [dict(each) for each in (blocks[atom], after[atom])]
-                if all(dimension in each for each in both):
-                    for each in both:
-                        each[dimension] = ALONG
+                for dimension in [self.root(each) for each, _ in index[number]]:
+                    if all(dimension in each for each in both):
+                        for each in both:
+                            each[dimension] = ALONG
                 self._allow(atom, both)
 
     def _allow(

@@ -7,7 +7,7 @@ from initlab.symmetry.dimensions import Dimension
 from initlab.symmetry.rule_types import Axes
 from initlab.symmetry.value_numbers import ValueNumbers
 
-__all__ = ["Chosen", "Index", "chosen_index"]
+__all__ = ["Chosen", "Index", "chosen_indices"]
 
 
 class Index(NamedTuple):
@@ -30,10 +30,10 @@ class Chosen(NamedTuple):
     index: Index
 
 
-def chosen_index(
+def chosen_indices(
     equation: Any, results: Sequence[Axes], numbers: Sequence[int], known: ValueNumbers
-) -> Chosen | None:
-    """The index that a `dynamic_slice` or a `gather` takes of one axis, all others being whole.
+) -> tuple[Chosen, ...]:
+    """The index that a `dynamic_slice` or a `gather` takes of each axis that it takes one of.
 
     Args:
       equation: of a jaxpr.
@@ -42,22 +42,23 @@ def chosen_index(
       known: what they belong to.
 
     Returns:
-      The index; None where it is another equation, or takes another window.
+      The indices; none where it is another equation, or takes another window.
     """
     name, params = equation.primitive.name, equation.params
     if name not in ("dynamic_slice", "gather"):
-        return None
+        return ()
     shape, sizes = equation.invars[0].aval.shape, params["slice_sizes"]
     batched = params["dimension_numbers"].operand_batching_dims if name == "gather" else ()
     cut = [n for n, size in enumerate(sizes) if size != shape[n] and n not in batched]
-    if len(cut) != 1 or sizes[cut[0]] != 1:
-        return None
-    (axis,) = cut
+    if any(sizes[axis] != 1 for axis in cut):
+        return ()
     if name == "dynamic_slice":
-        return Chosen(axis, Index(numbers[1 + axis], ()))
+        return tuple(Chosen(axis, Index(numbers[1 + axis], ())) for axis in cut)
     places = params["dimension_numbers"].start_index_map
-    column = known.column(numbers[1], places.index(axis), len(places))
+    columns = [known.column(numbers[1], places.index(axis), len(places)) for axis in cut]
     within = params["dimension_numbers"].offset_dims
     along = tuple(each for n, each in enumerate(results[0]) if n not in within and each.size > 1)
     # Whatever the mode: what lies outside is filled with one number, which no exchange moves.
-    return Chosen(axis, Index(column, along))
+    return tuple(
+        Chosen(axis, Index(column, along)) for axis, column in zip(cut, columns, strict=True)
+    )

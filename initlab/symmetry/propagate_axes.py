@@ -10,7 +10,7 @@ from initlab.programs.axes import moved
 from initlab.programs.control import Call, Cond, Scan, While, control
 from initlab.programs.primitives import ELEMENTWISE, PASSING, SLICES
 from initlab.programs.walk import walk
-from initlab.symmetry.chosen import Chosen, chosen_index
+from initlab.symmetry.chosen import Chosen, chosen_indices
 from initlab.symmetry.dimensions import Dimension, atoms, mark_read, pin, unify
 from initlab.symmetry.primitive_rules import RULES
 from initlab.symmetry.rule_types import Axes, fresh, pinned, refuse
@@ -29,14 +29,14 @@ class Step(NamedTuple):
       results: the axes of each.
       params: the equation's; for "enter" and "leave" those of the loop: "index", a token of its
         iterations, and "shifts", whether each leaves its carry on other units than it found.
-      chosen: where data choose one index of one axis of the first operand, which.
+      chosen: the axes of the first operand that data choose one index of each time, and which.
     """
 
     name: str
     operands: Sequence[Axes]
     results: Sequence[Axes]
     params: Any
-    chosen: Chosen | None = None
+    chosen: tuple[Chosen, ...] = ()
 
 
 class Record:
@@ -135,7 +135,7 @@ def _by_rule(
         for axis in axes:
             mark_read(axis)
     results = [_with_uniform(equation, given, axes) for axes in results]
-    chosen = chosen_index(equation, results, numbers, record.numbers)
+    chosen = chosen_indices(equation, results, numbers, record.numbers)
     record.steps.append(Step(name, given, results, equation.params, chosen))
     return results
 
