@@ -87,6 +87,7 @@ LINES = {
         ("--figures_only --hidden=9 --out={tmp}/begun", "--hidden is 9 here"),
         ("--figures_only --scale=1 --out={tmp}/begun", "--scale is 1 here"),
         ("--figures_only --out={tmp}/half", "is damaged"),
+        ("--figures_only --out={tmp}/lacking", "lacks what this version"),
         ("--figures_only --out={tmp}/flat", "is a file"),
     ],
     "saturation": [
@@ -222,6 +223,7 @@ FLAGS_OF = {
     "kinds": {"experiment": "random_initialization", "flags": {"scale": [0.1, 1]}},
     "begun": {"experiment": "random_initialization", "flags": {"hidden": 4, "scale": ["0"]}},
     "half": {"experiment": "random_initialization", "flags": {}},
+    "lacking": {"experiment": "random_initialization", "flags": {}},
     "flat": {"experiment": "random_initialization", "flags": {}},
 }
 
@@ -242,6 +244,9 @@ def make_places(tmp):
     (tmp / "folder" / "run.json").mkdir(parents=True)
     (tmp / "half" / "results.zarr").mkdir()
     (tmp / "half" / "results.zarr" / "zarr.json").write_text('{"zarr_format": 3')
+    (tmp / "lacking" / "results.zarr").mkdir()
+    nothing = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+    (tmp / "lacking" / "results.zarr" / "zarr.json").write_text(json.dumps(nothing))
     (tmp / "flat" / "results.zarr").write_text("")
 
 

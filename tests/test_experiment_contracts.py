@@ -98,12 +98,22 @@ def flags_without_a_holder(tree):
 def test_what_judges_is_what_measure_does_not_read(path):
     tree = ast.parse(path.read_text())
     named = [
-        each.value
+        ast.unparse(each.value)
         for each in ast.walk(tree)
         if isinstance(each, ast.keyword) and each.arg == "judging"
     ]
-    judging = ast.literal_eval(named[0].args[0]) if named else set()
+    judging = ast.literal_eval(named[0].removeprefix("frozenset(")[:-1]) if named else set()
     assert judging == flags_without_a_holder(tree)
+
+
+@pytest.mark.parametrize(
+    "path", [path.with_name("experiment.py") for path in sorted(EXPERIMENTS.glob("*/__main__.py"))]
+)
+def test_long_work_shows_how_far_it_is(path):
+    shown = {"harness.sweep", "harness.fill", "harness.track", "progress_bar"}
+    calls = [each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Call)]
+    assert shown & {ast.unparse(each.func) for each in calls}
+    assert "tqdm" not in path.read_text()
 
 
 PLANTED = """

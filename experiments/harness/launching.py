@@ -1,5 +1,6 @@
 """An experiment as a program: flags in, results, summary, figure and an exit status out."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -35,7 +36,7 @@ def launch(experiment: Experiment) -> NoReturn:
     try:
         own = define_flags(experiment)
         app.run(
-            lambda argv: cluster.leave(run(experiment, own, argv)),
+            lambda argv: _leave(run(experiment, own, argv)),
             flags_parser=lambda argv: parse_flags(experiment.name, argv),
         )
     except KeyboardInterrupt as interrupt:
@@ -69,6 +70,18 @@ def define_flags(experiment: Experiment) -> frozenset[str]:
     )
     runtime.define_flags()
     return own
+
+
+def _leave(status: int) -> int:
+    """Ends an interrupted program at once; the status of any other."""
+    status = cluster.leave(status)
+    if status == exits.INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # XLA's threads are still computing: where Python takes itself apart under them, a
+        # segmentation fault may take the status's place.
+        os._exit(status)
+    return status
 
 
 def parse_flags(name: str, argv: list[str]) -> list[str]:
@@ -134,13 +147,23 @@ def _run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
     cluster.compare(experiment.name, out)
     check_folder(out, experiment.name, FLAGS.figures_only)
     if FLAGS.figures_only:
-        results = results_store.reopen(out, own, experiment)
+        results, doubt = results_store.reopen(out, own, experiment)
     else:
-        results = _measure(experiment, own, out)
+        results, doubt = _measure(experiment, own, out), ""
     if not runtime.is_first():
         return exits.PASSED
     settings = current_settings()
-    summary = experiment.summarize(results, settings)
+    try:
+        summary = experiment.summarize(results, settings)
+    except KeyError as error:
+        if not FLAGS.figures_only:
+            raise
+        raise ValueError(
+            f"{out / 'results.zarr'} lacks what this version of {experiment.name} reads ({error}); "
+            "measure anew, with another --out"
+        ) from error
+    if doubt:
+        logging.warning("%s", doubt)
     report.write_json(out / "summary.json", summary)
     figures.save(experiment.draw(results, settings), out / "figure")
     print(experiment.show(summary, settings))

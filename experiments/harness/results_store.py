@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import xarray
-from absl import logging
 
 from experiments.harness.command_line import FLAGS, current_settings, restore
 from experiments.harness.experiment import Experiment
@@ -27,7 +26,7 @@ def keep(results: xarray.Dataset, out: Path, own: frozenset[str]) -> None:
     dataset_io.save(results, out / "results.zarr", measured_with=plain(given))
 
 
-def reopen(out: Path, own: frozenset[str], experiment: Experiment) -> xarray.Dataset:
+def reopen(out: Path, own: frozenset[str], experiment: Experiment) -> tuple[xarray.Dataset, str]:
     """Reads the results again, for --figures_only, and gives the flags the values of then.
 
     A flag of `experiment.judging` that is given counts: it judges the results anew.
@@ -38,7 +37,7 @@ def reopen(out: Path, own: frozenset[str], experiment: Experiment) -> xarray.Dat
       experiment: whose results they are.
 
     Returns:
-      The results, in memory.
+      The results, in memory; and a sentence, where nothing can check them, that says so.
 
     Raises:
       ValueError: if another flag is given and the results were measured otherwise; if a file is
@@ -63,12 +62,10 @@ def reopen(out: Path, own: frozenset[str], experiment: Experiment) -> xarray.Dat
     path = out / "results.zarr"
     results, measured_with = dataset_io.load(path)
     if measured_with is None:
-        logging.warning(
-            "%s has no checksums (an earlier version wrote it, or its manifest is lost): it is "
-            "read unchecked; the same call without --figures_only writes it anew",
-            path,
+        return results, (
+            f"{path} has no checksums (an earlier version wrote it, or its manifest is lost): it "
+            "is read unchecked; the same call without --figures_only writes it anew"
         )
-        return results
     for name in sorted(measured_with.keys() | (own & stored.keys())):
         if measured_with.get(name) != stored.get(name):
             raise ValueError(
@@ -76,7 +73,7 @@ def reopen(out: Path, own: frozenset[str], experiment: Experiment) -> xarray.Dat
                 f"{out / 'run.json'} says {_shown(stored.get(name))}: they are of two runs; "
                 "restore one of them from a copy, or measure anew without --figures_only"
             )
-    return results
+    return results, ""
 
 
 def _shown(value: Any) -> str:
