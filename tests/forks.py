@@ -22,7 +22,8 @@ __all__ = ["ROOT", "finish", "run_module", "start_module"]
 ROOT = Path(__file__).parent.parent
 FORKS = multiprocessing.get_context("forkserver")
 DRAWING = [f"matplotlib.backends.backend_{kind}" for kind in ("agg", "svg")]
-FORKS.set_forkserver_preload(["absl.app", "initlab", "sklearn.datasets", "zarr", *DRAWING])
+ROOMS = ["experiments.harness", "initlab.audits", "initlab.calibration", "initlab.coordinates"]
+FORKS.set_forkserver_preload(["absl.app", "sklearn.datasets", "zarr", *ROOMS, *DRAWING])
 
 
 def run_module(module, *flags, full_compile=False):
