@@ -190,7 +190,9 @@ UNITS = sy.UnitGroup("units", 3, (sy.UnitAxis("w", 0),))
 
 def test_growth_is_that_of_the_fastest_direction():
     params = {"w": np.ones((3, 2), np.float32)}
-    growth = sy.transverse_growth(quadratic([0.5, 1.25]), params, [UNITS], 60)
+    growth = jax.jit(
+        lambda params: sy.transverse_growth(quadratic([0.5, 1.25]), params, [UNITS], 60)
+    )(params)
     assert growth.log_growth.shape == (61,)
     assert growth.rate == pytest.approx(np.log(1.25), rel=1e-4)
     direction = np.asarray(growth.direction["w"])
@@ -204,14 +206,21 @@ def test_growth_of_a_given_direction_is_that_of_small_differences():
         params = jax.tree.map(jnp.float64, start(0.7))
         rng = np.random.default_rng(2)
         direction = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), params)
-        part = sy.transverse_part(direction, GROUPS)
+        across = jax.jit(lambda params: sy.transverse_part(params, GROUPS))
+        grow = jax.jit(
+            lambda params, part: sy.transverse_growth(
+                descend, params, GROUPS, 50, BATCH, direction=part
+            )
+        )
+        part = across(direction)
         size = np.sqrt(sum(np.square(leaf).sum() for leaf in jax.tree.leaves(part)))
-        growth = sy.transverse_growth(descend, params, GROUPS, 50, BATCH, direction=part)
+        growth = grow(params, part)
         eps = 1e-7
         moved = jax.tree.map(lambda p, d: p + eps * d / size, params, part)
+        step = jax.jit(descend)
         for _ in range(50):
-            moved = descend(moved, BATCH)
-        rest = sy.transverse_part(moved, GROUPS)
+            moved = step(moved, BATCH)
+        rest = across(moved)
         measured = np.sqrt(sum(np.square(leaf).sum() for leaf in jax.tree.leaves(rest)))
         assert np.log(measured / eps) == pytest.approx(growth.log_growth[-1].item(), abs=1e-4)
         assert bool(
@@ -270,7 +279,11 @@ def test_a_difference_arises_at_a_step_of_the_run(since):
 
 
 def test_a_dead_start_has_no_growth():
-    growth = sy.transverse_growth(lambda p, b: jax.tree.map(jnp.zeros_like, p), start(), GROUPS, 3)
+    growth = jax.jit(
+        lambda params: sy.transverse_growth(
+            lambda p, b: jax.tree.map(jnp.zeros_like, p), params, GROUPS, 3
+        )
+    )(start())
     assert growth.log_growth[-1] == -np.inf
 
 

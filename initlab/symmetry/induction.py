@@ -134,7 +134,8 @@ def check_induction(
     checks.check_count("draws", draws, 1)
     carried = state_groups(params, check_names(groups))
     key = jax.random.key(0) if key is None else key
-    base = {name: not differs for name, differs in groups_differing(params, carried).items()}
+    differing = jax.jit(lambda params: groups_differing(params, carried))(params)
+    base = {name: not differs for name, differs in differing.items()}
     with jax.enable_x64(True):
         double = _cast((params, batch), np.dtype(np.float64))
         try:
@@ -199,6 +200,10 @@ def _try_step(
     def apart(params: list[Params]) -> list[jax.Array]:
         return [_apart(*each) for each in zip(params, groups, strict=True)]
 
+    @jax.jit
+    def average(params: Params) -> list[Params]:
+        return [symmetric_part(params, [group]) for group in groups]
+
     errors = []
     for each in jax.random.split(key, draws):
         state, batches, orders = draw(each)
@@ -207,7 +212,7 @@ def _try_step(
             state = update(state, drawn)
         ours = [update(exchanged, last) for exchanged in exchange(state, orders)]
         errors.append(compare(ours, exchange(update(state, last), orders)))
-    after = [update(symmetric_part(params, [group]), batch) for group in groups]
+    after = [update(each, batch) for each in average(params)]
     # A difference that is not a number is no agreement.
     worst = np.max(np.nan_to_num(np.asarray(errors), nan=np.inf), axis=0)
     return worst, apart([params] * len(groups)), apart(after)
