@@ -205,10 +205,11 @@ def test_a_residual_stream_of_the_lab_s_own_grows_by_a_factor_of_order_one():
     init = initializers.by_role(initializers.he_normal())
     params = initlab.initialize(KEY, network.specs, init)
 
+    @jax.jit
     def growth(params):
         states = network.layers(params, X)
         last = [state.stream for state in states.values() if state.stream is not None][-1]
-        return float(jnp.sqrt(jnp.mean(last**2) / jnp.mean(states["stem"].z ** 2)))
+        return jnp.sqrt(jnp.mean(last**2) / jnp.mean(states["stem"].z ** 2))
 
     assert growth(params) > 1000
     # Independent branches would give (1 + 1 / depth)^(depth / 2), at most e^(1/2).
@@ -227,12 +228,13 @@ def test_a_flax_model_is_refined():
 
 
 def test_metainit_lowers_the_gradient_quotient():
+    @jax.jit
     def quotient(params):
         flat, back = ravel_pytree(params)
         slope = jax.grad(lambda w: loss(plain(back(w), X)))(flat)
         hessian = jax.hessian(lambda w: loss(plain(back(w), X)))(flat)
-        offset = np.where(slope >= 0, 1e-5, -1e-5)
-        return float(np.mean(np.abs((slope - hessian @ slope) / (slope + offset) - 1)))
+        offset = jnp.where(slope >= 0, 1e-5, -1e-5)
+        return jnp.mean(jnp.abs((slope - hessian @ slope) / (slope + offset) - 1))
 
     params = draw(2.0, width=4, layers=3)
     better = metainit(KEY, plain, params, X, loss=loss, steps=40)
@@ -240,11 +242,12 @@ def test_metainit_lowers_the_gradient_quotient():
 
 
 def test_gradinit_lowers_the_loss_after_a_step_within_the_bound():
+    @jax.jit
     def after(params):
         gradient = jax.grad(lambda p: loss(plain(p, X)))(params)
-        norm = np.sqrt(sum(np.sum(np.square(g)) for g in gradient))
+        norm = jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in gradient))
         stepped = [w - 0.1 * g for w, g in zip(params, gradient, strict=True)]
-        return float(loss(plain(stepped, X))), norm
+        return loss(plain(stepped, X)), norm
 
     params = draw(3.0, width=4, layers=3)
     before, norm = after(params)

@@ -20,7 +20,15 @@ def deep_run(depth, activation, **changes):
     return make_small_run(activation, (3,) * depth, **changes)
 
 
-def test_each_combination_is_traced_once_and_lies_under_its_labels(tmp_path, monkeypatch):
+def measure_whole(network, params, batch):
+    """An integer for each layer, which compiles in no time."""
+    sizes = [layer["weight"].size for layer in params.values()]
+    return {"entries": jnp.asarray(sizes, jnp.int32)}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The combinations that were traced, their factory, and the sweep over all of them."""
     traced = []
 
     def counting(depth, activation):
@@ -28,12 +36,19 @@ def test_each_combination_is_traced_once_and_lies_under_its_labels(tmp_path, mon
             traced.append((depth, activation.__name__))
             return probes.loss(network, params, batch) | probes.weight_norm(network, params, batch)
 
-        return deep_run(depth, activation, measured=(measure, probes.distinct_units))
+        return deep_run(depth, activation, measured=(measure, measure_whole))
 
-    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 2)
-    results = initlab.sweep(
-        counting, AXES, structure=STRUCTURE, block=16, out=tmp_path / "runs", progress=False
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_sweep, "CHUNK_BLOCKS", 2)
+        out = tmp_path_factory.mktemp("structure") / "runs"
+        results = initlab.sweep(
+            counting, AXES, structure=STRUCTURE, block=16, out=out, progress=False
+        )
+    return tuple(traced), counting, results
+
+
+def test_each_combination_is_traced_once_and_lies_under_its_labels(swept):
+    traced, factory, results = swept
     assert sorted(traced) == [(1, "relu"), (1, "tanh"), (2, "relu"), (2, "tanh")]
     dims = ("depth", "activation", "seed", "scale", "learning_rate", "step")
     assert results["loss"].dims == dims
@@ -41,26 +56,21 @@ def test_each_combination_is_traced_once_and_lies_under_its_labels(tmp_path, mon
     assert results["activation"].values.tolist() == ["tanh", "relu"]
     assert results["layer"].values.tolist() == ["layer_1", "layer_2", "layer_3"]
     assert results["weight_norm"].dtype == np.float32
+    assert results["entries"].dtype == np.int32
     for depth, name in ((2, "tanh"), (1, "relu")):
-        run = counting(depth, STRUCTURE["activation"][name])
+        run = factory(depth, STRUCTURE["activation"][name])
         alone = initlab.sweep(run, AXES, block=16, progress=False)
         found = results.sel(depth=depth, activation=name, layer=alone["layer"])
         assert_same_bits(found.drop_vars(["depth", "activation"]), alone)
 
 
-def test_a_layer_that_a_network_lacks_is_nan_or_the_least_integer():
-    results = initlab.sweep(
-        lambda depth: deep_run(
-            depth, jnp.tanh, measured=(probes.weight_norm, probes.distinct_units)
-        ),
-        AXES,
-        structure={"depth": [1, 2]},
-        progress=False,
-    )
+def test_a_layer_that_a_network_lacks_is_nan_or_the_least_integer(swept):
+    _, _, results = swept
     lacking = results.sel(depth=1, layer="layer_3")
     assert np.isnan(lacking["weight_norm"]).all()
-    assert (lacking["distinct_units"] == np.iinfo(np.int32).min).all()
+    assert (lacking["entries"] == np.iinfo(np.int32).min).all()
     assert not np.isnan(results["weight_norm"].sel(depth=2)).any()
+    assert (results["entries"].sel(depth=2) > 0).all()
 
 
 @pytest.mark.parametrize(
