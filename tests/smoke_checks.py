@@ -195,7 +195,7 @@ def check_signal_propagation(ran):
 
 
 def check_phase_diagram(ran):
-    assert ran.summary["grid"] == [8, 8]
+    assert ran.summary["grid"] == [4, 4]
     assert [row["network_sigma_w2"] for row in ran.summary["rows"]] == pytest.approx([1, 1, 3, 3])
     assert ran.summary["within"]["growth"] == 4
     assert "points in" in ran.stdout

@@ -191,12 +191,12 @@ def test_what_is_refused_leaves_no_folder(tmp_path):
 
 def test_memory_does_not_grow_with_the_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 4)
-    run = make_small_run(steps=20, every=1, measured=(probes.weight_norm, probes.loss))
+    run = make_small_run(steps=80, every=1, measured=(probes.weight_norm, probes.loss))
     peaks, sizes = [], []
-    write(tmp_path / "warm", run, AXES | {"seed": range(16)}, block=64)
-    for seeds in (256, 1536):
+    write(tmp_path / "warm", run, AXES | {"seed": range(16)}, block=32)
+    for seeds in (64, 384):
         tracemalloc.start()
-        results = write(tmp_path / str(seeds), run, AXES | {"seed": range(seeds)}, block=64)
+        results = write(tmp_path / str(seeds), run, AXES | {"seed": range(seeds)}, block=32)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         sizes.append(results.nbytes)

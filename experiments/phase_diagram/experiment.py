@@ -36,7 +36,7 @@ CORRELATION = flags.define_between(
     "correlation", 0.5, "Cosine of their two inputs.", least=-0.99, most=0.99
 )
 INPUTS = flags.define_count("inputs", 100, "Entries of their inputs.", least=2)
-SMOKE = {"points": 8, "networks": 2, "seeds": 4, "width": 32, "depth": 4}
+SMOKE = {"points": 4, "networks": 2, "seeds": 4, "width": 32, "depth": 4}
 
 
 def measure() -> xarray.Dataset:

@@ -52,6 +52,7 @@ SMOKE = {
     "width": ["5"],
     "depth": ["1", "2"],
     "activation": ["tanh"],
+    "task": ["flower"],
     "constant": ["0", "0.5"],
     "steps": 20,
     "steps_beyond": 20,
