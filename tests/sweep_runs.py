@@ -1,14 +1,17 @@
 """A small run and its sweep, which the tests of sweeps share."""
 
+import contextlib
 import functools
 
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import initlab
 from initlab import probes
 from initlab.initializers import by_role, normal
+from initlab.sweeps import computation, run_sweep, specification
 
 AXES = {"seed": range(60), "scale": [0.0, 0.5], "learning_rate": [0.1, 1.0]}
 """240 runs: a few blocks of 16."""
@@ -40,6 +43,40 @@ def write(out, run=None, axes=AXES, **changes):
     return initlab.sweep(
         run or small_run(), axes, **{"block": 16, "out": out, "progress": False, **changes}
     )
+
+
+@contextlib.contextmanager
+def traced_once():
+    """Each run is traced, digested and compiled once: what is left of a sweep is its store."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, key in (
+            (run_sweep, "trace_run", lambda run, axes: (run, _names(axes))),
+            (specification, "program_digest", lambda traced, axes, block: (id(traced), block)),
+            (
+                computation,
+                "compile_program",
+                lambda traced, axes, block, devices: (id(traced), block, tuple(devices)),
+            ),
+        ):
+            patch.setattr(module, name, _kept(getattr(module, name), key))
+        yield
+
+
+def _names(axes):
+    return tuple((name, column.dtype) for axis in axes for name, column in axis.columns.items())
+
+
+def _kept(function, key):
+    made = {}
+
+    def keeping(*arguments):
+        # With its arguments, so that none of them is freed and its id taken by another.
+        entry = made.setdefault(key(*arguments), [arguments])
+        if len(entry) == 1:
+            entry.append(function(*arguments))
+        return entry[1]
+
+    return keeping
 
 
 def assert_same_bits(results, reference):
