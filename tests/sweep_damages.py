@@ -103,7 +103,7 @@ def main(count):
             if result == "wrong":
                 print(kind, file, said)
     print(
-        f"{count} damages to a store of {len(store.files)} files of {len(AXES)} axes:",
+        f"{count} damages to a store of {len(store.files)} files",
         dict(results),
     )
     return int("wrong" in results)

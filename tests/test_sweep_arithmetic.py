@@ -41,7 +41,7 @@ def with_flags(monkeypatch, flags):
 )
 def test_other_flags_of_xla_are_refused_by_name(written, monkeypatch, flags):
     with_flags(monkeypatch, flags)
-    with pytest.raises(ValueError, match="arithmetic.xla_flags: there ") as refusal:
+    with pytest.raises(ValueError, match=r"arithmetic.xla_flags: there ") as refusal:
         write(written)
     assert flags in str(refusal.value)
     assert "with the XLA_FLAGS and JAX options of that store, on a CPU of its" in str(refusal.value)
@@ -73,16 +73,23 @@ def test_flags_in_a_file_and_their_order(monkeypatch, tmp_path):
     ],
 )
 def test_other_options_of_jax_are_refused_by_name(written, name, value):
-    before = getattr(jax.config, name)
+    before = jax.config.values[name]
     jax.config.update(name, value)
     try:
-        with pytest.raises(
-            ValueError, match=rf"arithmetic.options.{name}: there .*, here .*{value}"
-        ):
+        with pytest.raises(ValueError, match=rf"arithmetic.options.{name}: there .*, here "):
             write(written)
     finally:
         jax.config.update(name, before)
     assert_same_bits(write(written), small_sweep())
+
+
+def test_every_option_is_one_of_jax():
+    assert set(arithmetic.OPTIONS) - set(jax.config.values) <= {
+        # Of some versions alone.
+        "jax_high_dynamic_range_gumbel",
+        "jax_pjrt_client_create_options",
+        "jax_threefry_gpu_kernel_lowering",
+    }
 
 
 def test_options_that_hold_in_a_context_count():
@@ -139,9 +146,7 @@ def called_back(by):
 
     def asked(network, params, batch):
         shape = jax.ShapeDtypeStruct((), np.float32)
-        return {
-            "asked": jax.pure_callback(scaled, shape, batch.y[0] * 1.0, vmap_method="sequential")
-        }
+        return {"asked": jax.pure_callback(scaled, shape, batch.x[0, 0], vmap_method="sequential")}
 
     return make_small_run(measured=(asked,))
 
@@ -158,9 +163,7 @@ def test_the_python_of_a_callback_is_part_of_the_sweep(tmp_path):
 
 
 def test_a_callback_that_cannot_be_recorded_is_refused(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"callback .*scaled cannot be recorded: .*cannot be pickled"
-    ):
+    with pytest.raises(ValueError, match=r"scaled cannot be recorded: .*cannot be pickled"):
         write(tmp_path / "runs", called_back(each for each in ()), AXES | {"seed": [0]})
     assert not (tmp_path / "runs").exists()
     assert closures.callbacks(jax.make_jaxpr(lambda x: x + 1)(1.0)) == {}

@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import sweep_damages
 import xarray
-from sweep_runs import assert_same_bits, small_sweep, traced_once, write
 from thorough import IS_THOROUGH
 
 from initlab.sweeps import run_sweep
-from tests import damages
+from tests import damages, sweep_damages
+from tests.sweep_runs import assert_same_bits, small_sweep, traced_once, write
 
 pytestmark = pytest.mark.full_compile
 

@@ -162,6 +162,7 @@ def test_a_writer_that_was_away_does_not_write_once_its_lock_is_taken(server, ou
     # It does not release what is another's, and holds again what nobody took.
     away.close()
     with open_storage(out).take_lock() as held:
+        assert isinstance(held, lease.Lease)
         held._stop.set()
         held._renewed -= 100
         held.check()
@@ -193,6 +194,7 @@ def test_a_lock_is_held_whose_answer_was_lost(server, out):
 
     server.answer = answer
     with open_storage(out).take_lock() as held:
+        assert isinstance(held, lease.Lease)
         assert len(lost) == 1
         lost.clear()
         held._renew()
@@ -232,7 +234,7 @@ def test_a_damaged_object_another_sweep_and_other_objects_are_refused(server, ou
     write(out, axes=SMALL)
     with pytest.raises(ValueError, match=r"holds another sweep(?s:.*)scale: there \[0.0, 0.5\]"):
         write(out, axes=SMALL | {"scale": [0.0, 0.25]})
-    content = storage.read("loss/c/0/0/0/0")
+    content = storage.read("loss/c/0/0/0/0") or b""
     storage.write("loss/c/0/0/0/0", content[:-1])
     with pytest.raises(ValueError, match=f"{out}/loss/c/0/0/0/0 is damaged.*; remove it, and"):
         write(out, axes=SMALL)

@@ -8,13 +8,27 @@ import resource
 import jax
 import pytest
 from forks import run_module
-from sweep_runs import AXES, assert_same_bits, make_small_run, small_run, small_sweep, write
+from sweep_runs import (
+    AXES,
+    assert_same_bits,
+    make_small_run,
+    small_run,
+    small_sweep,
+    traced_once,
+    write,
+)
 
 import initlab
 from initlab import probes
 from initlab.sweeps import computation, lock, markers, resume, run_sweep, storage
 
 pytestmark = pytest.mark.full_compile
+
+
+@pytest.fixture(autouse=True, scope="module")
+def traced():
+    with traced_once():
+        yield
 
 
 @pytest.fixture

@@ -65,9 +65,7 @@ def arithmetic(device_platform: str) -> dict[str, Any]:
     """
     return {
         "xla_flags": _flags(os.environ.get("XLA_FLAGS", "")),
-        "options": {
-            name: _plain(getattr(jax.config, name)) for name in OPTIONS if hasattr(jax.config, name)
-        },
+        "options": {name: _option(name) for name in OPTIONS if name in jax.config.values},
         "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     } | ({"instruction_set": _instruction_set()} if device_platform == "cpu" else {})
 
@@ -95,5 +93,7 @@ def _instruction_set() -> str:
     return " ".join(sorted(filter(INSTRUCTIONS.fullmatch, words)))
 
 
-def _plain(value: Any) -> Any:
+def _option(name: str) -> bool | int | float | str | None:
+    # Some hold in a context, and are attributes; others are in the table alone.
+    value = getattr(jax.config, name, jax.config.values[name])
     return value if isinstance(value, bool | int | float | str | None) else str(value)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from initlab.sweeps.names import check_name
 from initlab.training import Run
 
 __all__ = ["Axis", "check_axis_values", "check_names", "read_axes"]
@@ -86,6 +87,7 @@ def check_names(names: Sequence[Any]) -> None:
             raise ValueError(
                 f"an axis' name must be an identifier (letters, digits and _), got {name!r}"
             )
+        check_name("an axis", name)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"axes must have different names, got {twice} more than once")
 

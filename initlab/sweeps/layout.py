@@ -10,6 +10,7 @@ import xarray
 
 from initlab.probes import LONG_NAMES
 from initlab.sweeps.axes import RESERVED, Axis
+from initlab.sweeps.names import check_name
 from initlab.sweeps.plan import Chunk
 from initlab.sweeps.structure import Structure
 from initlab.types import History
@@ -71,8 +72,10 @@ def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[History
       and booleans False.
 
     Raises:
+      TypeError: if a measurement is not named by text.
       ValueError: if a measurement is neither a scalar nor has one entry for each layer, or is named
-        like a dimension, or if two runs differ in their steps or in what they measure.
+        like a dimension or as no file can be, or if two runs differ in their steps or in what they
+        measure.
     """
     measured = [
         _measurements(trace, run.layers) for trace, run in zip(traces, structure.runs, strict=True)
@@ -85,7 +88,8 @@ def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[History
     taken = {*dims, *(name for axis in axes for name in axis.columns), *RESERVED}
     variables = {}
     for name, (dtype, is_by_layer) in measured[0].items():
-        if name in taken or "/" in name:
+        check_name("a probe value", name)
+        if name in taken:
             raise ValueError(f"a probe value must not be named {name!r}; taken are {sorted(taken)}")
         more = {"step": len(steps)} | ({"layer": len(layers)} if is_by_layer else {})
         attrs = {"long_name": LONG_NAMES.get(name, name), "units": "1"}

@@ -145,6 +145,9 @@ def open_storage(out: str | os.PathLike[str]) -> Storage:
 
 
 def _with_home(text: str) -> Path:
+    # "./~" is a folder of that name, and Path drops the "./".
+    if not text.startswith("~"):
+        return Path(text)
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from initlab.sweeps.axes import Axis, check_axis_values, check_names
+from initlab.sweeps.names import check_label
 from initlab.training import Run
 
 __all__ = ["Dimension", "Structure", "read_structure"]
@@ -105,9 +106,13 @@ def _dimension(name: str, given: Any) -> Dimension:
     if not labels:
         raise ValueError(f"structure {name!r} must hold at least one value, got none")
     if all(isinstance(label, str) for label in labels):
+        for label in labels:
+            check_label(f"a value of structure {name!r}", label)
         column = np.asarray(labels, dtype=object)
     elif all(isinstance(label, int | float) and not isinstance(label, bool) for label in labels):
         column = np.asarray(labels)
+        if not np.isfinite(column.astype(float)).all():
+            raise ValueError(f"structure {name!r} must be labelled by finite numbers, got {labels}")
     else:
         raise TypeError(
             f"structure {name!r} must be labelled by numbers or by text; give other values names, "
