@@ -20,7 +20,7 @@ import jax
 from sweep_runs import AXES, small_run
 
 import initlab
-from experiments.harness import native_errors
+from experiments.harness import cluster, native_errors
 from initlab.sweeps import run_sweep
 
 
@@ -36,13 +36,7 @@ def start(given, process=0, processes=1, port=0):
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         if processes > 1:
             native_errors.filter_native_errors("worker")
-            jax.config.update("jax_enable_preemption_service", False)
-            jax.distributed.initialize(
-                f"127.0.0.1:{port}",
-                num_processes=processes,
-                process_id=process,
-                heartbeat_timeout_seconds=2,
-            )
+            cluster.initialize(f"127.0.0.1:{port}", processes, process, heartbeat_seconds=2)
         elif given.found:
             jax.distributed.initialize()
         run_sweep.CHUNK_BLOCKS = 1

@@ -15,7 +15,7 @@ from experiments.harness.command_line import current_settings
 from experiments.harness.native_errors import filter_native_errors
 from initlab.sweeps import processes, provenance
 
-__all__ = ["compare", "define_flags", "join", "leave"]
+__all__ = ["compare", "define_flags", "initialize", "join", "leave"]
 
 # --help and run.json list a flag under the binary that asks for it, not under this file.
 flags.disclaim_key_flags()
@@ -69,17 +69,9 @@ def join(name: str) -> None:
         return
     if address is not None:
         _check_coordinator(address, is_first=number == 0)
-    # Else JAX catches SIGTERM, by which schedulers ask a process to end, and goes on.
-    jax.config.update("jax_enable_preemption_service", False)
     filter_native_errors(name)
     try:
-        jax.distributed.initialize(
-            address,
-            num_processes=count,
-            process_id=number,
-            heartbeat_timeout_seconds=FLAGS.heartbeat_seconds,
-            shutdown_timeout_seconds=SHUTDOWN_SECONDS,
-        )
+        initialize(address, count, number, FLAGS.heartbeat_seconds)
     except ValueError as error:
         if address is not None:
             raise
@@ -88,6 +80,31 @@ def join(name: str) -> None:
             "Kubernetes, ...), and none started this process; give --coordinator_address, "
             "--num_processes and --process_id instead"
         ) from error
+
+
+def initialize(
+    address: str | None, count: int | None, number: int | None, heartbeat_seconds: int
+) -> None:
+    """`jax.distributed.initialize`, for processes that may die and be started again.
+
+    Args:
+      address: HOST:PORT of process 0; where absent, a cluster tells.
+      count: how many processes.
+      number: this process's, from 0.
+      heartbeat_seconds: after which a process that is not heard of counts as dead.
+
+    Raises:
+      ValueError: if there is no address and no cluster.
+    """
+    # Else JAX catches SIGTERM, by which schedulers ask a process to end, and goes on.
+    jax.config.update("jax_enable_preemption_service", False)
+    jax.distributed.initialize(
+        address,
+        num_processes=count,
+        process_id=number,
+        heartbeat_timeout_seconds=heartbeat_seconds,
+        shutdown_timeout_seconds=SHUTDOWN_SECONDS,
+    )
 
 
 def compare(experiment: str, out: Path) -> None:

@@ -1,0 +1,177 @@
+"""A round of kills: a small sweep is killed, resumed, killed ..., and its bits are compared."""
+
+import functools
+import math
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray
+
+from experiments.torture import worker
+
+__all__ = ["SIGNALS", "differing_bytes", "kill_and_resume"]
+
+SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
+
+EARLY = 0.25
+"""Share of kills at any moment of a process's life; the others while it computes and writes."""
+
+LEFT_ALONE = 0.1
+"""Share of kills after which the other processes are waited for; else they are killed too."""
+
+END_WITHIN = 60.0
+"""Seconds after which a process that should have ended counts as stuck, and is killed."""
+
+
+def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray]:
+    """Kills sweeps at random moments and finishes them, as the cell's number draws.
+
+    Args:
+      cell: `number`, `kills`, `processes` and `seeds`.
+      folder: for stores, compiled programs and what processes say; a store that does not end with
+        the right bits is left there.
+
+    Returns:
+      `signal` (its index), `finished` (the share of chunks) and `alone` (seconds until the others
+      stopped, NaN where they were killed too), one entry a kill; and the counts `datasets`,
+      `failed` (sweeps that could not be finished), `stuck` (processes that did not end) and
+      `differing_bytes`.
+    """
+    draw = random.Random(cell["number"])
+    count, seeds, cache = cell["processes"], cell["seeds"], str(folder / "programs")
+    before, after = _measure_life(count, seeds, folder)
+    kills: list[tuple[int, float, float]] = []
+    totals = dict.fromkeys(("datasets", "failed", "stuck", "differing_bytes"), 0)
+    while len(kills) < cell["kills"]:
+        store = folder / f"{cell['number']}-{totals['datasets']}.zarr"
+        said = store.with_suffix(".txt")
+        ended = False
+        while len(kills) < cell["kills"] and not ended:
+            processes, begun = worker.start(str(store), seeds, count, cache, said)
+            if draw.random() < EARLY:
+                ended = _end_before(processes, draw.uniform(0, before))
+            else:
+                begun.poll(END_WITHIN)
+                ended = _end_before(processes, draw.uniform(0, after))
+            if not ended:
+                number = len(kills) % len(SIGNALS)
+                finished = _finished(store, seeds)
+                alone, stuck = _kill(processes, getattr(signal, SIGNALS[number]), draw)
+                totals["stuck"] += stuck
+                kills.append((number, finished, alone))
+        failed = not worker.complete(str(store), seeds, count, cache, said)
+        wrong = 0 if failed else differing_bytes(worker.small_sweep(seeds, str(store)), seeds)
+        totals["datasets"] += 1
+        totals["failed"] += failed
+        totals["differing_bytes"] += wrong
+        if not failed and not wrong:
+            shutil.rmtree(store)
+            said.unlink()
+    numbers, shares, seconds = zip(*kills, strict=True)
+    return {
+        "signal": np.asarray(numbers),
+        "finished": np.asarray(shares),
+        "alone": np.asarray(seconds),
+        **{name: np.asarray(total) for name, total in totals.items()},
+    }
+
+
+def differing_bytes(found: xarray.Dataset, seeds: int) -> int:
+    """How many bytes of a finished sweep differ from those of one that was not interrupted.
+
+    Args:
+      found: the results.
+      seeds: the sweep's.
+
+    Returns:
+      The count, over all variables and coordinates; all of a variable's where it is missing, or has
+      another shape or dtype.
+    """
+    wanted = _uninterrupted(seeds)
+    differing = 0
+    for name in {*found.variables, *wanted.variables}:
+        pair = [each[name].values for each in (found, wanted) if name in each.variables]
+        if len({(each.dtype, each.shape) for each in pair}) == 1 and len(pair) == 2:
+            # Names are objects, and their bytes pointers.
+            plain = [each.astype(str) if each.dtype == object else each for each in pair]
+            one, other = (np.frombuffer(each.tobytes(), np.uint8) for each in plain)
+            differing += int(np.sum(one != other))
+        else:
+            differing += max(each.nbytes for each in pair)
+    return differing
+
+
+@functools.cache
+def _uninterrupted(seeds: int) -> xarray.Dataset:
+    return worker.small_sweep(seeds)
+
+
+@functools.cache
+def _measure_life(count: int, seeds: int, folder: Path) -> tuple[float, float]:
+    """Seconds until a sweep is traced, and from there to its end; its programs are compiled."""
+    before = after = math.nan
+    # The first compiles.
+    for number in range(2):
+        store = folder / f"whole-{count}-{number}.zarr"
+        said = store.with_suffix(".txt")
+        started = time.monotonic()
+        processes, begun = worker.start(str(store), seeds, count, str(folder / "programs"), said)
+        begun.poll(END_WITHIN)
+        traced = time.monotonic()
+        if not _end_before(processes, END_WITHIN):
+            raise ValueError(
+                f"the sweep that is to be killed does not end by itself:\n{said.read_text()}"
+            )
+        before, after = traced - started, time.monotonic() - traced
+        shutil.rmtree(store)
+        said.unlink()
+    return before, after
+
+
+def _end_before(processes: Sequence[BaseProcess], seconds: float) -> bool:
+    """Whether all processes end by themselves within some seconds."""
+    until = time.monotonic() + seconds
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+    return not any(process.is_alive() for process in processes)
+
+
+def _kill(
+    processes: Sequence[BaseProcess], number: signal.Signals, draw: random.Random
+) -> tuple[float, int]:
+    """Sends one process a signal and ends the others; seconds that they took, and how many hung."""
+    victim = draw.choice(processes)
+    others = [process for process in processes if process is not victim]
+    _send(victim, number)
+    stuck = 0 if _end_before([victim], END_WITHIN) else 1
+    began, alone = time.monotonic(), math.nan
+    if others and draw.random() < LEFT_ALONE:
+        stuck += 0 if _end_before(others, END_WITHIN) else 1
+        alone = time.monotonic() - began
+    else:
+        time.sleep(draw.uniform(0, 0.3) if others else 0)
+    for process in processes:
+        _send(process, signal.SIGKILL)
+    for process in processes:
+        process.join()
+    return alone, stuck
+
+
+def _send(process: BaseProcess, number: signal.Signals) -> None:
+    # Not reaped before it is joined, so that its number is still its own.
+    if process.is_alive() and process.pid is not None:
+        os.kill(process.pid, number)
+
+
+def _finished(store: Path, seeds: int) -> float:
+    chunks = math.ceil(worker.runs(seeds) / worker.CHUNK)
+    marked = [each for each in (store / "progress").glob("*.json") if each.stem.isdecimal()]
+    return len(marked) / chunks

@@ -1,0 +1,147 @@
+"""One process of a small sweep, to be killed: what it computes, and how it is started."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+import xarray
+
+import initlab
+from experiments.harness import cluster, native_errors
+from initlab import probes
+from initlab.initializers import by_role, normal
+
+__all__ = ["CHUNK", "HEARTBEAT_SECONDS", "complete", "runs", "small_sweep", "start"]
+
+BLOCK = 16
+CHUNK = 256
+"""Runs that are written together: 16 blocks."""
+
+HEARTBEAT_SECONDS = 4
+
+# What a process imports takes seconds, and nothing of it is worth being killed in: each is forked
+# from a server that has imported it and has not started JAX.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["experiments.torture.worker", "sklearn.datasets", "zarr"])
+
+
+def small_sweep(
+    seeds: int, out: str | None = None, begun: Callable[[], None] = lambda: None
+) -> xarray.Dataset:
+    """Runs of a net with three hidden units over seeds, scales and learning rates.
+
+    Args:
+      seeds: how many.
+      out: its store; in memory when absent.
+      begun: called when the run is traced, before the store is made.
+
+    Returns:
+      The results.
+    """
+
+    def initializer(p):
+        begun()
+        return by_role(weight=normal(p["scale"]))
+
+    run = initlab.make_run(
+        initlab.networks.mlp((2, 3, 1), jnp.tanh),
+        initializer,
+        initlab.tasks.flower(points=16),
+        optimizer=lambda p: optax.sgd(p["learning_rate"]),
+        steps=4,
+        every=2,
+        probes=(probes.loss, probes.distinct_units),
+    )
+    axes = {"seed": range(seeds), "scale": [0.0, 0.5], "learning_rate": [0.1, 1.0]}
+    devices = jax.local_devices()[:1]
+    return initlab.sweep(run, axes, out=out, block=BLOCK, devices=devices, progress=False)
+
+
+def runs(seeds: int) -> int:
+    """How many runs the sweep has."""
+    return 4 * seeds
+
+
+def start(
+    out: str, seeds: int, count: int, cache: str, said: Path
+) -> tuple[list[BaseProcess], Connection]:
+    """Starts processes that compute the sweep together.
+
+    Args:
+      out: the store.
+      seeds: the sweep's.
+      count: how many processes.
+      cache: the folder of compiled programs.
+      said: the file that takes what they write to standard output and error.
+
+    Returns:
+      The processes, and what can be read when one has traced its run, or all have ended.
+    """
+    reading, writing = FORKS.Pipe(duplex=False)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    processes = [
+        FORKS.Process(
+            target=_compute, args=(out, seeds, number, count, address, cache, said, writing)
+        )
+        for number in range(count)
+    ]
+    for process in processes:
+        process.start()
+    writing.close()
+    return list(processes), reading
+
+
+def complete(out: str, seeds: int, count: int, cache: str, said: Path) -> bool:
+    """Whether processes, started as by `start`, all end well."""
+    processes, _begun = start(out, seeds, count, cache, said)
+    for process in processes:
+        process.join()
+    return all(process.exitcode == 0 for process in processes)
+
+
+def _compute(
+    out: str,
+    seeds: int,
+    number: int,
+    count: int,
+    address: str,
+    cache: str,
+    said: Path,
+    begun: Connection,
+) -> None:
+    for descriptor in (1, 2):
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    # The fork server ignores it, and its children would.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = 1
+    try:
+        jax.config.update("jax_num_cpu_devices", 1)
+        jax.config.update("jax_compilation_cache_dir", cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        if count > 1:
+            native_errors.filter_native_errors("torture")
+            cluster.initialize(address, count, number, HEARTBEAT_SECONDS)
+        small_sweep(seeds, out, lambda: begun.send_bytes(b"traced"))
+        if count > 1:
+            jax.distributed.shutdown()
+        status = 0
+    except KeyboardInterrupt as interrupt:
+        print(f"process {number}: {interrupt or 'interrupted'}", file=sys.stderr)
+        status = 130
+    except (OSError, ValueError) as error:
+        print(f"process {number}: {error}", file=sys.stderr)
+        status = 2
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
