@@ -70,8 +70,10 @@ def report_error(program: str, error: Exception) -> int:
     return BAD_INPUT
 
 
-def report_interrupt(program: str, interrupt: KeyboardInterrupt, advice: str) -> int:
-    """Says in one line on stderr how to go on after Ctrl-C.
+def report_interrupt(
+    program: str, interrupt: KeyboardInterrupt | ConnectionAbortedError, advice: str
+) -> int:
+    """Says in one line on stderr how to go on after Ctrl-C, or where another process has ended.
 
     Args:
       program: its name, which opens the line.

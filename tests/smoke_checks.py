@@ -25,6 +25,7 @@ __all__ = [
     "check_symmetry_escape",
     "check_theory_tables",
     "check_throughput",
+    "check_torture",
     "check_what_breaks_symmetry",
     "check_zero_initialization",
 ]
@@ -65,6 +66,15 @@ def check_saturation(ran):
     outputs = [row["saturation_output"] for row in rows if row["activation"] == "relu"]
     assert outputs[0] < 0.01 < 0.9 < outputs[-1]
     assert "4 hidden units, sigmoid output, 4 seeds" in ran.stdout
+
+
+def check_torture(ran):
+    rows = {(row["processes"], row["signal"]): row["kills"] for row in ran.summary["rows"]}
+    signals = ("SIGKILL", "SIGTERM", "SIGINT")
+    assert rows == {(count, signal): 1 for count in (1, 2) for signal in signals}
+    assert ran.summary["datasets"] >= 2
+    assert [ran.summary[name] for name in ("differing_bytes", "failed", "stuck")] == [0, 0, 0]
+    assert "6 kills" in ran.stdout
 
 
 def check_zero_initialization(ran):

@@ -1,7 +1,7 @@
 """A sweep in processes of its own, for tests that kill them.
 
     python sweep_worker.py OUT CACHE [--seeds S] [--devices D]
-        [--processes N] [--kills K] [--kill_one] [--differ] [--found]
+        [--processes N] [--kill_one] [--differ] [--found]
 
 Computes the small sweep into OUT in chunks of as few blocks as there are devices. All processes are
 forked after the imports, which take seconds, and before JAX starts.
@@ -9,7 +9,6 @@ forked after the imports, which take seconds, and before JAX starts.
 
 import argparse
 import os
-import random
 import signal
 import socket
 import sys
@@ -71,25 +70,6 @@ def kill(child):
     os.waitpid(child, 0)
 
 
-def kill_and_resume(given):
-    """Kills K children at random moments; one more goes on to the end."""
-    draw = random.Random(0)
-    for number in range(given.kills):
-        before = len(marked(given))
-        child = start(given)
-        # Every fourth is killed before its first chunk if it is slow, the others around a chunk's
-        # writing.
-        until = time.monotonic() + (draw.uniform(0, 2) if number % 4 == 0 else 600)
-        while time.monotonic() < until and len(marked(given)) == before:
-            if os.waitpid(child, os.WNOHANG) != (0, 0):
-                sys.exit(f"the sweep was finished after {number} kills")
-            time.sleep(0.001)
-        time.sleep(draw.uniform(0, 0.02))
-        kill(child)
-    print("kills:", given.kills, flush=True)
-    return wait(start(given))
-
-
 def start_together(given):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -120,12 +100,9 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=60)
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=0)
     for name in ("--kill_one", "--differ", "--found"):
         parser.add_argument(name, action="store_true")
     arguments = parser.parse_args()
-    if arguments.kills:
-        sys.exit(kill_and_resume(arguments))
     if arguments.kill_one:
         sys.exit(kill_one_and_resume(arguments))
     sys.exit(max(map(wait, start_together(arguments))))

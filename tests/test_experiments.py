@@ -59,6 +59,7 @@ SMOKE_RUNS = {
     "symmetry_escape": Smoke(checks.check_symmetry_escape, about_bits=True),
     "theory_tables": Smoke(checks.check_theory_tables),
     "throughput": Smoke(checks.check_throughput),
+    "torture": Smoke(checks.check_torture, extra=CELLS, about_bits=True),
     "what_breaks_symmetry": Smoke(checks.check_what_breaks_symmetry, about_bits=True),
     "zero_initialization": Smoke(
         checks.check_zero_initialization, extra=SWEEPS | CELLS, about_bits=True

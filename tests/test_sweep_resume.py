@@ -7,16 +7,7 @@ import resource
 
 import jax
 import pytest
-from forks import run_module
-from sweep_runs import (
-    AXES,
-    assert_same_bits,
-    make_small_run,
-    small_run,
-    small_sweep,
-    traced_once,
-    write,
-)
+from sweep_runs import AXES, assert_same_bits, make_small_run, small_sweep, traced_once, write
 
 import initlab
 from initlab import probes
@@ -64,17 +55,6 @@ def interrupt_after(monkeypatch, count, error=KeyboardInterrupt):
 
     monkeypatch.setattr(resume, "compute_chunks", interrupted)
     return lambda: monkeypatch.setattr(resume, "compute_chunks", real)
-
-
-def test_twenty_kills_at_random_moments_change_no_bit(tmp_path):
-    folders = tmp_path / "runs", tmp_path / "cache"
-    said = run_module("sweep_worker", *folders, "--kills=20", "--seeds=1600")
-    assert said.returncode == 0, said.stderr
-    assert "kills: 20" in said.stdout
-    assert list((tmp_path / "runs").rglob("*.partial")) == []
-    axes = AXES | {"seed": range(1600)}
-    reference = initlab.sweep(small_run(), axes, block=16, progress=False)
-    assert_same_bits(write(tmp_path / "runs", axes=axes), reference)
 
 
 @pytest.mark.usefixtures("small_chunks")

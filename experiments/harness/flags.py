@@ -19,6 +19,7 @@ __all__ = [
     "define_numbers",
     "define_scale",
     "define_share",
+    "define_text",
     "define_trained_fraction",
 ]
 
@@ -104,6 +105,11 @@ def define_share(name: str, default: float, help: str) -> flags.FlagHolder:
         message=f"--{name} must be a number of at least 0 and under 1",
     )
     return holder
+
+
+def define_text(name: str, default: str, help: str) -> flags.FlagHolder:
+    """A flag that takes any text."""
+    return flags.DEFINE_string(name, default, help)
 
 
 def define_trained_fraction() -> flags.FlagHolder:

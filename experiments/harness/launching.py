@@ -130,6 +130,9 @@ def run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
         if (out / "sweeps").is_dir() or (out / "cells").is_dir():
             kept = f"what is finished is kept in {out}: the same call goes on from there"
         return exits.report_interrupt(experiment.name, interrupt, f"interrupted; {kept}")
+    except ConnectionAbortedError as lost:
+        # Another process has ended while this one waited for it.
+        return exits.report_interrupt(experiment.name, lost, "interrupted")
     except Exception as error:
         # --verbosity=1 logs where it was refused.
         logging.debug("refused", exc_info=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+import jax
 from absl import logging
 
 from initlab.sweeps.progress import innermost, progress_bar
@@ -59,6 +60,9 @@ def saying_how_it_goes(name: str, every: float = EVERY) -> Iterator[None]:
             if sys.stderr.isatty():
                 if count is not None:
                     count.refresh()
+                continue
+            # Of several processes the first speaks; it is asked when JAX has long started.
+            if jax.distributed.is_initialized() and jax.process_index() > 0:
                 continue
             minutes = (time.monotonic() - began) / 60
             logging.info(

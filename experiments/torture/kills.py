@@ -16,6 +16,8 @@ import numpy as np
 import xarray
 
 from experiments.torture import worker
+from initlab.sweeps import zarr_store
+from initlab.sweeps.storage import open_storage
 
 __all__ = ["SIGNALS", "differing_bytes", "kill_and_resume"]
 
@@ -35,9 +37,9 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
     """Kills sweeps at random moments and finishes them, as the cell's number draws.
 
     Args:
-      cell: `number`, `kills`, `processes` and `seeds`.
-      folder: for stores, compiled programs and what processes say; a store that does not end with
-        the right bits is left there.
+      cell: `number`, `kills`, `processes`, `seeds` and `stores`, a folder or a URL; a store that
+        does not end with the right bits is left there.
+      folder: for compiled programs and what processes say.
 
     Returns:
       `signal` (its index), `finished` (the share of chunks) and `alone` (seconds until the others
@@ -47,15 +49,15 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
     """
     draw = random.Random(cell["number"])
     count, seeds, cache = cell["processes"], cell["seeds"], str(folder / "programs")
-    before, after = _measure_life(count, seeds, folder)
+    before, after = _measure_life(count, seeds, cell["stores"], folder)
     kills: list[tuple[int, float, float]] = []
     totals = dict.fromkeys(("datasets", "failed", "stuck", "differing_bytes"), 0)
     while len(kills) < cell["kills"]:
-        store = folder / f"{cell['number']}-{totals['datasets']}.zarr"
-        said = store.with_suffix(".txt")
+        name = f"{cell['number']}-{totals['datasets']}"
+        store, said = f"{cell['stores']}/{name}.zarr", folder / f"{name}.txt"
         ended = False
         while len(kills) < cell["kills"] and not ended:
-            processes, begun = worker.start(str(store), seeds, count, cache, said)
+            processes, begun = worker.start(store, seeds, count, cache, said)
             if draw.random() < EARLY:
                 ended = _end_before(processes, draw.uniform(0, before))
             else:
@@ -67,13 +69,15 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
                 alone, stuck = _kill(processes, getattr(signal, SIGNALS[number]), draw)
                 totals["stuck"] += stuck
                 kills.append((number, finished, alone))
-        failed = not worker.complete(str(store), seeds, count, cache, said)
-        wrong = 0 if failed else differing_bytes(worker.small_sweep(seeds, str(store)), seeds)
+        failed = not worker.complete(store, seeds, count, cache, said)
+        wrong = (
+            0 if failed else differing_bytes(zarr_store.open_results(open_storage(store)), seeds)
+        )
         totals["datasets"] += 1
         totals["failed"] += failed
         totals["differing_bytes"] += wrong
         if not failed and not wrong:
-            shutil.rmtree(store)
+            _remove(store)
             said.unlink()
     numbers, shares, seconds = zip(*kills, strict=True)
     return {
@@ -115,25 +119,25 @@ def _uninterrupted(seeds: int) -> xarray.Dataset:
 
 
 @functools.cache
-def _measure_life(count: int, seeds: int, folder: Path) -> tuple[float, float]:
-    """Seconds until a sweep is traced, and from there to its end; its programs are compiled."""
-    before = after = math.nan
-    # The first compiles.
-    for number in range(2):
-        store = folder / f"whole-{count}-{number}.zarr"
-        said = store.with_suffix(".txt")
-        started = time.monotonic()
-        processes, begun = worker.start(str(store), seeds, count, str(folder / "programs"), said)
-        begun.poll(END_WITHIN)
-        traced = time.monotonic()
-        if not _end_before(processes, END_WITHIN):
-            raise ValueError(
-                f"the sweep that is to be killed does not end by itself:\n{said.read_text()}"
-            )
-        before, after = traced - started, time.monotonic() - traced
-        shutil.rmtree(store)
-        said.unlink()
-    return before, after
+def _measure_life(count: int, seeds: int, stores: str, folder: Path) -> tuple[float, float]:
+    """Seconds until a sweep begins, and from there to its end, compiling aside."""
+    store, said = f"{stores}/whole-{count}.zarr", folder / f"whole-{count}.txt"
+    # An interrupted torture may have left it.
+    _remove(store)
+    started = time.monotonic()
+    processes, begun = worker.start(store, seeds, count, str(folder / "programs"), said)
+    begun.poll(END_WITHIN)
+    began = time.monotonic()
+    if not _end_before(processes, END_WITHIN) or any(each.exitcode for each in processes):
+        raise ValueError(
+            f"the sweep that is to be killed does not end well by itself:\n{said.read_text()}"
+        )
+    after = time.monotonic() - began
+    # The others find the programs compiled.
+    after -= zarr_store.open_results(open_storage(store)).attrs["compile_seconds"] / count
+    _remove(store)
+    said.unlink()
+    return began - started, after
 
 
 def _end_before(processes: Sequence[BaseProcess], seconds: float) -> bool:
@@ -171,7 +175,17 @@ def _send(process: BaseProcess, number: signal.Signals) -> None:
         os.kill(process.pid, number)
 
 
-def _finished(store: Path, seeds: int) -> float:
-    chunks = math.ceil(worker.runs(seeds) / worker.CHUNK)
-    marked = [each for each in (store / "progress").glob("*.json") if each.stem.isdecimal()]
-    return len(marked) / chunks
+def _finished(store: str, seeds: int) -> float:
+    # A store that is not made yet has no files.
+    names = [Path(name) for name in open_storage(store).names("progress")]
+    marked = [name for name in names if name.suffix == ".json" and name.stem.isdecimal()]
+    return len(marked) / math.ceil(worker.runs(seeds) / worker.CHUNK)
+
+
+def _remove(store: str) -> None:
+    storage = open_storage(store)
+    if storage.folder is None:
+        for name in list(storage.names()):
+            storage.delete(name)
+    elif storage.folder.exists():
+        shutil.rmtree(storage.folder)

@@ -1,10 +1,12 @@
 """One process of a small sweep, to be killed: what it computes, and how it is started."""
 
+import functools
 import multiprocessing
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -14,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import optax
 import xarray
+from tqdm import tqdm
 
 import initlab
 from experiments.harness import cluster, native_errors
@@ -42,7 +45,7 @@ def small_sweep(
     Args:
       seeds: how many.
       out: its store; in memory when absent.
-      begun: called when the run is traced, before the store is made.
+      begun: called whenever the initializer is, first before the store is made.
 
     Returns:
       The results.
@@ -84,7 +87,7 @@ def start(
       said: the file that takes what they write to standard output and error.
 
     Returns:
-      The processes, and what can be read when one has traced its run, or all have ended.
+      The processes, and what can be read when one has begun, or all have ended.
     """
     reading, writing = FORKS.Pipe(duplex=False)
     with socket.socket() as free:
@@ -124,6 +127,8 @@ def _compute(
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     # The fork server ignores it, and its children would.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Its default is a semaphore of the system, which a killed process leaves behind.
+    tqdm.set_lock(threading.RLock())
     status = 1
     try:
         jax.config.update("jax_num_cpu_devices", 1)
@@ -132,7 +137,7 @@ def _compute(
         if count > 1:
             native_errors.filter_native_errors("torture")
             cluster.initialize(address, count, number, HEARTBEAT_SECONDS)
-        small_sweep(seeds, out, lambda: begun.send_bytes(b"traced"))
+        small_sweep(seeds, out, functools.cache(lambda: begun.send_bytes(b"begun")))
         if count > 1:
             jax.distributed.shutdown()
         status = 0
