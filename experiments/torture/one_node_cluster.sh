@@ -82,13 +82,11 @@ run srun --ntasks=2 --overcommit bash -c "cd $folder && mkdir -p at\$SLURM_PROCI
   PYTHONPATH=$PWD $python -m experiments.saturation --smoke --distributed --out=results"
 check "srun: an --out that is not shared is refused" says "out must be a folder that all processes share"
 
-srun --ntasks=2 --overcommit $(lab killed --distributed --seeds=20000) >"$folder/said" 2>&1 &
+srun --ntasks=2 --overcommit bash -c "echo \$\$ >$folder/process\$SLURM_PROCID; \
+  exec $(lab killed --distributed --seeds=20000)" >"$folder/said" 2>&1 &
 step=$!
 until ls "$folder/out/killed/sweeps/runs.zarr/progress/"[0-9]*.json >/dev/null 2>&1; do sleep 0.2; done
-victim=$(for each in $(pgrep -f "out=$folder/out/killed --distributed"); do
-  tr '\0' '\n' <"/proc/$each/environ" | grep -q '^SLURM_PROCID=1$' && grep -q python "/proc/$each/comm" && echo "$each"
-done | head -1)
-kill -9 "$victim"
+kill -9 "$(cat "$folder/process1")"
 began=$(date +%s)
 wait "$step"
 seconds=$(($(date +%s) - began))
