@@ -44,6 +44,25 @@ def counted_down(p, x):
     return lax.while_loop(lambda state: state[0] >= 0, body, (2, x))[1]
 
 
+def indexed_down(p, x):
+    """By indices that a counter is subtracted from, each slice taken in a call of its own."""
+
+    def layer(n, h):
+        w = lax.dynamic_index_in_dim(p["w"], 2 - n, keepdims=False)
+        return jnp.tanh(h @ w + p["b"][2 - n])
+
+    return lax.fori_loop(0, 3, layer, x)
+
+
+def made_in_layers(p, x):
+    """All layers' weights and biases made at once, and scanned."""
+
+    def step(h, made):
+        return jnp.tanh(h @ made[:36].reshape(6, 6) + made[36:]), None
+
+    return lax.scan(step, x, (p["z"] @ p["make"]).reshape(3, 42))[0]
+
+
 def written_out(p, x):
     for n in range(3):
         x = jnp.tanh(x @ p["w"][n])
@@ -227,6 +246,8 @@ SLICE_MODELS = {
     ),
     "counted": (counted, _LAYERS, _ROWS, _HIDDEN),
     "counted down": (counted_down, _LAYERS, _ROWS, _HIDDEN),
+    "indexed down": (indexed_down, {"w": (3, 6, 6), "b": (3, 6)}, _ROWS, {"b[1]": (), "b[2]": ()}),
+    "made in layers": (made_in_layers, {"z": (4,), "make": (4, 126)}, _ROWS, None),
     "written out": (written_out, _LAYERS, _ROWS, _HIDDEN),
     "put together": (put_together, dict.fromkeys("012", (6, 6)), _ROWS, {"0": (), "1": ()}),
     "members of layers": (

@@ -308,3 +308,17 @@ def test_nothing_is_computed_and_shapes_suffice():
         jax.random.key(0), {"b": network.specs["b"]}, by_role(constant(1.0))
     )
     assert not values["b"].any()
+
+
+def test_a_bias_behind_a_transform_along_tokens_is_that_of_the_product():
+    def apply(params, x):
+        h = jnp.fft.fft(x @ params["in"], axis=1).real + params["b"][None, None]
+        return jnp.tanh(h) @ params["out"]
+
+    def init(key):
+        return {"in": jnp.ones((6, 5)), "b": jnp.zeros(5), "out": jnp.ones((5, 2))}
+
+    network = networks.adopt(init, apply, np.ones((2, 3, 6), np.float32))
+    bias = network.specs["b"]
+    assert (bias.role, bias.fan_in, bias.fan_out) == (Role.BIAS, 6, 5)
+    assert not network.doubts

@@ -201,6 +201,18 @@ def _divide(reader: Reader, equation: Any, path: Path, operands: list[Known]) ->
     return [dataclasses.replace(quotient, normal=below.normal)]
 
 
+def _transform(
+    reader: Reader, equation: Any, path: Path, operands: list[Known]
+) -> list[Known] | None:
+    """A Fourier transform along the last axes, or a part of it: what is a product is one still."""
+    (value,) = operands
+    if isinstance(value, Tracked) or value.linear is None:
+        return None
+    kept = len(value.linear.features) - len(equation.params.get("fft_lengths", ()))
+    mixed = any(value.linear.features[kept:]) or any(each > 1 for each in value.members[kept:])
+    return None if mixed else [_changed(reader, path, value)]
+
+
 def _root(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     (value,) = operands
     if isinstance(value, Tracked):
@@ -254,6 +266,7 @@ RULES: dict[str, Rule] = {
     "div": _divide,
     "dot_general": _dot,
     "eq": _compare,
+    **dict.fromkeys(("fft", "imag", "real"), _transform),
     "gather": gather,
     "mul": _multiply,
     "rsqrt": _root,

@@ -61,15 +61,16 @@ def slice_places(
     """
     sliced = {root(each) for step in steps for each in _sliced(step)}
     found = {n: _places(axes, sliced, root) for n, axes in enumerate(leaves)}
-    # A slice without two axes, as a position's, ties no units.
+    # Slices without two axes, as positions' are, tie no units, unless they lie beside others that
+    # do, as biases beside weights.
     useful = {
-        dimension
+        place.size
         for n, places in found.items()
-        for _, dimension in places
+        for place, _ in places
         if sum(len(factors(axis)) for axis in leaves[n]) > 2
     }
     kept = {
-        n: _nested([place for place, dimension in places if dimension in useful])
+        n: _nested([each for each in places if each[0].size in useful])
         for n, places in found.items()
     }
     places = {n: each for n, each in kept.items() if each}
@@ -97,8 +98,9 @@ def _sliced(step: Step) -> Iterable[Dimension]:
 
 def _places(
     axes: Axes, sliced: set[Dimension], root: Callable[[Dimension], Dimension]
-) -> list[tuple[Place, Dimension]]:
-    found: list[tuple[Place, Dimension]] = []
+) -> list[tuple[Place, bool]]:
+    """Each place of an array, and whether its slices are the parts of a concatenation."""
+    found: list[tuple[Place, bool]] = []
     for number, axis in enumerate(axes):
         inside = factors(axis)
         for n, each in enumerate(inside):
@@ -106,19 +108,19 @@ def _places(
             inner = math.prod(other.size for other in inside[n + 1 :])
             length = math.gcd(*(part.size for part in parts(each))) if each.concatenation else 1
             size = each.size // length
-            # Parts that lie one after the other on an axis have units of their own already.
-            is_apart = length > 1 and outer == inner == 1
-            if root(each) in sliced and 1 < size <= MOST and not is_apart:
-                found.append((Place(number, outer, size, length * inner), root(each)))
+            if root(each) in sliced and 1 < size <= MOST:
+                found.append((Place(number, outer, size, length * inner), length > inner == 1))
     return found
 
 
-def _nested(places: Sequence[Place]) -> tuple[Place, ...]:
+def _nested(places: Sequence[tuple[Place, bool]]) -> tuple[Place, ...]:
     """Places of a leaf, each as it lies in the slices taken before."""
     found: list[Place] = []
-    for place in places:
+    for place, are_parts in places:
         before = math.prod(each.size for each in found if each.axis == place.axis)
-        if before * place.size <= MOST:
+        # Parts that lie one after the other on an axis have units of their own already.
+        is_apart = are_parts and place.outer == before
+        if before * place.size <= MOST and not is_apart:
             found.append(dataclasses.replace(place, outer=place.outer // before))
     return tuple(found)
 
