@@ -104,7 +104,7 @@ def check_what_breaks_symmetry(ran):
 
 def check_symmetry_escape(ran):
     rows = ran.summary["rows"]
-    assert len(rows) == 2 * 2 * 1 * 1 * 2
+    assert len(rows) == 2 * 1 * 1 * 1 * 2
     (planted,) = [
         row
         for row in rows

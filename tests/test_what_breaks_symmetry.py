@@ -21,6 +21,7 @@ from experiments.what_breaks_symmetry.training import (
     Treatment,
     start_params,
 )
+from initlab.compilation import compile_fast
 from initlab.initializers import constant, normal, zeros
 from initlab.types import Network
 
@@ -82,7 +83,8 @@ def test_steps_of_every_treatment_are_numpy_s(tanh_problem, drawn):
 
     # optax's own bias correction mixes dtypes.
     with jax.numpy_dtype_promotion("standard"):
-        reached = jax.jit(jax.vmap(two_steps))(numbers(TREATMENTS.values()))
+        given = numbers(TREATMENTS.values())
+        reached = compile_fast(jax.jit(jax.vmap(two_steps)).lower(given))(given)
     noises = [Noise(*each) for each in zip(*map(np.asarray, drawn), strict=True)]
     for index, (name, treatment) in enumerate(TREATMENTS.items()):
         wanted = numpy_steps(start, tanh_problem.task, treatment, noises)
@@ -90,8 +92,7 @@ def test_steps_of_every_treatment_are_numpy_s(tanh_problem, drawn):
             np.asarray(leaf[index], float)
             for leaf in (*reached["layer_1"].values(), *reached["layer_2"].values())
         ]
-        order = ("b1", "w1", "b2", "w2")
-        for leaf, value in zip(order, got, strict=True):
+        for leaf, value in zip(("b1", "w1", "b2", "w2"), got, strict=True):
             np.testing.assert_allclose(value, wanted[leaf], rtol=1e-4, atol=1e-5, err_msg=name)
 
 

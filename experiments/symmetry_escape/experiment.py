@@ -42,6 +42,7 @@ LEARNING_RATE = flags.define_scale("learning_rate", 1.2, "Learning rate.")
 ORDER_ONE = flags.define_scale("order_one", 0.1, "Difference at which units have escaped.")
 SMOKE = {
     "dtype": ["float32", "float64"],
+    "arithmetic": ["ordered"],
     "width": ["5"],
     "constant": ["0.01"],
     "perturbation": ["0", "1e-8"],
