@@ -86,7 +86,9 @@ def test_other_options_of_jax_are_refused_by_name(written, name, value):
 def test_every_option_is_one_of_jax():
     assert set(arithmetic.OPTIONS) - set(jax.config.values) <= {
         # Of some versions alone.
+        "jax_exec_time_optimization_effort",
         "jax_high_dynamic_range_gumbel",
+        "jax_memory_fitting_effort",
         "jax_pjrt_client_create_options",
         "jax_threefry_gpu_kernel_lowering",
     }

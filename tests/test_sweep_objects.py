@@ -18,6 +18,7 @@ from thorough import IS_THOROUGH
 
 import initlab
 from initlab.sweeps import lease, markers, resume, run_sweep
+from initlab.sweeps.object_storage import ObjectStorage
 from initlab.sweeps.storage import open_storage
 
 pytestmark = pytest.mark.full_compile
@@ -200,6 +201,16 @@ def test_a_lock_is_held_whose_answer_was_lost(server, out):
         held._renew()
         held.check()
         assert len(lost) == 1
+
+
+def test_a_service_that_ignores_conditions_is_refused(server, out, monkeypatch):
+    def unconditional(storage, name, content, version):
+        storage.write(name, content)
+        return {"e_tag": "any"}
+
+    monkeypatch.setattr(ObjectStorage, "write_if", unconditional)
+    with pytest.raises(OSError, match="ignores the conditions of writes"):
+        open_storage(out).take_lock()
 
 
 def test_a_token_that_fails_is_named_and_the_same_call_goes_on(server, out, computed):

@@ -96,6 +96,7 @@ class Lease:
                 self._wait_until_stale(found.version, holder.get("holder", ""))
             if self._write(found.version):
                 break
+        self._check_conditions()
         self._thread.start()
 
     def share(self) -> None:
@@ -155,6 +156,19 @@ class Lease:
             written = found.version
         self._version, self._renewed = written, began
         return True
+
+    def _check_conditions(self) -> None:
+        """Raises OSError if the service carries out writes whose condition does not hold."""
+        first = self._version
+        self._write(first)
+        for version in (None, first):
+            if self._storage.write_if(self._name, _free(), version) is not None:
+                raise OSError(
+                    errno.ENOTSUP,
+                    "the service ignores the conditions of writes, by which two writers are kept "
+                    "apart; choose another, or a folder that all processes share",
+                    self._storage.locate(self._name),
+                )
 
     def _renew(self) -> None:
         with self._alone:
