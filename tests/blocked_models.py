@@ -171,6 +171,36 @@ def _zero_layer():
     ]
 
 
+def block_diagonal(params, x):
+    h = jax.nn.relu(jnp.einsum("bni,nio->bno", x.reshape(len(x), 4, -1), params["w"]))
+    return h.reshape(len(h), -1) @ params["out"]
+
+
+def _block_diagonal(zero):
+    blocks = [he(n + 1, FEATURES // 4, 6) for n in range(4)]
+    blocks[zero] = zeros(FEATURES // 4, 6)
+    return {"w": np.stack(blocks), "out": he(9, 24, OUTPUTS)}
+
+
+def vmapped_low_rank(params, x):
+    def member(layer):
+        frozen = jax.lax.stop_gradient(layer["w"])
+        return jnp.tanh(x @ (frozen + layer["A"] @ layer["B"])) @ layer["out"]
+
+    return jax.vmap(member)(params).sum(0)
+
+
+def _vmapped_low_rank(bad):
+    draw = np.random.default_rng(20)
+    shapes = {"w": (FEATURES, FEATURES), "A": (FEATURES, 2), "out": (FEATURES, OUTPUTS)}
+    params = {
+        name: draw.normal(0, FEATURES**-0.5, (3, *shape)).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    params["A"][bad] = 0
+    return params | {"B": zeros(3, 2, FEATURES)}
+
+
 class _Branch(nn.Module):
     """A branch behind a gate of zero, whose end is zero as well or not."""
 
@@ -234,6 +264,12 @@ MODELS = {
         ("layers/1/A", "layers/1/B"),
         ("layers/1/A", "layers/1/B"),
         opens={"layers/0/A": "layers/0/B", "layers/2/A": "layers/2/B"},
+    ),
+    "one of four blocks that is zero": Blocked(
+        block_diagonal, _block_diagonal(1), ("w[1]",), ("w[1]",)
+    ),
+    "one of three low-rank pairs of a vmap": Blocked(
+        vmapped_low_rank, _vmapped_low_rank(1), ("A[1]", "B[1]"), ("A[1]", "B[1]")
     ),
     "a zero layer in front of relu": Blocked(
         deep_relu, _zero_layer(), ("0/b", "0/w", "1/b", "1/w", "2/w"), ("1/w",)

@@ -325,7 +325,7 @@ SOUND_TIME = {
     "identity RNN": (plain(_identity_rnn, _identity_rnn_params, SEQUENCE), None, ()),
     "Mamba": (plain(_mamba1, _mamba1_params, TOKENS), token_loss, ()),
     # Steps of 0.001 to 0.1 lie where softplus is nearly flat, by design.
-    "Mamba-2": (plain(_mamba2, _mamba2_params, TOKENS), token_loss, ("saturated",)),
+    "Mamba-2": (plain(_mamba2, _mamba2_params, TOKENS), token_loss, ()),
     "S4D": (plain(_s4d, _s4d_params, SEQUENCE), None, ()),
     "Griffin": (plain(_griffin, _griffin_params, TOKENS), token_loss, ()),
     "retention": (plain(_retention, _retention_params, TOKENS), token_loss, ()),

@@ -101,17 +101,17 @@ def _cait(params, x):
 
 
 def _cait_params(scale=1e-5):
-    """Touvron et al. 2021 (2103.17239)."""
-    draw = Draws(32)
+    """Touvron et al. 2021 (2103.17239), whose std of 0.02 is for 192 features or more."""
+    draw, std = Draws(32), 0.02 * (192 / WIDTH) ** 0.5
     scales = {"scale1": full(scale, WIDTH), "scale2": full(scale, WIDTH)}
     return {
-        "patch": draw.dense(12, WIDTH, 0.02),
-        "position": draw(9, WIDTH, std=0.02),
-        "first": draw(1, WIDTH, std=0.02),
-        "blocks": stacked(_block(draw, 0.02) | scales for _ in range(3)),
-        "looks": [_block(draw, 0.02) | scales],
+        "patch": draw.dense(12, WIDTH, std),
+        "position": draw(9, WIDTH, std=std),
+        "first": draw(1, WIDTH, std=std),
+        "blocks": stacked(_block(draw, std) | scales for _ in range(3)),
+        "looks": [_block(draw, std) | scales],
         "norm": draw.norm(),
-        "head": draw.dense(WIDTH, 5, 0.02),
+        "head": draw.dense(WIDTH, 5, std),
     }
 
 

@@ -12,6 +12,7 @@ from descent_oracle import gradients_seen
 
 import initlab
 from initlab import checks
+from initlab.audits.descent import moved
 
 TARGETS = np.random.default_rng(3).normal(size=(len(ROWS), 4)).astype(np.float32)
 
@@ -95,7 +96,12 @@ def test_what_is_named_alone_gives_a_gradient(name):
         assert np.any(_at(gradients(moved), path))
 
 
-def test_what_opens_in_the_third_step_waits_for_the_second():
+def test_what_opens_in_the_third_step_waits_for_the_second(monkeypatch):
+    from initlab.audits import blocked, openers
+
+    moves = []
+    for module in (blocked, openers):
+        monkeypatch.setattr(module, "moved", lambda *given: moves.append(1) or moved(*given))
     model = MODELS["zeros that open one after the other"]
     (found,) = [
         each
@@ -104,6 +110,18 @@ def test_what_opens_in_the_third_step_waits_for_the_second():
     ]
     assert "because gate is" in found.cause
     assert "2 steps" in found.remedy
+    # Two steps, and for each one run that tells what opened what.
+    assert len(moves) == 4
+
+
+@pytest.mark.quick
+def test_shares_of_a_step_tell_candidates_from_pairs_of_them():
+    from initlab.audits.openers import SHARES, _share
+
+    for number, share in enumerate(SHARES):
+        assert _share(1.2 * share, 1.0) == number
+        assert _share(share**2, 1.0) == -1
+    assert _share(1.0, 1.0) == _share(0.0, 1.0) == _share(np.inf, 1.0) == -1
 
 
 def test_several_seeds_are_each_asked():
@@ -130,7 +148,7 @@ def test_nothing_is_run_again_where_every_parameter_has_a_gradient(monkeypatch):
     from initlab.audits import blocked
 
     runs = []
-    monkeypatch.setattr(blocked, "_moved", lambda *given: runs.append(given))
+    monkeypatch.setattr(blocked, "moved", lambda *given: runs.append(given))
     params = {"in": MODELS["tanh of a gate"].params["in"], "out": np.ones((16, 4), np.float32)}
     initlab.audit(lambda p, x: jnp.tanh(x @ p["in"]) @ p["out"], params, ROWS)
     assert not runs

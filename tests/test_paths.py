@@ -115,3 +115,46 @@ def test_loops_filters_conditions_and_other_sequences():
     _, sequences = read(crossed, _crossed(), "edges", "x")
     assert sequences.mixed[0]
     assert len(sequences.paths[1]) == 4
+
+
+@pytest.mark.quick
+def test_no_gradient_is_expected_before_a_stop_in_an_unrolled_stack():
+    def apply(params, x):
+        for number in range(3):
+            x = jnp.tanh(x @ params["w"][number])
+            x = jax.lax.stop_gradient(x) if number == 1 else x
+        return x
+
+    model = read_model(apply, {"w": jnp.zeros((3, 4, 4))}, jnp.zeros((2, 4)))
+    products = [place.key for place in model.plan.sites() if place.site.kind == "product"]
+    assert [key in model.outputs[0].live for key in products] == [False, False, True]
+
+
+@pytest.mark.quick
+def test_a_multiplication_and_a_sum_is_the_product_that_it_is():
+    shapes = {"w": (6, 4), "scale": (4,)}
+    params = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+
+    def read(apply):
+        model = read_model(apply, params, jnp.zeros((5, 4)))
+        return {place.site.kind for place in model.plan.sites()} - {"input"}, model
+
+    kinds, model = read(lambda p, x: (x[:, None, :] * p["w"][None]).sum(-1))
+    assert kinds == {"product"}
+    assert model.notes.contracted == 1 << model.paths.index("w")
+    assert model.outputs[0].features == (False, True)
+    # A scale of each feature is none, whatever is summed behind it.
+    kinds, model = read(lambda p, x: (x * p["scale"][None]).sum(-1))
+    assert not kinds
+    assert not model.notes.contracted
+
+
+@pytest.mark.quick
+def test_weights_that_a_net_makes_by_a_sum_are_seen_where_they_are_used():
+    def apply(params, x):
+        made = (params["make"][None] * x[:, None]).sum(-1).reshape(len(x), 4, 3)
+        return (x[:, :, None] * made).sum(1)
+
+    model = read_model(apply, {"make": jnp.zeros((12, 4))}, jnp.zeros((5, 4)))
+    products = [place.site.names for place in model.plan.sites() if place.site.kind == "product"]
+    assert products == [1, 1]

@@ -1,5 +1,6 @@
 """Whether one learning rate suits all weights, and what explains it where it does not."""
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,13 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from initlab.audits.evidence import SMALL, Evidence, Rescaled, Weight, weights_of
+from initlab.audits.evidence import SMALL, Evidence, Rescaled, Weight, signals_of, weights_of
 from initlab.audits.finding import Finding, listed
 from initlab.audits.thresholds import Thresholds
-from initlab.taps import Model
+from initlab.taps import Model, Row, rows_of
 from initlab.types import Params
 
-__all__ = ["measure_rescaled", "unbalanced_updates"]
+__all__ = ["explained", "measure_rescaled", "unbalanced_updates"]
 
 
 def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
@@ -55,6 +56,40 @@ def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[F
     )
 
 
+def explained(
+    evidence: Evidence, find: Callable[[Evidence], Iterator[Finding]]
+) -> Iterator[Finding]:
+    """Findings of a start; notes, if they are gone once small gates have their usual size.
+
+    A class token that sees the data through branches times 1e-5 is the same for all examples at
+    first: the gates grow first. What is wrong besides is found, and placed, with them grown.
+
+    Args:
+      evidence: of the start.
+      find: what is looked for.
+
+    Yields:
+      The findings.
+    """
+    found = list(find(evidence))
+    rescaled = evidence.rescaled
+    if not found or rescaled is None:
+        yield from found
+        return
+    grown = dataclasses.replace(
+        evidence, signals=rescaled.signals, weights=rescaled.weights, rescaled=None
+    )
+    left = list(find(grown))
+    yield from left
+    names = listed(rescaled.names)
+    for each in found if not left else ():
+        yield each._replace(
+            severity="info",
+            cause=f"{each.cause}: the small start of {names} explains it, which grow first",
+            remedy="nothing, if the optimizer lets them grow: Adam's steps do not depend on it",
+        )
+
+
 def _spread(model: Model, weights: Sequence[Weight]) -> tuple[float, str, str]:
     """The largest gradient_ratio over the smallest, and the paths of the slow and the fast one."""
     # Without tables: the rows that a batch does not look up have no gradient, so that the rms of a
@@ -76,9 +111,12 @@ def measure_rescaled(
     measure: Callable[[Params], Any],
     starts: Params,
     measured: Mapping[str, Any],
+    rows: Sequence[Row],
     line: float,
+    *,
+    is_suspicious: bool,
 ) -> list[Rescaled | None]:
-    """The weights as they would be with small gates and readouts at their usual size.
+    """What would be measured with small gates and readouts at their usual size.
 
     Gates are what multiplies the signal entry by entry; readouts are the weights behind which no
     other product follows. Both may start at any size, and grow first.
@@ -88,14 +126,16 @@ def measure_rescaled(
       measure: params with a first axis of seeds to what `taps.measure` gives of each.
       starts: such params.
       measured: what `measure` gives of them.
+      rows: theirs.
       line: from which spread of the gradient_ratio on they are measured.
+      is_suspicious: whether they are measured in any case, gates of zero included.
 
     Returns:
       Of each seed; None where nothing is out of balance, or nothing is small.
     """
     seeds = range(len(measured["loss"]))
     weights = [weights_of(model, measured["params"], seed) for seed in seeds]
-    if not any(_spread(model, each)[0] > line for each in weights):
+    if not is_suspicious and not any(_spread(model, each)[0] > line for each in weights):
         return [None for _ in seeds]
     leaves, tree = jax.tree.flatten(starts)
     gates = model.notes.multiplied & ~(model.notes.contracted | model.notes.looked_up)
@@ -105,13 +145,29 @@ def measure_rescaled(
         usual = 1.0 if gates >> bit & 1 else max(leaf.shape[1:], default=1) ** -0.5
         values = np.asarray(leaf)
         size = np.sqrt(np.mean(np.square(values.astype(np.float64))))
-        if (gates | readouts) >> bit & 1 and 0 < size < SMALL * usual:
+        is_gate = bool(gates >> bit & 1)
+        if (is_gate or readouts >> bit & 1) and 0 < size < SMALL * usual:
             leaves[bit] = (values.astype(np.float64) * (usual / size)).astype(values.dtype)
-            names.append(model.paths[bit])
+        elif is_suspicious and is_gate and size == 0 and model.trained >> bit & 1:
+            leaves[bit] = np.ones_like(values)
+        else:
+            continue
+        names.append(model.paths[bit])
     if not names:
         return [None for _ in seeds]
-    after = jax.device_get(measure(jax.tree.unflatten(tree, leaves))["params"])
-    return [Rescaled(names, weights_of(model, after, seed)) for seed in seeds]
+    result = measure(jax.tree.unflatten(tree, leaves))
+    after = jax.device_get({name: result[name] for name in result if name != "gradients"})
+    grown = [_behind(*pair) for pair in zip(rows_of(model, after), rows, strict=True)]
+    return [
+        Rescaled(names, weights_of(model, after["params"], seed), signals_of(grown, seed))
+        for seed in seeds
+    ]
+
+
+def _behind(row: Row, before: Row) -> Row:
+    """A row with what is known of its gradient behind zeros."""
+    known = {name: each for name, each in before.values.items() if name == "gradient_behind_zeros"}
+    return dataclasses.replace(row, values={**row.values, **known})
 
 
 def _readouts(model: Model) -> int:

@@ -1,26 +1,27 @@
 """Parameters without a gradient at the start: which of them get one, after what, and which never.
 
 The program itself is asked: it is measured again at params moved by one step of descent, and again,
-until no further parameter gets a gradient. What a parameter waited for is found by moving one
-candidate alone; what never gets a gradient is measured with zeros replaced. All are runs of the one
-compiled program, and none is made where every parameter has a gradient.
+until no further parameter gets a gradient. What a parameter waited for is found by steps of other
+sizes; what never gets a gradient is measured with zeros replaced. All are runs of the one compiled
+program, and none is made where every parameter has a gradient: otherwise one for each step that
+opens something, and one or two more to tell what opened it.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from initlab.audits.descent import Flags, Program, Slot, moved
+from initlab.audits.openers import find_openers
 from initlab.taps import Model
 from initlab.types import Params
 
 __all__ = ["Blocked", "find_blocked"]
-
-STEP = 0.05
-"""A step of descent changes a tensor by this share of its rms."""
 
 MAX_STEPS = 16
 """Zeros open one after the other; no model is known that has more than three in a row."""
@@ -42,30 +43,12 @@ class Blocked(NamedTuple):
     by: tuple[str, ...]
 
 
-class _Slot(NamedTuple):
-    """One parameter, or one slice of a stacked one: which leaf, and which of its slices."""
-
-    leaf: int
-    row: int | None
-    path: str
-
-
-class _Program(NamedTuple):
-    """The compiled measurement: leaves with a first axis of seeds to `(alive, gradients)`.
-
-    `alive` [seeds, slots] says which slots have a gradient that is not exactly zero.
-    """
-
-    paths: Sequence[str]
-    slots: Sequence[_Slot]
-    run: Callable[[list[np.ndarray]], tuple[np.ndarray, list[Any]]]
-
-
-Flags = np.ndarray
-
-
 def find_blocked(
-    model: Model, measure: Callable[[Params], Any], starts: Params, measured: Any
+    model: Model,
+    measure: Callable[[Params], Any],
+    starts: Params,
+    measured: Any,
+    members: Sequence[tuple[str, int]] = (),
 ) -> list[dict[str, Blocked]]:
     """What becomes of each parameter that has no gradient though outputs depend on it.
 
@@ -74,71 +57,102 @@ def find_blocked(
       measure: params with a first axis of seeds to what `taps.measure` gives of each.
       starts: such params.
       measured: what `measure` gives of them.
+      members: parameters and an axis of theirs whose slices are members, as of an ensemble: one of
+        zeros that has no gradient, where others of its parameter have one, is asked about as well.
 
     Returns:
       For each seed `{path: Blocked}`; empty where every parameter has a gradient.
     """
-    slots = _slots(model)
+    slots = _slots(model, members)
     leaves, tree = jax.tree.flatten(starts)
     leaves = [np.asarray(leaf) for leaf in leaves]
 
     def run(leaves: list[np.ndarray]) -> tuple[np.ndarray, list[Any]]:
-        return _alive(found := measure(jax.tree.unflatten(tree, leaves))), _gradients(found)
+        found = measure(jax.tree.unflatten(tree, leaves))
+        return _sizes(found, slots), _gradients(found)
 
-    alive = _alive(measured)
-    waiting = ~alive & np.asarray([model.trained >> slot.leaf & 1 for slot in slots], bool)[None]
+    sizes = _sizes(measured, slots)
+    waiting = (sizes == 0) & _flags(model.trained, slots)
+    zero = _zeros(leaves, slots) & _flags(model.notes.multiplied, slots)
+    is_member = np.asarray([slot.is_member for slot in slots], bool)[None]
+    waiting &= zero | ~is_member
     if not waiting.any():
-        return [{} for _ in alive]
-    program = _Program(model.paths, slots, run)
-    is_factor = [model.notes.multiplied >> slot.leaf & 1 for slot in slots]
-    zero = _zeros(leaves, slots) & np.asarray(is_factor, bool)[None]
-    steps, by, leaves = _descend(program, leaves, (alive, _gradients(measured)), waiting, zero)
+        return [{} for _ in sizes]
+    program = Program(model.paths, slots, run)
+    start = sizes, _gradients(measured)
+    steps, by, leaves = _descend(program, leaves, start, waiting, zero & ~is_member)
     never = waiting & (steps == 0)
+    of_leaf = np.asarray([slot.leaf for slot in slots])
+    for number, slot in enumerate(slots):
+        if slot.is_member:
+            # What becomes of all of a parameter is told once.
+            never[:, number] &= ~(never & ~is_member)[:, of_leaf == slot.leaf].any(axis=1)
     for where, names in _partners(program, leaves, never, never & zero).items():
         by[where] = names
+    # A member without a gradient for another reason is no fault: an expert that no token chose.
+    told = waiting & (~is_member | never)
     return [
         {
             slot.path: Blocked(int(steps[seed, n]), by.get((seed, n), ()))
             for n, slot in enumerate(slots)
-            if waiting[seed, n]
+            if told[seed, n] and (not slot.is_member or (seed, n) in by)
         }
-        for seed in range(len(alive))
+        for seed in range(len(sizes))
     ]
 
 
-def _slots(model: Model) -> list[_Slot]:
+def _flags(bits: int, slots: Sequence[Slot]) -> Flags:
+    return np.asarray([bits >> slot.leaf & 1 for slot in slots], bool)[None]
+
+
+def _slots(model: Model, members: Sequence[tuple[str, int]]) -> list[Slot]:
+    """A slot for each parameter or slice of a loop, then one for each member of some."""
     slots = []
     for leaf, (path, shape) in enumerate(zip(model.paths, model.shapes, strict=True)):
         if not math.prod(shape):
             continue
         if model.notes.stacked >> leaf & 1:
-            slots += [_Slot(leaf, row, f"{path}[{row}]") for row in range(shape[0])]
+            slots += [Slot(leaf, row, f"{path}[{row}]") for row in range(shape[0])]
         else:
-            slots.append(_Slot(leaf, None, path))
+            slots.append(Slot(leaf, None, path))
+    for path, axis in members:
+        leaf = model.paths.index(path)
+        size = model.shapes[leaf][axis]
+        before = ":, " * axis
+        if not model.notes.stacked >> leaf & 1:
+            slots += [
+                Slot(leaf, row, f"{path}[{before}{row}]", axis, is_member=True)
+                for row in range(size)
+            ]
     return slots
 
 
-def _alive(measured: Any) -> Flags:
-    sizes = [np.asarray(each["gradient_rms"]) for each in measured["params"]]
-    return np.concatenate(sizes, axis=1) != 0
+def _sizes(measured: Any, slots: Sequence[Slot]) -> np.ndarray:
+    found = [np.concatenate([np.asarray(each["gradient_rms"]) for each in measured["params"]], 1)]
+    gradients = _gradients(measured)
+    for leaf, axis in sorted({(slot.leaf, slot.axis) for slot in slots if slot.is_member}):
+        each = jnp.abs(gradients[leaf])
+        others = [n for n in range(1, each.ndim) if n != axis + 1]
+        found.append(np.asarray(jnp.max(each, axis=others), np.float32))
+    return np.concatenate(found, axis=1)
 
 
 def _gradients(measured: Any) -> list[Any]:
     return jax.tree.leaves(measured["gradients"])
 
 
-def _zeros(leaves: Sequence[np.ndarray], slots: Sequence[_Slot]) -> Flags:
+def _zeros(leaves: Sequence[np.ndarray], slots: Sequence[Slot]) -> Flags:
     columns = []
     for slot in slots:
-        part = leaves[slot.leaf] if slot.row is None else leaves[slot.leaf][:, slot.row]
+        part = leaves[slot.leaf][slot.place]
         columns.append(~part.reshape(len(part), -1).any(axis=1))
     return np.stack(columns, axis=1)
 
 
 def _descend(
-    program: _Program,
+    program: Program,
     leaves: list[np.ndarray],
-    start: tuple[Flags, list[Any]],
+    start: tuple[np.ndarray, list[Any]],
     waiting: Flags,
     zero: Flags,
 ) -> tuple[np.ndarray, dict[tuple[int, int], tuple[str, ...]], list[np.ndarray]]:
@@ -148,24 +162,26 @@ def _descend(
       After how many steps each slot has one ([seeds, slots], 0 for never or from the start), what
       each waited for, and the params in the end.
     """
-    alive, gradients = start
-    steps, by = np.zeros(alive.shape, int), {}
-    was_moved = np.zeros_like(alive)
+    sizes, gradients = start
+    # A member moves with its parameter.
+    may_move = ~np.asarray([slot.is_member for slot in program.slots], bool)[None]
+    steps, by = np.zeros(sizes.shape, int), {}
+    was_moved = np.zeros(sizes.shape, bool)
     for step in range(1, MAX_STEPS):
+        alive = (sizes != 0) & may_move
         before, fresh = leaves, alive & ~was_moved
-        leaves = _moved(program.slots, before, gradients, alive)
+        leaves = moved(program.slots, before, gradients, alive)
         now, ahead = program.run(leaves)
-        opened = waiting & now & (steps == 0)
+        opened = waiting & (now != 0) & (steps == 0)
         if not opened.any():
             break
         steps[opened] = step
         # First those at zero, as gates and ends of branches are; then whatever else has moved.
         for candidates in (fresh & zero, alive & ~zero):
             unknown = opened & ~_is_key(by, opened.shape)
-            if unknown.any() and candidates.any():
-                by |= _openers(program, before, gradients, unknown, candidates)
+            by |= find_openers(program, before, gradients, now, unknown, alive, candidates)
         was_moved |= alive
-        alive, gradients = now, ahead
+        sizes, gradients = now, ahead
         if not (waiting & (steps == 0)).any():
             break
     return steps, by, leaves
@@ -178,47 +194,8 @@ def _is_key(found: dict[tuple[int, int], Any], shape: tuple[int, ...]) -> Flags:
     return flags
 
 
-def _openers(
-    program: _Program,
-    leaves: list[np.ndarray],
-    gradients: list[Any],
-    opened: Flags,
-    candidates: Flags,
-) -> dict[tuple[int, int], tuple[str, ...]]:
-    """The candidate whose step alone gives each slot a gradient.
-
-    Each candidate, a leaf with all its slices, is moved in half of some runs, no two in the same
-    half: log2 of their number, and a few more. A slot has a gradient in exactly the runs of the
-    candidate that gives it one; in more of them if several do, which are then tried one by one.
-    """
-    of_leaf = np.asarray([slot.leaf for slot in program.slots])
-    numbers = np.unique(of_leaf[candidates.any(axis=0)]).tolist()
-    runs = next(m for m in itertools.count(1) if math.comb(m, max(1, m // 2)) >= len(numbers))
-    halves = itertools.combinations(range(runs), max(1, runs // 2))
-    codes = {frozenset(code): leaf for code, leaf in zip(halves, numbers, strict=False)}
-
-    def moving(chosen: Iterable[int]) -> Flags:
-        which = candidates & np.isin(of_leaf, list(chosen))[None]
-        return opened & program.run(_moved(program.slots, leaves, gradients, which))[0]
-
-    seen = [moving(leaf for code, leaf in codes.items() if n in code) for n in range(runs)]
-    alone: dict[int, Flags] = {}
-    found = {}
-    for where in zip(*np.nonzero(opened), strict=True):
-        pattern = frozenset(n for n in range(runs) if seen[n][where])
-        fitting = [leaf for code, leaf in codes.items() if code <= pattern]
-        if pattern not in codes:
-            for leaf in fitting:
-                if leaf not in alone:
-                    alone[leaf] = moving([leaf])
-            fitting = [leaf for leaf in fitting if alone[leaf][where]]
-        if fitting:
-            found[where] = (program.paths[fitting[0]],)
-    return found
-
-
 def _partners(
-    program: _Program, leaves: list[np.ndarray], never: Flags, zero: Flags
+    program: Program, leaves: list[np.ndarray], never: Flags, zero: Flags
 ) -> dict[tuple[int, int], tuple[str, ...]]:
     """The zeros that keep each slot from ever getting a gradient: all that would have to change.
 
@@ -235,14 +212,14 @@ def _partners(
     drawn = [
         -np.abs(rng.normal(size=leaf.shape if n in chosen else ())) for n, leaf in enumerate(leaves)
     ]
-    every = never & program.run(_moved(program.slots, leaves, drawn, zero))[0]
+    every = never & (program.run(moved(program.slots, leaves, drawn, zero))[0] != 0)
     if not every.any():
         return {}
     closed, sets = [], _sets(len(numbers))
     for left_out in sets:
         kept = zero.copy()
         kept[:, numbers[left_out]] = False
-        closed.append(every & ~program.run(_moved(program.slots, leaves, drawn, kept))[0])
+        closed.append(every & (program.run(moved(program.slots, leaves, drawn, kept))[0] == 0))
     found = {}
     for seed, slot in zip(*np.nonzero(every), strict=True):
         needed = [
@@ -270,32 +247,3 @@ def _sets(count: int) -> list[Flags]:
 
 def _is_prime(number: int) -> bool:
     return number > 1 and all(number % each for each in range(2, math.isqrt(number) + 1))
-
-
-def _moved(
-    slots: Sequence[_Slot], leaves: list[np.ndarray], directions: Sequence[Any], which: Flags
-) -> list[np.ndarray]:
-    """Leaves after a step against some directions, each slot's as long as a share of its rms.
-
-    What is zero moves by that share of 1 / sqrt(its longest axis), the size of a usual weight.
-    """
-    moved = list(leaves)
-    for n, slot in enumerate(slots):
-        if not which[:, n].any():
-            continue
-        if moved[slot.leaf] is leaves[slot.leaf]:
-            moved[slot.leaf] = leaves[slot.leaf].copy()
-        place = (slice(None),) if slot.row is None else (slice(None), slot.row)
-        part = leaves[slot.leaf][place]
-        rows = part.reshape(len(part), -1).astype(np.float32)
-        direction = np.asarray(directions[slot.leaf])[place].reshape(rows.shape).astype(np.float32)
-        largest = np.abs(direction).max(axis=1, keepdims=True)
-        unit = direction / np.where(largest > 0, largest, 1)
-        unit /= np.sqrt(np.mean(unit**2, axis=1, keepdims=True)) + np.float32(1e-30)
-        usual = max(part.shape[1:], default=1) ** -0.5
-        size = np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
-        stepped = rows - STEP * np.where(size > 0, size, usual) * unit
-        chosen = which[:, n] & np.isfinite(stepped).all(axis=1)
-        part = np.where(chosen[:, None], stepped, rows).astype(part.dtype).reshape(part.shape)
-        moved[slot.leaf][place] = part
-    return moved

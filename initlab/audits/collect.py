@@ -1,5 +1,7 @@
 """Everything that the diagnostics read of some starts: measurements, and facts of the program."""
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from initlab.audits.instrument import Instrument
 from initlab.audits.keys import Drawn
 from initlab.audits.leaks import find_leaks
 from initlab.audits.optimizers import FirstUpdate, measure_update
+from initlab.audits.signals import has_collapsed
 from initlab.audits.softmaxes import softmaxes_of
 from initlab.audits.thresholds import Thresholds
 from initlab.taps import Model, Row, chains_of, rows_of
@@ -80,11 +83,10 @@ def collect(
     if asked.prior is not None:
         predictions = measure_predictions(model, asked.prior, starts, batch)
     result = measure(starts)
-    blocked = find_blocked(model, measure, starts, result)
+    blocked = find_blocked(model, measure, starts, result, _members(instrument))
     # Without the gradients, which are as large as the params.
     measured = jax.device_get({name: result[name] for name in result if name != "gradients"})
     del result
-    rescaled = measure_rescaled(model, measure, starts, measured, thresholds.update_ratio[0])
     rows = rows_of(model, measured)
     chains = chains_of(model, rows)
     rows = measure_behind_zeros(model, rows, chains, starts, measure)
@@ -107,7 +109,6 @@ def collect(
             instrument.coverage,
             chains,
             blocked=blocked[seed],
-            rescaled=rescaled[seed],
             softmaxes=softmaxes_of(rows, seed),
             prior=asked.prior,
             predictions=predictions[seed],
@@ -120,7 +121,35 @@ def collect(
             repeated=copies.repeated,
         )
 
-    return Collected([evidence(seed) for seed in range(draws.shape[0])], rows, measured, step)
+    found = [evidence(seed) for seed in range(draws.shape[0])]
+    rescaled = measure_rescaled(
+        model,
+        measure,
+        starts,
+        measured,
+        rows,
+        thresholds.update_ratio[0],
+        is_suspicious=any(has_collapsed(each, thresholds) for each in found),
+    )
+    pairs = zip(found, rescaled, strict=True)
+    found = [dataclasses.replace(each, rescaled=grown) for each, grown in pairs]
+    return Collected(found, rows, measured, step)
+
+
+def _members(instrument: Instrument) -> list[tuple[str, int]]:
+    """Parameters and axes that may be members': as long as a batched one of the same number."""
+    model = instrument.model
+    axes = {
+        (each.axis, each.size)
+        for _, each in instrument.batched
+        if each.outer == each.inner == 1 and not each.start and not each.rest
+    }
+    return [
+        (path, axis)
+        for path, shape in zip(model.paths, model.shapes, strict=True)
+        for axis, size in sorted(axes)
+        if len(shape) > axis and shape[axis] == size and math.prod(shape)
+    ]
 
 
 def _whole(model: Model, params: Params) -> list[tuple[str, np.ndarray]]:

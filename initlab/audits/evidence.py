@@ -119,10 +119,12 @@ class Rescaled(NamedTuple):
     Attributes:
       names: the gates and readouts.
       weights: every parameter, measured there.
+      signals: every row, measured there.
     """
 
     names: Sequence[str]
     weights: Sequence[Weight]
+    signals: Sequence[Signal]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,8 +146,8 @@ class Evidence:
       chains: numbers of rows that follow each other on the way to an output or to a join.
       blocked: of each parameter whose gradient is zero though outputs depend on it, what becomes of
         it.
-      rescaled: the weights where small gates and readouts have their usual size, if the updates are
-        out of balance.
+      rescaled: the start with small gates and readouts at their usual size, if they may explain
+        updates out of balance, or a collapse.
       softmaxes: attentions and routers.
       prior: the classes' frequencies, where they are given.
       predictions: what the outputs say of the classes, where these are.

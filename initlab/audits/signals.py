@@ -1,8 +1,11 @@
 """What is wrong with signals and gradients on their way through the layers."""
 
+import functools
+import itertools
 import math
 from collections.abc import Iterator
 
+from initlab.audits.balance import explained
 from initlab.audits.dead import activations, dead_layers
 from initlab.audits.evidence import Evidence, Signal
 from initlab.audits.finding import Finding
@@ -25,6 +28,7 @@ from initlab.taps import Chain
 __all__ = [
     "exploding_gradient",
     "exploding_signal",
+    "has_collapsed",
     "non_finite",
     "rank_collapse",
     "saturated",
@@ -79,7 +83,8 @@ def _vanishing_signal(
 ) -> Iterator[Finding]:
     hidden = hidden_signals(evidence, chain)
     zeros = [signal for signal in hidden if signal.rms == 0]
-    if zeros and chain.is_output and not _has_died(evidence, zeros[0]):
+    told = bool(zeros) and (_has_died(evidence, zeros[0]) or _stays_zero(evidence, zeros[0]))
+    if zeros and chain.is_output and not told:
         yield Finding(
             "vanishing_signal",
             "fail",
@@ -108,6 +113,19 @@ def _has_died(evidence: Evidence, signal: Signal) -> bool:
     return any(dead.row < signal.row for dead, _ in dead_layers(evidence))
 
 
+def _stays_zero(evidence: Evidence, signal: Signal) -> bool:
+    """Whether a weight of zeros that never gets a gradient is the cause: `unused_parameter`."""
+    never = {
+        weight.path
+        for weight in evidence.weights
+        if weight.rms == 0
+        and (found := evidence.blocked.get(weight.path)) is not None
+        and found.by
+        and not found.steps
+    }
+    return not never.isdisjoint(signal.place.split())
+
+
 def exploding_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """The rms grows by more than `max_efolds`, or steadily by `trend_efolds`."""
     for finding in once_each(
@@ -132,6 +150,10 @@ def _negated(steps: Steps) -> Steps:
 
 def vanishing_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """The gradient_norm falls from the last layer to the first by as much as a signal may."""
+    yield from explained(evidence, functools.partial(_vanishing_gradient, thresholds=thresholds))
+
+
+def _vanishing_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     yield from once_each(
         finding
         for steps in backward_steps(evidence)
@@ -170,17 +192,34 @@ def exploding_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[F
 
 def rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """The distance of two examples, `sqrt(2 cosine_distance)`, falls by as much as an rms may."""
+    yield from explained(evidence, functools.partial(_rank_collapse, thresholds=thresholds))
+
+
+def has_collapsed(evidence: Evidence, thresholds: Thresholds) -> bool:
+    """Whether examples or gradients are lost on their way, as they are behind small gates."""
+    found = itertools.chain(
+        _rank_collapse(evidence, thresholds), _vanishing_gradient(evidence, thresholds)
+    )
+    return any(True for _ in found)
+
+
+def _rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     yield from once_each(
         finding
         for chain in judged_chains(evidence)
-        for finding in _rank_collapse(
-            [step for step in distance_steps(evidence, chain) if not _has_died(evidence, step[0])],
-            thresholds,
+        for finding in _collapse_of(
+            _until_told(evidence, distance_steps(evidence, chain)), thresholds
         )
     )
 
 
-def _rank_collapse(steps: Steps, thresholds: Thresholds) -> Iterator[Finding]:
+def _until_told(evidence: Evidence, steps: Steps) -> Steps:
+    """The steps before a layer that is off, or a weight that stays zero: these are told as such."""
+    kept = itertools.takewhile(lambda step: not _stays_zero(evidence, step[0]), steps)
+    return [step for step in kept if not _has_died(evidence, step[0])]
+
+
+def _collapse_of(steps: Steps, thresholds: Thresholds) -> Iterator[Finding]:
     if len(steps) < 2 or steps[0][1] == -math.inf:
         return
     total = steps[-1][1] - steps[0][1]

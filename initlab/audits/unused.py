@@ -22,7 +22,7 @@ def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
     explained = {weight.path for _, weights in dead_layers(evidence) for weight in weights}
     explained |= {path for path, each in evidence.blocked.items() if _is_told(evidence, path, each)}
     frozen = []
-    for weight in evidence.weights:
+    for weight in [*evidence.weights, *_members(evidence)]:
         if weight.gradient_rms != 0 or weight.path in explained:
             continue
         if not read >> weight.bit & 1:
@@ -46,6 +46,17 @@ def unused_parameter(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
             f"a stop_gradient keeps {count} parameters of these names as they were drawn",
             "nothing, if they are meant to be fixed, as a base under adapters or a target network",
         )
+
+
+def _members(evidence: Evidence) -> list[Weight]:
+    """The slices of zeros, as of one member of an ensemble, that never get a gradient."""
+    known = {weight.path for weight in evidence.weights}
+    bits = {path: bit for bit, path in enumerate(evidence.model.paths)}
+    return [
+        Weight(path, bits[path[: path.rindex("[")]], 0.0, 0.0, 0.0, 0.0)
+        for path in evidence.blocked
+        if path not in known
+    ]
 
 
 def _finding(severity: str, place: str, cause: str, remedy: str) -> Finding:

@@ -68,6 +68,9 @@ class Facts:
       paths: sites on every path to it, of each input that it carries a signal of.
       mixed: of those inputs bit sets of the others that each has met in a sum or as a gate.
       is_gate: whether it need not be small where the signals that it is made of are.
+      is_blend: whether it is a product of values that parameters have made, such as an attention's.
+      live: sites to which a gradient is backpropagated from here.
+      product_of: the two arrays, with their facts, whose product it is entry by entry, or None.
       entries: sites where the data that it depends on first meet a parameter.
       through: bit set of the parameters that multiply it on every path from the data: zeros among
         them hide every gradient before them.
@@ -97,6 +100,9 @@ class Facts:
     paths: Paths = dataclasses.field(default_factory=dict)
     mixed: Mapping[int, int] = dataclasses.field(default_factory=dict)
     is_gate: bool = False
+    is_blend: bool = False
+    live: frozenset[Key] = frozenset()
+    product_of: Any = None
     entries: frozenset[Key] = frozenset()
     through: int = 0
     discrete: bool = False
@@ -132,9 +138,10 @@ class Facts:
         """Sites on every path from one of its inputs."""
         return frozenset().union(*self.paths.values())
 
-    def behind(self, key: Key) -> Paths:
-        """Its paths, once they have passed one more site."""
-        return {number: keys | {key} for number, keys in self.paths.items()}
+    def at(self, key: Key, **changes: Any) -> "Facts":
+        """The facts of what a site has measured."""
+        paths = {number: keys | {key} for number, keys in self.paths.items()}
+        return dataclasses.replace(self, paths=paths, live=self.live | {key}, **changes)
 
 
 Pair = tuple[Any, Facts]
@@ -173,6 +180,8 @@ def join(operands: Iterable[Facts], shape: Sequence[int]) -> Facts:
         features=(False,) * len(shape),
         paths=joined_paths(data),
         mixed=joined_mixed(data),
+        is_blend=any(each.is_blend for each in data),
+        live=frozenset().union(*(each.live for each in data)),
         entries=frozenset().union(*(each.entries for each in data)),
         through=functools.reduce(operator.and_, (each.through for each in data)) if data else 0,
         recurrent=any(each.recurrent for each in data),

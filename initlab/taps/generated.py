@@ -9,7 +9,7 @@ from initlab.programs.primitives import CONTRACTIONS
 from initlab.taps.facts import Facts, Pair
 from initlab.taps.scope import Scope, Site
 
-__all__ = ["generated_weight", "multiply_generated"]
+__all__ = ["generated_weight", "multiply_generated", "summed_product"]
 
 CONVOLUTION = "conv_general_dilated"
 
@@ -44,6 +44,35 @@ def generated_weight(equation: Any, operands: Sequence[Facts]) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
+def summed_product(equation: Any, operands: Sequence[Facts]) -> tuple[Pair, Pair] | None:
+    """A weight and a signal, with their facts, whose product is a multiplication and a sum.
+
+    Args:
+      equation: any operation.
+      operands: the facts of its operands.
+
+    Returns:
+      The two; None where it is no such sum, as of a scale of each feature, which leaves no units of
+      the weight's own.
+    """
+    if equation.primitive.name != "reduce_sum" or operands[0].product_of is None:
+        return None
+    pair, gone = operands[0].product_of, equation.params["axes"]
+    found = [
+        (each, other)
+        for each, other in (pair, pair[::-1])
+        for weight, signal in [(each[1], other[1])]
+        if weight.params
+        and signal.data
+        and any(weight.features[axis] for axis in gone)
+        and any(
+            own and not other and axis not in gone
+            for axis, (own, other) in enumerate(zip(weight.features, signal.features, strict=True))
+        )
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 def multiply_generated(
     pair: Pair, operands: Sequence[Pair], side: int, scope: Scope, where: str
 ) -> Pair:
@@ -67,9 +96,9 @@ def multiply_generated(
     number = scope.add(Site("product", weight.names, where, gradient=scope.gradient))
     key = scope.key(number)
     result = dataclasses.replace(
-        result,
+        result.at(key),
         site=number,
-        paths={**result.behind(key), **signal.behind(key)},
+        paths={**result.at(key).paths, **signal.at(key).paths},
         entries=signal.entries,
         norms=signal.norms,
         names=weight.names,

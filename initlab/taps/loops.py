@@ -178,7 +178,7 @@ def _state(scope: Scope, value: Any, facts: Facts, followed: Any) -> Facts:
     if followed is not None:
         growths, is_diagonal = followed
         scope.results[key] |= {"memory": jnp.mean(growths), "diagonal": jnp.all(is_diagonal)}
-    return dataclasses.replace(facts, paths=facts.behind(key))
+    return facts.at(key)
 
 
 def _typed(value: Any, aval: Any) -> Any:
@@ -201,6 +201,7 @@ def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
         names=before.names or after.names,
         paths={**paths, **before.paths},
         mixed=joined_mixed([before, after]),
+        live=before.live | after.live,
         is_gate=before.is_gate or after.is_gate,
         entries=before.entries | after.entries,
         through=through,
@@ -215,7 +216,15 @@ def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
 def _compared(facts: Facts) -> tuple[Any, ...]:
     """What `_widened` may change, as a value: facts themselves compare by identity."""
     origin = facts.params, facts.differentiable, facts.data, facts.scales, facts.factors
-    paths = facts.paths, facts.mixed, facts.entries, facts.through, facts.discrete, facts.raw
+    paths = (
+        facts.paths,
+        facts.live,
+        facts.mixed,
+        facts.entries,
+        facts.through,
+        facts.discrete,
+        facts.raw,
+    )
     return *origin, *paths, facts.features, facts.names, facts.is_gate
 
 
@@ -310,7 +319,9 @@ def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> li
     pairs = []
     for value, each in zip(run_equation(equation, values), state, strict=True):
         after = join(facts, value.shape)
-        after = dataclasses.replace(after, differentiable=0, features=each.features)
+        after = dataclasses.replace(
+            after, differentiable=0, live=frozenset(), features=each.features
+        )
         if after.data and after.params and jnp.issubdtype(value.dtype, jnp.floating):
             after = _state(scope, value, after, None)
         pairs.append((value, after))
@@ -319,7 +330,7 @@ def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> li
 
 def _entering(facts: Facts) -> Facts:
     """Without its site, which has a number in another scope, and with a chain of its own."""
-    gone = {"chain": None, "site": None, "trail": None, "strided": None}
+    gone = {"chain": None, "site": None, "trail": None, "strided": None, "product_of": None}
     return dataclasses.replace(facts, recurrent=False, **gone)
 
 

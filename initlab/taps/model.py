@@ -101,7 +101,7 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     jax.eval_shape(plan_sites, *program.in_avals)
     shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
     # Facts hold traced values, which must not outlive their trace.
-    values = {"chain": None, "uniform": None, "trail": None, "strided": None}
+    values = dict.fromkeys(("chain", "uniform", "trail", "strided", "product_of"))
     facts = tuple(dataclasses.replace(each, **values) for each in outputs)
     return Model(program, paths, shapes, plan, notes, facts, jax.tree.structure(out))
 

@@ -1,5 +1,6 @@
 """The paths of each input: which places all of them pass, and where inputs are mixed."""
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,9 +9,18 @@ from initlab import checks
 from initlab.programs.control import Call, control
 from initlab.programs.equations import all_equations
 from initlab.programs.primitives import CONTRACTIONS, CUSTOM_DERIVATIVES, SCATTERS
-from initlab.taps.facts import Facts, Key, joined_mixed
+from initlab.taps.facts import Facts, Key, Pair, joined_mixed
 
-__all__ = ["Side", "carriers", "is_gate", "is_multiplied", "mixed_inputs", "sides_of"]
+__all__ = [
+    "Side",
+    "carriers",
+    "is_blend",
+    "is_gate",
+    "is_multiplied",
+    "mixed_inputs",
+    "multiplied",
+    "sides_of",
+]
 
 OPEN = frozenset({"acos", "cos", "cosh", "erfc", "exp", "exp2", "logistic"})
 """Functions that are not zero at zero."""
@@ -93,6 +103,34 @@ def mixed_inputs(equation: Any, carried: Sequence[Facts]) -> Mapping[int, int]:
         for other in itertools.chain(*(facts.paths for facts in met)):
             mixed[number] = mixed.get(number, 0) | 1 << other
     return mixed
+
+
+def is_blend(equation: Any, data: Sequence[Facts]) -> bool:
+    """Whether an operation multiplies values that parameters have made, and normalizes none."""
+    return (
+        is_multiplied(equation)
+        and sum(bool(facts.params) for facts in data) > 1
+        and not any(facts.is_root for facts in data)
+    )
+
+
+def multiplied(equation: Any, operands: Sequence[Pair]) -> tuple[Pair, Pair] | None:
+    """The two arrays, with their facts, whose product a result is; None of any other."""
+    shapes = [variable.aval.shape for variable in equation.invars]
+    if equation.primitive.name != "mul" or len(shapes[0]) != len(shapes[1]):
+        return None
+    if not all(facts.params or facts.data for _, facts in operands):
+        return None
+    one, other = (
+        # An axis of size 1 is stretched, and holds no units of the product's.
+        (value, dataclasses.replace(facts, features=_unstretched(facts.features, sizes)))
+        for (value, facts), sizes in zip(operands, shapes, strict=True)
+    )
+    return one, other
+
+
+def _unstretched(features: Sequence[bool], sizes: Sequence[int]) -> tuple[bool, ...]:
+    return tuple(flag and size > 1 for flag, size in zip(features, sizes, strict=True))
 
 
 def sides_of(operands: Sequence[Facts]) -> list[Side]:

@@ -84,6 +84,7 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
     above = frozenset().union(
         *(facts.paths[facts.longest] for facts in model.outputs if facts.data)
     )
+    live = frozenset().union(*(facts.live for facts in model.outputs))
     places = list(model.plan.sites())
     # The state of a loop may be measured at its door and meet no parameter inside.
     entries = frozenset().union(*(place.site.entries for place in places))
@@ -94,7 +95,8 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
         if role_of(place.site) is None:
             continue
         values = _arrays(measured["sites"][place.key])
-        if place.key in measured["slots"]:
+        # Before a stop_gradient there is none, which is no gradient of zero.
+        if place.key in measured["slots"] and place.key in live:
             values["gradient_norm"] = np.asarray(measured["slots"][place.key])
         for turns, each in _iterations(place.loops, values, layered):
             row = _site_row(model, place, turns, each)

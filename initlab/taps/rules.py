@@ -67,7 +67,10 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
     if name in FLAT or not _is_real(out):
         is_code = name in ARG_REDUCTIONS or _is_flag(out)
         result = dataclasses.replace(
-            result, differentiable=0, discrete=result.data and (is_code or result.discrete)
+            result,
+            differentiable=0,
+            live=frozenset(),
+            discrete=result.data and (is_code or result.discrete),
         )
     return dataclasses.replace(result, is_gate=is_gate(equation, operands, result))
 

@@ -290,8 +290,15 @@ class Scope:
             return fitting[0]
         return free[0] if len(free) == 1 and shape[free[0]] > self.notes.batch else None
 
-    def end(self, value: Any, facts: Facts, scope: str) -> None:
-        """Measures an activation where something else than an elementwise function takes it."""
+    def end(self, value: Any, facts: Facts, scope: str, *, is_factor: bool = False) -> None:
+        """Measures an activation where something else than an elementwise function takes it.
+
+        Args:
+          value: what is taken.
+          facts: what is known of it.
+          scope: the model's own name for the place.
+          is_factor: whether it may be a factor of what takes it, and is no input of a layer.
+        """
         chain = facts.chain
         if chain is None or not chain.is_nonlinear:
             return
@@ -317,7 +324,8 @@ class Scope:
             )
         )
         if self.plan is not None:
-            self.results[self.key(number)] = activation_statistics(value, chain, facts.features)
+            statistics = activation_statistics(value, chain, facts.features, is_factor=is_factor)
+            self.results[self.key(number)] = statistics
 
 
 def slots_of(plan: Scope) -> dict[Key, Any]:

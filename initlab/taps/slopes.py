@@ -201,14 +201,19 @@ def _normal(shape: Sequence[int], dtype: Any) -> jax.Array:
 
 
 def activation_statistics(
-    x: jax.Array, chain: Chain, features: Sequence[bool]
+    x: jax.Array, chain: Chain, features: Sequence[bool], *, is_factor: bool = False
 ) -> dict[str, jax.Array]:
     """What is measured of an activation.
+
+    A factor of one sign, such as a softplus or a gate, may be small on purpose: what counts is
+    its slope beside its own size. A time step of 1e-3 by softplus has a slope of 1e-3, and a change
+    of 1 in its argument multiplies it by e.
 
     Args:
       x: its values.
       chain: what function it is.
       features: the axes of units.
+      is_factor: whether something multiplies it.
 
     Returns:
       rms, saturated (share of units x examples with a slope under SATURATED_SLOPE of the
@@ -217,9 +222,12 @@ def activation_statistics(
     """
     slope = _slope(_function(chain), chain.root_value)
     largest, usual = jnp.max(slope), jnp.zeros(())
+    is_small = jnp.zeros((1,) * slope.ndim, bool)
     grid = jnp.asarray(GRID, chain.root_value.dtype)
+    others = tuple(n for n, is_unit in enumerate(features) if not is_unit)
     try:
         on_grid = _slope(_on_grid(chain), grid)
+        values = jax.lax.stop_gradient(_on_grid(chain)(grid))
     except _NotUniformError:
         # Entries with slopes of their own, as where a mask or a degree multiplies them.
         own = _slope(_function(chain), _normal(np.shape(chain.root_value), grid.dtype))
@@ -229,10 +237,18 @@ def activation_statistics(
         largest = jnp.maximum(largest, jnp.max(on_grid))
         weights = jnp.asarray(np.exp(-(GRID**2) / 2) / np.exp(-(GRID**2) / 2).sum())
         usual = jnp.sum(jnp.where(on_grid < SATURATED_SLOPE * largest, weights, 0))
-    others = tuple(n for n, is_unit in enumerate(features) if not is_unit)
+        if is_factor:
+            steps = jnp.diff(values)
+            has_sign = jnp.all(values > 0) | jnp.all(values < 0)
+            is_scale = has_sign & (jnp.all(steps >= 0) | jnp.all(steps <= 0))
+            size = jnp.abs(jax.lax.stop_gradient(x)).astype(jnp.float32)
+            # On every example: a gate that is now open, now closed is saturated.
+            follows = (slope > 0) & (slope >= SATURATED_SLOPE * size)
+            is_small = is_scale & jnp.all(follows, axis=others, keepdims=True)
+    is_flat = slope < SATURATED_SLOPE * largest
     return {
         "rms": rms(x),
-        "saturated": share(slope < SATURATED_SLOPE * largest),
+        "saturated": share(is_flat & ~jnp.broadcast_to(is_small, slope.shape)),
         "usual": usual,
         "dead": jnp.all(slope == 0, axis=others).ravel(),
     }

@@ -1,6 +1,5 @@
 """Sums of two signals: two inputs of one unit, or a stream and a branch of it."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,9 +41,8 @@ def add_signals(
         names = (branch or products or data)[-1].names
     kind = "product" if both else "sum"
     number = scope.add(Site(kind, names, where, _any_sliced(data, scope), gradient=scope.gradient))
-    paths = result.behind(scope.key(number))
     site = number if both else None
-    result = dataclasses.replace(result, site=site, paths=paths, names=names)
+    result = result.at(scope.key(number), site=site, names=names, is_blend=False)
     value = scope.visit(number, value, result)
     if not both and scope.plan is not None:
         scope.results[scope.key(number)] |= _branch_ratio(operands)
@@ -54,7 +52,8 @@ def add_signals(
 def _branch_ratio(operands: Sequence[Pair]) -> dict[str, Any]:
     """Of a stream that parameters have made, and a branch that passes all that it passes, and more.
 
-    A sum of an input, a mask or a table has no stream; nor has one of two ways of a fork.
+    A sum of an input, a mask or a table has no stream; nor has one of two ways of a fork, such as a
+    state space's output and the skip beside it.
     """
     (one, first), (other, second) = operands
     if first.params and _is_stream(first, second):
@@ -66,7 +65,9 @@ def _branch_ratio(operands: Sequence[Pair]) -> dict[str, Any]:
 
 def _is_stream(stream: Facts, branch: Facts) -> bool:
     """Whether a branch begins with a stream: it passes all that that passes, in proportion."""
-    return stream.passed < branch.passed and all(
+    if stream.is_blend or not stream.passed < branch.passed:
+        return False
+    return all(
         keys <= branch.paths.get(number, frozenset())
         and branch.mixed.get(number, 0) == stream.mixed.get(number, 0)
         for number, keys in stream.paths.items()

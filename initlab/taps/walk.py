@@ -21,6 +21,7 @@ from initlab.programs.primitives import (
     CALLS,
     CASTS,
     CONTRACTIONS,
+    INDEXING,
     KNOWN,
     PASSING,
     UNCHANGED,
@@ -28,8 +29,9 @@ from initlab.programs.primitives import (
 from initlab.programs.walk import walk
 from initlab.taps import loops
 from initlab.taps.facts import Facts, Pair, constant, join
-from initlab.taps.generated import generated_weight, multiply_generated
+from initlab.taps.generated import generated_weight, multiply_generated, summed_product
 from initlab.taps.memory import composed, strided_of
+from initlab.taps.paths import is_blend, multiplied
 from initlab.taps.rules import result_facts
 from initlab.taps.scope import Scope, Site
 from initlab.taps.slopes import extend, is_elementwise
@@ -82,8 +84,9 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     if (held is None or isinstance(held, Call)) and is_elementwise(equation):
         return [_elementwise(equation, operands, scope, where)]
     # Whatever else takes a value ends its chain: up to here it was one activation.
+    is_summed = name in CONTRACTIONS and any(facts.is_weight for _, facts in operands)
     for value, facts in operands:
-        scope.end(value, facts, where)
+        scope.end(value, facts, where, is_factor=not is_summed)
     match held:
         case Scan():
             return loops.scan(evaluate, held, operands, scope)
@@ -118,6 +121,10 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         pairs[0] = _product(equation, pairs[0], weights[0], scope, where, recorded)
     elif (side := generated_weight(equation, facts)) is not None:
         pairs[0] = multiply_generated(pairs[0], operands, side, scope, where)
+    elif (factors := summed_product(equation, facts)) is not None:
+        pairs[0] = _summed(equation, pairs[0], factors, scope, where)
+    elif is_blend(equation, data):
+        pairs[0] = pairs[0][0], dataclasses.replace(pairs[0][1], is_blend=True)
     elif name in CONTRACTIONS and len(weights) == 2:
         scope.notes.multiplied |= weights[0].params | weights[1].params
     return pairs
@@ -166,7 +173,7 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
         site = all_facts[0].site if equation.primitive.name in CASTS else None
         return value, dataclasses.replace(result, chain=chain, site=site)
     for each, facts in operands:
-        scope.end(each, facts, where)
+        scope.end(each, facts, where, is_factor=True)
     operands = _entered(operands, scope, where)
     all_facts = [facts for _, facts in operands]
     entries = frozenset().union(*(facts.entries for facts in all_facts))
@@ -178,6 +185,11 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
             result = dataclasses.replace(result, uniform=run_equation(equation, uniform)[0])
     data = [facts for facts in all_facts if facts.data]
     weights = [facts for facts in all_facts if facts.is_weight]
+    result = dataclasses.replace(
+        result,
+        is_blend=result.is_blend or is_blend(equation, data),
+        product_of=multiplied(equation, operands),
+    )
     if equation.primitive.name in ("mul", "div") and len(weights) + len(data) == 2:
         # What is multiplied by a parameter of zero gets no gradient; what a bias is added to does.
         for weight in weights:
@@ -213,8 +225,10 @@ def _product(
 ) -> Pair:
     value, result = pair
     notes = scope.notes
-    notes.multiplied |= weight.params
     name = equation.primitive.name
+    if name in INDEXING and name != "gather":
+        return value, result
+    notes.multiplied |= weight.params
     if _is_contraction(equation):
         notes.contracted |= weight.params
     elif name == "gather":
@@ -232,8 +246,26 @@ def _product(
     number = scope.add(site)
     if recorded is not None:
         scope.recorded[number] = recorded
-    paths = result.behind(scope.key(number))
-    result = dataclasses.replace(result, site=number, paths=paths, names=weight.names)
+    result = result.at(scope.key(number), site=number, names=weight.names, is_blend=False)
+    return scope.visit(number, value, result), result
+
+
+def _summed(
+    equation: Any, pair: Pair, factors: tuple[Pair, Pair], scope: Scope, where: str
+) -> Pair:
+    """A product with a weight that is written as a multiplication and a sum."""
+    value, result = pair
+    (_, weight), (_, signal) = factors
+    gone = equation.params["axes"]
+    both = zip(weight.features, signal.features, strict=True)
+    features = tuple(a or b for n, (a, b) in enumerate(both) if n not in gone)
+    result = dataclasses.replace(result, features=features)
+    if weight.data:
+        return multiply_generated((value, result), factors, 0, scope, where)
+    scope.notes.contracted |= weight.params
+    site = Site("product", weight.names, where, weight.sliced, gradient=scope.gradient)
+    number = scope.add(site)
+    result = result.at(scope.key(number), site=number, names=weight.names, is_blend=False)
     return scope.visit(number, value, result), result
 
 
@@ -267,7 +299,8 @@ def _callback(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     results = run_equation(equation.replace(params=params), values)
     known = [facts for _, facts in operands]
     return [
-        (each, dataclasses.replace(join(known, each.shape), differentiable=0)) for each in results
+        (each, dataclasses.replace(join(known, each.shape), differentiable=0, live=frozenset()))
+        for each in results
     ]
 
 
