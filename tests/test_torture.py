@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray
 from matplotlib import pyplot
+from matplotlib.patches import Rectangle
 
 from experiments.torture import figure, kills, tables
 
@@ -35,7 +36,7 @@ def test_bytes_that_differ_are_counted(monkeypatch):
     flipped["loss"].values.view(np.uint8)[[0, 5]] ^= 1
     assert count(flipped, monkeypatch) == 2
     # Another NaN is another bit pattern.
-    negative = WANTED.assign(loss=-WANTED["loss"] * np.float32([-1, 1]))
+    negative = WANTED.assign(loss=-WANTED["loss"] * np.array([-1, 1], np.float32))
     assert count(negative, monkeypatch) == 1
     assert count(WANTED.drop_vars("loss"), monkeypatch) == 8
     assert count(WANTED.assign(loss=WANTED["loss"].astype(np.float64)), monkeypatch) == 16
@@ -56,9 +57,13 @@ def test_the_verdict_fails_for_each_thing_that_went_wrong():
     assert tables.verdict(tables.summarize(late, {})) == 1
 
 
+def _bars(axes):
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+
+
 def test_kills_are_drawn_for_each_count_of_processes():
     drawn = figure.draw_kills(RESULTS, kills.SIGNALS)
     assert [axes.get_title() for axes in drawn.axes] == ["one process", "one of 2 processes"]
-    heights = [sum(patch.get_height() for patch in axes.patches) for axes in drawn.axes]
+    heights = [sum(bar.get_bbox().height for bar in _bars(axes)) for axes in drawn.axes]
     assert heights == [3, 1]
     pyplot.close(drawn)
