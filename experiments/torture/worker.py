@@ -34,7 +34,8 @@ HEARTBEAT_SECONDS = 4
 # What a process imports takes seconds, and nothing of it is worth being killed in: each is forked
 # from a server that has imported it and has not started JAX.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["experiments.torture.worker", "sklearn.datasets", "zarr"])
+ROOMS = ["experiments.torture.worker", "initlab.sweeps.run_sweep", "sklearn.datasets", "zarr"]
+FORKS.set_forkserver_preload(ROOMS)
 
 
 def small_sweep(
