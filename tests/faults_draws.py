@@ -78,6 +78,30 @@ def decays(params, x):
     return (h @ jnp.exp(params["rates"]) / WIDTH) @ params["out"]
 
 
+def of_logs(params, x):
+    """A decay whose logarithm the model takes itself."""
+    h = jnp.tanh(x @ params["in"])
+    return (h * jax.nn.sigmoid(jnp.log(params["a"]))[None]) @ params["out"]
+
+
+def scanned_roots(params, x):
+    """Layers that divide by a root of a parameter of their own."""
+
+    def layer(h, each):
+        return jnp.tanh(h @ each["w"] * jax.lax.rsqrt(each["v"])[None]), None
+
+    return jax.lax.scan(layer, x @ params["in"], params["layers"])[0] @ params["out"]
+
+
+def with_zeros(shape, zeros):
+    values = np.random.default_rng(8).uniform(0.5, 1.5, shape).astype(np.float32)
+    values.ravel()[:zeros] = 0
+    return values
+
+
+ENDS = {"in": normal(0, (8, WIDTH), lecun(8)), "out": normal(1, (WIDTH, CLASSES), lecun(WIDTH))}
+
+
 def _one_key_two_laws():
     params, key = layers(lecun), jax.random.key(9)
     schemes = jax.nn.initializers.lecun_normal(), jax.nn.initializers.lecun_uniform()
@@ -201,6 +225,24 @@ DRAW_FAULTS = {
                 "in": normal(0, (8, WIDTH), lecun(8)),
                 "rates": _rates(jnp.bfloat16),
                 "out": normal(1, (WIDTH, CLASSES), lecun(WIDTH)),
+            },
+        ),
+    ),
+    "a 0 of which the model takes the logarithm": Fault(
+        "coarse_draw", "a", "fail", plain(of_logs, ENDS | {"a": with_zeros((WIDTH,), 1)})
+    ),
+    "two zeros by whose roots scanned layers divide": Fault(
+        "coarse_draw",
+        "layers/v",
+        "fail",
+        plain(
+            scanned_roots,
+            ENDS
+            | {
+                "layers": {
+                    "w": normal(2, (3, WIDTH, WIDTH), lecun(WIDTH)),
+                    "v": with_zeros((3, WIDTH), 2),
+                }
             },
         ),
     ),

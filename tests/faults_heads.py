@@ -5,11 +5,16 @@ from audit_models import SEQUENCE, Fault, plain
 from heads_models import (
     LONG,
     attend,
+    by_jax,
     dense_experts,
     divided_afterwards,
     flax_heads,
     flax_switch,
     haiku_heads,
+    in_scanned_blocks,
+    in_unrolled_blocks,
+    keeps_by_mask,
+    keeps_by_slot,
     layered,
     masked,
     of_experts,
@@ -18,6 +23,7 @@ from heads_models import (
     switch,
     two_of_them,
     unit,
+    with_capacity,
 )
 
 HEAD_FAULTS = {
@@ -57,6 +63,27 @@ HEAD_FAULTS = {
     ),
     "a router that is sure of itself": Fault(
         "unbalanced_router", "router", "warn", plain(switch, of_experts(30.0), SEQUENCE)
+    ),
+    "a capacity of a quarter of a fair share": Fault(
+        "unbalanced_router",
+        "router",
+        "warn",
+        plain(with_capacity(keeps_by_mask, 3), of_experts(), SEQUENCE),
+    ),
+    "a capacity of three slots": Fault(
+        "unbalanced_router",
+        "router",
+        "warn",
+        plain(with_capacity(keeps_by_slot, 3, by_top_k=True), of_experts(), SEQUENCE),
+    ),
+    "sharp heads in unrolled blocks": Fault(
+        "sharp_attention", "q", "warn", plain(in_unrolled_blocks, of_heads(3.0), LONG)
+    ),
+    "sharp heads in scanned blocks": Fault(
+        "sharp_attention", "q", "warn", plain(in_scanned_blocks, of_heads(3.0), LONG)
+    ),
+    "sharp heads by jax.nn": Fault(
+        "sharp_attention", "q", "warn", plain(by_jax, of_heads(3.0), LONG)
     ),
     "a constant router in flax": Fault(
         "unbalanced_router",

@@ -145,3 +145,75 @@ def classify(params, x):
     """Probabilities and the class that is most likely: a softmax of the output's own."""
     logits = x @ params["w"]
     return jax.nn.softmax(logits), jnp.argmax(logits, axis=-1)
+
+
+def keeps_by_mask(chosen, capacity):
+    """Places of a running sum, as in Mesh TensorFlow."""
+    places = jnp.cumsum(chosen, axis=0) * chosen
+    return chosen * (places <= capacity)
+
+
+def keeps_by_place(chosen, capacity):
+    """One place for each token, from 0."""
+    places = jnp.sum((jnp.cumsum(chosen, axis=0) - 1) * chosen, axis=-1)
+    return jnp.where((places >= capacity)[:, None], 0, chosen)
+
+
+def keeps_by_slot(chosen, capacity):
+    """A one-hot code of the places, as wide as the capacity, as in V-MoE."""
+    places = jnp.cumsum(chosen, axis=0) * chosen - 1
+    return jnp.sum(jax.nn.one_hot(places.astype(jnp.int32), capacity), axis=-1)
+
+
+def with_capacity(keep, capacity, by_top_k=False):
+    """A switch of experts whose tokens beyond a capacity pass by."""
+
+    def apply(params, x):
+        h = x.reshape(-1, x.shape[-1])
+        p = jax.nn.softmax(h @ params["router"])
+        chosen = jax.lax.top_k(p, 1)[1][:, 0] if by_top_k else jnp.argmax(p, axis=-1)
+        kept = keep(jax.nn.one_hot(chosen, EXPERTS), capacity)
+        parts = jnp.einsum("td,edo->teo", h, params["experts"])
+        return (h + jnp.einsum("te,teo->to", p * kept, parts)).reshape(x.shape)
+
+    return apply
+
+
+def _parts(params, x):
+    return (jnp.einsum("btd,hde->bhte", x, params[name]) for name in "qkv")
+
+
+def _step(state, q, k, v):
+    """One block of keys of an attention with a running maximum and sum."""
+    top, total, mixed = state
+    z = jnp.einsum("bhte,bhse->bhts", q, k) / 2
+    new = jnp.maximum(top, z.max(-1))
+    p, shrink = jnp.exp(z - new[..., None]), jnp.exp(top - new)
+    total = total * shrink + p.sum(-1)
+    return new, total, mixed * shrink[..., None] + jnp.einsum("bhts,bhse->bhte", p, v)
+
+
+def _first(q):
+    return jnp.full(q.shape[:3], -jnp.inf), jnp.zeros(q.shape[:3]), jnp.zeros_like(q)
+
+
+def in_unrolled_blocks(params, x):
+    q, k, v = _parts(params, x)
+    state = _first(q)
+    for n in range(0, k.shape[2], 4):
+        state = _step(state, q, k[:, :, n : n + 4], v[:, :, n : n + 4])
+    return jnp.einsum("bhte,hed->btd", state[2] / state[1][..., None], params["o"])
+
+
+def in_scanned_blocks(params, x):
+    q, k, v = _parts(params, x)
+    blocks = [jnp.moveaxis(each.reshape(*each.shape[:2], -1, 4, 4), 2, 0) for each in (k, v)]
+    (_, total, mixed), _ = jax.lax.scan(
+        lambda state, each: (_step(state, q, *each), None), _first(q), tuple(blocks)
+    )
+    return jnp.einsum("bhte,hed->btd", mixed / total[..., None], params["o"])
+
+
+def by_jax(params, x):
+    q, k, v = (jnp.einsum("btd,hde->bthe", x, params[name]) for name in "qkv")
+    return jnp.einsum("bthe,hed->btd", jax.nn.dot_product_attention(q, k, v), params["o"])

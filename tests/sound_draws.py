@@ -40,7 +40,7 @@ from draw_models import (
     tables_of,
     with_tables,
 )
-from faults_draws import init_layers, step
+from faults_draws import ENDS, init_layers, of_logs, step, with_zeros
 from foreign_models import equinox, linen
 
 
@@ -133,6 +133,14 @@ DRAW_SOUND = {
     "tables of rates and HiPPO's, the same in two layers": (
         plain(with_tables, tables_of()),
         cross_entropy,
+        (),
+    ),
+    "zeros whose logarithm is not taken": (
+        plain(
+            lambda p, x: of_logs({**p, "a": jnp.where(p["a"] > 0, p["a"], 1)}, x),
+            ENDS | {"a": with_zeros((WIDTH,), 3)},
+        ),
+        None,
         (),
     ),
     "positions, the same in two layers": (plain(with_positions, _positions, STREAM), None, ()),

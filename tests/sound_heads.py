@@ -15,6 +15,9 @@ from heads_models import (
     flax_heads,
     flax_switch,
     haiku_heads,
+    in_scanned_blocks,
+    in_unrolled_blocks,
+    keeps_by_place,
     layered,
     masked,
     of_experts,
@@ -22,6 +25,7 @@ from heads_models import (
     switch,
     two_of_them,
     unit,
+    with_capacity,
 )
 
 ALIBI = (-SLOPES[:, None, None] * np.abs(DISTANCE)[None]).astype(np.float32)[None]
@@ -39,6 +43,13 @@ HEAD_SOUND = {
     "a switch of experts": (plain(switch, of_experts(), SEQUENCE), None, ()),
     "two of four experts": (plain(two_of_them, of_experts(), SEQUENCE), None, ()),
     "flax: a switch of experts": (flax_switch, None, ()),
+    "a switch with a capacity": (
+        plain(with_capacity(keeps_by_place, 12), of_experts(), SEQUENCE),
+        None,
+        (),
+    ),
+    "heads in unrolled blocks": (plain(in_unrolled_blocks, of_heads(), LONG), None, ()),
+    "heads in scanned blocks": (plain(in_scanned_blocks, of_heads(), LONG), None, ()),
     "a sparse code": (
         plain(codes, {"up": normal(1, (16, 64), 0.25), "down": normal(2, (64, 16), 0.2)}, SEQUENCE),
         None,

@@ -8,10 +8,14 @@ from audit_models import SEQUENCE
 from heads_models import (
     LONG,
     attend,
+    by_jax,
     classify,
     codes,
     dense_experts,
     divided_afterwards,
+    in_scanned_blocks,
+    in_unrolled_blocks,
+    keeps_by_place,
     layered,
     masked,
     of_experts,
@@ -19,10 +23,12 @@ from heads_models import (
     softmax_by_hand,
     switch,
     two_of_them,
+    with_capacity,
 )
 
 import initlab
 from initlab import taps
+from initlab.taps.blockwise import block_statistics, merge_blocks
 from initlab.taps.softmax_statistics import choice_statistics, softmax_statistics
 
 
@@ -72,6 +78,9 @@ def test_an_attention_is_one_however_its_softmax_is_written(softmax):
     assert kinds(attend(masked, softmax), of_heads(), LONG) == [("attention", "k + q")]
 
 
+GATED = [("gates", "router"), ("router", "router")]
+
+
 @pytest.mark.parametrize(
     ("apply", "params", "x", "found"),
     [
@@ -85,6 +94,10 @@ def test_an_attention_is_one_however_its_softmax_is_written(softmax):
         (dense_experts, of_experts(), SEQUENCE, [("router", "router")]),
         (switch, of_experts(), SEQUENCE, [("gates", "router"), ("router", "router")]),
         (two_of_them, of_experts(), SEQUENCE, [("router", "router")]),
+        (in_unrolled_blocks, of_heads(), LONG, [("attention", "k + q")]),
+        (in_scanned_blocks, of_heads(), LONG, [("attention", "k + q")]),
+        (by_jax, of_heads(), LONG, [("attention", "k + q")]),
+        (with_capacity(keeps_by_place, 9), of_experts(), SEQUENCE, GATED),
         (codes, {"up": np.ones((16, 64)), "down": np.ones((64, 16))}, SEQUENCE, []),
         (classify, {"w": np.ones((16, 8))}, SEQUENCE, []),
     ],
@@ -113,6 +126,33 @@ def test_entropies_are_those_of_the_unmasked_entries_head_by_head(fill, is_added
     got = np.stack([found[name] for name in ("entropy", "limit", "std")], axis=1)
     # -1e4 is rounded at 1e-3 of float32 where it is added.
     np.testing.assert_allclose(got, expected, rtol=2e-3)
+
+
+@pytest.mark.parametrize("fill", [-1e4, -1e9, -np.inf])
+def test_blocks_have_the_numbers_of_their_whole_rows(fill):
+    z = 3 * np.random.default_rng(1).normal(size=(2, 3, 12, 12)).astype(np.float32)
+    # Of a causal mask some blocks are masked as a whole.
+    z = np.where(np.tril(np.ones((12, 12), bool)), z, np.float32(fill))
+    shifted = (z - z.max(-1, keepdims=True)).astype(np.float32)
+    units = (False, True, False, False)
+    whole = softmax_statistics(np.exp(shifted), shifted, (3,), units)
+
+    @jax.jit
+    def merged_blocks(z):
+        found = [block_statistics(part, (3,)) for part in jnp.split(z, 4, axis=3)]
+        blocks = {name: jnp.stack([each[name] for each in found]) for name in found[0]}
+        return merge_blocks(blocks, units[:3])
+
+    for name, merged in merged_blocks(z).items():
+        np.testing.assert_allclose(merged, whole[name], rtol=1e-4)
+
+
+def test_the_share_that_a_capacity_in_the_model_drops_is_exact():
+    params = of_experts()
+    counts = np.bincount(np.argmax(SEQUENCE.reshape(-1, 16) @ params["router"], axis=-1))
+    found = initlab.audit(with_capacity(keeps_by_place, 4), params, SEQUENCE).findings
+    (value,) = [each.value for each in found if each.code == "unbalanced_router"]
+    assert value == pytest.approx(1 - np.minimum(counts, 4).sum() / counts.sum())
 
 
 def test_a_load_is_counted():

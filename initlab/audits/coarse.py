@@ -9,6 +9,7 @@ import numpy as np
 from initlab.audits.draws import DISTINCT, collapsed, corner, is_draw
 from initlab.audits.evidence import Evidence
 from initlab.audits.finding import Finding
+from initlab.audits.singular import broken_functions
 from initlab.audits.thresholds import Thresholds
 
 __all__ = ["Draw", "coarse_draw", "find_coarse"]
@@ -97,11 +98,17 @@ def _is_coarse(draw: Draw, thresholds: Thresholds) -> bool:
 
 
 def coarse_draw(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """A draw in low precision: entries at one bound, few values, or the log of a zero."""
+    """A draw in low precision: entries at one bound, few values, or the log of a zero.
+
+    The zero may be one that the model takes the log of, or divides by.
+    """
     remedy = (
         "draw in float32 and round the result (astype) to the parameter's dtype: uniform numbers "
         "drawn in bfloat16 are multiples of 1/128"
     )
+    # What the model masks afterwards does no harm.
+    if not evidence.is_finite:
+        yield from broken_functions(evidence.broken)
     for draw in evidence.coarse:
         if draw.not_finite > 0:
             yield Finding(

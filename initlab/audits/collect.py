@@ -22,6 +22,7 @@ from initlab.audits.keys import Drawn
 from initlab.audits.leaks import find_leaks
 from initlab.audits.optimizers import FirstUpdate, measure_update
 from initlab.audits.signals import has_collapsed
+from initlab.audits.singular import find_broken
 from initlab.audits.softmaxes import softmaxes_of
 from initlab.audits.thresholds import Thresholds
 from initlab.taps import Model, Row, chains_of, rows_of
@@ -114,6 +115,7 @@ def collect(
             predictions=predictions[seed],
             leaks=leaks,
             coarse=find_coarse(_whole(model, params), thresholds),
+            broken=find_broken(model, measured["sites"], seed),
             fans=instrument.fans,
             drawn=drawn,
             first_update=None if step is None else step.of(seed),

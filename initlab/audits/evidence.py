@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from initlab.audits.fans import Fans
     from initlab.audits.keys import Drawn
     from initlab.audits.optimizers import FirstUpdate
+    from initlab.audits.singular import Broken
 
 __all__ = ["SMALL", "Evidence", "Rescaled", "Signal", "Weight", "signals_of", "weights_of"]
 
@@ -153,6 +154,7 @@ class Evidence:
       predictions: what the outputs say of the classes, where these are.
       leaks: outputs that depend on what they must not see, where that was asked.
       coarse: parameters that look drawn in low precision.
+      broken: functions of parameters that some of their entries are unfit for.
       fans: of each weight whose use is understood, by its number.
       drawn: what several keys say of init; None where it drew nothing.
       first_update: one step of the optimizer; None without one.
@@ -175,6 +177,7 @@ class Evidence:
     predictions: Predictions | None = None
     leaks: Sequence[Any] = ()
     coarse: "Sequence[Draw]" = ()
+    broken: "Sequence[Broken]" = ()
     fans: "Mapping[int, Fans]" = dataclasses.field(default_factory=dict)
     drawn: "Drawn | None" = None
     first_update: "FirstUpdate | None" = None
@@ -185,6 +188,14 @@ class Evidence:
     def by_row(self) -> dict[int, Signal]:
         """The signals by the numbers of their rows, as chains name them."""
         return {signal.row: signal for signal in self.signals}
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every signal that was computed is, and every gradient."""
+        signals = [s for s in self.signals if s.is_computed]
+        numbers = [s.rms for s in signals] + [w.gradient_rms for w in self.weights]
+        numbers += [s.gradient_norm for s in signals if s.has_gradient]
+        return all(map(math.isfinite, numbers))
 
     @property
     def path(self) -> list[Signal]:

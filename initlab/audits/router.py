@@ -1,5 +1,6 @@
 """Whether a mixture's router uses all of its experts."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,9 +26,9 @@ def unbalanced_router(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fi
     idle = set()
     for softmax in evidence.softmaxes:
         if softmax.kind == "router" and np.isfinite(softmax.load).all():
-            for finding in _unbalanced(softmax, thresholds):
-                idle.add(softmax.place)
-                yield finding
+            found = [*_unbalanced(softmax, thresholds)] or [*_crowded(softmax, thresholds)]
+            idle |= {softmax.place} if found else set()
+            yield from found
     for softmax in evidence.softmaxes:
         # Scores that prefer one expert for every token are one-hot too: one cause, one finding.
         if softmax.kind == "gates" and softmax.place not in idle:
@@ -54,6 +55,8 @@ def _unbalanced(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
     consequence = ""
     if collapsed:
         consequence = ": every token chooses the same, and the others get no gradient"
+    elif not math.isnan(softmax.dropped):
+        consequence = f"; the model's capacity drops {softmax.dropped:.0%} of the tokens' choices"
     elif softmax.choices:
         consequence = (
             f"; a capacity of {CAPACITY:g} times the fair share drops {dropped:.0%} of the tokens"
@@ -67,6 +70,24 @@ def _unbalanced(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
         f"expert {int(np.argmax(softmax.load))} gets {softmax.load.max():.0%} of the load, and "
         f"{experts - used} of {experts} experts get none{consequence}",
         REMEDY,
+    )
+
+
+def _crowded(softmax: Softmax, thresholds: Thresholds) -> Iterator[Finding]:
+    """A capacity, written in the model, that drops much of what was chosen."""
+    if not softmax.dropped > thresholds.dropped_choices:
+        return
+    fair = softmax.choices / len(softmax.load)
+    yield Finding(
+        "unbalanced_router",
+        "warn",
+        softmax.place,
+        softmax.dropped,
+        thresholds.dropped_choices,
+        f"the model's capacity drops {softmax.dropped:.0%} of the tokens' choices, where expert "
+        f"{int(np.argmax(softmax.load))}, the fullest, has {softmax.load.max():.0%} of them",
+        f"raise the capacity: a fair share is {fair:.0f} choices for each expert, and {CAPACITY:g} "
+        "to 2 times as many are usual",
     )
 
 

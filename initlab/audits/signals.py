@@ -50,8 +50,10 @@ def non_finite(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
         if s.has_gradient and not math.isfinite(s.gradient_norm)
     ]
     backward += [w.path for w in evidence.weights if not math.isfinite(w.gradient_rms)]
-    # A signal that is not finite explains every gradient that is not.
-    explained = bool(weights or forward)
+    # A signal that is not finite explains every gradient that is not; a function that the model
+    # takes of a parameter's zeros explains both (`coarse_draw`).
+    forward = [] if evidence.broken else forward
+    explained = bool(weights or forward or evidence.broken)
     for what, places in (
         ("parameter", weights),
         ("signal", forward),

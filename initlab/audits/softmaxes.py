@@ -26,6 +26,7 @@ class Softmax:
       load: the share that each entry gets.
       choices: how many times one was chosen; 0 of a softmax.
       chosen: how many each token chooses; 1 of a softmax.
+      dropped: the share of the choices that a capacity in the model drops; NaN without one.
     """
 
     place: str
@@ -36,6 +37,7 @@ class Softmax:
     load: np.ndarray
     choices: float
     chosen: float
+    dropped: float
 
 
 def softmaxes_of(rows: Sequence[Row], seed: int) -> list[Softmax]:
@@ -47,5 +49,7 @@ def softmaxes_of(rows: Sequence[Row], seed: int) -> list[Softmax]:
             names = ("entropy", "limit", "std", "load")
             entropy, limit, std, load = (values.get(name, np.zeros(0)) for name in names)
             choices, chosen = float(values.get("choices", 0)), float(values.get("chosen", 1))
-            found.append(Softmax(row.place, row.kind, entropy, limit, std, load, choices, chosen))
+            dropped = float(values.get("dropped", np.nan))
+            facts = (entropy, limit, std, load, choices, chosen, dropped)
+            found.append(Softmax(row.place, row.kind, *facts))
     return found

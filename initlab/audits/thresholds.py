@@ -54,6 +54,8 @@ class Thresholds:
         to 2 times the fair share (Fedus et al. 2021, arXiv:2101.03961; Lepikhin et al. 2020,
         arXiv:2006.16668): with half of the experts idle the others get twice theirs. It never
         fails: a network trains with the experts that it uses.
+      dropped_choices: the share of the tokens' choices that a capacity written in the model drops,
+        above which is a warning: what a capacity of 1.25 drops where half of the experts are idle.
       branch_ratio: rms of a residual branch over rms of its stream: a warning, a failure. At 100
         all that the layers before have to say is 1 % of the stream; at 1000 it is under the
         rounding of bfloat16 (2^-8) and near that of float16 (2^-11). GPT-2's first block has 2.
@@ -95,6 +97,7 @@ class Thresholds:
     attention_collapse: float = 0.05
     attention_entries: float = 2.5
     router_load: float = 0.5
+    dropped_choices: float = 0.375
     branch_ratio: tuple[float, float] = (100.0, 1000.0)
     forgetting: float = 1.0
     remembering: float = 3e-4

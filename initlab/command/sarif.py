@@ -19,7 +19,9 @@ from initlab.files import plain
 
 __all__ = ["to_sarif"]
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 LEVELS: Mapping[str, str] = {"fail": "error", "warn": "warning", "info": "note"}
 """Severities as SARIF's levels [3.27.10]."""
 

@@ -29,6 +29,8 @@ __all__ = [
     "RANDOM",
     "REDUCTIONS",
     "SCATTERS",
+    "SINGULAR",
+    "SINGULAR_AT_ZERO",
     "SLICES",
     "UNCHANGED",
     "WINDOWS",
@@ -91,6 +93,12 @@ MOVES = _names("""
     broadcast_in_dim dynamic_slice reshape rev slice split squeeze tile transpose
 """)
 """What moves the entries of its first operand, or a part of them, without mixing them."""
+
+SINGULAR_AT_ZERO = _names("div integer_pow log log1p pow rsqrt sqrt")
+"""What may be infinite, or have an infinite slope, where its operand or a power of it is 0."""
+
+SINGULAR = SINGULAR_AT_ZERO | _names("atanh erf_inv exp exp2")
+"""What may be infinite, or have an infinite slope, where its operand is finite."""
 
 PASSING = MOVES | UNCHANGED | CASTS | {"neg"}
 """What an array passes as itself: moved, cut, rounded or negated, with nothing mixed into it."""

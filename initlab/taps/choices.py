@@ -1,18 +1,23 @@
 """Choices of the largest scores, as a router's of its experts."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.programs.primitives import ORDERED, SCATTERS
 from initlab.taps.facts import Facts, Pair
 from initlab.taps.scope import Scope
 from initlab.taps.softmax_statistics import choice_statistics
 from initlab.taps.trails import Softmax, Trail, add_site
 
-__all__ = ["choose", "note_use"]
+__all__ = ["choose", "count_places", "follow_choice", "note_use"]
+
+KEEPS_FIRST = {"lt": True, "lt_to": True, "le": True, "le_to": True, "gt": False, "ge": False}
+"""Whether a comparison of a place with a capacity holds for the first places, which are kept."""
 
 SCATTERED = SCATTERS | ORDERED | {"scatter"}
 """What sends tokens to the experts that were chosen for them."""
@@ -43,6 +48,70 @@ def choose(
         (each, dataclasses.replace(known, trail=Trail(tuple(flags), trail.names, part, choice)))
         for (each, known), part in zip(results, parts, strict=True)
     ]
+
+
+def count_places(operand: Pair) -> Trail | None:
+    """The running sum of a one-hot code: how many tokens have chosen an expert so far."""
+    value, facts = operand
+    trail = facts.trail
+    if trail is None or trail.part != "code" or trail.softmax is None:
+        return None
+    trail.softmax.code = value
+    return dataclasses.replace(trail, part="place")
+
+
+def follow_choice(
+    equation: Any, operands: Sequence[Pair], value: Any, parts: Mapping[str, Trail], scope: Scope
+) -> Trail | None:
+    """An index compared with all experts is a code, and a place with a capacity drops tokens.
+
+    Args:
+      equation: an elementwise one.
+      operands: its operands.
+      value: its result.
+      parts: the operands' trails by their part.
+      scope: its results gain the share of choices that the capacity drops.
+
+    Returns:
+      The trail of the code; None for anything else.
+    """
+    name, facts = equation.primitive.name, [facts for _, facts in operands]
+    given = next((part for part in ("place", "index") if part in parts), None)
+    if given is None or sum(each.data for each in facts) != 1:
+        return None
+    trail = parts[given]
+    choice = trail.softmax
+    assert choice is not None
+    if given == "index":
+        is_code = name in ("eq", "eq_to")
+        return Trail((), trail.names, "code", choice) if is_code else None
+    if choice.code is None or scope.plan is None or choice.key is None:
+        return None
+    code = choice.code != 0
+    side = 0 if facts[0].data else 1
+    if name in KEEPS_FIRST and _is_capacity(facts[1 - side]):
+        kept = value if KEEPS_FIRST[name] == (side == 0) else ~value
+    elif name in ("eq", "eq_to") and np.ndim(value) == code.ndim + 1:
+        # A one-hot code of the places, as wide as the capacity.
+        kept = jnp.any(value, -1)
+    else:
+        return None
+    if kept.shape == code.shape:
+        dropped = 1 - jnp.sum(kept & code) / jnp.maximum(1, jnp.sum(code))
+    elif kept.ndim < code.ndim:
+        dropped = 1 - jnp.mean(kept.astype(jnp.float32))
+    else:
+        return None
+    known = scope.results[choice.key].get("dropped", jnp.zeros(()))
+    scope.results[choice.key]["dropped"] = jnp.maximum(known, dropped.astype(jnp.float32))
+    return None
+
+
+def _is_capacity(facts: Facts) -> bool:
+    """Whether it is a positive number: a place is compared with 0 to see that there is one."""
+    return facts.uniform is not None and (
+        not checks.is_concrete(facts.uniform) or float(facts.uniform) > 0
+    )
 
 
 def note_use(equation: Any, facts: Sequence[Facts]) -> None:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.programs.control import Cond, Scan, While
 from initlab.programs.equations import run_equation
-from initlab.taps import memory
+from initlab.taps import blockwise, memory
 from initlab.taps.facts import Facts, Pair, join, joined_mixed, joined_paths
 from initlab.taps.scope import Branches, Loop, Scope, Site
 
@@ -71,12 +71,18 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
 
         carried, gained = _settled(after, carried, before)
         planned = Loop(cell["scope"], loop.length, gained, carried, loop.reverse)
+        # Their softmaxes are the plan's, as those of the trace below are not.
+        trails = [each.trail for each in cell["out"]]
+        blockwise.mark_blocks(trails)
     else:
         planned = scope.plan.entries[number]
         assert isinstance(planned, Loop)
+        trails = []
     parts = memory.parts_of_state(loop, planned.carried, sliced_facts)
     is_followed = bool(parts) and scope.follow and scope.plan is not None
     is_followed = is_followed and memory.takes_inputs(loop, shared_facts, sliced_facts)
+    # What a running softmax scales down is no memory that is lost.
+    is_followed = is_followed and not blockwise.has_blocks(planned.body)
     run = functools.partial(body, planned.carried, planned.body if scope.plan else None)
 
     def step(state: Any, given: Any) -> Any:
@@ -97,9 +103,13 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
         unroll=loop.unroll,
     )
     scope.add(planned)
-    scope.results |= results
+    scope.results |= blockwise.merge_turns(planned.body, results)
     is_recurrent = any(each.recurrent for _, each in operands)
-    facts = _after_last(loop, planned, cell["out"], is_recurrent)
+    out = [
+        dataclasses.replace(each, trail=trails[n] if trails else each.trail)
+        for n, each in enumerate(cell["out"])
+    ]
+    facts = _after_last(loop, planned, out, is_recurrent)
     for part in parts:
         measured = followed if part == parts[0] else None
         facts[part] = _state(scope, state[part], facts[part], measured)
@@ -163,6 +173,7 @@ def _after_last(
         dataclasses.replace(
             each,
             features=each.features if n < loop.carried else (False, *each.features),
+            trail=each.trail if n < loop.carried else blockwise.stacked_trail(each.trail),
             norms=each.norms + gained,
             recurrent=is_recurrent,
         )
@@ -335,9 +346,10 @@ def _entering(facts: Facts) -> Facts:
 
 
 def _leaving(facts: Facts) -> Facts:
-    """The same; and a number that the body has computed stays there."""
+    """The same; a number that the body has computed stays there, a softmax's sum may run on."""
     uniform = facts.uniform if checks.is_concrete(facts.uniform) else None
-    return dataclasses.replace(_entering(facts), uniform=uniform)
+    trail = blockwise.leaving_trail(facts.trail)
+    return dataclasses.replace(_entering(facts), uniform=uniform, trail=trail)
 
 
 def _slice(facts: Facts) -> Facts:

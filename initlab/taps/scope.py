@@ -30,7 +30,7 @@ class Site:
     Attributes:
       kind: "product" (of a weight and data, with its bias), "sum" (of two values), "activation",
         "input" (data where they first meet a parameter), "state" (of a loop, after its last step),
-        "softmax", "router" (a choice of the largest scores).
+        "softmax", "router" (a choice of the largest scores), "function" (of parameters alone).
       names: bit set of the parameters it is called by.
       scope: the model's own name for the place, where it has one.
       sliced: whether its weight is one iteration's of a loop.
@@ -47,7 +47,8 @@ class Site:
       recurrent: whether it depends on the state of the loop over time that it lies in.
       raw: which floating input it is, of kind "input".
       biases: bit set of the parameters that are added to it.
-      uses: of a softmax or of a choice, what becomes of it (`taps.softmax.Softmax.uses`).
+      uses: of a softmax or of a choice, what becomes of it (`taps.softmax.Softmax.uses`); the name
+        of a function.
     """
 
     kind: str
@@ -306,6 +307,9 @@ class Scope:
         if not any(facts.features) and chain.root.site is None:
             return
         if not jnp.issubdtype(value.dtype, jnp.floating):
+            return
+        # By which a softmax in blocks scales what came before: no unit's.
+        if facts.trail is not None and facts.trail.is_factor:
             return
         # Two products may take one activation, which is one place all the same.
         if any(other is chain for other in self._ended):

@@ -22,7 +22,8 @@ from initlab.programs.primitives import (
     REDUCTIONS,
     UNCHANGED,
 )
-from initlab.taps.choices import choose, note_use
+from initlab.taps.blockwise import block_statistics, merge_blocks
+from initlab.taps.choices import choose, count_places, follow_choice, note_use
 from initlab.taps.facts import Facts, Pair
 from initlab.taps.scope import Scope
 from initlab.taps.softmax_statistics import softmax_statistics
@@ -36,10 +37,16 @@ KEEPING = {
     "log_sum": {"add", "sub", "select_n", "max", *CASTS},
     "log_weights": {"add", "sub", "mul", "select_n", "max", *CASTS},
     "weights": {"mul", "div", "select_n", "add", "sub", "max", *CASTS},
-    "mixture": {"add", *CASTS},
+    # Of a softmax in blocks, what came before is scaled down to the new maximum.
+    "mixture": {"add", "mul", "select_n", *CASTS},
     "chosen": {"mul", "div", "add", "sub", "max", "logistic", *CASTS},
     "index": {"add", "sub", *CASTS},
+    "code": {"mul", "select_n", *CASTS},
+    "place": {"mul", "add", "sub", "max", "min", "select_n", *CASTS},
 }
+
+TOPS = {"max", "select_n", *CASTS}
+"""Elementwise operations after which a maximum is one still."""
 """Elementwise operations after which a value is the same part still: scales, masks, dropout."""
 
 
@@ -77,10 +84,12 @@ def _trail(
     name, facts = equation.primitive.name, [each for _, each in operands]
     if name in CONTRACTIONS:
         return _contract(equation, facts)
+    if name == "cumsum":
+        return count_places(operands[0])
     if name in PASSING:
         return _move(equation, facts[place if name in UNCHANGED else 0])
     if name in ELEMENTWISE:
-        return _combine(equation, operands, np.shape(value), scope)
+        return _combine(equation, operands, value, scope)
     if name in REDUCTIONS:
         return _reduce(equation, operands, scope)
     if name == "concatenate" and all(np.shape(each) for each, _ in operands):
@@ -114,6 +123,9 @@ def _contract(equation: Any, facts: Sequence[Facts]) -> Trail | None:
         trail = each.trail
         if trail is None or trail.softmax is None:
             continue
+        if trail.part == "place":
+            # Summed with the code: each token's place with the expert that it chose.
+            part, softmax = "place", trail.softmax
         # Where a reshape has merged the axis with another, any contraction counts.
         is_along = not any(trail.along) or any(trail.along[n] for n in axes.contract[side])
         if trail.part in ("weights", "exponentials") and is_along:
@@ -137,11 +149,10 @@ def _move(equation: Any, facts: Facts) -> Trail | None:
     )
 
 
-def _combine(
-    equation: Any, operands: Sequence[Pair], shape: tuple[int, ...], scope: Scope
-) -> Trail | None:
+def _combine(equation: Any, operands: Sequence[Pair], value: Any, scope: Scope) -> Trail | None:
     """An elementwise operation: exp starts a softmax, and dividing by its sum completes it."""
     name, facts = equation.primitive.name, [each for _, each in operands]
+    shape = np.shape(value)
     trails = [each.trail for each in facts if each.data and each.trail is not None]
     units = [False] * len(shape)
     for variable, each in zip(equation.invars, facts, strict=True):
@@ -158,8 +169,15 @@ def _combine(
     ]
     whole = [each for each in full if not each.stretched] or full or trails
     names = whole[0].names if whole else next(each.names for each in facts if each.data)
-    plain = Trail(tuple(units), names)
-    if name in ("exp", "exp2"):
+    # What is scaled to a new maximum, exp(before - now), is none of the weights.
+    is_factor = bool(trails) and (
+        (name == "sub" and all(each.is_top for each in trails))
+        or (name in ("exp", "exp2", "mul") and all(each.is_factor for each in trails))
+    )
+    is_top = name in TOPS and any(each.is_top for each in trails)
+    scores = _scores(name, operands, shape)
+    plain = Trail(tuple(units), names, is_top=is_top, is_factor=is_factor, scores=scores)
+    if name in ("exp", "exp2") and not is_factor:
         return _exponential(plain, parts, *operands[0], scope)
     if name == "log" and "sum" in parts:
         return dataclasses.replace(parts["sum"], part="log_sum")
@@ -172,23 +190,59 @@ def _combine(
         if divided is None or right not in parts or name not in ("mul", "div", "sub"):
             continue
         softmax = parts[right].softmax
-        if left and divided.softmax is not softmax:
-            continue
         assert softmax is not None
+        # Parts of one softmax, as blocks are, share what is known of its uses.
+        if left and (divided.softmax is None or divided.softmax.uses is not softmax.uses):
+            continue
         if left:
             softmax.uses.add("normalized")
         is_same = np.shape(softmax.logits) == shape
         along = tuple(is_same and n in softmax.axes for n in range(len(shape)))
         return dataclasses.replace(plain, part=together, softmax=softmax, along=along)
-    for part in ("weights", "exponentials", "log_weights", "sum", "log_sum", "mixture"):
+    if name == "add" and sum(each.part == "sum" for each in trails) == 2:
+        _join_blocks(*trails, scope)
+    # What is scaled by an exponential of maxima, as a running sum is, is itself.
+    for part in ("weights", "mixture", "log_weights", "sum", "exponentials", "log_sum"):
         kept = parts.get(part)
         if kept is not None and name in KEEPING[part]:
             _gate(equation, kept, facts)
             return dataclasses.replace(kept, units=tuple(units))
-    for part in ("chosen", "index"):
+    if (found := follow_choice(equation, operands, value, parts, scope)) is not None:
+        return dataclasses.replace(found, units=tuple(units))
+    for part in ("chosen", "index", "place", "code"):
         if part in parts and name in KEEPING[part]:
             return dataclasses.replace(parts[part], units=tuple(units))
     return plain
+
+
+def _scores(name: str, operands: Sequence[Pair], shape: tuple[int, ...]) -> Any:
+    """What a maximum is subtracted from, or the same after a cast; None of another operation."""
+    value, facts = operands[0]
+    if name in CASTS and facts.trail is not None:
+        return facts.trail.scores
+    if name != "sub" or np.shape(value) != shape or not facts.data:
+        return None
+    trail = operands[1][1].trail
+    return value if trail is not None and trail.is_top else None
+
+
+def _join_blocks(one: Trail, other: Trail, scope: Scope) -> None:
+    """Two sums that are added are of one softmax, which was taken block by block."""
+    first, second = one.softmax, other.softmax
+    assert first is not None
+    assert second is not None
+    if first.uses is second.uses or first.axes != second.axes:
+        return
+    first.blocks += second.blocks
+    second.key, second.uses, second.blocks = first.key, first.uses, first.blocks
+    if scope.plan is None or first.key not in scope.results:
+        return
+    found = [block_statistics(each, first.axes) for each in first.blocks]
+    if len({each["top"].shape for each in found}) > 1:
+        return
+    blocks = {name: jnp.stack([each[name] for each in found]) for name in found[0]}
+    units = tuple(flag for n, flag in enumerate(first.before.units) if n not in first.axes)
+    scope.results[first.key] |= merge_blocks(blocks, units)
 
 
 def _gate(equation: Any, trail: Trail, facts: Sequence[Facts]) -> None:
@@ -219,7 +273,9 @@ def _exponential(
         return plain
     # A program may take exp twice, for the weights and for their sum.
     found = next((each for each in scope.softmaxes if each.logits is value), None)
+    before = None if facts.trail is None else facts.trail.scores
     softmax = found or Softmax(value, plain)
+    softmax.blocks = [value if before is None else before]
     if found is None:
         scope.softmaxes.append(softmax)
     if "chosen" in parts:
@@ -237,9 +293,14 @@ def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | No
     if trail is None:
         return None
     kept = tuple(flag for n, flag in enumerate(trail.units) if n not in axes)
-    is_sum = equation.primitive.name == "reduce_sum"
+    name = equation.primitive.name
+    is_sum = name == "reduce_sum"
+    is_place = trail.part == "place" and name in ("reduce_sum", "reduce_max")
+    # Sums and mixtures of blocks, stacked by a loop and summed after it.
+    if is_place or (is_sum and trail.part in ("sum", "mixture")):
+        return Trail(kept, trail.names, trail.part, trail.softmax)
     if not is_sum or trail.part != "exponentials" or not axes:
-        return Trail(kept, trail.names)
+        return Trail(kept, trail.names, is_top=name == "reduce_max")
     softmax = trail.softmax
     assert softmax is not None
     if softmax.logits is not None and np.shape(softmax.logits) == np.shape(value):
@@ -248,4 +309,7 @@ def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | No
         if scope.plan is not None:
             units = softmax.before.units
             scope.results[key] = softmax_statistics(value, softmax.logits, axes, units)
+            if "in_blocks" in scope.plan.entries[key[-1]].uses:
+                (scores,) = softmax.blocks
+                scope.results[key] |= {"blocks": block_statistics(scores, axes)}
     return Trail(kept, trail.names, "sum", softmax)

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-__all__ = ["MOST_HEADS", "choice_statistics", "softmax_statistics"]
+__all__ = [
+    "MASKED",
+    "MOST_HEADS",
+    "choice_statistics",
+    "is_masked",
+    "per_head",
+    "softmax_statistics",
+]
 
 MOST_HEADS = 4096
 """Of more heads than these the mean is kept: an axis of units that is no axis of heads."""
@@ -43,7 +50,7 @@ def softmax_statistics(
     over = tuple(axes)
     p = e / jnp.sum(e, over, keepdims=True)
     entropy = -jnp.sum(jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0), over)
-    seen = ~_masked(z, over) & ((e > 0) | (jnp.exp(z) == 0))
+    seen = ~is_masked(z, over) & ((e > 0) | (jnp.exp(z) == 0))
     count = jnp.sum(seen, over).astype(dtype)
     among = jnp.maximum(count, 1)
     middle = jnp.sum(jnp.where(seen, z, 0), over, keepdims=True)
@@ -52,16 +59,16 @@ def softmax_statistics(
     variance = jnp.sum(jnp.square(apart), over) / among
     rows = tuple(flag for n, flag in enumerate(units) if n not in axes)
     is_judged = count >= 2
-    per_head = {
-        "entropy": _per_head(entropy, is_judged, rows),
-        "limit": _per_head(jnp.log(among), is_judged, rows),
-        "std": jnp.sqrt(_per_head(variance, is_judged, rows)),
+    of_heads = {
+        "entropy": per_head(entropy, is_judged, rows),
+        "limit": per_head(jnp.log(among), is_judged, rows),
+        "std": jnp.sqrt(per_head(variance, is_judged, rows)),
     }
     others = tuple(n for n in range(p.ndim) if n not in axes)
-    return per_head | {"load": jnp.mean(p, others).ravel()}
+    return of_heads | {"load": jnp.mean(p, others).ravel()}
 
 
-def _masked(z: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+def is_masked(z: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     """Far below the largest, and together: what is merely small is spread instead."""
     low = jnp.maximum(z, jnp.finfo(z.dtype).min)
     top = jnp.max(low, axes, keepdims=True)
@@ -70,7 +77,7 @@ def _masked(z: jax.Array, axes: tuple[int, ...]) -> jax.Array:
     return (gap > MASKED) & ((gap >= 0.9 * range_) | (gap > 1e7))
 
 
-def _per_head(values: jax.Array, is_judged: jax.Array, units: Sequence[bool]) -> jax.Array:
+def per_head(values: jax.Array, is_judged: jax.Array, units: Sequence[bool]) -> jax.Array:
     """Means over the rows that are judged, NaN where none is; [heads]."""
     others = tuple(n for n, is_unit in enumerate(units) if not is_unit)
     number = values.size // max(1, _product([values.shape[n] for n in others]))

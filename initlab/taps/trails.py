@@ -23,13 +23,20 @@ class Softmax:
       uses: "normalized" (divided by its sum), "contracted" (with data), "over_units" (taken along
         units of a product, as experts or classes are), "chosen" (its largest are taken),
         "of_chosen" (it is taken among the largest), "used" (what was chosen bears on more than an
-        output).
+        output), "in_blocks" (its sum runs on over the turns of a loop).
+      blocks: the scores that its sum has been taken of so far, before a maximum was subtracted;
+        more than one where it is taken block by block.
+      key: its site's.
+      code: of a choice, the one-hot code of whose running sum a capacity is compared with.
     """
 
     logits: Any
     before: "Trail"
     axes: tuple[int, ...] = ()
     uses: set[str] = dataclasses.field(default_factory=set)
+    blocks: list[Any] = dataclasses.field(default_factory=list)
+    key: Key | None = None
+    code: Any = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,10 +47,15 @@ class Trail:
       units: for each axis, whether units of the last product lie on it.
       names: bit set of the parameters of that product, or of the two that were contracted.
       part: "exponentials", "sum", "log_sum", "log_weights", "weights", "mixture" (of data by
-        exponentials), "chosen", "index"; "" of another value.
+        exponentials); of a choice "chosen", "index", "code" (one-hot), "place" (the running sum of
+        the code: how many tokens chose an expert before); "" of another value.
       softmax: whose part it is.
       along: for each axis, whether the softmax is taken along it.
       stretched: whether it was broadcast since, as a gate is to what it multiplies.
+      is_top: whether it is a maximum, as a softmax subtracts.
+      is_factor: whether it is made of two of them, or of their difference's exponential: what a
+        softmax in blocks scales what came before by.
+      scores: what such a maximum was subtracted from; None of another value.
     """
 
     units: tuple[bool, ...]
@@ -52,6 +64,9 @@ class Trail:
     softmax: Softmax | None = None
     along: tuple[bool, ...] = ()
     stretched: bool = False
+    is_top: bool = False
+    is_factor: bool = False
+    scores: Any = None
 
 
 def role_of(site: Site) -> str | None:
@@ -62,6 +77,8 @@ def role_of(site: Site) -> str | None:
     give, or their largest are chosen.
     """
     uses = set(site.uses)
+    if site.kind == "function":
+        return None
     if site.kind not in ("softmax", "router"):
         return site.kind
     if site.kind == "router":
@@ -95,4 +112,5 @@ def add_site(kind: str, softmax: Softmax, axes: Sequence[int], scope: Scope) -> 
         gradient=False,
         uses=softmax.uses,
     )
-    return scope.key(scope.add(site))
+    softmax.key = scope.key(scope.add(site))
+    return softmax.key

@@ -34,6 +34,7 @@ from initlab.taps.memory import composed, strided_of
 from initlab.taps.paths import is_blend, multiplied
 from initlab.taps.rules import result_facts
 from initlab.taps.scope import Scope, Site
+from initlab.taps.singular import measure_singular
 from initlab.taps.slopes import extend, is_elementwise
 from initlab.taps.softmax import follow
 from initlab.taps.sums import add_signals
@@ -183,6 +184,7 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
         uniform = [facts.uniform for facts in all_facts]
         if all(each is not None for each in uniform):
             result = dataclasses.replace(result, uniform=run_equation(equation, uniform)[0])
+    measure_singular(equation, operands, value, result, scope)
     data = [facts for facts in all_facts if facts.data]
     weights = [facts for facts in all_facts if facts.is_weight]
     result = dataclasses.replace(
@@ -321,7 +323,7 @@ def _custom(equation: Any, call: Call, operands: list[Pair], scope: Scope) -> li
     scope.gradient = before
     # A softmax has no gradient of its own to be seen.
     inside = [getattr(each, "kind", "loop") for each in scope.entries[found:]]
-    if any(kind not in ("softmax", "router") for kind in inside):
+    if any(kind not in ("softmax", "router", "function") for kind in inside):
         given = getattr(call.body.jaxpr.debug_info, "func_name", equation.primitive.name)
         scope.notes.untracked[given] = "a derivative of its own: no gradients inside"
     return [

@@ -37,7 +37,8 @@ report = audit(apply, params, x)""",
         remedy="Draw in float32 and round the result to the parameter's dtype.",
         threshold="the most common entry's share over {stuck_share:g}, or the effective number of "
         "values, n (n - 1) / sum count (count - 1), under {draw_values:g}: a warning; some entries "
-        "infinite or NaN: a failure. Zeros, copies of a slice and tables are not counted.",
+        "infinite or NaN, or so once the model has taken their log, root, power or reciprocal: a "
+        "failure. Zeros, copies of a slice and tables are not counted.",
         reason="JAX's uniform numbers in bfloat16, and normal ones made of them, take 128 equally "
         "likely values; rounded from float32 they take at least 258. A clip at two standard "
         "deviations puts 2.3 % at each bound; a truncated normal drawn in bfloat16 had 30 % at one "

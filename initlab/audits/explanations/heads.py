@@ -35,8 +35,10 @@ report = audit(attention, [4 * draw(n, 8, 8) for n in range(3)], x)""",
         "tokens in front of it, and add a balancing loss or noise to its scores.",
         threshold="where a token chooses k of n experts, (exp(entropy of the load) - k) / (n - k), "
         "1 of a balanced load and 0 where all choose the same: under {router_load:g} a warning; so "
-        "are scores whose entropy is under {attention_entropy:g} of its largest. With fewer "
-        "choices than twice the experts nothing is said of the load.",
+        "are scores whose entropy is under {attention_entropy:g} of its largest, and a capacity in "
+        "the model (a running sum of the choices compared with a number) that drops more than "
+        "{dropped_choices:g} of them. With fewer choices than twice the experts nothing is said of "
+        "the load.",
         reason="Capacities are 1.25 to 2 times the fair share (Fedus et al. 2021, "
         "arXiv:2101.03961; Lepikhin et al. 2020, arXiv:2006.16668): with half of the experts idle "
         "the others get twice theirs.",
