@@ -25,7 +25,7 @@ from initlab.programs.primitives import (
 from initlab.taps.blockwise import block_statistics, merge_blocks
 from initlab.taps.choices import choose, count_places, follow_choice, note_use
 from initlab.taps.facts import Facts, Pair
-from initlab.taps.scope import Scope
+from initlab.taps.scope import Scope, Site
 from initlab.taps.softmax_statistics import softmax_statistics
 from initlab.taps.trails import Softmax, Trail, add_site, trail_units
 
@@ -178,7 +178,7 @@ def _combine(equation: Any, operands: Sequence[Pair], value: Any, scope: Scope) 
     scores = _scores(name, operands, shape)
     plain = Trail(tuple(units), names, is_top=is_top, is_factor=is_factor, scores=scores)
     if name in ("exp", "exp2") and not is_factor:
-        return _exponential(plain, parts, *operands[0], scope)
+        return _exponential(name, plain, parts, *operands[0], scope)
     if name == "log" and "sum" in parts:
         return dataclasses.replace(parts["sum"], part="log_sum")
     for left, right, together in (
@@ -199,8 +199,9 @@ def _combine(equation: Any, operands: Sequence[Pair], value: Any, scope: Scope) 
         is_same = np.shape(softmax.logits) == shape
         along = tuple(is_same and n in softmax.axes for n in range(len(shape)))
         return dataclasses.replace(plain, part=together, softmax=softmax, along=along)
-    if name == "add" and sum(each.part == "sum" for each in trails) == 2:
-        _join_blocks(*trails, scope)
+    sums = [each for each in trails if each.part == "sum"]
+    if name == "add" and len(sums) == 2:
+        _join_blocks(sums[0], sums[1], scope)
     # What is scaled by an exponential of maxima, as a running sum is, is itself.
     for part in ("weights", "mixture", "log_weights", "sum", "exponentials", "log_sum"):
         kept = parts.get(part)
@@ -262,7 +263,7 @@ def _gate(equation: Any, trail: Trail, facts: Sequence[Facts]) -> None:
 
 
 def _exponential(
-    plain: Trail, parts: dict[str, Trail], value: Any, facts: Facts, scope: Scope
+    name: str, plain: Trail, parts: dict[str, Trail], value: Any, facts: Facts, scope: Scope
 ) -> Trail:
     if "log_weights" in parts:
         softmax = parts["log_weights"].softmax
@@ -274,8 +275,9 @@ def _exponential(
     # A program may take exp twice, for the weights and for their sum.
     found = next((each for each in scope.softmaxes if each.logits is value), None)
     before = None if facts.trail is None else facts.trail.scores
+    scores = value if before is None else before
     softmax = found or Softmax(value, plain)
-    softmax.blocks = [value if before is None else before]
+    softmax.blocks = [scores if name == "exp" else scores * np.asarray(np.log(2), scores.dtype)]
     if found is None:
         scope.softmaxes.append(softmax)
     if "chosen" in parts:
@@ -309,7 +311,8 @@ def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | No
         if scope.plan is not None:
             units = softmax.before.units
             scope.results[key] = softmax_statistics(value, softmax.logits, axes, units)
-            if "in_blocks" in scope.plan.entries[key[-1]].uses:
+            planned = scope.plan.entries[key[-1]]
+            if isinstance(planned, Site) and "in_blocks" in planned.uses:
                 (scores,) = softmax.blocks
                 scope.results[key] |= {"blocks": block_statistics(scores, axes)}
     return Trail(kept, trail.names, "sum", softmax)
