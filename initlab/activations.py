@@ -62,6 +62,11 @@ def check_activation(
         raise TypeError(
             f"{name} must be made of JAX's functions ({hint}), got {value!r}, which calls NumPy's"
         ) from error
+    except jax.errors.ConcretizationTypeError as error:
+        raise TypeError(
+            f"{name} must choose by value with jnp.where, got {called}, which asks for the value "
+            f"of a traced array ({type(error).__name__})"
+        ) from error
     # Whatever a function of another kind raises: the message names the argument instead.
     except Exception as error:
         raise TypeError(f"{name} must be a function of one array, got {value!r}") from error
@@ -113,6 +118,7 @@ def identity(z: jax.Array) -> jax.Array:
     return z
 
 
+@checks.checked
 def slope(activation: Activation, z: jax.Array) -> jax.Array:
     """`phi'(z)`, entry by entry.
 
@@ -129,12 +135,16 @@ def slope(activation: Activation, z: jax.Array) -> jax.Array:
     >>> slope(jnp.tanh, jnp.zeros((2,))).tolist()
     [1.0, 1.0]
     """
+    z = jnp.asarray(z)
     check_activation("activation", activation, z.dtype)
     return jax.jvp(activation, (z,), (jnp.ones_like(z),))[1]
 
 
+@checks.checked
 def max_slope(activation: Activation) -> float:
     """`max |phi'(z)|` over a fine grid of z in [-20, 20], both sides of a kink included.
+
+    An activation whose slope grows without bound, as that of exp or of a square, has none.
 
     Args:
       activation: an elementwise function.
@@ -144,6 +154,7 @@ def max_slope(activation: Activation) -> float:
 
     Raises:
       TypeError: if activation is not an elementwise function.
+      ValueError: if its slope is larger on [-40, 40]: it has no largest one.
 
     >>> round(max_slope(jax.nn.sigmoid), 6)
     0.25
@@ -151,4 +162,11 @@ def max_slope(activation: Activation) -> float:
     with jax.ensure_compile_time_eval():
         # 0 by itself, where most kinks lie: the middle of the grid may be rounded off it.
         z = jnp.append(jnp.linspace(-20.0, 20.0, 4001), 0.0)
-        return float(jnp.max(jnp.abs(slope(activation, z))))
+        largest, beyond = (float(jnp.max(jnp.abs(slope(activation, by * z)))) for by in (1, 2))
+    # A slope that only settles there, as of softplus, differs by rounding.
+    if not beyond <= 1.01 * largest:
+        raise ValueError(
+            "activation must have a largest slope, got one whose slope grows from "
+            f"{largest:.4g} on [-20, 20] to {beyond:.4g} on [-40, 40]"
+        )
+    return largest

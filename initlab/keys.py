@@ -4,9 +4,12 @@ import zlib
 
 import jax
 
+from initlab import checks
+
 __all__ = ["path_key"]
 
 
+@checks.checked
 def path_key(key: jax.Array, path: str) -> jax.Array:
     """Key of one named thing: `fold_in(key, crc32(path))`.
 

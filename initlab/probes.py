@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from initlab import checks
 from initlab.activations import SATURATED_SLOPE, max_slope, slope
 from initlab.networks.layer_params import layer_leaves
 from initlab.symmetry import (
@@ -57,6 +58,7 @@ LONG_NAMES = {
 """What each variable is called in results and figures."""
 
 
+@checks.checked
 def loss(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """The objective's mean loss on the training data, and on the test data where there are any.
 
@@ -71,6 +73,7 @@ def loss(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]
     return _on_both(batch.objective.loss, "loss", network, params, batch)
 
 
+@checks.checked
 def accuracy(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """The objective's metric: share of correct labels, or R^2 for regression.
 
@@ -90,6 +93,7 @@ def accuracy(network: Network, params: Params, batch: Batch) -> dict[str, jax.Ar
     return _on_both(score, "accuracy", network, params, batch)
 
 
+@checks.checked
 def distinct_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """How many units of each layer differ in any bit of their incoming or outgoing parameters.
 
@@ -107,6 +111,7 @@ def distinct_units(network: Network, params: Params, batch: Batch) -> dict[str, 
     return {"distinct_units": jnp.stack(counts)}
 
 
+@checks.checked
 def effective_width(groups: Sequence[UnitGroup]) -> Probe:
     """A probe of any network: how many distinct units each group of exchangeable units has.
 
@@ -137,6 +142,7 @@ def effective_width(groups: Sequence[UnitGroup]) -> Probe:
     return probe
 
 
+@checks.checked
 def unit_spread(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """The largest difference between the parameters of two units that started identical.
 
@@ -157,6 +163,7 @@ def unit_spread(network: Network, params: Params, batch: Batch) -> dict[str, jax
     return {"unit_spread": jnp.stack(spreads)}
 
 
+@checks.checked
 def saturation(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """Share of units x examples whose slope is under SATURATED_SLOPE of the largest slope.
 
@@ -178,6 +185,7 @@ def saturation(network: Network, params: Params, batch: Batch) -> dict[str, jax.
     return {"saturation": jnp.stack(shares)}
 
 
+@checks.checked
 def dead_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """How many units of each layer have a slope of exactly 0 on every example.
 
@@ -200,6 +208,7 @@ def dead_units(network: Network, params: Params, batch: Batch) -> dict[str, jax.
     return {"dead_units": jnp.stack(counts)}
 
 
+@checks.checked
 def gradient_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """`|dL/d(parameters)|_2` of each layer, over the whole training data.
 
@@ -219,6 +228,7 @@ def gradient_norm(network: Network, params: Params, batch: Batch) -> dict[str, j
     return {"gradient_norm": jnp.stack(norms)}
 
 
+@checks.checked
 def weight_norm(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """`|weights|_2` of each layer: biases, norms and gates left out.
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import enum
+import math
+import numbers
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 Array = jax.Array | np.ndarray
-Number = float | Array
+Number = Annotated[float | Array, "one"]
 """One real number, which may be traced."""
 
 Numbers = float | Array
@@ -102,6 +104,22 @@ class ParamSpec:
     path: str = ""
     stack: tuple[str, ...] = ()
     members: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises unless shape, fans and role are such: a draw would be infinite or NaN."""
+        if not isinstance(self.shape, tuple) or not all(map(_is_size, self.shape)):
+            raise TypeError(f"shape must be a tuple of sizes, got {self.shape!r}")
+        for name, fan in (("fan_in", self.fan_in), ("fan_out", self.fan_out)):
+            if isinstance(fan, bool) or not isinstance(fan, numbers.Real):
+                raise TypeError(f"{name} must be a number, got {fan!r}")
+            if not 0 < fan < math.inf:
+                raise ValueError(f"{name} must be over 0 and finite, got {fan}")
+        if not isinstance(self.role, Role):
+            raise TypeError(f"role must be an initlab Role, as Role.WEIGHT, got {self.role!r}")
+
+
+def _is_size(size: object) -> bool:
+    return isinstance(size, numbers.Integral) and not isinstance(size, bool) and size >= 0
 
 
 Initializer = Callable[[jax.Array, ParamSpec], jax.Array]

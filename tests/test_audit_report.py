@@ -116,7 +116,7 @@ def test_ignored_findings_are_counted_and_an_ignore_without_any_is_said(report):
 @pytest.mark.parametrize(
     ("ignore", "error", "message"),
     [
-        (["saturated"], TypeError, r"ignore must be a dict of codes, got \['saturated'\]"),
+        (["saturated"], TypeError, r"ignore must be a dict, got \['saturated'\]"),
         ({"saturate": []}, ValueError, "'saturate' is none of .*; did you mean 'saturated'"),
         ({"saturated": "**"}, TypeError, "must be a list of path patterns, or a dict of reasons"),
         ({"saturated": [3]}, TypeError, "must hold strings, got 3"),

@@ -85,16 +85,21 @@ def test_a_fault_of_few_seeds_is_a_step_less_severe():
     assert (merged.severity, merged.place, merged.seeds) == ("warn", "w", 0.25)
 
 
+def _drawn(_):
+    return layers(lecun)
+
+
 @pytest.mark.parametrize(
     "drawn_by",
     [
         lambda key: {"key": key},
-        lambda key: {"init": lambda _: layers(lecun), "keys": jax.random.split(key, 2)},
+        lambda key: {"params": None, "init": _drawn, "keys": jax.random.split(key, 2)},
     ],
 )
 def test_keys_of_the_old_style_draw_what_those_of_the_new_style_do(drawn_by):
     def gradients(make):
-        rows = initlab.audit(tanh_net, layers(lecun), ROWS, **drawn_by(make(0))).rows
+        given = {"params": layers(lecun)} | drawn_by(make(0))
+        rows = initlab.audit(tanh_net, batch=ROWS, **given).rows
         return [row.values["gradient_norm"] for row in rows if row.kind == "product"]
 
     for old, new in zip(gradients(jax.random.PRNGKey), gradients(jax.random.key), strict=True):
@@ -172,13 +177,20 @@ def test_every_threshold_can_be_set():
         ({"loss": lambda y: y}, ValueError, "loss must return one real number"),
         ({"init": lambda key: {}, "keys": jax.random.key(0)}, ValueError, "at least one key"),
         ({"key": 0}, TypeError, "key must be a JAX key, got 0"),
-        ({"thresholds": 6.0}, TypeError, "thresholds must be Thresholds, got 6.0"),
+        ({"thresholds": 6.0}, TypeError, "thresholds must be an initlab Thresholds, got 6.0"),
         ({"batch": ROWS[:0]}, ValueError, "batch must hold at least one example"),
     ],
 )
 def test_bad_arguments_are_refused(more, error, message):
+    params = None if callable(more.get("init")) else layers(lecun)
     with pytest.raises(error, match=message):
-        initlab.audit(tanh_net, layers(lecun), **({"batch": ROWS} | more))
+        initlab.audit(tanh_net, params, **({"batch": ROWS} | more))
+
+
+@pytest.mark.quick
+def test_params_beside_an_init_are_refused():
+    with pytest.raises(ValueError, match="params must be None where init draws them"):
+        initlab.audit(tanh_net, layers(lecun), ROWS, init=_drawn)
 
 
 @pytest.mark.parametrize("examples", [1, 8])

@@ -60,7 +60,7 @@ def test_other_things_are_no_callables(value):
         checks.check_callable("activation", value)
 
 
-@pytest.mark.parametrize("value", [2, 3, 10**30, np.int64(2), np.uint8(200)])
+@pytest.mark.parametrize("value", [2, 3, 2**32 - 1, np.int64(2), np.uint8(200)])
 def test_counts_pass(value):
     assert checks.check_count("steps", value, 2) is None
 
@@ -70,6 +70,7 @@ def test_counts_pass(value):
     [
         (1, ValueError, "steps must be at least 2, got 1"),
         (-5, ValueError, "steps must be at least 2, got -5"),
+        (10**30, ValueError, f"steps must be under 2^32, got {10**30}"),
         (np.int32(0), ValueError, "steps must be at least 2, got 0"),
         (True, TypeError, "steps must be an integer, got True"),
         (2.0, TypeError, "steps must be an integer, got 2.0"),

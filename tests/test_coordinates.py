@@ -313,7 +313,7 @@ def make_one_layer(width):
         (make_any, [4], {}, ValueError, "widths must hold at least two, all different"),
         (make_any, [4, 4], {}, ValueError, "widths must hold at least two, all different"),
         (make_any, [0, 4], {}, ValueError, "widths must be at least 1, got 0"),
-        (make_any, [2.5, 4], {}, TypeError, "widths must be an integer"),
+        (make_any, [2.5, 4], {}, TypeError, r"widths\[0\] must be an integer"),
         (make_any, [2, 4], {"seeds": [1]}, ValueError, "seeds must hold at least two"),
         (make_any, [2, 4], {"seeds": [1, 2, 1]}, ValueError, r"all different, got \[1, 2, 1\]"),
         (make_any, [2, 4], {"steps": 0}, ValueError, "steps must be at least 1"),

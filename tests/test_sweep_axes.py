@@ -94,6 +94,8 @@ def test_a_million_seeds_are_checked_at_a_thousand():
     looked = []
 
     class Looking:
+        description = {"dtype": "float32"}  # noqa: RUF012
+
         def check(self, point):
             looked.append(point["seed"])
 

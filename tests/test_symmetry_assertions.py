@@ -113,13 +113,14 @@ def test_groups_may_be_given():
     sy.assert_units_identical(params, GROUPS[1:])
     with pytest.raises(AssertionError, match="layer_1"):
         sy.assert_units_identical(params, GROUPS[:1])
-    sy.assert_units_identical(params, ())
+    with pytest.raises(ValueError, match="groups must hold at least one group, got none"):
+        sy.assert_units_identical(params, ())
 
 
 def test_layers_that_do_not_fit_each_other():
     params = constant_params()
     params["layer_2"]["weight"] = params["layer_2"]["weight"][:3]
-    message = r"group 'layer_1' requires length 5 on axis 0 of 'layer_2/weight'"
+    message = r"params\['layer_2'\] must take the 5 units of layer_1"
     with pytest.raises(ValueError, match=message):
         sy.assert_units_identical(params)
 

@@ -122,7 +122,7 @@ def test_biases_inside_a_branch_add_to_what_enters_phi():
 @pytest.mark.parametrize(
     ("inner", "error", "message"),
     [
-        (1.0, TypeError, r"inner must be a pair \(sigma_w2, sigma_b2\), got 1.0"),
+        (1.0, TypeError, "inner must be a sequence, got 1.0"),
         ((1.0,), TypeError, "inner must be a pair"),
         ((-1.0, 0.0), ValueError, "inner sigma_w2 must be at least 0, got -1.0"),
     ],

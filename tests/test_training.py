@@ -202,7 +202,7 @@ BAD_DESCRIPTIONS = {
     "steps as text": ({"steps": "30"}, TypeError, "steps must be an integer"),
     "batch too large": ({"batch_size": 41}, ValueError, "batch_size must be at most 40"),
     "probe not a function": ({"probes": ("loss",)}, TypeError, r"probes\[0\]"),
-    "task not a task": ({"task": (1, 2)}, TypeError, "task must be a Task"),
+    "task not a task": ({"task": (1, 2)}, TypeError, "task must be an initlab Task"),
 }
 
 

@@ -27,6 +27,7 @@ from initlab.types import Apply, OutputLoss, Params
 __all__ = ["assert_sound_initialization", "audit"]
 
 
+@checks.checked
 def audit(
     apply: Apply,
     params: Params,
@@ -88,15 +89,7 @@ def audit(
     ('fail', 'symmetric_units')
     """
     thresholds = Thresholds() if thresholds is None else thresholds
-    if not isinstance(thresholds, Thresholds):
-        raise TypeError(f"thresholds must be Thresholds, got {thresholds!r:.60}")
-    for name, given in (("loss", loss), ("init", init)):
-        if given is not None:
-            checks.check_callable(name, given)
-    checks.check_callable("apply", apply)
     key = jax.random.key(0) if key is None else key
-    if not isinstance(key, jax.Array):
-        raise TypeError(f"key must be a JAX key, got {key!r:.60}")
     ignores = read_ignores(ignore)
     if optimizer is not None:
         check_optimizer(optimizer, loss)
@@ -136,6 +129,7 @@ def audit(
     )
 
 
+@checks.checked
 def assert_sound_initialization(
     apply: Apply,
     params: Params,

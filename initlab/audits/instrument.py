@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.audits.fans import Fans, read_fans
 from initlab.compilation import compile_or_reuse, compile_to_run_once
 from initlab.programs.equations import has_lasting_effect
@@ -85,7 +86,8 @@ def described(tree: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
 def _check_loss(outputs: Any, loss: OutputLoss | None) -> None:
     if loss is None:
         return
-    value = jax.eval_shape(lambda outputs: loss(outputs), outputs)
+    with checks.calling("loss", "(outputs)"):
+        value = jax.eval_shape(lambda outputs: loss(outputs), outputs)
     if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(f"loss must return one real number, got {value}")
 

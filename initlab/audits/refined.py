@@ -34,6 +34,7 @@ class Refined(NamedTuple):
     after: Report
 
 
+@checks.checked
 def refine(
     refiner: Callable[[jax.Array, Apply, Params, Any], Params],
     key: jax.Array,

@@ -25,9 +25,12 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
             )
         checks.check_array_leaves(params)
         return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params), key[None]
+    if params is not None:
+        raise ValueError("params must be None where init draws them, got params as well as init")
     keys = jax.random.split(key, SEEDS) if keys is None else keys
     if getattr(keys, "ndim", 0) < 1 or keys.shape[0] < 1:
         raise ValueError(f"keys must be an array of at least one key, got {keys!r:.60}")
+    checks.check_key("keys[0]", keys[0])
     draws = jax.vmap(lambda each: jax.random.fold_in(each, 1))(keys)
 
     def drawn(key: jax.Array) -> Params:
@@ -38,5 +41,6 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
         return params
 
     # A function of its own at each call: the init is traced as it is now.
-    lowered = jax.jit(jax.vmap(drawn)).lower(jax.ShapeDtypeStruct(keys.shape, keys.dtype))
+    with checks.calling("init", "(key)"):
+        lowered = jax.jit(jax.vmap(drawn)).lower(jax.ShapeDtypeStruct(keys.shape, keys.dtype))
     return compile_or_reuse(lowered, compile_to_run_once)(keys), draws

@@ -9,6 +9,7 @@ from initlab.types import Params
 __all__ = ["changes"]
 
 
+@checks.checked
 def changes(before: Params, after: Params) -> dict[str, float]:
     """`|after| / |before|` of each parameter: the factor of its scale.
 
@@ -21,7 +22,8 @@ def changes(before: Params, after: Params) -> dict[str, float]:
       over layers it is the factor of the whole stack. NaN where before is zero.
 
     Raises:
-      ValueError: if the two trees differ.
+      TypeError: if a leaf does not hold real numbers.
+      ValueError: if the two trees or the shapes of a leaf differ.
 
     >>> changes({"w": np.ones(4), "b": np.zeros(4)}, {"w": 3 * np.ones(4), "b": np.zeros(4)})
     {'b': nan, 'w': 3.0}
@@ -31,7 +33,14 @@ def changes(before: Params, after: Params) -> dict[str, float]:
     pairs, _ = jax.tree_util.tree_flatten_with_path(before)
     factors = {}
     for (path, old), new in zip(pairs, jax.tree.leaves(after), strict=True):
+        name = checks.path_name(path)
+        for which, leaf in (("before", old), ("after", new)):
+            checks.check_reals(f"{which}[{name!r}]", leaf)
+        if np.shape(old) != np.shape(new):
+            raise ValueError(
+                f"after[{name!r}] must have shape {np.shape(old)} as before, got {np.shape(new)}"
+            )
         norm = np.linalg.norm(np.asarray(old, np.float64))
         new_norm = np.linalg.norm(np.asarray(new, np.float64))
-        factors[checks.path_name(path)] = float(new_norm / norm) if norm else float("nan")
+        factors[name] = float(new_norm / norm) if norm else float("nan")
     return factors

@@ -16,6 +16,7 @@ from initlab.types import Apply, Params
 __all__ = ["to_criticality"]
 
 
+@checks.checked
 def to_criticality(
     key: jax.Array,
     apply: Apply,

@@ -29,6 +29,7 @@ OFFSET = 1e-5
 """Keeps the quotient finite where a gradient is zero, as in Dauphin and Schoenholz 2019."""
 
 
+@checks.checked
 def metainit(
     key: jax.Array,
     apply: Apply,
@@ -102,6 +103,7 @@ def _quotient(objective: Objective, at: Params) -> tuple[jax.Array, bool]:
     return total / sum(leaf.size for leaf in jax.tree.leaves(at)), True
 
 
+@checks.checked
 def gradinit(
     key: jax.Array,
     apply: Apply,
@@ -211,7 +213,13 @@ def _learn_scales(
     rate, momentum = (jnp.asarray(n, dtype) for n in (descent.learning_rate, descent.momentum))
 
     def objective(params: Params) -> jax.Array:
-        return loss(apply(params, batch))
+        with checks.naming_exchanged(apply, params, batch):
+            outputs = apply(params, batch)
+        with checks.calling("loss", "(outputs)"):
+            value = loss(outputs)
+        if jnp.shape(value) != ():
+            raise ValueError(f"loss must return one real number, got shape {jnp.shape(value)}")
+        return value
 
     def at_scales(scales: jax.Array) -> tuple[jax.Array, jax.Array]:
         scaled = scale(params, entries, jnp.exp(scales))

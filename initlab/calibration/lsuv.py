@@ -14,6 +14,7 @@ from initlab.types import Apply, Number, Params
 __all__ = ["change_one", "lsuv", "unit_scales"]
 
 
+@checks.checked
 def lsuv(
     key: jax.Array,
     apply: Apply,
@@ -47,8 +48,8 @@ def lsuv(
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or target
         not a number.
-      ValueError: if apply has no product of a parameter and data, or has one in a branch or in a
-        loop within a loop.
+      ValueError: if target is not over 0; if apply has no product of a parameter and data, or has
+        one in a branch or in a loop within a loop.
 
     Source: Mishkin and Matas 2015, arXiv:1511.06422, algorithm 1.
 
@@ -60,6 +61,8 @@ def lsuv(
     ([[1.0, 0.0], [0.0, 1.0]], 0.0)
     """
     checks.check_scale("target", target)
+    if checks.is_concrete(target) and target == 0:
+        raise ValueError("target must be over 0, got 0: every product would be 0")
     checks.check_model(apply, params, batch)
     del key
     return run_compiled(_refine, (apply,), params, batch, target)

@@ -15,6 +15,7 @@ from initlab.types import Apply, Params
 __all__ = ["layerwise_whitening"]
 
 
+@checks.checked
 def layerwise_whitening(key: jax.Array, apply: Apply, params: Params, batch: Any) -> Params:
     """`w_i <- w_i / std(z_i)`, unit by unit, layer by layer in the order of the program.
 

@@ -39,6 +39,7 @@ class Subject(NamedTuple):
     optimizer: optax.GradientTransformation
 
 
+@checks.checked
 def of_network(
     network: Network, initializer: Initializer, optimizer: optax.GradientTransformation
 ) -> Subject:
@@ -69,6 +70,7 @@ def of_network(
     return Subject(lambda key: initialize(key, network.specs, initializer), layers, optimizer)
 
 
+@checks.checked
 def coordinate_check(
     make: Callable[[int], Subject],
     widths: Sequence[int],
@@ -131,8 +133,13 @@ def coordinate_check(
             checks.check_count(name, value, least)
         if len(values) < 2 or len(set(values)) < len(values):
             raise ValueError(f"{name} must hold at least two, all different, got {list(values)}")
+    for role, growth in (predicted or {}).items():
+        checks.check_kind("predicted: a role", role, Role)
+        checks.check_kind(f"predicted[{role}]", growth, Growth)
+    if any(np.shape(leaf)[:1] == (0,) for leaf in jax.tree.leaves(batch)):
+        raise ValueError("batch must hold at least one example, got none")
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
-    subjects = [make(width) for width in widths]
+    subjects = [_subject(make, width) for width in widths]
     layers, columns = _common([_names(subject, batch, keys[0]) for subject in subjects])
     measured = [_measured(subject, loss, steps, keys, batch) for subject in subjects]
     sizes = np.stack(
@@ -149,6 +156,7 @@ def coordinate_check(
     )
 
 
+@checks.checked
 def assert_coordinates_stable(check: CoordinateCheck) -> None:
     """Asserts that a coordinate check passes: nothing grows, and every layer trains.
 
@@ -162,10 +170,21 @@ def assert_coordinates_stable(check: CoordinateCheck) -> None:
         raise AssertionError(f"coordinates change with {check.axis}:\n{check}")
 
 
+def _subject(make: Callable[[int], Subject], width: int) -> Subject:
+    with checks.calling("make", f"({width})"):
+        subject = make(width)
+    checks.check_kind(f"make({width})", subject, Subject)
+    for part in ("init", "layers"):
+        checks.check_callable(f"make({width}).{part}", getattr(subject, part))
+    checks.check_optimizer(f"make({width}).optimizer", subject.optimizer)
+    return subject
+
+
 def _names(subject: Subject, batch: Any, key: jax.Array) -> tuple[str, ...]:
     names: list[str] = []
     # Compiled functions return dicts sorted by name; their order is known while tracing.
-    jax.eval_shape(lambda key: names.extend(subject.layers(subject.init(key), batch)), key)
+    with checks.calling("make(width).layers", "(init(key), batch)"):
+        jax.eval_shape(lambda key: names.extend(subject.layers(subject.init(key), batch)), key)
     return tuple(names)
 
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import optax
 
-from initlab import theory
+from initlab import checks, theory
 from initlab.types import ParamSpec, Role
 
 __all__ = ["scale_by_width"]
@@ -19,6 +19,7 @@ FROM_DATA = {Role.INPUT, Role.EMBEDDING}
 """What leads from the data, whose size does not change, to the units."""
 
 
+@checks.checked
 def scale_by_width(
     specs: Any,
     base_specs: Any,

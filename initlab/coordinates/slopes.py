@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from initlab import checks
+
 __all__ = ["Slope", "fit_slope"]
 
 
@@ -23,6 +25,7 @@ class Slope(NamedTuple):
     high: float
 
 
+@checks.checked
 def fit_slope(sizes: Sequence[int], measured: np.ndarray) -> Slope:
     """Least squares of `log measured` against `log sizes`, for each seed; Student's t over seeds.
 
@@ -43,6 +46,8 @@ def fit_slope(sizes: Sequence[int], measured: np.ndarray) -> Slope:
     (1.0, True)
     """
     measured = np.asarray(measured, np.float64)
+    for position, size in enumerate(sizes):
+        checks.check_count(f"sizes[{position}]", size, 1)
     if len(set(sizes)) < 2:
         raise ValueError(f"sizes must hold at least two different ones, got {list(sizes)}")
     if measured.ndim != 2 or len(measured) != len(sizes) or measured.shape[1] < 2:

@@ -6,6 +6,7 @@ import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
+from initlab import checks
 from initlab.figures.style import SERIES_COLORS, literal, new_figure
 
 __all__ = ["draw_audit"]
@@ -17,6 +18,7 @@ FORMER = {"length": "rms", "dissimilarity": "cosine_distance", "gradient": "grad
 """Names of columns in stores written before."""
 
 
+@checks.checked
 def draw_audit(results: xarray.Dataset) -> Figure:
     """What an audit measured, place by place.
 

@@ -7,11 +7,13 @@ import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
+from initlab import checks
 from initlab.figures.style import literal, new_figure, ordered_colors
 
 __all__ = ["draw_coordinates"]
 
 
+@checks.checked
 def draw_coordinates(checks: Mapping[str, xarray.Dataset]) -> Figure:
     """A row for each check: at the start, after one step, after the last; log against log.
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray
 from matplotlib.figure import Figure
 
+from initlab import checks
 from initlab.figures.style import SERIES_COLORS, literal, new_figure
 
 __all__ = ["draw_signal"]
@@ -20,6 +21,7 @@ BAND = "measured: 5 to 95 % of seeds"
 MEASURED, WIDE, FINITE = SERIES_COLORS[0], SERIES_COLORS[1], "black"
 
 
+@checks.checked
 def draw_signal(results: xarray.Dataset, *, title: str, errors: float = 3.0) -> Figure:
     """A column for each activation, a row for each quantity, and under each the difference.
 

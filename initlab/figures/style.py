@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from initlab import checks
 from initlab.files import replace_atomically
 from initlab.terminal import printable
 
@@ -47,6 +48,7 @@ def literal(name: object) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
+@checks.checked
 def save(figure: Figure, stem: Path) -> None:
     """Writes `stem.png` and `stem.svg`, each whole or not at all.
 

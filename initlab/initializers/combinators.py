@@ -13,6 +13,7 @@ from initlab.types import Initializer, Number, ParamSpec, Role
 __all__ = ["by_path", "by_role", "choice", "scaled", "shifted"]
 
 
+@checks.checked
 def by_role(
     weight: Initializer,
     *,
@@ -68,6 +69,7 @@ def by_role(
     return _with_patterns(init, _patterns(*table.values()))
 
 
+@checks.checked
 def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
     """Each parameter by the first pattern that its path matches; "*" as the last one is a default.
 
@@ -114,6 +116,7 @@ def _patterns(*initializers: Initializer) -> Iterator[str]:
         yield from getattr(each, "patterns", ())
 
 
+@checks.checked
 def scaled(initializer: Initializer, factor: Number) -> Initializer:
     """`w = factor * initializer(key, spec)`.
 
@@ -140,6 +143,7 @@ def scaled(initializer: Initializer, factor: Number) -> Initializer:
     return _with_patterns(init, _patterns(initializer))
 
 
+@checks.checked
 def shifted(initializer: Initializer, offset: Number) -> Initializer:
     """`w = initializer(key, spec) + offset`: another mean, or an interval that is not symmetric.
 
@@ -166,6 +170,7 @@ def shifted(initializer: Initializer, offset: Number) -> Initializer:
     return _with_patterns(init, _patterns(initializer))
 
 
+@checks.checked
 def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initializer:
     """`initializers[index]`, with an index that may be traced: named starts as one axis of a sweep.
 
@@ -193,6 +198,8 @@ def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initi
             raise TypeError(f"index must be an integer, got {index!r}")
         if not 0 <= index < len(initializers):
             raise ValueError(f"index must be 0 to {len(initializers) - 1}, got {index}")
+    elif not jnp.issubdtype(jnp.asarray(index).dtype, jnp.integer):
+        raise TypeError(f"index must be an integer, got a traced {jnp.asarray(index).dtype}")
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         def branch(initializer: Initializer) -> Callable[[jax.Array], jax.Array]:

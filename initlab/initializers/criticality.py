@@ -10,6 +10,7 @@ from initlab.types import Activation, Initializer, Number
 __all__ = ["critical"]
 
 
+@checks.checked
 def critical(activation: Activation, sigma_b2: Number = 0.0) -> Initializer:
     """`w ~ N(0, sigma_w2/fan_in)`, `b ~ N(0, sigma_b2)`, with `chi1 = 1`: the edge of chaos.
 

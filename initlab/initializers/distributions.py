@@ -28,6 +28,7 @@ TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of N(0, 1) truncated at -2 and 2."""
 
 
+@checks.checked
 def unit_normal(key: jax.Array, spec: ParamSpec) -> jax.Array:
     """Draws N(0, 1).
 
@@ -38,6 +39,7 @@ def unit_normal(key: jax.Array, spec: ParamSpec) -> jax.Array:
     return jax_initializers.normal(1.0)(key, spec.shape, spec.dtype)
 
 
+@checks.checked
 def unit_truncated_normal(key: jax.Array, spec: ParamSpec) -> jax.Array:
     """Draws a truncated Gaussian of variance 1: cut at 2 standard deviations, then rescaled.
 
@@ -48,6 +50,7 @@ def unit_truncated_normal(key: jax.Array, spec: ParamSpec) -> jax.Array:
     return jax_initializers.truncated_normal(1 / TRUNCATED_STD)(key, spec.shape, spec.dtype)
 
 
+@checks.checked
 def unit_uniform(key: jax.Array, spec: ParamSpec) -> jax.Array:
     """Draws U[-sqrt(3), sqrt(3)), of variance 1.
 
@@ -59,6 +62,7 @@ def unit_uniform(key: jax.Array, spec: ParamSpec) -> jax.Array:
     return jax.random.uniform(key, spec.shape, spec.dtype, -limit, limit)
 
 
+@checks.checked
 def constant(value: Number) -> Initializer:
     """Every entry is `value`.
 
@@ -101,6 +105,7 @@ def ones() -> Initializer:
     return constant(1.0)
 
 
+@checks.checked
 def normal(std: Number) -> Initializer:
     """`w ~ N(0, std^2)`.
 
@@ -125,6 +130,7 @@ def normal(std: Number) -> Initializer:
     return init
 
 
+@checks.checked
 def truncated_normal(std: Number, lower: Number = -2.0, upper: Number = 2.0) -> Initializer:
     """`w ~ N(0, std^2)` truncated to [lower std, upper std]; cut at two, its own std is 0.8796 std.
 
@@ -158,6 +164,7 @@ def truncated_normal(std: Number, lower: Number = -2.0, upper: Number = 2.0) -> 
     return init
 
 
+@checks.checked
 def uniform(limit: Number) -> Initializer:
     """`w ~ U[-limit, limit)`, of standard deviation limit / sqrt(3).
 

@@ -11,6 +11,7 @@ from initlab.types import ParamSpec
 __all__ = ["at_centre", "check_window", "fan_avg", "fan_in", "fan_out", "kernel_shape"]
 
 
+@checks.checked
 def fan_in(spec: ParamSpec) -> float:
     """Inputs that one unit sums over.
 
@@ -20,6 +21,7 @@ def fan_in(spec: ParamSpec) -> float:
     return float(spec.fan_in)
 
 
+@checks.checked
 def fan_out(spec: ParamSpec) -> float:
     """Units that one input feeds.
 
@@ -29,6 +31,7 @@ def fan_out(spec: ParamSpec) -> float:
     return float(spec.fan_out)
 
 
+@checks.checked
 def fan_avg(spec: ParamSpec) -> float:
     """`(fan_in + fan_out) / 2`.
 

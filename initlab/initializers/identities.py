@@ -10,6 +10,7 @@ from initlab.types import Initializer, Number, ParamSpec
 __all__ = ["dirac", "identity", "zero_hadamard"]
 
 
+@checks.checked
 def identity(gain: Number = 1.0) -> Initializer:
     """`w[i, j] = gain` where i = j, else 0: the (partial) identity.
 
@@ -43,6 +44,7 @@ def identity(gain: Number = 1.0) -> Initializer:
     return init
 
 
+@checks.checked
 def dirac(gain: Number = 1.0, *, groups: int = 1) -> Initializer:
     """`w[centre, i, j] = gain` where i = j, else 0: a convolution that copies its input.
 
@@ -82,6 +84,7 @@ def dirac(gain: Number = 1.0, *, groups: int = 1) -> Initializer:
     return init
 
 
+@checks.checked
 def zero_hadamard(gain: Number = 1.0) -> Initializer:
     """`w = gain I`, or `gain 2^-((m-1)/2) H_m` where the width grows, `2^m >= units`: ZerO.
 

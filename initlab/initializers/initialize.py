@@ -18,6 +18,7 @@ from initlab.types import Initializer, Params, ParamSpec
 __all__ = ["initialize"]
 
 
+@checks.checked
 def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Params:
     """Draws every parameter: `params[path] = initializer(path_key(key, path), specs[path])`.
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from initlab import checks
 from initlab.initializers.fans import fan_avg, fan_in, fan_out
 from initlab.types import Array, ParamSpec
 
@@ -43,6 +44,7 @@ class VarianceLaw(NamedTuple):
     factor: float
 
 
+@checks.checked
 def weight_law(draws: Sequence[tuple[ParamSpec, Sequence[Array]]]) -> VarianceLaw:
     """`Var w = factor / fan`: the fan under which specs of several sizes agree best, its factor.
 
@@ -92,6 +94,7 @@ def weight_law(draws: Sequence[tuple[ParamSpec, Sequence[Array]]]) -> VarianceLa
     return VarianceLaw(best, factors[best])
 
 
+@checks.checked
 def bias_law(spec: ParamSpec, arrays: Sequence[Array]) -> float:
     """`fan_in Var b`: the factor of `Var b = factor / fan_in`, of the biases of one layer.
 

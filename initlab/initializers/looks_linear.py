@@ -12,6 +12,7 @@ from initlab.types import Initializer, ParamSpec, Role
 __all__ = ["looks_linear"]
 
 
+@checks.checked
 def looks_linear(block: Initializer) -> Initializer:
     """`w = [[B, -B], [-B, B]]`: as `relu(z) - relu(-z) = z`, a relu network computes a linear map.
 

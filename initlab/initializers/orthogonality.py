@@ -13,6 +13,7 @@ from initlab.types import Initializer, Number, ParamSpec
 __all__ = ["delta_orthogonal", "orthogonal", "scaled_uniform_orthogonal"]
 
 
+@checks.checked
 def orthogonal(gain: Number = 1.0) -> Initializer:
     """`w = gain Q`, rows or columns of Q orthonormal (Saxe et al. 2013, arXiv:1312.6120).
 
@@ -40,6 +41,7 @@ def orthogonal(gain: Number = 1.0) -> Initializer:
     return init
 
 
+@checks.checked
 def scaled_uniform_orthogonal(gain: Number = 1.0) -> Initializer:
     """`w = gain sqrt(max(units/inputs, 1)) Q`, Q Haar-distributed with orthonormal rows or columns.
 
@@ -73,6 +75,7 @@ def scaled_uniform_orthogonal(gain: Number = 1.0) -> Initializer:
     return init
 
 
+@checks.checked
 def delta_orthogonal(gain: Number = 1.0) -> Initializer:
     """`w[centre] = gain Q`, else 0, rows of Q orthonormal: a convolution that keeps lengths.
 

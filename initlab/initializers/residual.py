@@ -13,6 +13,7 @@ from initlab.types import Initializer, Number
 __all__ = ["fixup", "gpt2", "rezero", "skipinit"]
 
 
+@checks.checked
 def gpt2(branches: int, std: Number = 0.02) -> Initializer:
     """`w ~ N(0, std^2)`, the last weights of each residual branch `N(0, std^2/branches)`.
 
@@ -39,6 +40,7 @@ def gpt2(branches: int, std: Number = 0.02) -> Initializer:
     return by_role(weight=normal(std), residual=scaled(normal(std), branches**-0.5))
 
 
+@checks.checked
 def fixup(branches: int, branch_layers: int = 2) -> Initializer:
     """`w ~ N(0, 2/fan_in) L^(-1/(2m-2))` inside branches, 0 at their ends and in the last layer.
 
@@ -77,6 +79,7 @@ def fixup(branches: int, branch_layers: int = 2) -> Initializer:
     )
 
 
+@checks.checked
 def skipinit(weight: Initializer, alpha: Number = 0.0) -> Initializer:
     """`x + alpha f(x)`: the gate of each residual branch starts at alpha.
 
@@ -103,6 +106,7 @@ def skipinit(weight: Initializer, alpha: Number = 0.0) -> Initializer:
     return by_role(weight, gate=constant(alpha))
 
 
+@checks.checked
 def rezero(weight: Initializer) -> Initializer:
     """`x + 0 f(x)`: every gate starts at 0, so that the network starts as the identity.
 

@@ -10,6 +10,7 @@ from initlab.types import Initializer, Number
 __all__ = ["siren"]
 
 
+@checks.checked
 def siren(omega: Number = 30.0) -> Initializer:
     """`w ~ U[-r, r)`, `r = sqrt(6/fan_in)/omega`, in the first layer `1/fan_in`, for sin(omega z).
 

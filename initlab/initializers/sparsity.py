@@ -11,6 +11,7 @@ from initlab.types import Initializer, Number, ParamSpec
 __all__ = ["sparse"]
 
 
+@checks.checked
 def sparse(nonzero: int = 15, std: Number = 1.0) -> Initializer:
     """Exactly `min(nonzero, fan_in)` weights `~ N(0, std^2)` into each unit, the rest 0.
 

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 
+@checks.checked
 def variance_scaling(
     scale: Number,
     fan: Callable[[ParamSpec], float] = fan_in,

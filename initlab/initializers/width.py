@@ -16,6 +16,7 @@ from initlab.types import Initializer, Number
 __all__ = ["mean_field", "mup", "ntk", "small_readout"]
 
 
+@checks.checked
 def small_readout(weight: Initializer, factor: Number = 0.01) -> Initializer:
     """`w = factor * weight(key, spec)` in the last layer: first predictions are near constant.
 
@@ -41,6 +42,7 @@ def small_readout(weight: Initializer, factor: Number = 0.01) -> Initializer:
     return by_role(weight, readout=scaled(weight, factor))
 
 
+@checks.checked
 def ntk(sigma_w2: Number = 1.0, sigma_b2: Number = 0.0) -> Initializer:
     """`w ~ N(0, sigma_w2/fan_in)`, `b ~ N(0, sigma_b2)`, the last layer too: the kernel's limit.
 
@@ -72,6 +74,7 @@ def ntk(sigma_w2: Number = 1.0, sigma_b2: Number = 0.0) -> Initializer:
     return by_role(variance_scaling(sigma_w2), bias=variance_scaling(sigma_b2, lambda spec: 1.0))
 
 
+@checks.checked
 def mup(gain: Number = 1.0) -> Initializer:
     """`w ~ N(0, gain^2/fan_in)`, in the last layer `N(0, gain^2/fan_in^2)`: maximal update.
 
@@ -102,6 +105,7 @@ def mup(gain: Number = 1.0) -> Initializer:
     return by_role(weight, readout=average)
 
 
+@checks.checked
 def mean_field(gain: Number = 1.0) -> Initializer:
     """`w ~ N(0, gain^2/fan_in)`, in the last layer `N(0, gain^2/fan_in^2)`: the last one averages.
 

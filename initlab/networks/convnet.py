@@ -29,6 +29,7 @@ CHANNELS = -1
 """The axis of channels: the last one of data and activations."""
 
 
+@checks.checked
 def convnet(
     shape: Sequence[int],
     channels: int,

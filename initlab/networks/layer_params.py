@@ -45,6 +45,9 @@ def layer_leaves(network: Network, params: Params) -> dict[str, list[tuple[Param
     >>> spec.fan_out, leaf.tolist()
     (2, [[1.0, 1.0]])
     """
+    given, wanted = (jax.tree.structure(tree) for tree in (params, network.specs))
+    if given != wanted:
+        raise ValueError(f"params must have the tree of the network's specs, {wanted}, got {given}")
     layers: dict[str, list] = {name: [] for name in layer_names(network)}
     for (path, spec), leaf in zip(_specs(network), jax.tree.leaves(params), strict=True):
         slices = [leaf[n] for n in range(len(spec.stack))] if spec.stack else [leaf]

@@ -15,6 +15,7 @@ from initlab.types import Activation, Array, LayerState, Network, Params, ParamS
 __all__ = ["mlp"]
 
 
+@checks.checked
 def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float32) -> Network:
     """`z_l = a_(l-1) W_l + b_l`, `a_l = activation(z_l)`; the last layer is linear: `a_L = z_L`.
 

@@ -26,6 +26,7 @@ UNITS = 0
 """Arrays lie [units, examples], as in `initlab.networks.dense`."""
 
 
+@checks.checked
 def residual_mlp(
     sizes: Sequence[int],
     depth: int,

@@ -27,6 +27,7 @@ FEATURES = -1
 """The axis of features: the last one of the stream."""
 
 
+@checks.checked
 def transformer(
     sizes: Sequence[int],
     depth: int,

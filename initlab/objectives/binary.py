@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
+from initlab.checks import is_concrete
 from initlab.objectives.validation import check_labels, check_logits, check_pair, some_of
 from initlab.types import Array, Objective
 
@@ -17,6 +19,7 @@ __all__ = [
 ]
 
 
+@checks.checked
 def binary_cross_entropy(logits: Array, y: Array) -> jax.Array:
     """Cross-entropy of a sigmoid output: mean_i softplus(z_i) - y_i z_i, for y in {0, 1}.
 
@@ -25,21 +28,30 @@ def binary_cross_entropy(logits: Array, y: Array) -> jax.Array:
 
     Args:
       logits: z [B, 1], floating.
-      y: labels [B], 0 or 1.
+      y: labels [B], 0 or 1; any other that is traced makes the loss NaN.
 
     Returns:
       The loss in nats, a scalar of the logits' dtype.
 
     Raises:
       TypeError: logits that are not floating.
-      ValueError: logits that are not [B, 1], labels that are not [B].
+      ValueError: logits that are not [B, 1], labels that are not [B], or are not 0 or 1.
 
     >>> print(f"{binary_cross_entropy(jnp.zeros((2, 1)), jnp.array([0, 1])):.6f}")
     0.693147
     """
-    logits, y = check_pair(logits, y, width=1)
+    logits, y = _check_pair(logits, y)
     sign = 1 - 2 * y.astype(logits.dtype)
+    # Of the labels alone, so that the loss and its gradient are computed as ever.
+    sign = jnp.where(jnp.abs(sign) == 1, sign, jnp.nan)
     return jnp.mean(_softplus(sign * logits[:, 0]))
+
+
+def _check_pair(logits: Array, y: Array) -> tuple[jax.Array, jax.Array]:
+    pair = check_pair(logits, y, width=1)
+    if is_concrete(y):
+        binary_outputs(y)
+    return pair
 
 
 @jax.custom_jvp
@@ -51,6 +63,7 @@ def _softplus(z: jax.Array) -> jax.Array:
 _softplus.defjvps(lambda tangent, _, z: tangent * jax.nn.sigmoid(z))
 
 
+@checks.checked
 def binary_accuracy(logits: Array, y: Array) -> jax.Array:
     """Share of labels that the sign of the logit gets right: mean_i [(z_i > 0) = y_i].
 
@@ -68,18 +81,19 @@ def binary_accuracy(logits: Array, y: Array) -> jax.Array:
     >>> print(binary_accuracy(jnp.array([[-1.0], [2.0]]), jnp.array([0, 0])))
     0.5
     """
-    logits, y = check_pair(logits, y, width=1)
-    return jnp.mean(binary_labels(logits) == y.astype(jnp.int32), dtype=logits.dtype)
+    logits, y = _check_pair(logits, y)
+    return jnp.mean(binary_labels(logits).astype(y.dtype) == y, dtype=logits.dtype)
 
 
+@checks.checked
 def binary_labels(logits: Array) -> jax.Array:
-    """The likelier of two classes: z > 0, as int32 [B]; a tie goes to 0.
+    """The likelier of two classes: z > 0, as int32 [B]; a tie goes to 0, NaN is none: -1.
 
     Args:
       logits: z [B, 1], floating.
 
     Returns:
-      Labels 0 or 1, int32 [B].
+      Labels 0 or 1, or -1 for a logit that is NaN, int32 [B].
 
     Raises:
       TypeError: logits that are not floating.
@@ -88,9 +102,11 @@ def binary_labels(logits: Array) -> jax.Array:
     >>> print(binary_labels(jnp.array([[-1.0], [0.0], [2.0]])))
     [0 0 1]
     """
-    return (check_logits(logits, width=1)[:, 0] > 0).astype(jnp.int32)
+    z = check_logits(logits, width=1)[:, 0]
+    return jnp.where(jnp.isnan(z), -1, (z > 0).astype(jnp.int32))
 
 
+@checks.checked
 def binary_outputs(y: Array) -> int:
     """One logit, for labels that are all 0 or 1.
 
@@ -113,6 +129,7 @@ def binary_outputs(y: Array) -> int:
     return 1
 
 
+@checks.checked
 def label_entropy(y: Array) -> float:
     """Entropy of the label frequencies, sum_k p_k log(1 / p_k): the least loss of constant logits.
 
@@ -123,12 +140,15 @@ def label_entropy(y: Array) -> float:
       The entropy in nats, computed in float64.
 
     Raises:
-      ValueError: labels that are not [B] numbers.
+      ValueError: labels that are not [B] numbers, or a NaN.
 
     >>> round(label_entropy(np.array([0, 1, 1, 0])), 6)
     0.693147
     """
-    _, counts = np.unique(check_labels(y), return_counts=True)
+    labels = check_labels(y)
+    if np.isnan(labels).any():
+        raise ValueError("labels must be numbers, got NaN, which is no class")
+    _, counts = np.unique(labels, return_counts=True)
     p = counts / counts.sum()
     return float(np.sum(p * np.log(1 / p)))
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.activations import identity
 from initlab.objectives.validation import check_labels, check_logits, check_pair
 from initlab.types import Array, Objective
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 
+@checks.checked
 def mean_squared_error(logits: Array, y: Array) -> jax.Array:
     """Mean squared error, without a half: mean_i (z_i - y_i)^2.
 
@@ -39,12 +41,13 @@ def mean_squared_error(logits: Array, y: Array) -> jax.Array:
     return jnp.mean(jnp.square(logits[:, 0] - y.astype(logits.dtype)))
 
 
+@checks.checked
 def r_squared(logits: Array, y: Array) -> jax.Array:
     """Share of the variance explained: 1 - sum_i (z_i - y_i)^2 / sum_i (y_i - mean y)^2.
 
     Args:
       logits: z [B, 1], floating.
-      y: values [B]; where they are all equal the share is undefined: NaN or -infinity.
+      y: values [B]; where they are all equal the share is undefined: NaN.
 
     Returns:
       R^2, at most 1 and 0 for the mean of y, a scalar of the logits' dtype.
@@ -59,9 +62,11 @@ def r_squared(logits: Array, y: Array) -> jax.Array:
     logits, y = check_pair(logits, y, width=1)
     values = y.astype(logits.dtype)
     spread = jnp.sum(jnp.square(values - jnp.mean(values)))
-    return 1 - jnp.sum(jnp.square(logits[:, 0] - values)) / spread
+    missed = jnp.sum(jnp.square(logits[:, 0] - values))
+    return jnp.where(spread > 0, 1 - missed / spread, jnp.nan)
 
 
+@checks.checked
 def regression_values(logits: Array) -> jax.Array:
     """The predicted values: the only column of the logits.
 
@@ -81,6 +86,7 @@ def regression_values(logits: Array) -> jax.Array:
     return check_logits(logits, width=1)[:, 0]
 
 
+@checks.checked
 def regression_outputs(y: Array) -> int:
     """One logit, for values that are finite.
 
@@ -104,6 +110,7 @@ def regression_outputs(y: Array) -> int:
     return 1
 
 
+@checks.checked
 def label_variance(y: Array) -> float:
     """Variance of the values, mean (y - mean y)^2: the least mean squared error of a constant.
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.objectives.binary import label_entropy
 from initlab.objectives.validation import check_labels, check_logits, check_pair, some_of
 from initlab.types import Array, Objective
@@ -17,6 +18,7 @@ __all__ = [
 ]
 
 
+@checks.checked
 def softmax_cross_entropy(logits: Array, y: Array) -> jax.Array:
     """Cross-entropy of a softmax output: mean_i log(sum_k exp z_ik) - z_i,y_i.
 
@@ -37,11 +39,13 @@ def softmax_cross_entropy(logits: Array, y: Array) -> jax.Array:
     logits, y = check_pair(logits, y)
     log_p = jax.nn.log_softmax(logits, axis=1)
     # A mask instead of an index: its gradient is no scatter, and a label -1 does not wrap around.
-    chosen = y.astype(jnp.int32)[:, None] == jnp.arange(logits.shape[1], dtype=jnp.int32)[None, :]
+    kind = jnp.float32 if jnp.issubdtype(y.dtype, jnp.floating) else jnp.int32
+    chosen = y.astype(kind)[:, None] == jnp.arange(logits.shape[1], dtype=kind)[None, :]
     log_p_y = jnp.sum(jnp.where(chosen, log_p, 0), axis=1)
     return -jnp.mean(jnp.where(jnp.any(chosen, axis=1), log_p_y, jnp.nan))
 
 
+@checks.checked
 def softmax_accuracy(logits: Array, y: Array) -> jax.Array:
     """Share of labels that the largest logit gets right: mean_i [argmax_k z_ik = y_i].
 
@@ -60,17 +64,18 @@ def softmax_accuracy(logits: Array, y: Array) -> jax.Array:
     0.75
     """
     logits, y = check_pair(logits, y)
-    return jnp.mean(softmax_labels(logits) == y.astype(jnp.int32), dtype=logits.dtype)
+    return jnp.mean(softmax_labels(logits).astype(y.dtype) == y, dtype=logits.dtype)
 
 
+@checks.checked
 def softmax_labels(logits: Array) -> jax.Array:
-    """The likeliest class: argmax_k z_k, as int32 [B]; a tie goes to the smaller number.
+    """The likeliest class: argmax_k z_k, as int32 [B]; a tie goes to the smaller number, NaN is -1.
 
     Args:
       logits: z [B, K], floating.
 
     Returns:
-      Class numbers, int32 [B].
+      Class numbers, or -1 for a row that holds NaN, int32 [B].
 
     Raises:
       TypeError: logits that are not floating.
@@ -79,9 +84,12 @@ def softmax_labels(logits: Array) -> jax.Array:
     >>> print(softmax_labels(jnp.array([[0.0, 2.0, 1.0], [3.0, 3.0, 0.0]])))
     [1 0]
     """
-    return jnp.argmax(check_logits(logits), axis=1).astype(jnp.int32)
+    logits = check_logits(logits)
+    likeliest = jnp.argmax(logits, axis=1).astype(jnp.int32)
+    return jnp.where(jnp.any(jnp.isnan(logits), axis=1), -1, likeliest)
 
 
+@checks.checked
 def softmax_outputs(y: Array) -> int:
     """One logit for each class: max(y) + 1, for labels that are class numbers from 0.
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab.checks import is_concrete
 from initlab.types import Array
 
 __all__ = ["check_labels", "check_logits", "check_pair", "some_of"]
@@ -21,22 +22,31 @@ def check_logits(logits: Array, width: int | None = None) -> jax.Array:
 
 def check_pair(logits: Array, y: Array, width: int | None = None) -> tuple[jax.Array, jax.Array]:
     """Logits and labels as arrays; raises unless there is one label for each row."""
-    logits, y = check_logits(logits, width), jnp.asarray(y)
+    logits, y = check_logits(logits, width), y if hasattr(y, "dtype") else np.asarray(y)
     if y.shape != logits.shape[:1] or not y.size:
         raise ValueError(
             f"labels must have shape [B] with B >= 1, got {y.shape} for logits {logits.shape}"
         )
-    return logits, y
+    if is_concrete(y):
+        check_labels(y)
+    if not (jnp.issubdtype(y.dtype, jnp.floating) or jnp.issubdtype(y.dtype, jnp.integer)):
+        # Truth values are compared as 0 and 1: no prediction but 0 is false.
+        y = y.astype(np.int32)
+    return logits, jnp.asarray(y)
 
 
 def check_labels(y: Array) -> np.ndarray:
-    """The labels as an array; raises unless they are real numbers [B]."""
+    """The labels as an array; raises unless they are real numbers [B] that JAX can hold."""
     labels = np.asarray(y)
-    if labels.ndim != 1 or not labels.size or labels.dtype.kind not in "biuf":
+    is_real = labels.dtype.kind in "biu" or jnp.issubdtype(labels.dtype, jnp.floating)
+    if labels.ndim != 1 or not labels.size or not is_real:
         raise ValueError(
             "labels must be real numbers of shape [B] with B >= 1, got "
             f"{labels.dtype} of shape {labels.shape}"
         )
+    # JAX would wrap a larger one around.
+    if labels.dtype.kind in "iu" and (far := labels[(labels >= 2**31) | (labels < -(2**31))]).size:
+        raise ValueError(f"labels must fit 32 bits, got {some_of(far)}")
     return labels
 
 

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from initlab import checks
+
 __all__ = ["measured_edges"]
 
 
+@checks.checked
 def measured_edges(
     scale: Sequence[float] | np.ndarray, share: Sequence[float] | np.ndarray
 ) -> dict[str, tuple[float, bool]]:

@@ -3,9 +3,12 @@
 import numpy as np
 import xarray
 
+from initlab import checks
+
 __all__ = ["best_rate", "best_rates", "steps_to", "trained"]
 
 
+@checks.checked
 def trained(results: xarray.Dataset, constant_loss: float, fraction: float) -> xarray.DataArray:
     """`final loss is finite and < fraction * constant_loss`.
 
@@ -21,6 +24,7 @@ def trained(results: xarray.Dataset, constant_loss: float, fraction: float) -> x
     return (final > -np.inf) & (final < fraction * constant_loss)
 
 
+@checks.checked
 def best_rate(final: xarray.DataArray, trained_under: float) -> xarray.DataArray:
     """The learning rate that trains most seeds; of equal ones that of the least median loss.
 
@@ -44,6 +48,7 @@ def best_rate(final: xarray.DataArray, trained_under: float) -> xarray.DataArray
     return ranked.where(count == count.max("learning_rate"), np.inf).argmin("learning_rate")
 
 
+@checks.checked
 def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -> xarray.Dataset:
     """Each cell at its `best_rate`, with the share of its seeds that trained.
 
@@ -73,6 +78,7 @@ def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -
     return chosen.assign(p_train=share).reset_coords("learning_rate")
 
 
+@checks.checked
 def steps_to(loss: np.ndarray, step: np.ndarray, threshold: float) -> np.ndarray:
     """The first step at which the loss was under the threshold; infinite where it never was.
 

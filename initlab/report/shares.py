@@ -3,9 +3,12 @@
 import math
 from collections.abc import Mapping
 
+from initlab import checks
+
 __all__ = ["tied_best", "wilson_interval"]
 
 
+@checks.checked
 def wilson_interval(successes: int, runs: int, z: float = 1.959963984540054) -> tuple[float, float]:
     """The score interval of a share, 95 % by default.
 
@@ -39,6 +42,7 @@ def wilson_interval(successes: int, runs: int, z: float = 1.959963984540054) -> 
     return low, high
 
 
+@checks.checked
 def tied_best(shares: Mapping[str, tuple[int, int]]) -> list[str]:
     """The names whose `wilson_interval` reaches that of the largest share, if any run trained.
 

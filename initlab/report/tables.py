@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from initlab import checks
 from initlab.terminal import printable
 
 __all__ = ["format_quartiles", "format_share", "format_table", "quartiles"]
 
 
+@checks.checked
 def quartiles(losses: np.ndarray) -> list[float]:
     """Lower quartile, median and upper quartile; a value that is not finite counts as infinite.
 
@@ -30,6 +32,7 @@ def quartiles(losses: np.ndarray) -> list[float]:
     return np.quantile(ranked, [0.25, 0.5, 0.75], method="inverted_cdf").tolist()
 
 
+@checks.checked
 def format_quartiles(values: Sequence[float]) -> str:
     """`median [lower, upper]`.
 
@@ -40,6 +43,7 @@ def format_quartiles(values: Sequence[float]) -> str:
     return f"{middle} [{low}, {high}]"
 
 
+@checks.checked
 def format_share(share: float, interval: Sequence[float]) -> str:
     """`share [low, high]`.
 
@@ -49,6 +53,7 @@ def format_share(share: float, interval: Sequence[float]) -> str:
     return f"{share:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
+@checks.checked
 def format_table(rows: Sequence[Mapping[str, str]]) -> str:
     """Rows of text as aligned columns under their names.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from initlab import checks
 from initlab.signals.predict import Prediction
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ KINDS = ("wide", "finite")
 """Predicted for infinite width, and with the first correction for the network's own."""
 
 
+@checks.checked
 def prediction_dataset(
     layers: Sequence[str] | np.ndarray,
     wide: Prediction | None = None,
@@ -60,6 +62,7 @@ def prediction_dataset(
     return xarray.Dataset(columns, coordinates)
 
 
+@checks.checked
 def compare(results: "xarray.Dataset") -> "xarray.Dataset":
     """`off = (mean over seeds - predicted) / standard error`, of every quantity and layer.
 
@@ -99,6 +102,7 @@ def compare(results: "xarray.Dataset") -> "xarray.Dataset":
     return results.assign(added)
 
 
+@checks.checked
 def joint_probability(measured: np.ndarray, predicted: np.ndarray) -> float:
     """Hotelling's p: how often chance puts all layers' means together as far from the prediction.
 

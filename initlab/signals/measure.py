@@ -31,6 +31,7 @@ from initlab.types import (
 __all__ = ["draw_pair", "signal_run"]
 
 
+@checks.checked
 def signal_run(
     network: Network,
     initializer: Callable[[Point], Initializer],
@@ -132,6 +133,7 @@ def signal_run(
     return Run(jax.jit(measure), lambda point: None, names, description)
 
 
+@checks.checked
 def draw_pair(key: jax.Array, inputs: int, length: Number, correlation: float) -> jax.Array:
     """Two inputs in random directions, of one exact mean square and one exact angle between them.
 

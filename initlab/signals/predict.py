@@ -60,6 +60,7 @@ class Prediction(NamedTuple):
     gradient: np.ndarray
 
 
+@checks.checked
 def predict_mlp(activation: Activation, start: Start) -> Prediction:
     """`q_l = sigma_w2 E phi^2 + sigma_b2` and its companions, of an mlp of infinite width.
 
@@ -88,6 +89,7 @@ def predict_mlp(activation: Activation, start: Start) -> Prediction:
     return Prediction(np.asarray(layers.q), 1 - np.asarray(layers.c), np.asarray(layers.gradient))
 
 
+@checks.checked
 def predict_residual(activation: Activation, start: Start, *, pre_norm: bool = False) -> Prediction:
     """The stream of `h + W_2 phi(W_1 norm(h) + b_1) + b_2`, of infinite width.
 
@@ -120,6 +122,7 @@ def predict_residual(activation: Activation, start: Start, *, pre_norm: bool = F
     return Prediction(np.asarray(layers.q), 1 - np.asarray(layers.c), np.asarray(layers.gradient))
 
 
+@checks.checked
 def predict_finite_width(activation: Activation, start: Start) -> Prediction:
     """`predict_mlp` with the correction of first order in depth / width.
 
@@ -154,6 +157,7 @@ def predict_finite_width(activation: Activation, start: Start) -> Prediction:
     )
 
 
+@checks.checked
 def sample_signals(
     activation: Activation, start: Start, draws: int
 ) -> tuple[np.ndarray, np.ndarray]:

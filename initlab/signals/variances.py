@@ -18,6 +18,7 @@ WEIGHTS = (Role.INPUT, Role.WEIGHT, Role.RESIDUAL)
 """Weights whose variances the recursions take. The readout comes after the last hidden layer."""
 
 
+@checks.checked
 def variances(network: Network, params: Params) -> dict[Role, tuple[jax.Array, jax.Array]]:
     """`sigma_w2 = fan_in E w^2` and `sigma_b2 = E b^2`, by the role of a layer's weights.
 
@@ -57,6 +58,7 @@ def variances(network: Network, params: Params) -> dict[Role, tuple[jax.Array, j
     }
 
 
+@checks.checked
 def mean_variances(results: "xarray.Dataset") -> dict[Role, tuple[float, float]]:
     """What `variances` measured, averaged over a sweep: the variances of a `Start`.
 

@@ -105,7 +105,9 @@ def check_axis_values(run: Run, axes: Sequence[Axis]) -> None:
       TypeError, ValueError: the run's error for a value, with the axis and the value.
     """
     first = {name: column[0].item() for axis in axes for name, column in axis.columns.items()}
+    _check_together(run, axes, first)
     for axis in axes:
+        _check_apart(axis, run.description["dtype"])
         for row in _rows_to_check(axis):
             values = {name: column[row].item() for name, column in axis.columns.items()}
             try:
@@ -116,11 +118,36 @@ def check_axis_values(run: Run, axes: Sequence[Axis]) -> None:
                 raise type(error)(message) from error
 
 
+def _check_together(run: Run, axes: Sequence[Axis], first: Mapping[str, Any]) -> None:
+    """Has the run check the first values of all axes: blames the one that is named."""
+    try:
+        run.check(first)
+    except (TypeError, ValueError) as error:
+        words = str(error).replace("'", " ").split()
+        named = [name for name in first if name in words and len(axes) > 1]
+        where = f"axis {named[0]!r}, value {first[named[0]]!r}" if named else f"point {first}"
+        raise type(error)(f"{where}: {error}") from error
+
+
+def _check_apart(axis: Axis, dtype: str) -> None:
+    """Raises ValueError where two values are one in the dtype that runs compute in."""
+    columns = [
+        column.astype(dtype).astype(np.float64) if column.dtype.kind == "f" else column
+        for column in axis.columns.values()
+    ]
+    if np.unique(np.stack(columns, axis=1), axis=0).shape[0] != axis.length:
+        values = _shown(np.stack(list(axis.columns.values()), axis=1))
+        raise ValueError(
+            f"axis {axis.dimension!r} must hold values that differ in {dtype}, got {values}"
+        )
+
+
 def _rows_to_check(axis: Axis) -> list[int]:
     # Most limits are bounds: where the least and the largest pass, so does what lies between.
     ends = {int(end(column)) for column in axis.columns.values() for end in (np.argmin, np.argmax)}
     spread = np.linspace(0, axis.length - 1, min(axis.length, CHECKED_VALUES - len(ends)))
-    return sorted(ends | set(spread.astype(int).tolist()))
+    # The first has been checked with the first of the others.
+    return sorted((ends | set(spread.astype(int).tolist())) - {0})
 
 
 def _zipped_axis(names: tuple, given: Iterable[Any]) -> Axis:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import xarray
 
+from initlab import checks
 from initlab.sweeps.axes import read_axes
 from initlab.sweeps.computation import Job, compute_chunks
 from initlab.sweeps.layout import Layout, arrange, lay_out
@@ -29,6 +30,7 @@ CHUNK_BYTES = 2**26
 """Bytes of a chunk's results at most, unless one run has more."""
 
 
+@checks.checked
 def sweep(
     run: Run | Callable[..., Run],
     axes: Mapping[Any, Iterable[Any]],
@@ -128,6 +130,9 @@ def _check_devices(given: Sequence[Any] | None) -> list[Any]:
     devices = list(here if given is None else given)
     if not devices:
         raise ValueError("devices must hold at least one device, got none")
+    for position, device in enumerate(devices):
+        if not hasattr(device, "process_index"):
+            raise TypeError(f"devices[{position}] must be a JAX device, got {device!r:.80}")
     if strange := [device for device in devices if device.process_index != jax.process_index()]:
         raise ValueError(f"devices must be this process's own, {here}, got {strange}")
     if len({device.platform for device in devices}) > 1 or len(set(devices)) < len(devices):

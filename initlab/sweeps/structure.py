@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from initlab import checks
 from initlab.sweeps.axes import Axis, check_axis_values, check_names
 from initlab.sweeps.names import check_label
 from initlab.training import Run
@@ -90,7 +91,8 @@ def read_structure(
     runs = []
     for values in itertools.product(*(dimension.values for dimension in dimensions)):
         keywords = {each.name: value for each, value in zip(dimensions, values, strict=True)}
-        made = run(**keywords)
+        with checks.calling("run", f"({', '.join(map(str, keywords))})"):
+            made = run(**keywords)
         if not isinstance(made, Run):
             raise TypeError(f"the factory must return a Run, as make_run does, got {made!r}")
         check_axis_values(made, axes)
@@ -101,8 +103,8 @@ def read_structure(
 def _dimension(name: str, given: Any) -> Dimension:
     if isinstance(given, str | bytes) or not hasattr(given, "__iter__"):
         raise TypeError(f"structure {name!r} must be a list or a dict of values, got {given!r}")
-    labels = list(given)
-    values = tuple(given.values()) if isinstance(given, Mapping) else tuple(labels)
+    labels = [label.item() if isinstance(label, np.generic) else label for label in given]
+    values = tuple(given.values()) if isinstance(given, Mapping) else tuple(given)
     if not labels:
         raise ValueError(f"structure {name!r} must hold at least one value, got none")
     if all(isinstance(label, str) for label in labels):
@@ -111,7 +113,7 @@ def _dimension(name: str, given: Any) -> Dimension:
         column = np.asarray(labels, dtype=object)
     elif all(isinstance(label, int | float) and not isinstance(label, bool) for label in labels):
         column = np.asarray(labels)
-        if not np.isfinite(column.astype(float)).all():
+        if column.dtype.kind not in "if" or not np.isfinite(column).all():
             raise ValueError(f"structure {name!r} must be labelled by finite numbers, got {labels}")
     else:
         raise TypeError(

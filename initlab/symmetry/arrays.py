@@ -16,6 +16,7 @@ from initlab.types import Array, Params
 __all__ = ["leaves_by_path", "leaves_of", "permute", "symmetric_part", "unit_rows", "unit_tensors"]
 
 
+@checks.checked
 def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]) -> Params:
     """`params` with unit k replaced by unit `permutation[k]`, on all axes of the group at once.
 
@@ -56,6 +57,7 @@ def permute(params: Params, group: UnitGroup, permutation: Array | Sequence[int]
     return _with_leaves(params, found)
 
 
+@checks.checked
 def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
     """Every parameter of every unit: `[size, entries]`, one row for each unit.
 
@@ -78,6 +80,7 @@ def unit_rows(params: Params, group: UnitGroup) -> jax.Array:
     return jnp.concatenate(tensors, axis=1)
 
 
+@checks.checked
 def unit_tensors(params: Params, group: UnitGroup) -> list[jax.Array]:
     """Every entry that an exchange of units moves, by the number of times it names a unit.
 
@@ -101,6 +104,7 @@ def unit_tensors(params: Params, group: UnitGroup) -> list[jax.Array]:
     ]
 
 
+@checks.checked
 def symmetric_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
     """The mean of params over all permutations of units: the nearest with identical units.
 

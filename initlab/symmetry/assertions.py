@@ -20,6 +20,7 @@ __all__ = [
 ]
 
 
+@checks.checked
 def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -> None:
     """Asserts that all units of each group have the same bits: incoming, bias and outgoing.
 
@@ -42,6 +43,7 @@ def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = 
     chex.assert_trees_all_equal(differing, jax.tree.map(jnp.zeros_like, differing))
 
 
+@checks.checked
 def assert_symmetry_broken(
     params: Params, groups: Sequence[UnitGroup] | None = None, *, atol: float = 0.0
 ) -> None:
@@ -62,7 +64,8 @@ def assert_symmetry_broken(
     >>> layers = [{"weight": jnp.eye(2), "bias": jnp.zeros((2,))} for _ in range(2)]
     >>> assert_symmetry_broken({"layer_1": layers[0], "layer_2": layers[1]})
     """
-    given = mlp_groups(params) if groups is None else check_names(groups)
+    checks.check_scale("atol", atol)
+    given = _given(params, groups)
     labels = {group.name: unit_classes(params, group, atol=atol) for group in given}
     if all(map(checks.is_concrete, labels.values())):
         if copies := [f"{name}: {_sets(each)}" for name, each in labels.items() if _sets(each)]:
@@ -82,6 +85,7 @@ def _sets(labels: jax.Array) -> str:
     return ", ".join(" = ".join(units) for units in classes.values() if len(units) > 1)
 
 
+@checks.checked
 def units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -> jax.Array:
     """Whether all units of each group have the same bits: incoming, bias and outgoing.
 
@@ -99,6 +103,7 @@ def units_identical(params: Params, groups: Sequence[UnitGroup] | None = None) -
     return ~jnp.any(jnp.asarray(list(differing.values()), dtype=bool))
 
 
+@checks.checked
 def groups_differing(
     params: Params, groups: Sequence[UnitGroup] | None = None
 ) -> dict[str, jax.Array]:
@@ -126,5 +131,13 @@ def groups_differing(
         kept = [exchange_keeps(each, 0) for each in unit_tensors(params, group)]
         return ~jnp.all(jnp.stack(kept))
 
-    given = mlp_groups(params) if groups is None else check_names(groups)
-    return {group.name: differ(group) for group in given}
+    return {group.name: differ(group) for group in _given(params, groups)}
+
+
+def _given(params: Params, groups: Sequence[UnitGroup] | None) -> Sequence[UnitGroup]:
+    """The groups; ValueError where none are given: of nothing everything is true."""
+    if groups is None:
+        return mlp_groups(params)
+    if not groups:
+        raise ValueError("groups must hold at least one group, got none")
+    return check_names(groups)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from initlab import checks
 from initlab.symmetry.arrays import unit_tensors
 from initlab.symmetry.groups import UnitGroup, check_names
 from initlab.types import Params
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 
+@checks.checked
 def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.Array:
     """A label for each unit: the number of the first unit that it equals.
 
@@ -38,6 +40,7 @@ def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.
     >>> unit_classes({"w": jnp.asarray([[1.0], [2.0], [1.0]])}, group).tolist()
     [0, 1, 0]
     """
+    checks.check_scale("atol", atol)
     tensors = unit_tensors(params, group)
 
     def first_equal(unit: jax.Array) -> jax.Array:
@@ -48,6 +51,7 @@ def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.
     return jax.lax.map(first_equal, jnp.arange(group.size))
 
 
+@checks.checked
 def row_classes(rows: jax.Array, *, atol: float = 0.0, up_to_sign: bool = False) -> jax.Array:
     """For each row the number of the first row that equals it; NaN equals NaN.
 
@@ -62,6 +66,10 @@ def row_classes(rows: jax.Array, *, atol: float = 0.0, up_to_sign: bool = False)
     >>> row_classes(jnp.asarray([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0]])).tolist()
     [0, 0, 2]
     """
+    checks.check_scale("atol", atol)
+    rows = jnp.asarray(rows)
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"rows must have shape [size, entries], got {rows.shape}")
 
     def first_equal(row: jax.Array) -> jax.Array:
         same = jnp.all(_close(rows, row[None, :], atol), axis=1)
@@ -114,6 +122,7 @@ def exchange_keeps(tensor: jax.Array, unit: jax.Array | int, atol: float = 0.0) 
     return jnp.all((rows & columns) | ~outside, axis=1) & jnp.all(crossed, axis=1)
 
 
+@checks.checked
 def effective_width(params: Params, groups: Sequence[UnitGroup]) -> dict[str, jax.Array]:
     """How many distinct units each group has: 1 is a layer that computes one function.
 
@@ -130,11 +139,13 @@ def effective_width(params: Params, groups: Sequence[UnitGroup]) -> dict[str, ja
     return {group.name: count_classes(unit_classes(params, group)) for group in check_names(groups)}
 
 
+@checks.checked
 def count_classes(labels: jax.Array) -> jax.Array:
     """How many classes the labels of `row_classes` hold: a class is counted at its first member."""
     return jnp.sum(labels == jnp.arange(labels.shape[0], dtype=labels.dtype), dtype=jnp.int32)
 
 
+@checks.checked
 def class_spread(rows: jax.Array, labels: jax.Array) -> jax.Array:
     """`max over classes and entries of (largest - smallest)`: how far members have drifted apart.
 

@@ -57,6 +57,7 @@ def find_groups(
 def find_groups(
     apply: Apply, params: Params, x: Any, *, report: Literal[True]
 ) -> tuple[tuple[UnitGroup, ...], Coverage]: ...
+@checks.checked
 def find_groups(apply: Apply, params: Params, x: Any, *, report: bool = False) -> Any:
     """`apply(permute(params, group, pi), x) = apply(params, x)`, for each group, every pi and x.
 
@@ -107,6 +108,7 @@ class Symmetry(NamedTuple):
     batched: tuple[tuple[str, BlockAxis], ...]
 
 
+@checks.checked
 def read_symmetry(apply: Apply, params: Params, x: Any) -> Symmetry:
     """What `find_groups` finds, and the axes along which units have blocks.
 

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from initlab import checks
+
 __all__ = [
     "BlockAxis",
     "UnitAxis",
@@ -89,6 +91,7 @@ class UnitGroup:
         return tuple(block.size for block in first.blocks[len(first.at) :])
 
 
+@checks.checked
 def in_block(group: UnitGroup, index: Sequence[int]) -> UnitGroup:
     """The units of one block alone: of one layer of a stack, one head, one expert, one member.
 
@@ -130,6 +133,7 @@ def check_names(groups: Sequence[UnitGroup]) -> Sequence[UnitGroup]:
     return groups
 
 
+@checks.checked
 def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:
     """The hidden units of an mlp: one group for each hidden layer, with its outgoing weights.
 
@@ -157,6 +161,7 @@ def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:
     )
 
 
+@checks.checked
 def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
     """Each layer's units by what comes into them: columns of its weight, entries of its bias.
 
@@ -189,5 +194,10 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
                 f"params[{name!r}] must hold a weight [i, j] and a bias [j], got shapes {shapes}"
             )
         axes = (UnitAxis(f"{name}/weight", 1), UnitAxis(f"{name}/bias", 0))
+        if groups and weight[0] != groups[-1].size:
+            raise ValueError(
+                f"params[{name!r}] must take the {groups[-1].size} units of {groups[-1].name}, got "
+                f"a weight of shape {tuple(weight)}"
+            )
         groups.append(UnitGroup(name, weight[1], axes))
     return tuple(groups)

@@ -35,6 +35,7 @@ class TransverseGrowth(NamedTuple):
     params: Params
 
 
+@checks.checked
 def transverse_growth(
     update: Callable[[Any, Any], Any],
     params: Params,
@@ -98,6 +99,7 @@ def transverse_growth(
     return TransverseGrowth(log_growth, rate, direction, end)
 
 
+@checks.checked
 def transverse_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
     """What exchanges of units move: `p - S p`; leaves that no exchange moves become 0.
 
@@ -115,6 +117,7 @@ def transverse_part(params: Params, groups: Sequence[UnitGroup]) -> Params:
     )
 
 
+@checks.checked
 def escape_step(
     growth: TransverseGrowth, size: Any, order_one: Any = 1.0, *, since: Any = 0
 ) -> jax.Array:
@@ -140,9 +143,14 @@ def escape_step(
     >>> escape_step(grown, 1e-8, 0.1).item(), escape_step(grown, 1e-8, 0.1, since=3).item()
     (17, 20)
     """
+    for name, value in (("size", size), ("order_one", order_one)):
+        checks.check_reals(name, value)
+        if checks.is_concrete(value) and not (np.asarray(value) >= 0).all():
+            raise ValueError(f"{name} must be at least 0, got {value}")
+    checks.check_reals("since", since)
     log_growth = jnp.asarray(growth.log_growth)
     steps = log_growth.shape[-1] - 1
-    if checks.is_concrete(since) and not 0 <= since <= steps:
+    if checks.is_concrete(since) and not ((np.asarray(since) >= 0) & (since <= steps)).all():
         raise ValueError(f"since must be a step of the run, 0 to {steps}, got {since}")
     grown = log_growth - log_growth[since] + jnp.log(size)
     # Before it arose there was no difference, though log_growth may have been larger there.

@@ -86,6 +86,7 @@ class Induction(NamedTuple):
         return f"{start}; {commutes if step.holds else differs}"
 
 
+@checks.checked
 def check_induction(
     update: Update,
     params: Params,
@@ -132,6 +133,8 @@ def check_induction(
     """
     checks.check_callable("update", update)
     checks.check_count("draws", draws, 1)
+    if tolerance is not None:
+        checks.check_scale("tolerance", tolerance)
     carried = state_groups(params, check_names(groups))
     key = jax.random.key(0) if key is None else key
     differing = jax.jit(lambda params: groups_differing(params, carried))(params)
@@ -144,7 +147,8 @@ def check_induction(
         except (TypeError, ValueError):
             # A model of a fixed dtype: its own error would come again below, if it is another.
             started, given = params, batch
-            program = jax.make_jaxpr(update)(started, given)
+            with checks.calling("update", "(params, batch)"):
+                program = jax.make_jaxpr(update)(started, given)
         prefix = params_prefix(params, groups)
         errors, apart, broken_by = _try_step(update, started, prefix, carried, given, key, draws)
     # Half precision that an update merely takes in is exact; what it computes in it is rounded.

@@ -6,12 +6,14 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from initlab import checks
 from initlab.symmetry.arrays import leaves_by_path, leaves_of
 from initlab.symmetry.groups import UnitGroup
 
 __all__ = ["is_real", "is_under", "params_prefix", "state_groups"]
 
 
+@checks.checked
 def state_groups(state: Any, groups: Sequence[UnitGroup]) -> tuple[UnitGroup, ...]:
     """The same groups, on every subtree of a state that is shaped like the params.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from initlab import checks
 from initlab.symmetry.groups import BlockAxis, UnitAxis
 
 __all__ = ["cut_down", "entries_of", "whole"]
@@ -32,6 +33,7 @@ def entries_of(shape: Sequence[int], unit: UnitAxis) -> list[np.ndarray]:
     return [np.flatnonzero(mask) for mask in masks]
 
 
+@checks.checked
 def cut_down(leaf: np.ndarray, unit: UnitAxis) -> np.ndarray:
     """A leaf's entries of the unit axis's block; a view of it wherever they are adjacent.
 
@@ -48,6 +50,7 @@ def cut_down(leaf: np.ndarray, unit: UnitAxis) -> np.ndarray:
     return leaf
 
 
+@checks.checked
 def whole(unit: UnitAxis) -> UnitAxis:
     """The same unit axis on the leaf cut down to `entries_of`, where it is restricted no more.
 

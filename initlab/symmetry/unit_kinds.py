@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from initlab import checks
 from initlab.symmetry.classes import row_classes, unit_classes
 from initlab.symmetry.groups import UnitGroup
 from initlab.types import Array, Params
@@ -28,6 +29,7 @@ class UnitKinds(NamedTuple):
     mirrored: jax.Array
 
 
+@checks.checked
 def unit_kinds(
     params: Params, group: UnitGroup, activations: Array, *, atol: float = 0.0
 ) -> UnitKinds:

@@ -6,6 +6,7 @@ import itertools
 import operator
 from collections.abc import Iterator, Sequence
 
+from initlab import checks
 from initlab.taps.facts import Key
 from initlab.taps.model import Model
 from initlab.taps.rows import Row
@@ -43,6 +44,7 @@ class Chain:
     is_part: bool = False
 
 
+@checks.checked
 def chains_of(model: Model, rows: Sequence[Row]) -> list[Chain]:
     """A chain for each output, and for each of several towers that are joined.
 

@@ -51,6 +51,7 @@ class Model:
         return functools.reduce(operator.or_, (each.differentiable for each in self.outputs), 0)
 
 
+@checks.checked
 def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     """Traces a model and finds where it can be measured; nothing is computed.
 
@@ -79,6 +80,8 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
             raise ValueError(
                 f"batch must hold arrays whose first axis is examples, got {batch!r:.60}"
             )
+        if not np.shape(inputs[0])[0]:
+            raise ValueError("batch must hold at least one example, got none")
         program, out = trace(apply, params, batch)
     if not any(jnp.issubdtype(aval.dtype, jnp.floating) for aval in program.out_avals):
         raise ValueError(f"apply must give a floating output, got {jax.tree.leaves(out)!r:.60}")
@@ -133,6 +136,7 @@ def _input_facts(program: Any, params: int) -> list[Facts]:
     return facts
 
 
+@checks.checked
 def measure(
     model: Model, params: Params, batch: Any, key: jax.Array, loss: OutputLoss | None = None
 ) -> dict[str, Any]:
@@ -201,6 +205,7 @@ def measure(
     }
 
 
+@checks.checked
 def measure_signals(
     model: Model,
     params: Params,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from initlab import checks
 from initlab.taps.facts import Key
 from initlab.taps.model import Model
 from initlab.taps.scope import Branches, Loop, Place, Site, bits
@@ -70,6 +71,7 @@ class Row:
     leading: bool = False
 
 
+@checks.checked
 def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
     """The rows of a measurement.
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from initlab import checks
 from initlab.programs.axes import unit_axes
 from initlab.programs.equations import run_equation
 from initlab.taps.facts import Facts
@@ -21,6 +22,7 @@ ALIKE = 0.999
 """Units whose correlation is above it, plus or minus, vary alike."""
 
 
+@checks.checked
 def unit_factors(
     model: Model, params: Params, batch: Any, careful: jax.Array | None = None
 ) -> tuple[list[jax.Array], list[jax.Array]]:

@@ -1,21 +1,23 @@
 """Tasks from the caller's own arrays and files."""
 
+import contextlib
 import csv
 import math
 import os
 import pathlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from initlab import objectives
+from initlab import checks, objectives
 from initlab.types import Objective, Task
 
 __all__ = ["from_arrays", "from_file"]
 
 
+@checks.checked
 def from_arrays(
     x: npt.ArrayLike,
     y: npt.ArrayLike,
@@ -65,6 +67,7 @@ def from_arrays(
     return Task(x, y, objective, x_test, y_test)
 
 
+@checks.checked
 def from_file(
     path: str | os.PathLike[str], *, target: str | None = None, objective: Objective | None = None
 ) -> Task:
@@ -82,8 +85,8 @@ def from_file(
     Raises:
       FileNotFoundError: no such file.
       TypeError: arrays that are not real numbers.
-      ValueError: another ending, arrays or columns that are missing, a cell that is not a finite
-        number, a row of another length, and what `from_arrays` refuses.
+      ValueError: a file that is damaged; another ending, arrays or columns that are missing, a cell
+        that is not a finite number, a row of another length, and what `from_arrays` refuses.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -95,13 +98,29 @@ def from_file(
     path = pathlib.Path(path)
     ending = path.suffix.lower()
     if ending == ".csv":
-        x, y = _read_csv(path, target)
+        with _naming(path):
+            x, y = _read_csv(path, target)
         return from_arrays(x, y, objective=objective)
     if ending == ".npz":
         if target is not None:
             raise ValueError(f"target must be None for an .npz, whose labels are y, got {target!r}")
-        return from_arrays(**_read_npz(path), objective=objective)
+        with _naming(path):
+            arrays = _read_npz(path)
+        return from_arrays(**arrays, objective=objective)
     raise ValueError(f"{path.name} must end in .npz or .csv, got {ending!r}")
+
+
+@contextlib.contextmanager
+def _naming(path: pathlib.Path) -> Iterator[None]:
+    """Names the file in whatever reading it raises: files are damaged in many ways."""
+    try:
+        yield
+    except Exception as error:
+        # The system's own errors have the file's name, as ours have.
+        if isinstance(error, OSError) or str(error).startswith(path.name):
+            raise
+        said = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ValueError(f"{path.name} must be a whole {path.suffix} file, got: {said}") from error
 
 
 def _infer(y: np.ndarray) -> Objective:
@@ -118,7 +137,7 @@ def _infer(y: np.ndarray) -> Objective:
 def _rows(
     x_name: str, x: npt.ArrayLike, y_name: str, y: npt.ArrayLike
 ) -> tuple[np.ndarray, np.ndarray]:
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = _array(x_name, x), _array(y_name, y)
     for name, array, rank, layout in ((x_name, x, 2, "[rows, columns]"), (y_name, y, 1, "[rows]")):
         if array.dtype.kind not in "biuf":
             raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
@@ -134,11 +153,25 @@ def _rows(
     return x.astype(np.float64), y.astype(np.float64 if y.dtype.kind == "f" else np.int64)
 
 
+def _array(name: str, given: npt.ArrayLike) -> np.ndarray:
+    if np.ma.is_masked(given):
+        raise TypeError(f"{name} must hold every entry, got a masked array: drop or fill its rows")
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, got rows of different lengths") from error
+
+
 def _read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         # np.load would take other content for a pickle and complain about that.
         if not zipfile.is_zipfile(file):
             raise ValueError(f"{path.name} must be an archive written by np.savez")
+        file.seek(0)
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{path.name} must hold each array once, got {twice} more than once")
         file.seek(0)
         with np.load(file, allow_pickle=False) as arrays:
             there = sorted(arrays.files)
@@ -186,7 +219,8 @@ def _label_column(file_name: str, columns: Sequence[str], target: str) -> int:
 
 def _number(cell: str, where: str) -> float:
     try:
-        number = float(cell)
+        # Python's own spelling of numbers, 1_000, is not a spreadsheet's.
+        number = float(cell.replace("_", "?"))
     except ValueError:
         raise ValueError(f"{where} must be a number, got {cell!r}") from None
     if not math.isfinite(number):

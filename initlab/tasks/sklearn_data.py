@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from initlab import objectives
-from initlab.checks import check_count
+from initlab.checks import check_count, checked
 from initlab.types import Objective, Task
 
 __all__ = ["breast_cancer", "digits", "wine"]
 
 
+@checked
 def breast_cancer(test_share: float = 0.2, seed: int = 0) -> Task:
     """Malignant (0) or benign (1), from 30 measurements of cell nuclei; 569 patients.
 
@@ -36,6 +37,7 @@ def breast_cancer(test_share: float = 0.2, seed: int = 0) -> Task:
     return _split(load_breast_cancer(return_X_y=True), objectives.binary, test_share, seed)
 
 
+@checked
 def wine(test_share: float = 0.2, seed: int = 0) -> Task:
     """Which of 3 growers made the wine, from 13 chemical measurements; 178 wines.
 
@@ -60,6 +62,7 @@ def wine(test_share: float = 0.2, seed: int = 0) -> Task:
     return _split(load_wine(return_X_y=True), objectives.softmax, test_share, seed)
 
 
+@checked
 def digits(test_share: float = 0.2, seed: int = 0) -> Task:
     """Which digit was written, from an image of 8 x 8 pixels; 1797 images.
 

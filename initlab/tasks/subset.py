@@ -1,11 +1,12 @@
 """A smaller task out of a larger one."""
 
-from initlab.checks import check_count
+from initlab.checks import check_count, checked
 from initlab.types import Task
 
 __all__ = ["take"]
 
 
+@checked
 def take(task: Task, count: int) -> Task:
     """The task of another's first training examples, x[:count] and y[:count].
 

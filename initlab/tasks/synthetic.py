@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from initlab import objectives
-from initlab.checks import check_count, check_scale
+from initlab.checks import check_count, check_scale, checked
 from initlab.types import Task
 
 __all__ = ["blobs", "circles", "flower", "moons", "xor"]
 
 
+@checked
 def flower(seed: int = 1, points: int = 400, petals: int = 4) -> Task:
     """A rose of two colours: (r sin t, r cos t) with r = 4 sin(petals t) + 0.2 N(0, 1).
 
@@ -51,6 +52,7 @@ def flower(seed: int = 1, points: int = 400, petals: int = 4) -> Task:
     return Task(np.concatenate(classes), np.repeat([0, 1], half), objectives.binary)
 
 
+@checked
 def circles(
     seed: int = 1,
     points: int = 300,
@@ -98,6 +100,7 @@ def circles(
     return Task(*_arrays(train), objectives.binary, *_arrays(test))
 
 
+@checked
 def moons(seed: int = 3, points: int = 200, noise: float = 0.2) -> Task:
     """Two interleaved half circles of radius 1, plus noise: scikit-learn's `make_moons`.
 
@@ -125,6 +128,7 @@ def moons(seed: int = 3, points: int = 200, noise: float = 0.2) -> Task:
     return Task(*_arrays(made), objectives.binary)
 
 
+@checked
 def blobs(seed: int = 5, points: int = 200, centers: int = 6) -> Task:
     """Unit Gaussian clouds around centers drawn in [-10, 10]^2, coloured alternately.
 
@@ -155,6 +159,7 @@ def blobs(seed: int = 5, points: int = 200, centers: int = 6) -> Task:
     return Task(x, center % 2, objectives.binary)
 
 
+@checked
 def xor(seed: int = 0, points: int = 200, noise: float = 0.2) -> Task:
     """Gaussian clouds at the corners s of the square (+-1, +-1), with label [s_1 s_2 < 0].
 

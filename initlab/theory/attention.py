@@ -31,6 +31,7 @@ class Tokens(NamedTuple):
     c: Array
 
 
+@checks.checked
 def propagate_uniform_attention(
     sigma_w2: Numbers,
     q0: Numbers,
@@ -98,6 +99,7 @@ def _layers(
     return jax.lax.scan(layer, (q0, q0 * c0), length=depth + 1)[1]
 
 
+@checks.checked
 def rank_collapse_bound(residual: Numbers, factor: Numbers, depth: int) -> Array:
     """`r_L <= factor^((3^L - 1) / 2) r_0^(3^L)`: attention alone collapses doubly exponentially.
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.theory.evaluation import compute
 from initlab.theory.fixed_points import depth_scale
 from initlab.types import Array
@@ -11,6 +12,7 @@ from initlab.types import Array
 __all__ = ["frequency_depth_scale", "frequency_gains"]
 
 
+@checks.checked
 def frequency_gains(variances: Array, positions: int) -> Array:
     """`lambda_k = |sum_d v_d exp(2 pi i k d / n)| / sum_d v_d`: what a layer keeps of a frequency.
 
@@ -39,6 +41,7 @@ def frequency_gains(variances: Array, positions: int) -> Array:
     return compute(_gains, (positions,), {"variances": variances})
 
 
+@checks.checked
 def frequency_depth_scale(chi1: Array | float, gains: Array) -> Array:
     """`xi_k = -1 / ln(chi1 lambda_k)`: over how many layers a frequency's differences fall by e.
 

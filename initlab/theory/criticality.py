@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.theory.evaluation import evaluate, in_float64
 from initlab.theory.maps import gradient_factor, second_moment, second_moment_slope
 from initlab.theory.piecewise import Pieces, find_pieces
@@ -33,6 +34,7 @@ class CriticalPoint(NamedTuple):
     q: Array
 
 
+@checks.checked
 def critical_sigma_w2(activation: Activation, sigma_b2: Array | float) -> Array:
     """The `sigma_w2` at whose fixed point q `chi1 = 1`, for biases of variance `sigma_b2`.
 
@@ -60,6 +62,7 @@ def critical_sigma_w2(activation: Activation, sigma_b2: Array | float) -> Array:
     return evaluate(_critical_sigma_w2, (find_pieces(activation),), {"sigma_b2": sigma_b2})
 
 
+@checks.checked
 def critical_point(activation: Activation) -> CriticalPoint:
     """`chi1 = 1` and `q_map'(q) = 1` at a fixed point q: `E phi phi'' = 0`.
 
@@ -104,6 +107,7 @@ def critical_point(activation: Activation) -> CriticalPoint:
     return _point(np.nan, np.nan, np.nan)
 
 
+@checks.checked
 def critical_variances(activation: Activation) -> tuple[float, float]:
     """`(sigma_w2, sigma_b2)` of the critical point; without one, of the critical line at 0 biases.
 

@@ -181,13 +181,13 @@ def _traced_dtype(numbers: Mapping[str, Any]) -> Any:
 
 def _check(name: str, value: Any) -> None:
     required = "a correlation in [-1, 1]" if name in CORRELATIONS else "at least 0"
-    dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
-    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
-        raise TypeError(f"{name} must be real numbers, got {value!r}")
+    checks.check_reals(name, value)
     # A traced number has a dtype to check, but no value yet.
     if not checks.is_concrete(value):
         return
     numbers = np.asarray(value, np.float64)
     inside = (np.abs(numbers) <= 1) if name in CORRELATIONS else (numbers >= 0) & (numbers < np.inf)
+    if name == "width":
+        required, inside = "at least 1", inside & (numbers >= 1)
     if not inside.all():
         raise ValueError(f"{name} must be {required}, got {numbers[~inside].ravel()[0]}")

@@ -68,6 +68,7 @@ class _Layer(NamedTuple):
     alignment_source: jax.Array
 
 
+@checks.checked
 def finite_width_gradient(
     activation: Activation,
     sigma_w2: Numbers,

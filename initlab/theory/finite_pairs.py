@@ -44,6 +44,7 @@ from initlab.types import Activation, Array, Numbers
 __all__ = ["finite_width_correlation"]
 
 
+@checks.checked
 def finite_width_correlation(
     activation: Activation,
     sigma_w2: Numbers,

@@ -24,6 +24,7 @@ class FiniteSample(NamedTuple):
     cosine_distance: jax.Array
 
 
+@checks.checked
 def sample_finite_width(
     key: jax.Array,
     activation: Activation,

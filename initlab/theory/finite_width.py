@@ -32,6 +32,7 @@ class FiniteWidth(NamedTuple):
     kernel_variance: Array
 
 
+@checks.checked
 def finite_width_variance(
     activation: Activation,
     sigma_w2: Numbers,
@@ -136,6 +137,7 @@ def _layers(
     return jax.lax.scan(layer, (q0, jnp.zeros_like(q0)), width)[1]
 
 
+@checks.checked
 def dying_relu_probability(width: int | Array, depth: int | Array) -> Array:
     """`1 - (1 - 2^-width)^depth`: some layer of a relu network is 0 on a given input.
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.theory.evaluation import evaluate
 from initlab.theory.maps import gradient_factor, q_step, second_moment, second_moment_slope
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
@@ -44,6 +45,7 @@ class FixedPoint(NamedTuple):
     exists: Array
 
 
+@checks.checked
 def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) -> FixedPoint:
     """`q = q_map(q)`, `c = c_map(q, c)`, `xi_q = -1/ln q_map'(q)`, `xi_c = -1/ln chi(c)`.
 

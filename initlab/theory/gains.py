@@ -25,6 +25,7 @@ TORCH_GAINS: dict[Callable[[Any], jax.Array], float] = {
 """The values of PyTorch's `calculate_gain`; 5/3 and 3/4 are conventions, no result of a formula."""
 
 
+@checks.checked
 def gain(activation: Activation) -> Array:
     """`1 / sqrt(E phi(z)^2)`, z ~ N(0, 1): weights of variance `gain^2 / fan_in` keep an rms of 1.
 
@@ -46,6 +47,7 @@ def gain(activation: Activation) -> Array:
     return 1 / np.sqrt(q_map(activation, 1.0, 0.0, 1.0))
 
 
+@checks.checked
 def centered_gain(activation: Activation) -> Array:
     """`1 / std phi(z)`, z ~ N(0, 1): the activation scaled by it has variance 1 about its mean.
 
@@ -69,6 +71,7 @@ def centered_gain(activation: Activation) -> Array:
     return 1 / np.sqrt(q_map(activation, 1.0, 0.0, 1.0) - expectation(activation, 1.0).value ** 2)
 
 
+@checks.checked
 def torch_gain(activation: Activation) -> float:
     """What PyTorch recommends: `torch.nn.init.calculate_gain`.
 
@@ -91,6 +94,7 @@ def torch_gain(activation: Activation) -> float:
     return TORCH_GAINS[activation]
 
 
+@checks.checked
 def leaky_relu_gain(negative_slope: Number = 0.01) -> Any:
     """`sqrt(2 / (1 + negative_slope^2))`, which is `gain` of leaky relu in closed form.
 

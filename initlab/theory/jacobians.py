@@ -26,6 +26,7 @@ class JacobianSpectrum(NamedTuple):
     variance: Array
 
 
+@checks.checked
 def jacobian_spectrum(
     activation: Activation,
     sigma_w2: Array | float,

@@ -1,14 +1,21 @@
 """Deep linear networks, whose learning is known exactly."""
 
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from initlab import checks
 from initlab.theory.evaluation import evaluate
 from initlab.types import Array, Numbers
 
 __all__ = ["linear_learning_time", "linear_mode"]
 
 
+@checks.checked
 def linear_learning_time(
     strength: Numbers, start: Numbers, end: Numbers, time_constant: Numbers = 1.0
 ) -> Array:
@@ -29,7 +36,7 @@ def linear_learning_time(
 
     Raises:
       TypeError: if a number is not real.
-      ValueError: if one is negative.
+      ValueError: unless 0 < start < end < strength and 0 < time_constant.
 
     Source: Saxe, McClelland and Ganguli 2013, arXiv:1312.6120.
 
@@ -37,9 +44,11 @@ def linear_learning_time(
     2.4721
     """
     numbers = {"strength": strength, "start": start, "end": end, "time_constant": time_constant}
+    _check_order(numbers, "start", "end", "strength")
     return evaluate(_time, (), numbers)
 
 
+@checks.checked
 def linear_mode(
     strength: Numbers, start: Numbers, time: Numbers, time_constant: Numbers = 1.0
 ) -> Array:
@@ -56,7 +65,7 @@ def linear_mode(
 
     Raises:
       TypeError: if a number is not real.
-      ValueError: if one is negative.
+      ValueError: if one is negative, or start or time_constant is 0.
 
     Source: Saxe, McClelland and Ganguli 2013, arXiv:1312.6120.
 
@@ -64,7 +73,19 @@ def linear_mode(
     1.98
     """
     numbers = {"strength": strength, "start": start, "time": time, "time_constant": time_constant}
+    _check_order(numbers, "start")
     return evaluate(_mode, (), numbers)
+
+
+def _check_order(numbers: Mapping[str, Any], *ascending: str) -> None:
+    """Raises ValueError unless time_constant and the named numbers are over 0, and these ascend."""
+    for name in ("time_constant", *ascending):
+        if checks.is_concrete(numbers[name]) and not (np.asarray(numbers[name]) > 0).all():
+            raise ValueError(f"{name} must be over 0, got {numbers[name]}")
+    for low, high in itertools.pairwise(ascending):
+        pair = numbers[low], numbers[high]
+        if all(map(checks.is_concrete, pair)) and not np.less(*pair).all():
+            raise ValueError(f"{low} must be under {high}, got {pair[0]} and {pair[1]}")
 
 
 def _time(

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 
+@checks.checked
 def q_map(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbers) -> Array:
     """`q' = sigma_w2 E phi(sqrt(q) z)^2 + sigma_b2`, z ~ N(0, 1): the map of q.
 
@@ -52,6 +53,7 @@ def q_map(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbe
     return evaluate(q_step, (find_pieces(activation),), numbers)
 
 
+@checks.checked
 def c_map(
     activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbers, c: Numbers
 ) -> Array:
@@ -82,6 +84,7 @@ def c_map(
     return evaluate(_correlation_step, (find_pieces(activation),), numbers)
 
 
+@checks.checked
 def chi(activation: Activation, sigma_w2: Numbers, q: Numbers, c: Numbers = 1.0) -> Array:
     """`chi = sigma_w2 E phi'(u) phi'(v)`: the slope of `c_map` at c for a fixed point q.
 

@@ -10,6 +10,7 @@ import enum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from initlab import checks
 from initlab.types import Role
 
 __all__ = [
@@ -149,6 +150,7 @@ ALIKE = {
 """Roles that scale as another does: one input for each unit, or as many as there are units."""
 
 
+@checks.checked
 def exponents(parametrization: Parametrization, optimizer: Optimizer, role: Role) -> Exponents:
     """The powers of width of one kind of parameter.
 
@@ -189,6 +191,7 @@ def exponents(parametrization: Parametrization, optimizer: Optimizer, role: Role
     return table[kind]
 
 
+@checks.checked
 def growth(parametrization: Parametrization, optimizer: Optimizer) -> dict[Role, Growth]:
     """The slopes, log size against log width, of each layer's output and of its change in a step.
 

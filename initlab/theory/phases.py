@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.theory.criticality import critical_sigma_w2
 from initlab.theory.evaluation import compute, in_batches
 from initlab.theory.fixed_points import FixedPoint, depth_scale, fixed_q, q_table
@@ -37,6 +38,7 @@ class EdgeOfChaos(NamedTuple):
     critical_sigma_w2: Array
 
 
+@checks.checked
 def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> EdgeOfChaos:
     """`fixed_point` over the grid `sigma_w2 x sigma_b2`, and the critical line through it.
 

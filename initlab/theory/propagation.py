@@ -43,6 +43,7 @@ class Propagation(NamedTuple):
     gradient: Array
 
 
+@checks.checked
 def first_layer(
     sigma_w2: Numbers, sigma_b2: Numbers, length: Numbers, correlation: Numbers
 ) -> tuple[Array, Array]:
@@ -74,6 +75,7 @@ def first_layer(
     return evaluate(_first_layer, (), numbers)
 
 
+@checks.checked
 def propagate(
     activation: Activation,
     sigma_w2: Numbers,
@@ -110,6 +112,7 @@ def propagate(
     return _evaluate(_plain_step, activation, depth, sigma_w2, sigma_b2, q0, c0)
 
 
+@checks.checked
 def propagate_residual(
     activation: Activation,
     sigma_w2: Numbers,
@@ -165,6 +168,7 @@ def propagate_residual(
     return _evaluate(step, activation, depth, sigma_w2, sigma_b2, q0, c0, **numbers)
 
 
+@checks.checked
 def propagate_normalized(
     activation: Activation,
     sigma_w2: Numbers,

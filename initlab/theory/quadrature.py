@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.theory.evaluation import evaluate
+from initlab.theory.existence import REACH, check_mean
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.types import Activation, Array
 
@@ -27,9 +29,6 @@ __all__ = [
     "pair_mean",
     "positive",
 ]
-
-REACH = 12.0
-"""Standard deviations covered: the normal density is 2e-32 there."""
 
 # Narrow where the density is large. A panel ends at 0, about which most activations change.
 BORDERS = np.array([-REACH, -8, -5, -3, -1.5, 0, 1.5, 3, 5, 8, REACH])
@@ -55,6 +54,7 @@ class Expectation(NamedTuple):
     error: Array
 
 
+@checks.checked
 def expectation(function: Activation, q: Array | float) -> Expectation:
     """`E f(sqrt(q) z)`, z ~ N(0, 1).
 
@@ -67,15 +67,18 @@ def expectation(function: Activation, q: Array | float) -> Expectation:
 
     Raises:
       TypeError: if function is not a function of one array.
-      ValueError: if function is not elementwise, or q is negative.
+      ValueError: if function is not elementwise or has no finite mean, or q is negative.
 
     >>> second_moment = expectation(lambda z: jax.nn.relu(z) ** 2, 2.0)
     >>> round(float(second_moment.value), 12)
     1.0
     """
-    return evaluate(_expectation, (find_pieces(function),), {"q": q})
+    found = evaluate(_expectation, (find_pieces(function),), {"q": q})
+    check_mean("function", function, q, found.value)
+    return found
 
 
+@checks.checked
 def pair_expectation(function: Activation, q: Array | float, c: Array | float) -> Expectation:
     """`E f(u) f(v)`, (u, v) Gaussian with variances q and correlation c.
 
@@ -89,13 +92,16 @@ def pair_expectation(function: Activation, q: Array | float, c: Array | float) -
 
     Raises:
       TypeError: if function is not a function of one array.
-      ValueError: if function is not elementwise, q is negative or c outside [-1, 1].
+      ValueError: if function is not elementwise or the mean infinite, q is negative or c outside
+        [-1, 1].
 
     >>> pair = pair_expectation(jax.nn.relu, 1.0, 0.0)
     >>> round(float(pair.value * 2 * np.pi), 12)
     1.0
     """
-    return evaluate(_pair_expectation, (find_pieces(function),), {"q": q, "c": c})
+    found = evaluate(_pair_expectation, (find_pieces(function),), {"q": q, "c": c})
+    check_mean("function", function, q, found.value, c)
+    return found
 
 
 def mean(pieces: Pieces, q: jax.Array, order: int = ORDER) -> jax.Array:

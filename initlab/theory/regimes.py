@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from initlab import checks
 from initlab.theory.evaluation import evaluate
 from initlab.types import Array, Numbers
 
@@ -26,6 +28,7 @@ class Regime(NamedTuple):
     margin: Array
 
 
+@checks.checked
 def training_regime(
     output_scale: Numbers, second_std: Numbers, first_std: Numbers, width: Numbers
 ) -> Regime:
@@ -47,7 +50,7 @@ def training_regime(
 
     Raises:
       TypeError: if a number is not real.
-      ValueError: if one is negative.
+      ValueError: if one is not over 0, or width not over 1.
 
     Source: Luo et al. 2021, Phase diagram for two-layer ReLU neural networks at infinite-width
     limit, arXiv:2007.07497.
@@ -61,6 +64,10 @@ def training_regime(
         "first_std": first_std,
         "width": width,
     }
+    for name, value in numbers.items():
+        least = 1 if name == "width" else 0
+        if checks.is_concrete(value) and not (np.asarray(value) > least).all():
+            raise ValueError(f"{name} must be over {least}, got {value}")
     return evaluate(_regime, (), numbers)
 
 

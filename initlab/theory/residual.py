@@ -5,6 +5,7 @@ from initlab import checks
 __all__ = ["fixup_scale", "stable_branch_scale"]
 
 
+@checks.checked
 def fixup_scale(blocks: int, branch_layers: int) -> float:
     """`blocks^(-1 / (2 branch_layers - 2))`: for all weights of a branch but the last, which is 0.
 
@@ -31,6 +32,7 @@ def fixup_scale(blocks: int, branch_layers: int) -> float:
     return float(blocks ** (-1 / (2 * branch_layers - 2)))
 
 
+@checks.checked
 def stable_branch_scale(blocks: int) -> float:
     """`blocks^(-1/2)`: the sum of squared scales is 1, so that the stream's growth is bounded.
 

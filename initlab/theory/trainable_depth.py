@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from initlab import checks
 from initlab.theory.fixed_points import fixed_point
 from initlab.types import Activation, Array
 
@@ -11,6 +12,7 @@ REACH = 6
 """Depth scales that a signal gets through, measured by Schoenholz et al. 2017."""
 
 
+@checks.checked
 def trainable_depth(
     activation: Activation, sigma_w2: Array | float, sigma_b2: Array | float
 ) -> Array:

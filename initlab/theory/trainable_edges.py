@@ -32,6 +32,7 @@ class TrainableEdges(NamedTuple):
     upper: Array
 
 
+@checks.checked
 def trainable_edges(
     activation: Activation, depth: Array | float, sigma_b2: float = 0.0
 ) -> TrainableEdges:

@@ -16,11 +16,12 @@ __all__ = ["cast_inputs", "describe", "dtype_of", "training_data"]
 
 def training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
     """The task's x and y as arrays; raises unless the network's logits for them fit the labels."""
-    x = cast_inputs(task.x, dtype_of(network))
+    x = _fitting("x", task.x, cast_inputs(task.x, dtype_of(network)))
     abstract = jax.tree.map(
         lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs
     )
-    logits = jax.eval_shape(network.apply, abstract, x)
+    with checks.calling("network.apply", "(params, task.x)"):
+        logits = jax.eval_shape(network.apply, abstract, x)
     required = task.objective.outputs(task.y)
     if logits.ndim != 2:
         raise ValueError(f"the network must give logits [B, K], got {logits.shape}")
@@ -28,7 +29,15 @@ def training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
         raise ValueError(
             f"the task's labels require {required} logits, and the network gives {logits.shape[1]}"
         )
-    return x, jnp.asarray(task.y)
+    return x, _fitting("y", task.y, jnp.asarray(task.y))
+
+
+def _fitting(name: str, given: np.ndarray, cast: jax.Array) -> jax.Array:
+    """What was cast; ValueError where a number became infinite by it."""
+    if not np.isfinite(np.asarray(cast, np.float64)).all():
+        largest = np.abs(np.asarray(given)).max()
+        raise ValueError(f"task.{name} must fit {cast.dtype}, got {largest}")
+    return cast
 
 
 def cast_inputs(x: np.ndarray, dtype: Any) -> jax.Array:

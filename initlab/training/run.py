@@ -1,6 +1,8 @@
 """A training run and its loss, from a network, a task, an optimizer and probes."""
 
 import dataclasses
+import math
+import numbers
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -15,7 +17,7 @@ from initlab.keys import path_key
 from initlab.networks.layer_params import layer_names
 from initlab.training.data import cast_inputs, describe, dtype_of, training_data
 from initlab.training.steps import State, all_finite, make_step
-from initlab.types import Batch, History, Initializer, Network, Params, Probe, Task
+from initlab.types import Batch, History, Initializer, Network, Params, ParamSpec, Probe, Task
 
 __all__ = ["Point", "Run", "make_loss", "make_run"]
 
@@ -45,11 +47,14 @@ class Run:
     def __call__(self, point: Point) -> History:
         """Trains from the start that the point describes; see `make_run`."""
         # Inside jit or vmap the numbers are tracers, and whoever made them checks them.
+        if not isinstance(point, Mapping):
+            raise TypeError(f"a point must be a dict of numbers by name, got {point!r:.80}")
         if all(checks.is_concrete(value) for value in point.values()):
             self.check(point)
         return self.function(dict(point))
 
 
+@checks.checked
 def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
     """`params -> mean loss on the task's training data`: what gradient descent descends.
 
@@ -73,6 +78,7 @@ def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
     return lambda params: task.loss(network.apply(params, x), y)
 
 
+@checks.checked
 def make_run(
     network: Network,
     init: Callable[[Point], Any],
@@ -127,7 +133,7 @@ def make_run(
     >>> history.step.tolist(), [round(each, 6) for each in history.values["loss"].tolist()]
     ([0, 1, 2], [0.693147, 0.693147, 0.693147])
     """
-    _check_description(init, optimizer, probes, task, steps, every, batch_size)
+    _check_description(task, steps, every, batch_size)
     x, y = training_data(network, task)
     dtype = dtype_of(network)
     x_test = None if task.x_test is None else cast_inputs(task.x_test, dtype)
@@ -136,8 +142,8 @@ def make_run(
     def descend(point: Point) -> History:
         used = _Recorded({name: _as_array(value, dtype) for name, value in point.items()})
         key = jax.random.key(used["seed"])
-        start = _draw_start(network, init(used), key)
-        descent = optimizer(used)
+        start = _draw_start(network, _made("init", init, used), key)
+        descent = _made("optimizer", optimizer, used)
         batch = Batch(x, y, x_test, y_test, task.objective, start)
         minibatches = None if batch_size is None else (path_key(key, "batches"), batch_size)
         step = make_step(network, batch, descent, minibatches, invariants)
@@ -165,13 +171,37 @@ def make_run(
     def check(point: Point) -> None:
         for name, value in point.items():
             checks.check_number(name, value)
+            _check_fits(name, value, dtype)
         _check_seed(point)
         used = _Recorded(point)
-        init(used)
-        optimizer(used)
+        _made("init", init, used)
+        _made("optimizer", optimizer, used)
 
     description = describe(network, task, probes, steps, every, batch_size)
     return Run(jax.jit(descend), check, layer_names(network), description)
+
+
+def _made(name: str, function: Callable[[Point], Any], point: Point) -> Any:
+    """What a caller's function makes of a point; raises unless it is what it should be."""
+    with checks.calling(name, f"({sorted(point)})"):
+        made = function(point)
+    if name == "optimizer":
+        checks.check_optimizer("optimizer(point)", made)
+    elif callable(made):
+        checks.check_function("init(point)", made, (jax.Array, ParamSpec))
+    elif not jax.tree.leaves(made):
+        raise TypeError(f"init(point) must be an initializer or params, got {made!r:.80}")
+    return made
+
+
+def _check_fits(name: str, value: Any, dtype: Any) -> None:
+    """Raises ValueError for a number that the run's dtype makes infinite or 0."""
+    if isinstance(value, numbers.Integral) or jnp.issubdtype(jnp.asarray(value).dtype, jnp.integer):
+        return
+    with np.errstate(over="ignore", under="ignore"):
+        cast = float(np.asarray(value, np.float64).astype(dtype))
+    if not math.isfinite(cast) or (cast == 0) != (float(value) == 0):
+        raise ValueError(f"{name} must fit {np.dtype(dtype)}, in which {value!r} is {cast}")
 
 
 def _draw_start(network: Network, given: Any, key: jax.Array) -> Params:
@@ -189,7 +219,11 @@ def _measure(
 ) -> dict[str, jax.Array]:
     values: dict[str, jax.Array] = {}
     for probe in probes:
-        measured = probe(network, params, batch)
+        name = checks.called(probe)
+        with checks.calling(f"probe {name}", "(network, params, batch)"):
+            measured = probe(network, params, batch)
+        if not isinstance(measured, Mapping):
+            raise TypeError(f"probe {name} must give a dict of arrays, got {measured!r:.80}")
         if twice := sorted(set(values) & set(measured)):
             raise ValueError(f"two probes measure {twice}")
         values |= measured
@@ -220,13 +254,7 @@ class _Recorded(Mapping):
             raise ValueError(f"the run does not use {unused}; it uses {sorted(self.read)}")
 
 
-def _check_description(init, optimizer, probes, task, steps, every, batch_size) -> None:
-    checks.check_callable("init", init)
-    checks.check_callable("optimizer", optimizer)
-    for position, probe in enumerate(probes):
-        checks.check_callable(f"probes[{position}]", probe)
-    if not isinstance(task, Task):
-        raise TypeError(f"task must be a Task, got {type(task).__name__}")
+def _check_description(task, steps, every, batch_size) -> None:
     checks.check_count("every", every, 1)
     checks.check_count("steps", steps, 1)
     if steps % every:

@@ -1,64 +1,28 @@
-"""Input validation: each check raises an error that names what was given and what is required.
-
-Shapes and dtypes are static, so that they are checked also under tracing; the value of a traced
-number is not known then, and a check of values lets it pass.
-"""
+"""Checks of a model: its parameters by path, and that it takes them."""
 
 import contextlib
-import math
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
+from initlab.checks.functions import calling, check_callable
 from initlab.frameworks import framework_hint
 from initlab.types import Params, ParamSpec
 
 __all__ = [
     "check_array",
     "check_array_leaves",
-    "check_callable",
-    "check_count",
-    "check_dtype",
-    "check_examples",
     "check_floating_params",
-    "check_matrix",
     "check_model",
-    "check_number",
     "check_params",
     "check_rank_at_least",
-    "check_scale",
-    "is_concrete",
-    "is_hashable",
     "naming_exchanged",
     "path_name",
 ]
-
-
-def is_concrete(value: Any) -> bool:
-    """Whether a value is known now; a tracer's is known only when the compiled program runs.
-
-    >>> is_concrete(1.0), jax.eval_shape(lambda x: x if is_concrete(x) else x[None], 1.0).shape
-    (True, (1,))
-    """
-    return not isinstance(value, Tracer)
-
-
-def is_hashable(*values: Any) -> bool:
-    """Whether values can be keys of a cache; a module or a partial that holds arrays cannot.
-
-    >>> is_hashable(jnp.tanh, 3), is_hashable([jnp.tanh])
-    (True, False)
-    """
-    try:
-        hash(values)
-    except TypeError:
-        return False
-    return True
 
 
 def path_name(tree_path: Sequence[Any]) -> str:
@@ -71,97 +35,12 @@ def path_name(tree_path: Sequence[Any]) -> str:
     return jax.tree_util.keystr(tuple(tree_path), simple=True, separator="/")
 
 
-def check_callable(name: str, value: Any) -> None:
-    """Raises TypeError unless value can be called."""
-    if not callable(value):
-        raise TypeError(f"{name} must be a function, got {value!r}")
-
-
-def check_dtype(dtype: Any) -> np.dtype:
-    """The floating dtype of a network's params; raises for another, or one that is turned off."""
-    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"dtype must be floating, got {dtype}")
-    # JAX would make float32 of it, with a warning at most.
-    if jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise ValueError(f"dtype {np.dtype(dtype)} requires jax_enable_x64, which is off")
-    return np.dtype(dtype)
-
-
-def check_count(name: str, value: Any, least: int) -> None:
-    """Raises unless value is an integer of at least `least`."""
-    # A bool is an Integral for Python, and `depth=True` a mistake.
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-
-
-def check_number(name: str, value: Any) -> None:
-    """Raises unless value is one finite real number; a traced value is not checked."""
-    if not is_concrete(value):
-        if value.shape != ():
-            raise TypeError(f"{name} must be a number, got an array of shape {value.shape}")
-        return
-    is_scalar = isinstance(value, numbers.Real) or (
-        isinstance(value, jax.Array | np.ndarray | np.generic)
-        and value.shape == ()
-        and (jnp.issubdtype(value.dtype, jnp.integer) or jnp.issubdtype(value.dtype, jnp.floating))
-    )
-    if isinstance(value, bool) or not is_scalar:
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    try:
-        is_finite = math.isfinite(float(value))
-    except OverflowError:
-        # An int of Python's that no float holds.
-        is_finite = False
-    if not is_finite:
-        raise ValueError(f"{name} must be finite, got {str(value)[:40]}")
-
-
-def check_scale(name: str, value: Any) -> None:
-    """Raises unless value is one finite number of at least 0; a traced value is not checked."""
-    check_number(name, value)
-    if is_concrete(value) and float(value) < 0:
-        raise ValueError(f"{name} must be at least 0, got {value}")
-
-
 def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:
     """Raises ValueError unless the spec has at least `rank` axes."""
     if len(spec.shape) < rank:
         raise ValueError(
             f"{name} requires at least {rank} axes, got shape {spec.shape} for {spec.path!r}"
         )
-
-
-def check_matrix(name: str, value: Any, columns: int) -> Any:
-    """Value as an array; raises unless it is [B, columns] of real numbers, B at least 1."""
-    value = _real(name, value)
-    shape = np.shape(value)
-    if len(shape) != 2 or shape[0] == 0:
-        raise ValueError(f"{name} must have shape [B, {columns}], got {shape}")
-    if shape[1] != columns:
-        raise ValueError(f"{name} must have {columns} columns, got shape {shape}")
-    return value
-
-
-def check_examples(
-    name: str, value: Any, *layouts: str, fits: Callable[[tuple[int, ...]], bool]
-) -> Any:
-    """Value as an array; raises unless it holds real numbers and its shape is one that fits."""
-    value = _real(name, value)
-    shape = np.shape(value)
-    if not shape or shape[0] == 0 or not fits(shape):
-        raise ValueError(f"{name} must have shape {' or '.join(layouts)}, got {shape}")
-    return value
-
-
-def _real(name: str, value: Any) -> Any:
-    if not hasattr(value, "dtype"):
-        value = np.asarray(value)
-    is_real = jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)
-    if not is_real and value.dtype != bool:
-        raise TypeError(f"{name} must hold real numbers, got {value.dtype}")
-    return value
 
 
 def check_array(path: str, value: Any, spec: ParamSpec) -> None:
@@ -248,7 +127,7 @@ def check_model(apply: Any, params: Params, batch: Any) -> list[tuple[str, Any]]
 
 @contextlib.contextmanager
 def naming_exchanged(apply: Any, params: Params, batch: Any) -> Iterator[None]:
-    """Where an error comes of params and batch in each other's place, says so.
+    """Guards a call of apply: names it when it raises, and params and batch that are exchanged.
 
     >>> with naming_exchanged(lambda p, x: x @ p["w"], np.ones(2), {"w": np.ones(2)}):
     ...     jax.eval_shape(lambda p, x: x @ p["w"], np.ones(2), {"w": np.ones(2)})
@@ -256,7 +135,8 @@ def naming_exchanged(apply: Any, params: Params, batch: Any) -> Iterator[None]:
     TypeError: params and batch are exchanged: apply takes the batch where the params are given
     """
     try:
-        yield
+        with calling("apply", "(params, batch)"):
+            yield
     except Exception as error:
         if not jax.tree.leaves(params) or not _can_be_traced(apply, batch, params):
             raise

@@ -1,0 +1,173 @@
+"""The check of a function's arguments by its annotations: the annotation is the check."""
+
+import collections.abc
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from initlab.checks.functions import check_callable, check_function
+from initlab.checks.nouns import (
+    check_arrays,
+    check_key,
+    check_kind,
+    check_optimizer,
+    check_reals,
+    check_text,
+)
+from initlab.checks.values import check_integer, check_real
+
+__all__ = ["checked"]
+
+Check = Callable[[str, Any], None]
+P = typing.ParamSpec("P")
+R = typing.TypeVar("R")
+
+REALS = frozenset({float, jax.Array, np.ndarray})
+ARRAYS = frozenset({jax.Array, np.ndarray})
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """`function`, which raises TypeError for an argument that is not what its annotation says.
+
+    Each noun is checked in one place, with one wording: classes of the lab, keys, functions by how
+    many arguments they take, numbers, arrays, text, truth values, and sequences of these. Values
+    (ranges, shapes, what is finite) stay with the function, which knows them.
+
+    Args:
+      function: public, with annotations. Any is not checked; `key` is one JAX key.
+
+    Returns:
+      The function, with the same name and signature.
+
+    >>> from initlab.types import Network
+    >>> @checked
+    ... def depth(network: Network, *, scale: float = 1.0) -> int: return len(network.activations)
+    >>> depth("mlp")
+    Traceback (most recent call last):
+    TypeError: network must be an initlab Network, got 'mlp': initlab.networks makes one, and
+    networks.adopt one of any model
+    """
+    signature = inspect.signature(function)
+    wanted = {
+        name: check
+        for name, parameter in signature.parameters.items()
+        if (check := _check_of(parameter)) is not None
+    }
+
+    @functools.wraps(function)
+    def checking(*args: P.args, **kwargs: P.kwargs) -> R:
+        # The line that a failing test should show is the caller's.
+        __tracebackhide__ = True
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            # Python's own message, which names the function, is for the call.
+            return function(*args, **kwargs)
+        for name, check in wanted.items():
+            if name in given:
+                check(name, given[name])
+        return function(*args, **kwargs)
+
+    return checking
+
+
+def _check_of(parameter: inspect.Parameter) -> Check | None:
+    annotation = parameter.annotation
+    if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        return None
+    if parameter.name == "key" and annotation in (jax.Array, jax.Array | None):
+        return check_key if annotation == jax.Array else _or_none(check_key)
+    return None if parameter.name == "keys" else _of(annotation)
+
+
+def _of(annotation: Any) -> Check | None:
+    """The check of one annotation; None for one that says nothing."""
+    if isinstance(annotation, str):
+        # A class that is imported for type checkers alone.
+        return functools.partial(_check_named, kind=annotation.rpartition(".")[2])
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        # `Number`, which is one number, where `Numbers` may be an array.
+        return check_real if "one" in annotation.__metadata__ else _of(inner[0])
+    if origin in (typing.Union, types.UnionType):
+        return _of_union(set(inner))
+    if origin is collections.abc.Callable:
+        takes = inner[0]
+        return check_callable if takes is ... else functools.partial(check_function, takes=takes)
+    if origin in (collections.abc.Sequence, tuple):
+        each = _of(inner[0]) if origin is collections.abc.Sequence else None
+        return functools.partial(_check_sequence, each=each)
+    if origin is collections.abc.Mapping:
+        return functools.partial(_check_mapping, each=_of(inner[1]))
+    return _of_class(annotation)
+
+
+def _of_union(members: set[Any]) -> Check | None:
+    optional = types.NoneType in members
+    members = members - {types.NoneType}
+    if members == REALS or members == {int, *ARRAYS} or members == {float, jax.Array}:
+        check: Check | None = check_reals
+    elif members == ARRAYS:
+        check = check_arrays
+    else:
+        check = _of(members.pop()) if len(members) == 1 else None
+    return _or_none(check) if optional and check is not None else check
+
+
+def _of_class(annotation: Any) -> Check | None:
+    known: dict[Any, Check] = {
+        int: check_integer,
+        float: check_real,
+        bool: _check_truth,
+        str: check_text,
+        jax.Array: check_arrays,
+        np.ndarray: check_arrays,
+        optax.GradientTransformation: check_optimizer,
+    }
+    if annotation in known:
+        return known[annotation]
+    if isinstance(annotation, type) and annotation not in (inspect.Parameter.empty, object, Any):
+        return functools.partial(check_kind, kind=annotation)
+    return None
+
+
+def _or_none(check: Check) -> Check:
+    def checking(name: str, value: Any) -> None:
+        if value is not None:
+            check(name, value)
+
+    return checking
+
+
+def _check_named(name: str, value: Any, kind: str) -> None:
+    if all(base.__name__ != kind for base in type(value).__mro__):
+        raise TypeError(f"{name} must be an xarray {kind}, got {type(value).__name__}")
+
+
+def _check_truth(name: str, value: Any) -> None:
+    # "no" and np.zeros(1) would be true or false without a word.
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {value!r:.80}")
+
+
+def _check_sequence(name: str, value: Any, each: Check | None) -> None:
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, collections.abc.Iterable):
+        raise TypeError(f"{name} must be a sequence, got {value!r:.80}")
+    if each is not None and isinstance(value, list | tuple):
+        for position, one in enumerate(value):
+            each(f"{name}[{position}]", one)
+
+
+def _check_mapping(name: str, value: Any, each: Check | None) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a dict, got {value!r:.80}")
+    if each is not None:
+        for label, one in value.items():
+            each(f"{name}[{label!r}]", one)

@@ -1,0 +1,152 @@
+"""Checks of functions that a caller gives: what they take, and what they raise when called."""
+
+import contextlib
+import dis
+import inspect
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+
+from initlab.types import ParamSpec
+
+__all__ = ["called", "calling", "check_callable", "check_function"]
+
+SPEC = (jax.Array, ParamSpec)
+"""What an initializer takes."""
+
+BRANCHES = (jax.errors.ConcretizationTypeError, jax.errors.NonConcreteBooleanIndexError)
+"""What JAX raises for Python that asks for a traced value: an if, a while, a float()."""
+
+RAISE = dis.opmap["RAISE_VARARGS"]
+
+
+def called(function: Any) -> str:
+    """What a function is called, for a message.
+
+    >>> called(len), called(3)
+    ('len', '3')
+    """
+    return getattr(function, "__name__", None) or repr(function)[:80]
+
+
+def check_callable(name: str, value: Any) -> None:
+    """Raises TypeError unless value can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {value!r:.200}")
+
+
+def check_function(name: str, value: Any, takes: Sequence[Any]) -> None:
+    """Raises TypeError unless value is a function that can be called with as many arguments.
+
+    Args:
+      name: the argument's.
+      value: what is given.
+      takes: the types of a call's arguments, as in `Callable[[...], ...]`.
+
+    Raises:
+      TypeError: with the fix where it is known: a maker of initializers in place of what it makes,
+        an initializer of JAX's in place of one of initlab's, or in place of a function of a point.
+
+    >>> from initlab.initializers import he_normal
+    >>> check_function("weight", he_normal, (jax.Array, ParamSpec))
+    Traceback (most recent call last):
+    TypeError: weight must be a function of (key, spec), got he_normal, which takes ():
+    he_normal(...) makes one
+    """
+    check_callable(name, value)
+    wanted = f"({', '.join(map(_noun, takes))})"
+    if tuple(takes) in ((Any,), (jax.Array,)):
+        wanted = "one array"
+    elif tuple(takes) == (Any, Any):
+        wanted = "(params, batch)"
+    elif tuple(takes) == SPEC:
+        wanted = "(key, spec)"
+    try:
+        signature = inspect.signature(value)
+    # Some built-in functions have none that Python can tell.
+    except (TypeError, ValueError):
+        return
+    names = list(signature.parameters)
+    if tuple(takes) == SPEC and names[:2] == ["key", "shape"]:
+        raise TypeError(
+            f"{name} must be a function of (key, spec), got JAX's {called(value)}(key, shape, "
+            "dtype): initlab.initializers has the same schemes by fans, or wrap it as "
+            "lambda key, spec: f(key, spec.shape, spec.dtype)"
+        )
+    try:
+        signature.bind(*takes)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a function of {wanted}, got {called(value)}, which takes "
+            f"({', '.join(names)}){_fix(name, value, names, tuple(takes))}"
+        ) from None
+
+
+def _fix(name: str, value: Any, names: list[str], takes: tuple[Any, ...]) -> str:
+    if takes == SPEC and str(getattr(value, "__module__", "")).startswith("initlab.initializers"):
+        return f": {called(value)}(...) makes one"
+    if len(takes) == 1 and names == ["key", "spec"]:
+        return f": write {name}=lambda {_noun(takes[0])}: ... around the initializer"
+    return ""
+
+
+def _noun(kind: Any) -> str:
+    if getattr(kind, "__name__", "") == "Mapping" or "Mapping" in str(kind):
+        return "point"
+    known = {jax.Array: "array", int: "number", Any: "value"}
+    try:
+        return known.get(kind) or getattr(kind, "__name__", "value").lower()
+    except TypeError:
+        return "value"
+
+
+@contextlib.contextmanager
+def calling(name: str, call: str) -> Iterator[None]:
+    """Where a caller's function raises, names it and the call; its own error is the cause.
+
+    Args:
+      name: the argument that the function was given as.
+      call: what it was called with, in words.
+
+    Raises:
+      ValueError: if it raised one.
+      TypeError: for any other exception; where it asked for the value of a traced array, with the
+        functions of JAX that choose by value.
+
+    >>> with calling("apply", "(params, batch)"):
+    ...     jax.eval_shape(lambda x: 1.0 if x > 0 else 0.0, 1.0)
+    Traceback (most recent call last):
+    TypeError: apply must be a function that JAX can trace, and called with (params, batch) it asks
+    for the value of a traced array (TracerBoolConversionError): choose by value with jnp.where or
+    jax.lax.cond, and compute with jnp instead of np
+    """
+    try:
+        yield
+    except Exception as error:
+        if _is_own(error):
+            raise
+        kind = type(error).__name__
+        if isinstance(error, (*BRANCHES, jax.errors.TracerArrayConversionError)):
+            raise TypeError(
+                f"{name} must be a function that JAX can trace, and called with {call} it asks for "
+                f"the value of a traced array ({kind}): choose by value with jnp.where or "
+                "jax.lax.cond, and compute with jnp instead of np"
+            ) from error
+        sort = ValueError if isinstance(error, ValueError) else TypeError
+        said = next(iter(str(error).splitlines()), "")
+        raise sort(f"{name} raised {kind} when called with {call}: {said}") from error
+
+
+def _is_own(error: Exception) -> bool:
+    """Whether a `raise` of initlab's raised it: its message is clear as it is."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    frame = trace.tb_frame
+    home = str(frame.f_globals.get("__name__", ""))
+    # Where JAX raised within code of the lab, JAX has cut its own frames off: the last one is the
+    # lab's too, but at a call.
+    return home.startswith("initlab.") and frame.f_code.co_code[trace.tb_lasti] == RAISE

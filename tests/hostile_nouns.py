@@ -1,0 +1,343 @@
+"""A clean value for every parameter of the public API, by its name: what hostile ones replace."""
+
+import functools
+import importlib
+import inspect
+import pathlib
+import tempfile
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from matplotlib.figure import Figure
+
+from initlab import coordinates, initializers, networks, probes, sweeps, symmetry, tasks, theory
+from initlab.audits import audit
+from initlab.calibration import lsuv
+from initlab.signals import Prediction, Start, compare, prediction_dataset
+from initlab.taps import measure, read_model, rows_of
+from initlab.training import make_run
+from initlab.types import Batch, ParamSpec, Role
+
+__all__ = ["clean_arguments", "public_functions"]
+
+HOMES = (
+    *("activations", "audits", "calibration", "coordinates", "figures", "initializers", "keys"),
+    *("networks", "objectives", "probes", "report", "signals", "sweeps", "symmetry", "taps"),
+    *("tasks", "theory", "training"),
+)
+
+KEY = jax.random.key(0)
+NETWORK = networks.mlp((2, 4, 1), jnp.tanh)
+TASK = tasks.xor(points=8)
+PARAMS = initializers.initialize(KEY, NETWORK.specs, initializers.by_role(initializers.normal(0.5)))
+X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(8, 2)
+ONES = jax.tree.map(np.ones_like, PARAMS)
+GROUPS = symmetry.mlp_groups(PARAMS)
+SPEC = ParamSpec((4, 3), 4, 3, Role.WEIGHT, np.float32, "layer_1/weight")
+LOGITS, LABELS = np.linspace(-1, 1, 8, dtype=np.float32).reshape(8, 1), np.arange(8) % 2
+ROWS = symmetry.unit_rows(PARAMS, GROUPS[0])
+
+
+def descend(params: Any, batch: Any) -> Any:
+    """An update of params, for what is proved of updates."""
+    del batch
+    return jax.tree.map(lambda leaf: 0.9 * leaf, params)
+
+
+def make_subject(width: int) -> coordinates.Subject:
+    """A model at each width."""
+    return coordinates.of_network(
+        networks.mlp((2, width, 1), jnp.tanh), initializers.ntk(), optax.sgd(0.1)
+    )
+
+
+@functools.cache
+def _model() -> Any:
+    return read_model(NETWORK.apply, PARAMS, X)
+
+
+@functools.cache
+def _measured() -> Any:
+    return measure(_model(), PARAMS, X, KEY)
+
+
+@functools.cache
+def _run() -> Any:
+    return make_run(
+        NETWORK,
+        lambda point: initializers.by_role(initializers.normal(point["std"])),
+        TASK,
+        optimizer=lambda point: optax.sgd(0.1),
+        steps=1,
+        every=1,
+        probes=[probes.loss],
+    )
+
+
+@functools.cache
+def _check() -> Any:
+    return coordinates.coordinate_check(make_subject, [4, 8], X, jnp.mean, seeds=(0, 1), steps=1)
+
+
+@functools.cache
+def _swept() -> Any:
+    axes = {"seed": range(2), "learning_rate": [0.1, 0.2]}
+    run = make_run(
+        NETWORK,
+        lambda point: initializers.by_role(initializers.normal(0.5)),
+        TASK,
+        optimizer=lambda point: optax.sgd(point["learning_rate"]),
+        steps=1,
+        every=1,
+        probes=[probes.loss],
+    )
+    return sweeps.sweep(run, axes, progress=False)
+
+
+@functools.cache
+def _signals() -> Any:
+    from initlab.signals import signal_run
+
+    run = signal_run(
+        networks.mlp((2, 4, 4, 1), jnp.tanh),
+        lambda point: initializers.ntk(),
+        2,
+        length=1.0,
+        correlation=0.5,
+    )
+    return sweeps.sweep(run, {"seed": range(4)}, progress=False)
+
+
+@functools.cache
+def _compared() -> Any:
+    wide = Prediction(np.ones(2), np.zeros(2), np.ones(2))
+    return (
+        _signals()
+        .isel(step=0)
+        .merge(prediction_dataset(_signals()["layer"].values, wide, wide, (np.ones((4, 2)),) * 2))
+    )
+
+
+@functools.cache
+def _file() -> pathlib.Path:
+    path = pathlib.Path(tempfile.mkdtemp(), "points.csv")
+    path.write_text("height,y\n0.5,0\n1.5,1\n")
+    return path
+
+
+START = Start(1.0, 0.5, {Role.INPUT: (1.0, 0.1), Role.WEIGHT: (1.5, 0.1)}, 16, 3)
+BATCH = Batch(jnp.asarray(X), jnp.asarray(LABELS), None, None, TASK.objective, PARAMS)
+
+
+def _growth() -> symmetry.TransverseGrowth:
+    return symmetry.TransverseGrowth(jnp.arange(9.0), jnp.ones(()), None, None)
+
+
+NUMBERS = dict.fromkeys(["sigma_w2", "q", "q0", "chi1", "length", "strength", "scale", "std"], 1.5)
+NUMBERS |= {"sigma_b2": 0.1, "c": 0.5, "c0": 0.5, "correlation": 0.5, "start": 0.01, "end": 1.0}
+NUMBERS |= dict.fromkeys(["time", "factor", "residual", "gain", "omega", "lower", "index"], 1)
+
+BY_NAME: dict[str, Any] = NUMBERS | {
+    "activation": jnp.tanh,
+    "activations": np.ones((4, 8), np.float32),
+    "apply": NETWORK.apply,
+    "arrays": [np.ones(3, np.float32)],
+    "axes": {"seed": [0, 1], "std": [0.5]},
+    "base_specs": NETWORK.specs,
+    "batch": X,
+    "before": PARAMS,
+    "after": PARAMS,
+    "block": initializers.he_normal(),
+    "branch_layers": 2,
+    "branches": 4,
+    "blocks": 4,
+    "channels": 2,
+    "constant_loss": 0.7,
+    "count": 3,
+    "depth": 3,
+    "distribution": initializers.unit_normal,
+    "draws": 2,
+    "every": 1,
+    "figure": Figure(),
+    "final": np.linspace(-1, 1, 8),
+    "first_std": 1.0,
+    "fraction": 0.5,
+    "function": jnp.tanh,
+    "gains": np.ones(3),
+    "group": GROUPS[0],
+    "groups": GROUPS,
+    "growth": _growth(),
+    "index": [0],
+    "init": lambda point: initializers.he_normal(),
+    "initializer": initializers.he_normal(),
+    "initializers": (initializers.zeros(), initializers.ones()),
+    "inputs": 2,
+    "iterations": 1,
+    "key": KEY,
+    "labels": np.zeros(4, np.int32),
+    "layers": ["layer_1"],
+    "limit": 0.5,
+    "logits": LOGITS,
+    "loss": lambda outputs: jnp.mean(outputs**2),
+    "make": make_subject,
+    "network": NETWORK,
+    "offset": 0.5,
+    "optimizer": lambda point: optax.sgd(0.1),
+    "output_scale": 10.0,
+    "outputs": 1,
+    "params": PARAMS,
+    "path": "layer_1/weight",
+    "patterns": {"*": initializers.zeros()},
+    "permutation": [1, 0, 2, 3],
+    "point": {"seed": 0},
+    "points": 8,
+    "positions": 4,
+    "predicted": np.ones(3),
+    "measured": np.ones((2, 3)),
+    "role": Role.WEIGHT,
+    "rows": ROWS,
+    "runs": 10,
+    "second_std": 1.0,
+    "seed": 0,
+    "share": 0.5,
+    "interval": (0.1, 0.9),
+    "shares": {"he": (3, 10), "glorot": (10, 10)},
+    "sizes": (2, 4, 1),
+    "spec": SPEC,
+    "specs": NETWORK.specs,
+    "state": PARAMS,
+    "steps": 2,
+    "step": np.arange(3),
+    "successes": 3,
+    "target": 1.0,
+    "task": TASK,
+    "threshold": 0.5,
+    "tokens": 3,
+    "trained_under": 0.5,
+    "unit": GROUPS[0].axes[0],
+    "leaf": np.ones((2, 4), np.float32),
+    "update": descend,
+    "value": 0.5,
+    "values": [0.1, 0.2, 0.3],
+    "variances": np.ones(3) / 3,
+    "weight": initializers.he_normal(),
+    "width": 10,
+    "widths": [4, 8],
+    "x": X,
+    "y": LABELS,
+    "z": np.ones(3, np.float32),
+}
+
+OF_HOME: dict[str, Any] = {
+    "coordinates.fit_slope": lambda: {"sizes": [4, 8], "measured": np.ones((2, 3))},
+    "coordinates.of_network": lambda: {"optimizer": optax.sgd(0.1)},
+    "activations.check_activation": lambda: {"name": "activation", "dtype": np.float32},
+    "calibration.changes": lambda: {"before": ONES, "after": ONES},
+    "coordinates.assert_coordinates_stable": lambda: {"check": _check()},
+    "coordinates.scale_by_width": lambda: {
+        "parametrization": theory.Parametrization.MUP,
+        "optimizer": theory.Optimizer.ADAM,
+    },
+    "coordinates.coordinate_check": lambda: {"seeds": (0, 1), "steps": 1, "loss": jnp.mean},
+    "figures.draw_audit": lambda: {"results": audit(NETWORK.apply, PARAMS, X).to_dataset()},
+    "figures.draw_coordinates": lambda: {"checks": {"tanh": _check().to_dataset()}},
+    "figures.save": lambda: {"stem": pathlib.Path(tempfile.mkdtemp(), "figure")},
+    "figures.draw_signal": lambda: {"results": compare(_compared()), "title": "signals"},
+    "initializers.choice": lambda: {"index": 1},
+    "initializers.weight_law": lambda: {"draws": [(SPEC, [np.eye(4, 3, dtype=np.float32)])]},
+    "initializers.bias_law": lambda: {"spec": ParamSpec((3,), 4, 3, Role.BIAS)},
+    "networks.adopt": lambda: {"init": lambda key: PARAMS},
+    "networks.convnet": lambda: {"shape": (4, 4, 1), "depth": 1},
+    "networks.residual_mlp": lambda: {"depth": 1},
+    "networks.transformer": lambda: {"sizes": (5, 4, 2), "depth": 1, "heads": 2, "length": 3},
+    "report.best_rate": lambda: {"final": _swept()["loss"].isel(step=-1)},
+    "report.best_rates": lambda: {"results": _swept()},
+    "report.trained": lambda: {"results": _swept()},
+    "report.format_table": lambda: {"rows": [{"a": "1", "b": "2"}]},
+    "report.quartiles": lambda: {"losses": np.linspace(0.1, 1, 8)},
+    "report.measured_edges": lambda: {"scale": [0.1, 1.0, 10.0], "share": [0.0, 1.0, 0.0]},
+    "report.write_json": lambda: {
+        "path": pathlib.Path(tempfile.mkdtemp(), "figures.json"),
+        "content": {"loss": 0.5},
+    },
+    "report.steps_to": lambda: {"loss": np.linspace(1, 0.1, 3)},
+    "signals.compare": lambda: {"results": _compared()},
+    "signals.draw_pair": lambda: {"length": 1.0},
+    "signals.joint_probability": lambda: {
+        "measured": np.random.default_rng(0).normal(1.0, 0.1, (8, 3)),
+        "predicted": np.ones(3),
+    },
+    "signals.mean_variances": lambda: {"results": _signals()},
+    "signals.signal_run": lambda: {"initializer": lambda point: initializers.ntk()},
+    "sweeps.sweep": lambda: {"run": _run(), "progress": False},
+    "symmetry.class_spread": lambda: {"labels": np.zeros(4, np.int32)},
+    "symmetry.cut_down": lambda: {"unit": GROUPS[0].axes[0]},
+    "symmetry.escape_step": lambda: {"size": 1e-3, "order_one": 0.5},
+    "symmetry.in_block": lambda: {
+        "group": symmetry.UnitGroup(
+            "up", 8, (symmetry.UnitAxis("up", 2, blocks=(symmetry.BlockAxis(0, 12),)),)
+        )
+    },
+    "taps.chains_of": lambda: {"model": _model(), "rows": rows_of(_model(), _measured())},
+    "taps.measure": lambda: {"model": _model()},
+    "taps.measure_signals": lambda: {"model": _model()},
+    "taps.rows_of": lambda: {"model": _model(), "measured": _measured()},
+    "taps.unit_factors": lambda: {"model": _model()},
+    "tasks.from_arrays": lambda: {"x": X, "y": LABELS},
+    "tasks.from_file": lambda: {"path": _file()},
+    "theory.exponents": lambda: {
+        "parametrization": theory.Parametrization.MUP,
+        "optimizer": theory.Optimizer.ADAM,
+    },
+    "theory.growth": lambda: {
+        "parametrization": theory.Parametrization.MUP,
+        "optimizer": theory.Optimizer.ADAM,
+    },
+    "theory.edge_of_chaos": lambda: {
+        "sigma_w2": np.array([1.0, 2.0, 3.0]),
+        "sigma_b2": np.array([0.1, 0.2]),
+    },
+    "theory.critical_variances": lambda: {"activation": jax.nn.relu},
+    "theory.trainable_edges": lambda: {"depth": 20},
+    "theory.sample_finite_width": lambda: {"width": 4, "depth": 2},
+    "audits.refine": lambda: {"refiner": lsuv},
+    "signals.predict_mlp": lambda: {"start": START},
+    "signals.predict_finite_width": lambda: {"start": START},
+    "signals.sample_signals": lambda: {"start": START},
+    "signals.predict_residual": lambda: {
+        "start": START._replace(variances=START.variances | {Role.RESIDUAL: (1.0, 0.1)})
+    },
+    "symmetry.assert_units_identical": lambda: {"params": ONES},
+    "symmetry.unit_kinds": lambda: {"activations": np.linspace(-1, 1, 32).reshape(8, 4)},
+    "objectives.softmax_cross_entropy": lambda: {"logits": np.tile(LOGITS, 2)},
+    "theory.frequency_depth_scale": lambda: {"chi1": 0.9, "gains": np.asarray([0.9, 0.5])},
+}
+
+
+@functools.cache
+def public_functions() -> dict[str, Any]:
+    """Every public function with a parameter, by "room.name"."""
+    found = {}
+    for home in HOMES:
+        module = importlib.import_module(f"initlab.{home}")
+        for name in module.__all__:
+            one = getattr(module, name)
+            if inspect.isfunction(one) and inspect.signature(one).parameters:
+                found[f"{home}.{name}"] = one
+    return found
+
+
+def clean_arguments(name: str) -> dict[str, Any]:
+    """A call that works: what a function requires, by its parameters' names."""
+    own = OF_HOME.get(name, dict)() | ({"batch": BATCH} if name.startswith("probes.") else {})
+    required = [
+        parameter.name
+        for parameter in inspect.signature(public_functions()[name]).parameters.values()
+        if parameter.default is inspect.Parameter.empty
+    ]
+    given = {each: BY_NAME[each] for each in required if each not in own} | own
+    signature = inspect.signature(public_functions()[name])
+    return {each: value for each, value in given.items() if each in signature.parameters}
