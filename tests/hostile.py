@@ -8,7 +8,7 @@ bound, a tracer, something that cannot be hashed. What comes back is
 - obscure: another exception, or a message that does not name the parameter;
 - silent: a result where a wrong noun was given, or numbers that are not finite of finite ones.
 
-    python -m tests.hostile --cases 2000
+    python tests/hostile.py --cases 2000
 """
 
 import argparse
@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-__all__ = ["Case", "Outcome", "cases", "run_case"]
+__all__ = ["SLOW", "Case", "Outcome", "ask", "cases", "run_case"]
 
 SLOW = frozenset(
     {
@@ -285,7 +285,7 @@ def _numbers(tree: Any) -> Iterator[np.ndarray]:
             yield np.asarray(np.inf)
 
 
-def _ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:
+def ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:
     @settings(
         max_examples=count,
         database=None,
@@ -295,10 +295,10 @@ def _ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(cases(slow=slow))
-    def ask(case: Case) -> None:
+    def one(case: Case) -> None:
         judge(case)
 
-    ask()
+    one()
 
 
 def main(argv: typing.Sequence[str] | None = None) -> int:
@@ -316,7 +316,7 @@ def main(argv: typing.Sequence[str] | None = None) -> int:
             print(f"{outcome.kind}: {case.function}({case.parameter}={case.value!r:.80})")
             print(f"    {outcome.said:.300}", flush=True)
 
-    _ask(asked.cases, judge, slow=not asked.fast)
+    ask(asked.cases, judge, slow=not asked.fast)
     total = sum(tally.values())
     print(
         *(f"{kind} {tally[kind]} of {total}" for kind in ("clear", "right", "obscure", "silent")),

@@ -1,0 +1,47 @@
+"""A hundred generated hostile calls; two thousand by `python tests/hostile.py --cases 2000`."""
+
+import collections
+
+import pytest
+from hostile import SLOW, Case, ask, cases, run_case
+from hostile_nouns import clean_arguments, public_functions
+
+pytestmark = pytest.mark.quick
+
+
+def test_hostile_calls_are_answered_by_name_or_rightly():
+    """None silently, and at most one in a hundred by a message that does not name the argument."""
+    outcomes = []
+    ask(100, lambda case: outcomes.append((case, run_case(case))), slow=False)
+    tally = collections.Counter(outcome.kind for _, outcome in outcomes)
+    bad = [each for each in outcomes if each[1].kind in ("silent", "obscure")]
+    assert tally["silent"] == 0, bad
+    assert tally["obscure"] <= 1, bad
+
+
+def test_the_judge_tells_what_is_silent_and_what_is_obscure():
+    """With functions that are known to be careless in the place of the library's."""
+    careless = {
+        "theory.gain": lambda activation: float("nan"),
+        "theory.chi": lambda **_: 1.0,
+        "keys.path_key": lambda key, path: path.missing,
+    }
+    before = dict(public_functions())
+    public_functions().update(careless)
+    try:
+        judged = [
+            run_case(Case("theory.gain", "activation", len, wrong=False)),
+            run_case(Case("theory.chi", "q", "text", wrong=True)),
+            run_case(Case("keys.path_key", "path", 3, wrong=True)),
+        ]
+    finally:
+        public_functions().update(before)
+    assert [each.kind for each in judged] == ["silent", "silent", "obscure"]
+
+
+def test_every_public_function_has_clean_arguments():
+    assert len(public_functions()) > 150
+    for name in public_functions().keys() - SLOW:
+        if not name.startswith(("figures", "report", "signals", "sweeps", "coordinates", "taps")):
+            assert clean_arguments(name)
+    assert cases(slow=True)
