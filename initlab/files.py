@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from initlab import checks
+
 __all__ = ["plain", "replace_atomically", "write_json"]
 
 
@@ -54,6 +56,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
         raise
 
 
+@checks.checked
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes strict JSON, whole or not at all; NaN and infinity become null.
 

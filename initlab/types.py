@@ -119,7 +119,7 @@ class ParamSpec:
 
 
 def _is_size(size: object) -> bool:
-    return isinstance(size, numbers.Integral) and not isinstance(size, bool) and size >= 0
+    return isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 0
 
 
 Initializer = Callable[[jax.Array, ParamSpec], jax.Array]

@@ -72,6 +72,18 @@ SLOW = frozenset(
 """Functions of which a call that gets past its checks compiles for seconds."""
 
 
+UNBOUNDED = frozenset(
+    {
+        "report.steps_to",
+        "report.quartiles",
+        "theory.fixed_point",
+        "theory.frequency_depth_scale",
+        "theory.trainable_depth",
+    }
+)
+"""Functions whose contract has infinite results: a depth scale at criticality, a run that fails."""
+
+
 class Case(NamedTuple):
     """One call.
 
@@ -242,7 +254,10 @@ def run_case(case: Case) -> Outcome:
         return Outcome("obscure", f"{type(error).__name__}: {error}")
     if case.wrong:
         return Outcome("silent", f"{result!r:.200}")
-    finite = all(np.isfinite(leaf).all() for leaf in leaves)
+    finite = all(
+        np.isfinite(leaf).all() or (case.function in UNBOUNDED and not np.isnan(leaf).any())
+        for leaf in leaves
+    )
     given = list(_numbers(case.value))
     known = all(np.isfinite(leaf).all() for leaf in given)
     return Outcome("right" if finite or not known else "silent", f"{result!r:.200}")
@@ -292,7 +307,7 @@ def ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:
         deadline=None,
         derandomize=True,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(cases(slow=slow))
     def one(case: Case) -> None:

@@ -113,11 +113,16 @@ def _signals() -> Any:
 
 @functools.cache
 def _compared() -> Any:
+    ones = np.ones((4, 2))
     wide = Prediction(np.ones(2), np.zeros(2), np.ones(2))
     return (
         _signals()
         .isel(step=0)
-        .merge(prediction_dataset(_signals()["layer"].values, wide, wide, (np.ones((4, 2)),) * 2))
+        .merge(
+            prediction_dataset(
+                _signals()["layer"].values, wide, wide, (np.ones((4, 2)), np.ones((4, 2)))
+            )
+        )
     )
 
 
@@ -234,7 +239,6 @@ BY_NAME: dict[str, Any] = NUMBERS | {
 OF_HOME: dict[str, Any] = {
     "coordinates.fit_slope": lambda: {"sizes": [4, 8], "measured": np.ones((2, 3))},
     "coordinates.of_network": lambda: {"optimizer": optax.sgd(0.1)},
-    "activations.check_activation": lambda: {"name": "activation", "dtype": np.float32},
     "calibration.changes": lambda: {"before": ONES, "after": ONES},
     "coordinates.assert_coordinates_stable": lambda: {"check": _check()},
     "coordinates.scale_by_width": lambda: {
@@ -308,7 +312,7 @@ OF_HOME: dict[str, Any] = {
     "signals.predict_finite_width": lambda: {"start": START},
     "signals.sample_signals": lambda: {"start": START},
     "signals.predict_residual": lambda: {
-        "start": START._replace(variances=START.variances | {Role.RESIDUAL: (1.0, 0.1)})
+        "start": START._replace(variances={**START.variances, Role.RESIDUAL: (1.0, 0.1)})
     },
     "symmetry.assert_units_identical": lambda: {"params": ONES},
     "symmetry.unit_kinds": lambda: {"activations": np.linspace(-1, 1, 32).reshape(8, 4)},
@@ -325,7 +329,8 @@ def public_functions() -> dict[str, Any]:
         module = importlib.import_module(f"initlab.{home}")
         for name in module.__all__:
             one = getattr(module, name)
-            if inspect.isfunction(one) and inspect.signature(one).parameters:
+            is_check = name.startswith("check_")
+            if not is_check and inspect.isfunction(one) and inspect.signature(one).parameters:
                 found[f"{home}.{name}"] = one
     return found
 

@@ -23,6 +23,7 @@ NO_RULES: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 RULE_FIELDS = ("role", "fan_in", "fan_out")
 
 
+@checks.checked
 def adopt(
     init: Callable[[jax.Array], Params],
     apply: Apply,

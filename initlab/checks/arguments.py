@@ -29,8 +29,12 @@ Check = Callable[[str, Any], None]
 P = typing.ParamSpec("P")
 R = typing.TypeVar("R")
 
-REALS = frozenset({float, jax.Array, np.ndarray})
-ARRAYS = frozenset({jax.Array, np.ndarray})
+REALS: tuple[set[Any], ...] = (
+    {float, jax.Array, np.ndarray},
+    {int, jax.Array, np.ndarray},
+    {float, jax.Array},
+)
+ARRAYS: set[Any] = {jax.Array, np.ndarray}
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
@@ -112,7 +116,7 @@ def _of(annotation: Any) -> Check | None:
 def _of_union(members: set[Any]) -> Check | None:
     optional = types.NoneType in members
     members = members - {types.NoneType}
-    if members == REALS or members == {int, *ARRAYS} or members == {float, jax.Array}:
+    if members in REALS:
         check: Check | None = check_reals
     elif members == ARRAYS:
         check = check_arrays
@@ -158,11 +162,17 @@ def _check_truth(name: str, value: Any) -> None:
 
 
 def _check_sequence(name: str, value: Any, each: Check | None) -> None:
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, collections.abc.Iterable):
+    is_iterable = (
+        isinstance(value, collections.abc.Iterable) and getattr(value, "shape", None) != ()
+    )
+    if isinstance(value, str | bytes | Mapping) or not is_iterable:
         raise TypeError(f"{name} must be a sequence, got {value!r:.80}")
-    if each is not None and isinstance(value, list | tuple):
-        for position, one in enumerate(value):
-            each(f"{name}[{position}]", one)
+    if each is None:
+        return
+    # Entries of an array, or numbers of a range, are all of one kind.
+    listed = value if isinstance(value, list | tuple) else value[:1]
+    for position, one in enumerate(listed):
+        each(f"{name}[{position}]", one)
 
 
 def _check_mapping(name: str, value: Any, each: Check | None) -> None:

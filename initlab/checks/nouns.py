@@ -46,7 +46,7 @@ def check_kind(name: str, value: Any, kind: type) -> None:
     whose = f"{home} " if home in ("initlab", "xarray", "optax", "numpy") else ""
     article = "an" if (whose or kind.__name__)[0].lower() in "aeiou" else "a"
     fix = FIXES.get(kind, "")
-    if kind is Objective and value in OBJECTIVES:
+    if kind is Objective and isinstance(value, str) and value in OBJECTIVES:
         fix = f"write initlab.objectives.{value}"
     elif members := getattr(kind, "__members__", None):
         fix = f"one of {', '.join(f'{kind.__name__}.{member}' for member in members)}"
@@ -58,7 +58,7 @@ def check_kind(name: str, value: Any, kind: type) -> None:
 
 def _check_task(name: str, task: Task) -> None:
     check_kind(f"{name}.objective", task.objective, Objective)
-    parts = {part: getattr(task, part) for part in ("x", "y", "x_test", "y_test")}
+    parts: dict[str, Any] = {p: getattr(task, p) for p in ("x", "y", "x_test", "y_test")}
     for part, array in parts.items():
         if array is None and part.endswith("test"):
             continue
@@ -147,6 +147,8 @@ def check_reals(name: str, value: Any) -> None:
 
 def check_arrays(name: str, value: Any) -> None:
     """Raises TypeError unless value is an array of numbers or truth values, or makes one."""
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        raise ValueError(f"{name} must hold numbers of 32 bits, got {value:.4g}")
     dtype = _dtype(name, value)
     if not jnp.issubdtype(dtype, jnp.number) and not jnp.issubdtype(dtype, np.bool_):
         raise TypeError(f"{name} must be an array of numbers, got {given(value)}")

@@ -118,4 +118,9 @@ def _variance(spec: ParamSpec, arrays: Sequence[Array]) -> float:
     """The mean square over all draws, in float64."""
     if not len(arrays):
         raise ValueError(f"every spec must have at least one draw, got none for {spec}")
+    for number, array in enumerate(arrays):
+        if np.shape(array) != tuple(spec.shape):
+            raise ValueError(
+                f"arrays[{number}] must have the spec's shape {spec.shape}, got {np.shape(array)}"
+            )
     return float(np.mean([np.mean(np.square(array, dtype=np.float64)) for array in arrays]))

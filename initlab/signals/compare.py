@@ -48,6 +48,8 @@ def prediction_dataset(
     """
     import xarray
 
+    if np.ndim(layers) != 1:
+        raise ValueError(f"layers must be names [L], got shape {np.shape(layers)}")
     absent = np.full(len(layers), np.nan)
     predictions = [each or Prediction(absent, absent, absent) for each in (wide, finite)]
     # The exact law is known of what is sent forward; a gradient has none.
@@ -126,7 +128,12 @@ def joint_probability(measured: np.ndarray, predicted: np.ndarray) -> float:
     """
     from scipy.special import fdtrc
 
+    measured, predicted = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
+    if measured.ndim != 2 or not measured.size:
+        raise ValueError(f"measured must have shape [seeds, layers], got {measured.shape}")
     seeds, layers = measured.shape
+    if predicted.shape != (layers,):
+        raise ValueError(f"predicted must have shape [{layers}], got {predicted.shape}")
     gap = measured.mean(axis=0) - predicted
     if seeds <= 2 * layers or not np.isfinite(measured).all() or not np.isfinite(gap).all():
         return float("nan")

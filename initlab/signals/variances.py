@@ -37,6 +37,9 @@ def variances(network: Network, params: Params) -> dict[Role, tuple[jax.Array, j
     >>> round(float(sigma_w2), 1)
     2.0
     """
+    given, wanted = (jax.tree.structure(tree) for tree in (params, network.specs))
+    if given != wanted:
+        raise ValueError(f"params must have the tree of the network's specs, {wanted}, got {given}")
     params_by_path = {
         checks.path_name(path): leaf
         for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]

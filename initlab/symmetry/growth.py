@@ -144,10 +144,10 @@ def escape_step(
     (17, 20)
     """
     for name, value in (("size", size), ("order_one", order_one)):
-        checks.check_reals(name, value)
+        checks.check_real(name, value)
         if checks.is_concrete(value) and not (np.asarray(value) >= 0).all():
             raise ValueError(f"{name} must be at least 0, got {value}")
-    checks.check_reals("since", since)
+    checks.check_real("since", since)
     log_growth = jnp.asarray(growth.log_growth)
     steps = log_growth.shape[-1] - 1
     if checks.is_concrete(since) and not ((np.asarray(since) >= 0) & (since <= steps)).all():

@@ -182,6 +182,8 @@ def _traced_dtype(numbers: Mapping[str, Any]) -> Any:
 def _check(name: str, value: Any) -> None:
     required = "a correlation in [-1, 1]" if name in CORRELATIONS else "at least 0"
     checks.check_reals(name, value)
+    if 0 in np.shape(value):
+        raise ValueError(f"{name} must not be empty, got shape {np.shape(value)}")
     # A traced number has a dtype to check, but no value yet.
     if not checks.is_concrete(value):
         return

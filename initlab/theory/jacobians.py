@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
@@ -64,6 +65,8 @@ def jacobian_spectrum(
     """
     checks.check_count("depth", depth, 1)
     numbers = {"sigma_w2": sigma_w2, "q": q}
+    if checks.is_concrete(sigma_w2) and not np.all(sigma_w2):
+        raise ValueError("sigma_w2 must be over 0, got 0: the Jacobian is 0")
     return evaluate(_spectrum, (find_pieces(activation), depth, bool(orthogonal)), numbers)
 
 

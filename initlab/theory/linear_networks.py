@@ -65,7 +65,7 @@ def linear_mode(
 
     Raises:
       TypeError: if a number is not real.
-      ValueError: if one is negative, or start or time_constant is 0.
+      ValueError: if one is negative, or strength, start or time_constant is 0.
 
     Source: Saxe, McClelland and Ganguli 2013, arXiv:1312.6120.
 
@@ -74,6 +74,7 @@ def linear_mode(
     """
     numbers = {"strength": strength, "start": start, "time": time, "time_constant": time_constant}
     _check_order(numbers, "start")
+    _check_order(numbers, "strength")
     return evaluate(_mode, (), numbers)
 
 
