@@ -119,7 +119,8 @@ class ParamSpec:
 
 
 def _is_size(size: object) -> bool:
-    return isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 0
+    is_whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
+    return is_whole and bool(size >= 0)
 
 
 Initializer = Callable[[jax.Array, ParamSpec], jax.Array]

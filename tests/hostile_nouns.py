@@ -113,7 +113,6 @@ def _signals() -> Any:
 
 @functools.cache
 def _compared() -> Any:
-    ones = np.ones((4, 2))
     wide = Prediction(np.ones(2), np.zeros(2), np.ones(2))
     return (
         _signals()

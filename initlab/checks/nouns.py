@@ -59,7 +59,8 @@ def check_kind(name: str, value: Any, kind: type) -> None:
 def _check_task(name: str, task: Task) -> None:
     check_kind(f"{name}.objective", task.objective, Objective)
     parts: dict[str, Any] = {p: getattr(task, p) for p in ("x", "y", "x_test", "y_test")}
-    for part, array in parts.items():
+    for part in parts:
+        array: Any = parts[part]
         if array is None and part.endswith("test"):
             continue
         check_arrays(f"{name}.{part}", array)
