@@ -162,10 +162,8 @@ def _check_truth(name: str, value: Any) -> None:
 
 
 def _check_sequence(name: str, value: Any, each: Check | None) -> None:
-    is_iterable = (
-        isinstance(value, collections.abc.Iterable) and getattr(value, "shape", None) != ()
-    )
-    if isinstance(value, str | bytes | Mapping) or not is_iterable:
+    is_scalar = getattr(value, "shape", None) == () or not hasattr(value, "__iter__")
+    if isinstance(value, str | bytes | Mapping) or is_scalar:
         raise TypeError(f"{name} must be a sequence, got {value!r:.80}")
     if each is None:
         return
