@@ -109,6 +109,7 @@ def _is_elementwise_in_numbers(
     return True
 
 
+@checks.checked
 def identity(z: jax.Array) -> jax.Array:
     """`phi(z) = z`: the activation of a linear layer.
 
