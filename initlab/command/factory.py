@@ -99,6 +99,8 @@ def audit_factory(given: Mapping[str, Any], seeds: int, seed: int, **more: Any) 
         if "init" not in given:
             raise ValueError(f"--seeds requires a factory that gives an init, got {sorted(given)}")
         given["keys"] = jax.random.split(given["key"], seeds)
+        # A factory may give both: its params are for an audit without seeds.
+        given["params"] = None
     elif "keys" not in given:
         init = given.pop("init", None)
         if "params" not in given:
