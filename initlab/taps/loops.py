@@ -21,6 +21,7 @@ from initlab.programs.equations import run_equation
 from initlab.taps import blockwise, memory
 from initlab.taps.facts import Facts, Pair, join, joined_mixed, joined_paths
 from initlab.taps.scope import Branches, Loop, Scope, Site
+from initlab.taps.statistics import blank
 
 __all__ = ["branch", "repeat", "scan"]
 
@@ -71,13 +72,13 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
 
         carried, gained = _settled(after, carried, before)
         planned = Loop(cell["scope"], loop.length, gained, carried, loop.reverse)
-        # Their softmaxes are the plan's, as those of the trace below are not.
-        trails = [each.trail for each in cell["out"]]
-        blockwise.mark_blocks(trails)
+        # Its softmaxes are the plan's, as those of the trace below are not.
+        out = cell["out"]
+        blockwise.mark_blocks([each.trail for each in out])
     else:
         planned = scope.plan.entries[number]
         assert isinstance(planned, Loop)
-        trails = []
+        out = None
     parts = memory.parts_of_state(loop, planned.carried, sliced_facts)
     is_followed = bool(parts) and scope.follow and scope.plan is not None
     is_followed = is_followed and memory.takes_inputs(loop, shared_facts, sliced_facts)
@@ -105,11 +106,7 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     scope.add(planned)
     scope.results |= blockwise.merge_turns(planned.body, results)
     is_recurrent = any(each.recurrent for _, each in operands)
-    out = [
-        dataclasses.replace(each, trail=trails[n] if trails else each.trail)
-        for n, each in enumerate(cell["out"])
-    ]
-    facts = _after_last(loop, planned, out, is_recurrent)
+    facts = _after_last(loop, planned, out or cell["out"], is_recurrent)
     for part in parts:
         measured = followed if part == parts[0] else None
         facts[part] = _state(scope, state[part], facts[part], measured)
@@ -280,7 +277,7 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
     def taken(n: int) -> Callable:
         def run(values: Any, slots: Any) -> Any:
             results, measured = alone(n, values, slots)
-            return results, _blank(unmeasured) | measured
+            return results, blank(unmeasured) | measured
 
         return run
 
@@ -295,16 +292,6 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
 
 def _common(facts: Sequence[Facts]) -> tuple[bool, ...]:
     return tuple(any(column) for column in zip(*(each.features for each in facts), strict=True))
-
-
-def _blank(shapes: Any) -> Any:
-    """NaN in the shapes of statistics, false for those that are flags."""
-
-    def blank(each: Any) -> jax.Array:
-        is_real = jnp.issubdtype(each.dtype, jnp.floating)
-        return jnp.full(each.shape, jnp.nan if is_real else 0, each.dtype)
-
-    return jax.tree.map(blank, shapes)
 
 
 def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> list[Pair]:

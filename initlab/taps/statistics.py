@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 __all__ = [
     "EXAMPLES",
+    "blank",
     "deviation",
     "rms",
     "scaled_by_largest",
@@ -96,6 +97,20 @@ def signal_statistics(x: jax.Array, axis: int | None) -> dict[str, jax.Array]:
     rows = rows / jnp.sqrt(jnp.sum(jnp.square(rows), axis=1, keepdims=True))
     spread = jnp.sum(jnp.square(rows - jnp.mean(rows, axis=0, keepdims=True)))
     return {"rms": size, "cosine_distance": spread / (rows.shape[0] - 1)}
+
+
+def blank(shapes: Any) -> Any:
+    """NaN in the shapes of statistics, false for those that are flags.
+
+    >>> blank({"rms": jnp.ones(()), "dead": jnp.ones(1, bool)})["dead"].tolist()
+    [False]
+    """
+
+    def one(each: Any) -> jax.Array:
+        is_real = jnp.issubdtype(each.dtype, jnp.floating)
+        return jnp.full(each.shape, jnp.nan if is_real else 0, each.dtype)
+
+    return jax.tree.map(one, shapes)
 
 
 @jax.custom_vjp
