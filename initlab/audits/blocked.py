@@ -4,7 +4,8 @@ The program itself is asked: it is measured again at params moved by one step of
 until no further parameter gets a gradient. What a parameter waited for is found by steps of other
 sizes; what never gets a gradient is measured with zeros replaced. All are runs of the one compiled
 program, and none is made where every parameter has a gradient: otherwise one for each step that
-opens something, and one or two more to tell what opened it.
+opens something, and one or two more to tell what opened it; log2 of the number of candidates more
+where some gradient is in proportion to no single one of them, as those of queries and keys.
 """
 
 import itertools
