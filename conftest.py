@@ -11,6 +11,9 @@ import pytest
 
 from tests.compile_workers import FAST, ByCompilation, with_fast_workers
 
+# It defines flags when it is imported, which then are those of every binary in that process.
+collect_ignore = ["tests/toy_experiment.py"]
+
 # The plugin's tests run pytest within pytest.
 pytest_plugins = ("pytester",)
 

@@ -40,7 +40,9 @@ def start_module(module, *flags, full_compile=False):
     given = [str(flag) for flag in flags]
     is_fast = jax.config.values["jax_disable_most_optimizations"] and not full_compile
     options = fast_compile_options().items() if is_fast else ()
-    args = (module, given, said.name, " ".join(f"--{name}={value}" for name, value in options))
+    flags = " ".join(f"--{name}={value}" for name, value in options)
+    # The server that forks them has the environment of its own start: a test may have changed it.
+    args = (module, given, said.name, dict(os.environ), flags)
     process = FORKS.Process(target=_become, args=args, name=module)
     process.start()
     return process, said
@@ -54,7 +56,8 @@ def finish(started):
         return subprocess.CompletedProcess([process.name], process.exitcode, out, err)
 
 
-def _become(module, flags, folder, xla_flags):
+def _become(module, flags, folder, environment, xla_flags):
+    os.environ.update(environment)
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(Path(folder, name), os.O_WRONLY | os.O_CREAT), descriptor)
     if xla_flags:

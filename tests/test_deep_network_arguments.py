@@ -52,7 +52,7 @@ def _of_two(z, y):
         (
             lambda: residual_mlp((2, 4, 1), 1, activation=_of_two),
             TypeError,
-            "activation must be a function of one array, got <function _of_two",
+            "activation must be a function of one array, got _of_two, which takes (z, y)",
         ),
         (
             lambda: networks.mlp((2, 4, 1), jnp.sum),

@@ -120,7 +120,7 @@ def test_embeddings_and_norms_scale_like_their_kin_and_gates_not_at_all():
     assert theory.exponents(*given, Role.NORM_SCALE) == theory.exponents(*given, Role.BIAS)
     with pytest.raises(ValueError, match=r"Role.GATE has no width"):
         theory.exponents(*given, Role.GATE)
-    with pytest.raises(TypeError, match=r"'mup' must be one of Parametrization.STANDARD"):
+    with pytest.raises(TypeError, match=r"got 'mup': one of Parametrization.STANDARD"):
         theory.exponents(NAME, Optimizer.ADAM, Role.WEIGHT)
 
 

@@ -123,6 +123,9 @@ def calling(name: str, call: str) -> Iterator[None]:
     """
     try:
         yield
+    except MemoryError:
+        # Of the sizes that were asked for, not of the function.
+        raise
     except Exception as error:
         if _is_own(error):
             raise
