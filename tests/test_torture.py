@@ -47,6 +47,8 @@ def test_the_verdict_fails_for_each_thing_that_went_wrong():
     summary = tables.summarize(RESULTS, {})
     assert (summary["kills"], summary["datasets"], summary["longest_alone"]) == (4, 3, 4.5)
     assert [row["kills"] for row in summary["rows"]] == [1, 1, 1, 1]
+    assert [row["before_the_first_chunk"] for row in summary["rows"]] == [1, 0, 0, 1]
+    assert [row["between_chunks"] for row in summary["rows"]] == [0, 1, 0, 0]
     assert [row["after_the_last_chunk"] for row in summary["rows"]] == [0, 0, 1, 0]
     assert tables.verdict(summary) == 0
     assert "4 kills; of 3 finished sweeps 0 bytes differ" in tables.show(summary, {})

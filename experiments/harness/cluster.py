@@ -27,6 +27,9 @@ TOGETHER = ("coordinator_address", "num_processes", "process_id")
 OWN = ("process_id", "compilation_cache_dir", "verbosity")
 """Flags that may differ from process to process."""
 
+JOIN_SECONDS = 300
+"""How long a process waits for the others to join: a scheduler starts them minutes apart."""
+
 SHUTDOWN_SECONDS = 24 * 3600
 """How long the others wait at the end for process 0, which alone makes tables and figures."""
 
@@ -83,7 +86,11 @@ def join(name: str) -> None:
 
 
 def initialize(
-    address: str | None, count: int | None, number: int | None, heartbeat_seconds: int
+    address: str | None,
+    count: int | None,
+    number: int | None,
+    heartbeat_seconds: int,
+    join_seconds: int = JOIN_SECONDS,
 ) -> None:
     """`jax.distributed.initialize`, for processes that may die and be started again.
 
@@ -92,6 +99,7 @@ def initialize(
       count: how many processes.
       number: this process's, from 0.
       heartbeat_seconds: after which a process that is not heard of counts as dead.
+      join_seconds: after which one that has not joined counts as dead.
 
     Raises:
       ValueError: if there is no address and no cluster.
@@ -102,6 +110,7 @@ def initialize(
         address,
         num_processes=count,
         process_id=number,
+        initialization_timeout=join_seconds,
         heartbeat_timeout_seconds=heartbeat_seconds,
         shutdown_timeout_seconds=SHUTDOWN_SECONDS,
     )

@@ -2,8 +2,9 @@
 
     python -m experiments.torture --kills 1000
 
-A small sweep is killed by SIGKILL, SIGTERM and SIGINT in turn, at moments drawn at random, as one
-process and as one of two; the same call resumes it, to be killed again, until it ends. Its results
+A small sweep is killed by SIGKILL, SIGTERM and SIGINT in turn, as one process and as one of two: a
+quarter of the kills fall at any moment from the start, the others at most 50 ms after a new chunk.
+The same call resumes it, to be killed again, until it ends. Its results
 are compared, bit for bit, with those of a sweep that was not interrupted. Where one of two was
 killed, the other must stop by itself (in a tenth of the cases; else it is killed too, so that a
 thousand take hours less). Exits 1 if a bit differs, a sweep cannot be finished, or a process does
@@ -28,12 +29,12 @@ __all__ = ["EXPERIMENT"]
 
 KILLS = flags.define_count("kills", 1000, "Kills.")
 PROCESSES = flags.define_numbers("processes", (1, 2), "Processes, round by round.", whole=True)
-SEEDS = flags.define_count("seeds", 1024, "Seeds of the sweep; 64 make a chunk.")
+SEEDS = flags.define_count("seeds", 1024, "Seeds of the sweep; 16 make a chunk.")
 ROUND = flags.define_count("round", 10, "Kills of a round: what an interrupted torture loses.")
 STORES = flags.define_text(
     "stores", "", "Where the sweep is kept: a folder, or s3://bucket/prefix; in --out if empty."
 )
-SMOKE = {"kills": 6, "round": 3, "seeds": 512}
+SMOKE = {"kills": 9, "round": 6, "seeds": 512}
 
 
 def measure() -> xarray.Dataset:

@@ -23,8 +23,14 @@ __all__ = ["SIGNALS", "differing_bytes", "kill_and_resume"]
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 
-EARLY = 0.25
-"""Share of kills at any moment of a process's life; the others while it computes and writes."""
+ANY_MOMENT = 0.25
+"""Share of kills at any moment of a process's life; the others fall while chunks are written."""
+
+SOON = 0.05
+"""Seconds after a new chunk within which the others fall: one chunk's computing and writing."""
+
+POLL = 0.01
+"""Seconds between two looks for a new chunk."""
 
 LEFT_ALONE = 0.1
 """Share of kills after which the other processes are waited for; else they are killed too."""
@@ -42,14 +48,14 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
       folder: for compiled programs and what processes say.
 
     Returns:
-      `signal` (its index), `finished` (the share of chunks) and `alone` (seconds until the others
-      stopped, NaN where they were killed too), one entry a kill; and the counts `datasets`,
-      `failed` (sweeps that could not be finished), `stuck` (processes that did not end) and
-      `differing_bytes`.
+      `signal` (its index), `finished` (the share of chunks just before it) and `alone` (seconds
+      until the others stopped, NaN where they were killed too), one entry a kill; and the counts
+      `datasets`, `failed` (sweeps that could not be finished), `stuck` (processes that did not
+      end) and `differing_bytes`.
     """
     draw = random.Random(cell["number"])
     count, seeds, cache = cell["processes"], cell["seeds"], str(folder / "programs")
-    before, after = _measure_life(count, seeds, cell["stores"], folder)
+    life = _measure_life(seeds, cell["stores"], folder)
     kills: list[tuple[int, float, float]] = []
     totals = dict.fromkeys(("datasets", "failed", "stuck", "differing_bytes"), 0)
     while len(kills) < cell["kills"]:
@@ -57,12 +63,14 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
         store, said = f"{cell['stores']}/{name}.zarr", folder / f"{name}.txt"
         ended = False
         while len(kills) < cell["kills"] and not ended:
-            processes, begun = worker.start(store, seeds, count, cache, said)
-            if draw.random() < EARLY:
-                ended = _end_before(processes, draw.uniform(0, before))
+            kept = _finished(store, seeds)
+            processes = worker.start(store, seeds, count, cache, said)
+            if draw.random() < ANY_MOMENT:
+                delay = draw.uniform(0, life)
             else:
-                begun.poll(END_WITHIN)
-                ended = _end_before(processes, draw.uniform(0, after))
+                delay = draw.uniform(0, SOON)
+                _wait_for_chunk(processes, store, seeds, kept)
+            ended = _end_before(processes, delay)
             if not ended:
                 number = len(kills) % len(SIGNALS)
                 finished = _finished(store, seeds)
@@ -119,25 +127,32 @@ def _uninterrupted(seeds: int) -> xarray.Dataset:
 
 
 @functools.cache
-def _measure_life(count: int, seeds: int, stores: str, folder: Path) -> tuple[float, float]:
-    """Seconds until a sweep begins, and from there to its end, compiling aside."""
-    store, said = f"{stores}/whole-{count}.zarr", folder / f"whole-{count}.txt"
+def _measure_life(seeds: int, stores: str, folder: Path) -> float:
+    """Seconds from the start of a sweep in one process to its end, compiling aside."""
+    store, said = f"{stores}/whole.zarr", folder / "whole.txt"
     # An interrupted torture may have left it.
     _remove(store)
     started = time.monotonic()
-    processes, begun = worker.start(store, seeds, count, str(folder / "programs"), said)
-    begun.poll(END_WITHIN)
-    began = time.monotonic()
+    processes = worker.start(store, seeds, 1, str(folder / "programs"), said)
     if not _end_before(processes, END_WITHIN) or any(each.exitcode for each in processes):
         raise ValueError(
             f"the sweep that is to be killed does not end well by itself:\n{said.read_text()}"
         )
-    after = time.monotonic() - began
+    seconds = time.monotonic() - started
     # The others find the programs compiled.
-    after -= zarr_store.open_results(open_storage(store)).attrs["compile_seconds"] / count
+    seconds -= zarr_store.open_results(open_storage(store)).attrs["compile_seconds"]
     _remove(store)
     said.unlink()
-    return began - started, after
+    return seconds
+
+
+def _wait_for_chunk(processes: Sequence[BaseProcess], store: str, seeds: int, kept: float) -> None:
+    """Waits for a new chunk, or until no process can write one."""
+    until = time.monotonic() + END_WITHIN
+    while any(process.is_alive() for process in processes) and time.monotonic() < until:
+        if _finished(store, seeds) > kept:
+            return
+        time.sleep(POLL)
 
 
 def _end_before(processes: Sequence[BaseProcess], seconds: float) -> bool:

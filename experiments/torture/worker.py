@@ -1,14 +1,11 @@
 """One process of a small sweep, to be killed: what it computes, and how it is started."""
 
-import functools
 import multiprocessing
 import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -25,11 +22,13 @@ from initlab.initializers import by_role, normal
 
 __all__ = ["CHUNK", "HEARTBEAT_SECONDS", "complete", "runs", "small_sweep", "start"]
 
-BLOCK = 16
-CHUNK = 256
+BLOCK = 4
+CHUNK = 64
 """Runs that are written together: 16 blocks."""
 
 HEARTBEAT_SECONDS = 4
+JOIN_SECONDS = 15
+"""How long a process waits for the others to join: they start together, all imports done."""
 
 # What a process imports takes seconds, and nothing of it is worth being killed in: each is forked
 # from a server that has imported it and has not started JAX.
@@ -38,27 +37,19 @@ ROOMS = ["experiments.torture.worker", "initlab.sweeps.run_sweep", "sklearn.data
 FORKS.set_forkserver_preload(ROOMS)
 
 
-def small_sweep(
-    seeds: int, out: str | None = None, begun: Callable[[], None] = lambda: None
-) -> xarray.Dataset:
+def small_sweep(seeds: int, out: str | None = None) -> xarray.Dataset:
     """Runs of a net with three hidden units over seeds, scales and learning rates.
 
     Args:
       seeds: how many.
       out: its store; in memory when absent.
-      begun: called whenever the initializer is, first before the store is made.
 
     Returns:
       The results.
     """
-
-    def initializer(p):
-        begun()
-        return by_role(weight=normal(p["scale"]))
-
     run = initlab.make_run(
         initlab.networks.mlp((2, 3, 1), jnp.tanh),
-        initializer,
+        lambda p: by_role(weight=normal(p["scale"])),
         initlab.tasks.flower(points=16),
         optimizer=lambda p: optax.sgd(p["learning_rate"]),
         steps=4,
@@ -75,9 +66,7 @@ def runs(seeds: int) -> int:
     return 4 * seeds
 
 
-def start(
-    out: str, seeds: int, count: int, cache: str, said: Path
-) -> tuple[list[BaseProcess], Connection]:
+def start(out: str, seeds: int, count: int, cache: str, said: Path) -> list[BaseProcess]:
     """Starts processes that compute the sweep together.
 
     Args:
@@ -88,41 +77,30 @@ def start(
       said: the file that takes what they write to standard output and error.
 
     Returns:
-      The processes, and what can be read when one has begun, or all have ended.
+      The processes.
     """
-    reading, writing = FORKS.Pipe(duplex=False)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     processes = [
-        FORKS.Process(
-            target=_compute, args=(out, seeds, number, count, address, cache, said, writing)
-        )
+        FORKS.Process(target=_compute, args=(out, seeds, number, count, address, cache, said))
         for number in range(count)
     ]
     for process in processes:
         process.start()
-    writing.close()
-    return list(processes), reading
+    return list(processes)
 
 
 def complete(out: str, seeds: int, count: int, cache: str, said: Path) -> bool:
     """Whether processes, started as by `start`, all end well."""
-    processes, _begun = start(out, seeds, count, cache, said)
+    processes = start(out, seeds, count, cache, said)
     for process in processes:
         process.join()
     return all(process.exitcode == 0 for process in processes)
 
 
 def _compute(
-    out: str,
-    seeds: int,
-    number: int,
-    count: int,
-    address: str,
-    cache: str,
-    said: Path,
-    begun: Connection,
+    out: str, seeds: int, number: int, count: int, address: str, cache: str, said: Path
 ) -> None:
     for descriptor in (1, 2):
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
@@ -137,8 +115,8 @@ def _compute(
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         if count > 1:
             native_errors.filter_native_errors("torture")
-            cluster.initialize(address, count, number, HEARTBEAT_SECONDS)
-        small_sweep(seeds, out, functools.cache(lambda: begun.send_bytes(b"begun")))
+            cluster.initialize(address, count, number, HEARTBEAT_SECONDS, JOIN_SECONDS)
+        small_sweep(seeds, out)
         if count > 1:
             jax.distributed.shutdown()
         status = 0
