@@ -119,8 +119,7 @@ class ParamSpec:
 
 
 def _is_size(size: object) -> bool:
-    is_whole = isinstance(size, int | np.integer) and not isinstance(size, bool)
-    return is_whole and bool(size >= 0)
+    return isinstance(size, numbers.Integral) and not isinstance(size, bool) and int(size) >= 0
 
 
 Initializer = Callable[[jax.Array, ParamSpec], jax.Array]

@@ -3,6 +3,7 @@
 import collections.abc
 import functools
 import inspect
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -120,9 +121,37 @@ def _of_union(members: set[Any]) -> Check | None:
         check: Check | None = check_reals
     elif members == ARRAYS:
         check = check_arrays
+    elif len(members) == 1:
+        check = _of(members.pop())
     else:
-        check = _of(members.pop()) if len(members) == 1 else None
+        check = _of_several(members)
     return _or_none(check) if optional and check is not None else check
+
+
+def _of_several(members: set[Any]) -> Check | None:
+    """Of `str | PathLike`, and of a sequence that may be an array."""
+    if str in members and all(each is str or _is_path(each) for each in members):
+        return _check_path
+    sequences = [each for each in members if typing.get_origin(each) is collections.abc.Sequence]
+    if len(sequences) != 1 or not members - set(sequences) <= ARRAYS:
+        return None
+    (inner,) = typing.get_args(sequences[0])
+    return {float: _check_row, int: _check_row}.get(inner, _of(sequences[0]))
+
+
+def _is_path(annotation: Any) -> bool:
+    return (typing.get_origin(annotation) or annotation) is os.PathLike
+
+
+def _check_path(name: str, value: Any) -> None:
+    if isinstance(value, type) or not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {value!r:.80}")
+
+
+def _check_row(name: str, value: Any) -> None:
+    """Real numbers along one axis or more."""
+    _check_sequence(name, value, None)
+    check_reals(name, value)
 
 
 def _of_class(annotation: Any) -> Check | None:
@@ -167,6 +196,8 @@ def _check_sequence(name: str, value: Any, each: Check | None) -> None:
         raise TypeError(f"{name} must be a sequence, got {value!r:.80}")
     if each is None:
         return
+    if hasattr(value, "dtype") and getattr(each, "func", None) is check_kind:
+        raise TypeError(f"{name} must be a sequence, got a {value.dtype} array")
     # Entries of an array, or numbers of a range, are all of one kind.
     listed = value if isinstance(value, list | tuple) else value[:1]
     for position, one in enumerate(listed):

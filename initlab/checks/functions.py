@@ -54,6 +54,14 @@ def check_function(name: str, value: Any, takes: Sequence[Any]) -> None:
     TypeError: weight must be a function of (key, spec), got he_normal, which takes ():
     he_normal(...) makes one
     """
+    if not callable(value) and _is_optimizer(value):
+        argument = _noun(takes[0]) if takes else ""
+        argument = "rate" if argument in ("array", "number", "float", "value") else argument
+        rate = argument if argument == "rate" else "0.1"
+        raise TypeError(
+            f"{name} must be a function of {argument or 'nothing'} that makes an optimizer, got an "
+            f"optimizer: write {name}=lambda {argument}: optax.sgd({rate})"
+        )
     check_callable(name, value)
     wanted = f"({', '.join(map(_noun, takes))})"
     if tuple(takes) in ((Any,), (jax.Array,)):
@@ -81,6 +89,11 @@ def check_function(name: str, value: Any, takes: Sequence[Any]) -> None:
             f"{name} must be a function of {wanted}, got {called(value)}, which takes "
             f"({', '.join(names)}){_fix(name, value, names, tuple(takes))}"
         ) from None
+
+
+def _is_optimizer(value: Any) -> bool:
+    """Whether it is an optax transformation, made already."""
+    return callable(getattr(value, "init", None)) and callable(getattr(value, "update", None))
 
 
 def _fix(name: str, value: Any, names: list[str], takes: tuple[Any, ...]) -> str:

@@ -58,21 +58,21 @@ def check_kind(name: str, value: Any, kind: type) -> None:
 
 def _check_task(name: str, task: Task) -> None:
     check_kind(f"{name}.objective", task.objective, Objective)
-    parts: dict[str, Any] = {p: getattr(task, p) for p in ("x", "y", "x_test", "y_test")}
-    for part in parts:
-        array: Any = parts[part]
-        if array is None and part.endswith("test"):
+    sizes: dict[str, int] = {"x": 0, "y": 0, "x_test": 0, "y_test": 0}
+    for part in sizes:
+        if part.endswith("test") and getattr(task, part) is None:
             continue
+        array: Any = getattr(task, part)
         check_arrays(f"{name}.{part}", array)
         if not np.shape(array) or not np.size(array):
             raise ValueError(f"{name}.{part} must hold examples, got shape {np.shape(array)}")
         if is_concrete(array) and not np.isfinite(np.asarray(array, np.float64)).all():
             raise ValueError(f"{name}.{part} must be finite, got NaN or an infinity")
+        sizes[part] = np.shape(array)[0]
     for x, y in (("x", "y"), ("x_test", "y_test")):
-        rows = [0 if parts[part] is None else len(parts[part]) for part in (x, y)]
-        if rows[0] != rows[1]:
+        if sizes[x] != sizes[y]:
             raise ValueError(
-                f"{name}.{y} must have a row for each of {x}, got {rows[1]} of {rows[0]}"
+                f"{name}.{y} must have a row for each of {x}, got {sizes[y]} of {sizes[x]}"
             )
 
 

@@ -1,7 +1,7 @@
 """Measured signals beside predicted ones: differences in standard errors, and their probability."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,10 @@ def prediction_dataset(
       the mean of the sample, and `QUANTITY_law_error`, its standard error. NaN where a prediction
       is absent.
 
+    Raises:
+      TypeError: if layers are no names, or a prediction or the sample not of real numbers.
+      ValueError: if a prediction or the sample has other layers, or the sample one network only.
+
     >>> wide = Prediction(np.ones(2), np.zeros(2), np.ones(2))
     >>> dataset = prediction_dataset(["layer_1", "layer_2"], wide)
     >>> dataset["length_predicted"].sel(kind="wide").values.tolist()
@@ -51,6 +55,9 @@ def prediction_dataset(
     if np.ndim(layers) != 1:
         raise ValueError(f"layers must be names [L], got shape {np.shape(layers)}")
     absent = np.full(len(layers), np.nan)
+    _check_prediction("wide", wide, len(layers))
+    _check_prediction("finite", finite, len(layers))
+    _check_sample(sample, len(layers))
     predictions = [each or Prediction(absent, absent, absent) for each in (wide, finite)]
     # The exact law is known of what is sent forward; a gradient has none.
     laws = dict(zip(QUANTITIES, sample or (), strict=False))
@@ -62,6 +69,32 @@ def prediction_dataset(
         columns[f"{name}_law_error"] = "layer", law.std(axis=0, ddof=1) / np.sqrt(len(law))
     coordinates = {"kind": np.asarray(KINDS, object), "layer": np.asarray(layers, object)}
     return xarray.Dataset(columns, coordinates)
+
+
+def _check_prediction(name: str, prediction: Prediction | None, layers: int) -> None:
+    for field, values in zip(Prediction._fields, prediction or (), strict=False):
+        checks.check_reals(f"{name}.{field}", values)
+        if np.shape(values) != (layers,):
+            raise ValueError(
+                f"{name}.{field} must have an entry for each of {layers} layers, "
+                f"got shape {np.shape(values)}"
+            )
+
+
+def _check_sample(sample: Any, layers: int) -> None:
+    if sample is None:
+        return
+    if len(sample) != 2:
+        raise ValueError(
+            f"sample must be a pair of arrays, of lengths and cosine distances, got {len(sample)}"
+        )
+    for position, values in enumerate(sample):
+        checks.check_reals(f"sample[{position}]", values)
+        shape = np.shape(values)
+        if len(shape) != 2 or shape[0] < 2 or shape[1] != layers:
+            raise ValueError(
+                f"sample[{position}] must be [networks, {layers}], at least 2 networks, got {shape}"
+            )
 
 
 @checks.checked

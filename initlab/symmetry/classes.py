@@ -156,10 +156,22 @@ def class_spread(rows: jax.Array, labels: jax.Array) -> jax.Array:
     Returns:
       A scalar in the rows' dtype; 0 when every class is still bit-identical.
 
+    Raises:
+      TypeError: if rows are complex or truth values, or labels not integers.
+      ValueError: if rows or labels have other shapes.
+
     >>> class_spread(jnp.asarray([[1.0], [1.5], [9.0]]), jnp.asarray([0, 0, 2])).item()
     0.5
     """
+    rows, labels = jnp.asarray(rows), jnp.asarray(labels)
+    checks.check_reals("rows", rows)
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"rows must be [size, entries], at least one of each, got {rows.shape}")
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"labels must hold integers, got {labels.dtype}")
     size = rows.shape[0]
+    if labels.shape != (size,):
+        raise ValueError(f"labels must be [{size}], one for each row, got {labels.shape}")
     largest = jax.ops.segment_max(rows, labels, size)
     smallest = jax.ops.segment_min(rows, labels, size)
     is_class = (labels == jnp.arange(size, dtype=labels.dtype))[:, None]

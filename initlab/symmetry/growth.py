@@ -17,6 +17,9 @@ from initlab.types import Params
 
 __all__ = ["TransverseGrowth", "escape_step", "transverse_growth", "transverse_part"]
 
+LARGEST = float(np.finfo(np.float32).max)
+"""A size that float32 makes infinite has no logarithm to add growth to."""
+
 
 class TransverseGrowth(NamedTuple):
     """What becomes of a small difference between units, along one training run.
@@ -137,21 +140,25 @@ def escape_step(
       over size, order_one and since.
 
     Raises:
-      ValueError: if since is not a step of the run.
+      TypeError: if a size or since is not one number.
+      ValueError: if since is not a step of the run, or a size not in [0, 3.4e38].
 
     >>> grown = TransverseGrowth(jnp.arange(40.0), jnp.ones(()), None, None)
     >>> escape_step(grown, 1e-8, 0.1).item(), escape_step(grown, 1e-8, 0.1, since=3).item()
     (17, 20)
     """
     for name, value in (("size", size), ("order_one", order_one)):
-        checks.check_real(name, value)
-        if checks.is_concrete(value) and not (np.asarray(value) >= 0).all():
-            raise ValueError(f"{name} must be at least 0, got {value}")
+        checks.check_scale(name, value)
+        if checks.is_concrete(value) and float(value) > LARGEST:
+            raise ValueError(f"{name} must be at most {LARGEST:.4g}, got {value}")
     checks.check_real("since", since)
+    if checks.is_concrete(since) and int(since if abs(since) < np.inf else -1) != since:
+        raise ValueError(f"since must be a whole step, got {since}")
     log_growth = jnp.asarray(growth.log_growth)
     steps = log_growth.shape[-1] - 1
     if checks.is_concrete(since) and not ((np.asarray(since) >= 0) & (since <= steps)).all():
         raise ValueError(f"since must be a step of the run, 0 to {steps}, got {since}")
+    since = jnp.asarray(since, jnp.int32)
     grown = log_growth - log_growth[since] + jnp.log(size)
     # Before it arose there was no difference, though log_growth may have been larger there.
     beyond = (grown >= jnp.log(order_one)) & (jnp.arange(steps + 1) >= since)

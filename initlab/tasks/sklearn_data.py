@@ -95,7 +95,12 @@ def _split(loaded: Iterable[Any], objective: Objective, test_share: float, seed:
     from sklearn.model_selection import train_test_split
 
     x, y = loaded
-    parts = train_test_split(x, y, test_size=test_share, random_state=seed, stratify=y)
+    try:
+        parts = train_test_split(x, y, test_size=test_share, random_state=seed, stratify=y)
+    except ValueError as error:
+        raise ValueError(
+            f"test_share must leave both parts some rows of each class, got {test_share}: {error}"
+        ) from error
     x, x_test, y, y_test = (np.asarray(part) for part in parts)
     # Nothing can be learned from a column that is constant in training. Were it only centred, the
     # test part could hold values in it that no training example had: it is zero in both.

@@ -10,6 +10,7 @@ covered either.
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
@@ -62,7 +63,8 @@ def propagate_uniform_attention(
 
     Raises:
       TypeError: if a count is not an integer or a number not real.
-      ValueError: if a count is too small, a number negative, or c0 no correlation of T tokens.
+      ValueError: if a count is too small, a number negative, q0 is 0, or c0 no correlation of T
+        tokens.
 
     Source: Noci et al. 2022, arXiv:2206.03126, section 3, in the limit of uniform attention.
 
@@ -74,6 +76,8 @@ def propagate_uniform_attention(
     checks.check_count("depth", depth, 1)
     if checks.is_concrete(c0) and (np.asarray(c0) * (tokens - 1) < -1 - 1e-9).any():
         raise ValueError(f"c0 of {tokens} tokens must be at least {-1 / (tokens - 1)}, got {c0}")
+    if checks.is_concrete(q0) and (np.asarray(q0) == 0).any():
+        raise ValueError("q0 must be over 0, got 0: tokens of 0 have no correlation")
     numbers = {"sigma_w2": sigma_w2, "q0": q0, "c0": c0, "branch_scale": branch_scale}
     return evaluate(_layers, (tokens, depth, bool(skip)), numbers)
 
@@ -94,7 +98,9 @@ def _layers(
         # the variance.
         added = branch_scale**2 * sigma_w2 * (q + (tokens - 1) * covariance) / tokens
         after = kept * q + added, kept * covariance + added
-        return after, Tokens(q, covariance / q)
+        # Tokens of 0 are all the same.
+        correlation = jnp.where(q > 0, covariance / jnp.where(q > 0, q, 1), 1)
+        return after, Tokens(q, correlation)
 
     return jax.lax.scan(layer, (q0, q0 * c0), length=depth + 1)[1]
 
@@ -117,7 +123,7 @@ def rank_collapse_bound(residual: Numbers, factor: Numbers, depth: int) -> Array
 
     Raises:
       TypeError: if depth is not an integer or a number not real.
-      ValueError: if depth is under 1 or a number negative.
+      ValueError: if depth is under 1, a number negative, or the bound beyond float64.
 
     Source: Dong, Cordonnier and Loukas 2021, arXiv:2103.03404, theorem 2.2.
 
@@ -125,9 +131,17 @@ def rank_collapse_bound(residual: Numbers, factor: Numbers, depth: int) -> Array
     0.001953125
     """
     checks.check_count("depth", depth, 1)
-    return evaluate(_bound, (depth,), {"residual": residual, "factor": factor})
+    bound = evaluate(_bound, (depth,), {"residual": residual, "factor": factor})
+    if checks.is_concrete(bound) and not np.isfinite(bound).all():
+        raise ValueError(
+            "residual and factor must have a bound that float64 holds, got "
+            f"residual = {residual}, factor = {factor}: it says nothing where "
+            "factor residual^2 >= 1"
+        )
+    return bound
 
 
 def _bound(depth: int, residual: jax.Array, factor: jax.Array) -> jax.Array:
     power = 3.0**depth
-    return factor ** ((power - 1) / 2) * residual**power
+    # By one power of the product: a large factor and a small residual are no infinity times 0.
+    return (factor * residual * residual) ** ((power - 1) / 2) * residual

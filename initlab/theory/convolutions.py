@@ -11,6 +11,9 @@ from initlab.types import Array
 
 __all__ = ["frequency_depth_scale", "frequency_gains"]
 
+MOST_POSITIONS = 2**24
+"""A gain for each of more would end a process that has not as much memory."""
+
 
 @checks.checked
 def frequency_gains(variances: Array, positions: int) -> Array:
@@ -28,16 +31,22 @@ def frequency_gains(variances: Array, positions: int) -> Array:
       The gains [n // 2 + 1], from the mean over positions to the highest frequency.
 
     Raises:
-      ValueError: if variances is not of rank one, longer than positions, negative, or all 0.
+      ValueError: if variances is not of rank one, longer than positions, negative, or all 0; if
+        positions is over 2^24.
 
     Source: Xiao et al. 2018, arXiv:1806.05393.
 
     >>> frequency_gains(np.array([0.0, 1.0, 0.0]), 4).tolist()
     [1.0, 1.0, 1.0]
     """
+    checks.check_count("positions", positions, 1)
+    if positions > MOST_POSITIONS:
+        raise ValueError(f"positions must be at most {MOST_POSITIONS}, got {positions}")
     shape = np.shape(variances)
     if len(shape) != 1 or not 0 < shape[0] <= positions:
         raise ValueError(f"variances must be [window], 1 to {positions} of them, got shape {shape}")
+    if checks.is_concrete(variances) and not np.any(variances):
+        raise ValueError("variances must have a positive sum, got all 0")
     return compute(_gains, (positions,), {"variances": variances})
 
 

@@ -19,6 +19,9 @@ __all__ = ["CriticalPoint", "critical_point", "critical_sigma_w2", "critical_var
 SEARCHED = 10.0 ** (np.arange(-6 * 16, 8 * 16 + 1) / 16)
 """Values of q between which a critical one is searched, sixteen to a decade, 1 among them."""
 
+LARGEST_BIAS = 1e7
+"""Above it a critical q, which is over sigma_b2, may lie beyond the ones searched."""
+
 
 class CriticalPoint(NamedTuple):
     """Where q, correlations and gradients are all kept.
@@ -52,14 +55,20 @@ def critical_sigma_w2(activation: Activation, sigma_b2: Array | float) -> Array:
 
     Raises:
       TypeError: if activation is not a function of one array, or sigma_b2 is not real.
-      ValueError: if activation is not elementwise, or sigma_b2 negative.
+      ValueError: if activation is not elementwise, or sigma_b2 negative or over 1e7.
 
     Source: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
 
     >>> round(float(critical_sigma_w2(jnp.tanh, 0.05)), 8)
     1.76095464
     """
-    return evaluate(_critical_sigma_w2, (find_pieces(activation),), {"sigma_b2": sigma_b2})
+    found = evaluate(_critical_sigma_w2, (find_pieces(activation),), {"sigma_b2": sigma_b2})
+    if checks.is_concrete(sigma_b2) and np.max(sigma_b2) > LARGEST_BIAS:
+        raise ValueError(
+            f"sigma_b2 must be at most {LARGEST_BIAS:g}, got {np.max(sigma_b2)}: a critical q is "
+            f"searched up to {SEARCHED[-1]:g}"
+        )
+    return found
 
 
 @checks.checked

@@ -8,13 +8,22 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
+from initlab.theory.existence import check_mean
 from initlab.theory.maps import gradient_factor, q_step, second_moment, second_moment_slope
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import half_squared_difference, pair_mean
 from initlab.theory.roots import bracketed_root, differentiable_root
 from initlab.types import Activation, Array, Numbers
 
-__all__ = ["Q_GRID", "FixedPoint", "depth_scale", "fixed_point", "fixed_q", "q_table"]
+__all__ = [
+    "Q_GRID",
+    "FixedPoint",
+    "check_fixed",
+    "depth_scale",
+    "fixed_point",
+    "fixed_q",
+    "q_table",
+]
 
 Q_GRID = 10.0 ** (np.arange(-15 * 16, 12 * 16 + 1) / 16)
 """q at which the map of q is evaluated, sixteen to a decade, 1 among them."""
@@ -65,7 +74,8 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
 
     Raises:
       TypeError: if activation is not a function of one array, or a number is not real.
-      ValueError: if activation is not elementwise, or a number negative.
+      ValueError: if activation is not elementwise, a number negative, or the mean square infinite
+        at q = 1 or the fixed point.
 
     Source: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
 
@@ -74,7 +84,23 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
     (0.4180372, 15.790994, True)
     """
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
-    return evaluate(_fixed_point, (find_pieces(activation),), numbers)
+    point = evaluate(_fixed_point, (find_pieces(activation),), numbers)
+    check_fixed(activation, point)
+    return point
+
+
+def check_fixed(activation: Activation, point: FixedPoint) -> None:
+    """Raises ValueError if the mean square is infinite on the way from q = 1 to a fixed point.
+
+    Args:
+      activation: phi.
+      point: what was found, of any shape; traced ones are not checked.
+
+    >>> check_fixed(jnp.tanh, fixed_point(jnp.tanh, 1.5, 0.05))
+    """
+    if checks.is_concrete(point.q) and np.any(point.exists):
+        largest = np.max(np.where(point.exists, point.q, 0.0))
+        check_mean("activation", activation, max(1.0, float(largest)), square=True)
 
 
 def _fixed_point(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> FixedPoint:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
+from initlab.theory.existence import check_mean
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean, pair_mean, positive
 from initlab.types import Activation, Array, Numbers
@@ -42,7 +43,7 @@ def q_map(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbe
 
     Raises:
       TypeError: if activation is not a function of one array, or a number is not real.
-      ValueError: if activation is not elementwise, or a number negative.
+      ValueError: if activation is not elementwise, its mean square infinite, or a number negative.
 
     Source: Poole et al. 2016, arXiv:1606.05340, eq. 3.
 
@@ -50,7 +51,9 @@ def q_map(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbe
     3.0
     """
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q": q}
-    return evaluate(q_step, (find_pieces(activation),), numbers)
+    after = evaluate(q_step, (find_pieces(activation),), numbers)
+    check_mean("activation", activation, q, square=True)
+    return after
 
 
 @checks.checked
@@ -73,7 +76,8 @@ def c_map(
 
     Raises:
       TypeError: if activation is not a function of one array, or a number is not real.
-      ValueError: if activation is not elementwise, a number negative, or c outside [-1, 1].
+      ValueError: if activation is not elementwise, a mean infinite, a number negative, or c outside
+        [-1, 1].
 
     Source: Poole et al. 2016, arXiv:1606.05340, eq. 5.
 
@@ -81,7 +85,9 @@ def c_map(
     0.3183098862
     """
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q": q, "c": c}
-    return evaluate(_correlation_step, (find_pieces(activation),), numbers)
+    after = evaluate(_correlation_step, (find_pieces(activation),), numbers)
+    check_mean("activation", activation, q, square=True)
+    return after
 
 
 @checks.checked
@@ -102,7 +108,8 @@ def chi(activation: Activation, sigma_w2: Numbers, q: Numbers, c: Numbers = 1.0)
 
     Raises:
       TypeError: if activation is not a function of one array, or a number is not real.
-      ValueError: if activation is not elementwise, a number negative, or c outside [-1, 1].
+      ValueError: if activation is not elementwise, a mean infinite, a number negative, or c outside
+        [-1, 1].
 
     Source: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
 
@@ -113,8 +120,12 @@ def chi(activation: Activation, sigma_w2: Numbers, q: Numbers, c: Numbers = 1.0)
     # At the literal 1 it is a single integral, of phi'^2; an array or a traced c takes the double
     # one, whatever it holds, since its program must not depend on its numbers.
     if checks.is_concrete(c) and not hasattr(c, "shape") and c == 1:
-        return evaluate(gradient_factor, (pieces,), {"sigma_w2": sigma_w2, "q": q})
-    return evaluate(_correlation_slope, (pieces,), {"sigma_w2": sigma_w2, "q": q, "c": c})
+        factor = evaluate(gradient_factor, (pieces,), {"sigma_w2": sigma_w2, "q": q})
+        check_mean("activation", slope_pieces(pieces).function, q, square=True)
+        return factor
+    factor = evaluate(_correlation_slope, (pieces,), {"sigma_w2": sigma_w2, "q": q, "c": c})
+    check_mean("activation", slope_pieces(pieces).function, q, c)
+    return factor
 
 
 def second_moment(pieces: Pieces, q: jax.Array) -> jax.Array:

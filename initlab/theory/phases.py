@@ -10,7 +10,7 @@ import numpy as np
 from initlab import checks
 from initlab.theory.criticality import critical_sigma_w2
 from initlab.theory.evaluation import compute, in_batches
-from initlab.theory.fixed_points import FixedPoint, depth_scale, fixed_q, q_table
+from initlab.theory.fixed_points import FixedPoint, check_fixed, depth_scale, fixed_q, q_table
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import half_squared_difference
 from initlab.theory.roots import bracketed_root
@@ -71,6 +71,7 @@ def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> E
             raise ValueError(f"{name} must be a grid of rank one, got shape {np.shape(grid)}")
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
     points = compute(_fixed_points, (find_pieces(activation),), numbers)
+    check_fixed(activation, points)
     return EdgeOfChaos(points, critical_sigma_w2(activation, sigma_b2))
 
 

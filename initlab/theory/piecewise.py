@@ -108,12 +108,15 @@ def find_pieces(function: Activation) -> Pieces:
     for _ in range(HALVINGS):
         middle = low + (high - low) / 2
         at_middle = evaluate(middle)
-        left = np.abs(at_middle - at_low).sum(0) >= np.abs(at_high - at_middle).sum(0)
+        # Where the function is infinite, differences are NaN, and no jump.
+        with np.errstate(invalid="ignore"):
+            left = np.abs(at_middle - at_low).sum(0) >= np.abs(at_high - at_middle).sum(0)
         low, high = np.where(left, low, middle), np.where(left, middle, high)
         at_low, at_high = np.where(left, at_low, at_middle), np.where(left, at_middle, at_high)
     # Of a function that is large, as exp at 30, so is the rounding.
     size = np.maximum(1, np.maximum(np.abs(at_high), np.abs(at_low)))
-    jumps = np.abs(at_high - at_low) > JUMP * size
+    with np.errstate(invalid="ignore"):
+        jumps = np.abs(at_high - at_low) > JUMP * size
     order = np.argmax(jumps.any(1)) if jumps.any() else math.inf
     return Pieces(function, tuple(_distinct(high[jumps.any(0)])), float(order))
 
