@@ -40,7 +40,7 @@ def check_mean(
     Raises:
       ValueError: if the integrand at the reach is over 0.1 % of its mean size.
 
-    >>> check_mean("function", lambda z: jnp.exp(z**2), 1.0)
+    >>> check_mean("function", lambda z: np.exp(z**2), 1.0)
     Traceback (most recent call last):
     ValueError: function must have a finite mean under N(0, q), got one whose integrand has not died
     out at 12 standard deviations, for q = 1.0
