@@ -27,7 +27,7 @@ CHUNK = 64
 """Runs that are written together: 16 blocks."""
 
 HEARTBEAT_SECONDS = 4
-JOIN_SECONDS = 15
+JOIN_SECONDS = 10
 """How long a process waits for the others to join: they start together, all imports done."""
 
 # What a process imports takes seconds, and nothing of it is worth being killed in: each is forked
