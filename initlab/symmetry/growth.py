@@ -161,7 +161,7 @@ def escape_step(
     since = jnp.asarray(since, jnp.int32)
     grown = log_growth - log_growth[since] + jnp.log(size)
     # Before it arose there was no difference, though log_growth may have been larger there.
-    beyond = (grown >= jnp.log(order_one)) & (jnp.arange(steps + 1) >= since)
+    beyond = (grown >= jnp.log(order_one)) & (jnp.arange(steps + 1, dtype=jnp.int32) >= since)
     return jnp.where(jnp.any(beyond), jnp.argmax(beyond), -1).astype(jnp.int32)
 
 
