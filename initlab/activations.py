@@ -131,12 +131,14 @@ def slope(activation: Activation, z: jax.Array) -> jax.Array:
       The derivatives, in z's shape and dtype.
 
     Raises:
-      TypeError: if activation is not an elementwise function.
+      TypeError: if activation is not an elementwise function, or z not floating.
 
     >>> slope(jnp.tanh, jnp.zeros((2,))).tolist()
     [1.0, 1.0]
     """
     z = jnp.asarray(z)
+    if not jnp.issubdtype(z.dtype, jnp.floating):
+        raise TypeError(f"z must be floating, got {z.dtype}")
     check_activation("activation", activation, z.dtype)
     return jax.jvp(activation, (z,), (jnp.ones_like(z),))[1]
 
