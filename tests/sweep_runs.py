@@ -3,6 +3,7 @@
 import contextlib
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -11,7 +12,7 @@ import pytest
 import initlab
 from initlab import probes
 from initlab.initializers import by_role, normal
-from initlab.sweeps import computation, run_sweep, specification
+from initlab.sweeps import computation, markers, resume, run_sweep, specification
 
 AXES = {"seed": range(60), "scale": [0.0, 0.5], "learning_rate": [0.1, 1.0]}
 """240 runs: a few blocks of 16."""
@@ -43,6 +44,25 @@ def write(out, run=None, axes=AXES, **changes):
     return initlab.sweep(
         run or small_run(), axes, **{"block": 16, "out": out, "progress": False, **changes}
     )
+
+
+def write_block_by_block(monkeypatch):
+    """A chunk of each block, on one device."""
+    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 1)
+    devices = jax.local_devices()[:1]
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+
+
+def record_chunks(monkeypatch):
+    """A list that gains the number of each chunk that is computed."""
+    numbers = []
+
+    def recording(storage, encoder, layout, chunk):
+        numbers.append(chunk.chunk.number)
+        return markers.write_chunk(storage, encoder, layout, chunk)
+
+    monkeypatch.setattr(resume, "write_chunk", recording)
+    return numbers
 
 
 @contextlib.contextmanager

@@ -202,7 +202,8 @@ EACH = "permutation must hold each of 0 ... 7 once for group 'in', got "
         (np.arange(8) - 1, ValueError, EACH + "[-1  0  1  2  3  4  5  6]"),
         (np.arange(8)[None], ValueError, EACH + "[[0 1 2 3 4 5 6 7]]"),
         (np.arange(8.0), TypeError, "permutation must hold integers, got float32"),
-        ([True] * 8, TypeError, "permutation must be real numbers, got list"),
+        ([True] * 8, TypeError, "permutation must hold integers, got bool"),
+        ([2**70], ValueError, "permutation must hold indices, got [1180591620717411303424]"),
     ],
 )
 def test_what_is_no_permutation_of_the_units(permutation, error, message):

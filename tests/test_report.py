@@ -281,3 +281,12 @@ def test_the_best_and_who_reaches_it_tie(counts):
 def test_a_tie_of_nothing_is_refused():
     with pytest.raises(ValueError, match="shares must hold at least one, got none"):
         report.tied_best({})
+
+
+def test_tables_and_intervals_that_hold_nothing_are_refused():
+    with pytest.raises(ValueError, match="interval must be two numbers"):
+        report.format_share(0.5, [0.25])
+    with pytest.raises(ValueError, match="rows must hold at least one row"):
+        report.format_table([])
+    with pytest.raises(TypeError, match="rows must be a sequence, got a bool array"):
+        report.format_table(np.zeros((0, 2), bool))

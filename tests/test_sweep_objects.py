@@ -13,11 +13,19 @@ import pytest
 import xarray
 from forks import finish, start_module
 from s3_server import Server
-from sweep_runs import AXES, assert_same_bits, small_run, traced_once, write
+from sweep_runs import (
+    AXES,
+    assert_same_bits,
+    record_chunks,
+    small_run,
+    traced_once,
+    write,
+    write_block_by_block,
+)
 from thorough import IS_THOROUGH
 
 import initlab
-from initlab.sweeps import lease, markers, resume, run_sweep
+from initlab.sweeps import lease, markers, resume
 from initlab.sweeps.object_storage import ObjectStorage
 from initlab.sweeps.storage import open_storage
 
@@ -63,22 +71,13 @@ def out(request):
 
 @pytest.fixture(autouse=True)
 def small_chunks(running, monkeypatch):
-    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 1)
-    devices = jax.local_devices()[:1]
-    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+    write_block_by_block(monkeypatch)
 
 
 @pytest.fixture
 def computed(monkeypatch):
     """Numbers of the chunks that are computed."""
-    numbers = []
-
-    def recording(storage, encoder, layout, chunk):
-        numbers.append(chunk.chunk.number)
-        return markers.write_chunk(storage, encoder, layout, chunk)
-
-    monkeypatch.setattr(resume, "write_chunk", recording)
-    return numbers
+    return record_chunks(monkeypatch)
 
 
 def refusing_puts(word, status):

@@ -5,9 +5,17 @@ import json
 import os
 import resource
 
-import jax
 import pytest
-from sweep_runs import AXES, assert_same_bits, make_small_run, small_sweep, traced_once, write
+from sweep_runs import (
+    AXES,
+    assert_same_bits,
+    make_small_run,
+    record_chunks,
+    small_sweep,
+    traced_once,
+    write,
+    write_block_by_block,
+)
 
 import initlab
 from initlab import probes
@@ -25,22 +33,13 @@ def traced():
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Fifteen chunks of a block."""
-    monkeypatch.setattr(run_sweep, "CHUNK_BLOCKS", 1)
-    devices = jax.local_devices()[:1]
-    monkeypatch.setattr(jax, "local_devices", lambda: devices)
+    write_block_by_block(monkeypatch)
 
 
 @pytest.fixture
 def computed(monkeypatch):
     """Numbers of the chunks that are computed."""
-    numbers = []
-
-    def recording(path, arrays, layout, chunk):
-        numbers.append(chunk.chunk.number)
-        return markers.write_chunk(path, arrays, layout, chunk)
-
-    monkeypatch.setattr(resume, "write_chunk", recording)
-    return numbers
+    return record_chunks(monkeypatch)
 
 
 def interrupt_after(monkeypatch, count, error=KeyboardInterrupt):

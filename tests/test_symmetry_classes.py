@@ -6,6 +6,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -163,3 +164,9 @@ def test_rows_that_differ_by_less_than_a_normal_number_are_two_classes():
 def test_infinite_units_have_not_drifted_apart():
     rows = jnp.full((2, 3), jnp.inf)
     assert sy.class_spread(rows, jnp.zeros(2, jnp.int32)) == 0
+
+
+def test_what_no_class_or_tolerance_is():
+    with pytest.raises(TypeError, match="labels must be a row of integers"):
+        sy.count_classes(0.5)
+    assert sy.row_classes(jnp.asarray([[1.0], [2.0]]), atol=2**70).tolist() == [0, 0]

@@ -187,3 +187,8 @@ def test_roots_are_found_to_neighbouring_floats(function, low, high, root):
     with jax.enable_x64(True):
         found = bracketed_root(function, jnp.float64(low), jnp.float64(high))
     np.testing.assert_allclose(found, root, rtol=1e-15, atol=1e-16)
+
+
+def test_a_bias_variance_beyond_the_range_of_q_is_refused():
+    with pytest.raises(ValueError, match="sigma_b2 must be under 1e"):
+        theory.fixed_point(jnp.tanh, 1.5, [0.1, 1e12])

@@ -70,7 +70,7 @@ def draw_phases(results: xarray.Dataset) -> Figure:
     handles = [
         Line2D([], [], color="black", linewidth=3, label="critical line, chi1 = 1"),
         Line2D([], [], color="black", linewidth=0.9, linestyle="--", label="xi_c, in layers"),
-        Line2D([], [], color="0.85", linewidth=8, label="lengths grow for ever: no c*"),
+        Line2D([], [], color="0.85", linewidth=8, label="q diverges: no c*"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
     return figure

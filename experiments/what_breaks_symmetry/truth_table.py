@@ -13,7 +13,7 @@ from initlab import report
 __all__ = ["LEGEND", "OUTCOMES", "STARTS", "cells", "outcomes", "summary_of"]
 
 OUTCOMES = (
-    "stands still",
+    "does not train",
     "moves, units stay equal",
     "same function, unequal weights",
     "broken, does not learn",
@@ -32,7 +32,7 @@ LETTERS = dict(zip(TERMS, "Wbomvlxyd", strict=True))
 
 LEGEND = f"""\
 0, c, r: a piece of the start is zero, constant, random. What a cell says of most of its seeds:
-.       stands still: no bit of W1, b1 or W2 ever changes
+.       does not train: no bit of W1, b1 or W2 ever changes
 =n      moves, and units are equal to the last bit to the end; n: first step to be seen, at
         {VISIBLE:g} from the start
 /n      units compute the same function from unequal weights, to the end; n as above

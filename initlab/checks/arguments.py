@@ -100,7 +100,10 @@ def _of(annotation: Any) -> Check | None:
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         # `Number`, which is one number, where `Numbers` may be an array.
-        return check_real if "one" in annotation.__metadata__ else _of(inner[0])
+        (said,) = annotation.__metadata__
+        if str in typing.get_args(inner[0]):
+            return functools.partial(_check_path, noun=said)
+        return check_real if said == "one" else _of(inner[0])
     if origin in (typing.Union, types.UnionType):
         return _of_union(set(inner))
     if origin is collections.abc.Callable:
@@ -136,16 +139,18 @@ def _of_several(members: set[Any]) -> Check | None:
     if len(sequences) != 1 or not members - set(sequences) <= ARRAYS:
         return None
     (inner,) = typing.get_args(sequences[0])
-    return {float: _check_row, int: _check_row}.get(inner, _of(sequences[0]))
+    # Which integers an array may hold, the function knows: those of a permutation, of axes.
+    known = {float: _check_row, int: functools.partial(_check_sequence, each=None)}
+    return known.get(inner, _of(sequences[0]))
 
 
 def _is_path(annotation: Any) -> bool:
     return (typing.get_origin(annotation) or annotation) is os.PathLike
 
 
-def _check_path(name: str, value: Any) -> None:
+def _check_path(name: str, value: Any, noun: str = "a path") -> None:
     if isinstance(value, type) or not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{name} must be a path, got {value!r:.80}")
+        raise TypeError(f"{name} must be {noun}, got {value!r:.80}")
 
 
 def _check_row(name: str, value: Any) -> None:
@@ -196,7 +201,8 @@ def _check_sequence(name: str, value: Any, each: Check | None) -> None:
         raise TypeError(f"{name} must be a sequence, got {value!r:.80}")
     if each is None:
         return
-    if hasattr(value, "dtype") and getattr(each, "func", None) is check_kind:
+    nouns = check_kind, _check_mapping, _check_sequence
+    if hasattr(value, "dtype") and getattr(each, "func", None) in nouns:
         raise TypeError(f"{name} must be a sequence, got a {value.dtype} array")
     # Entries of an array, or numbers of a range, are all of one kind.
     listed = value if isinstance(value, list | tuple) else value[:1]

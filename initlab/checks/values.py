@@ -48,7 +48,11 @@ def is_hashable(*values: Any) -> bool:
 
 def check_dtype(dtype: Any) -> np.dtype:
     """The floating dtype of a network's params; raises for another, or one that is turned off."""
-    if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+    try:
+        is_floating = dtype is not None and jnp.issubdtype(dtype, jnp.floating)
+    except TypeError as error:
+        raise TypeError(f"dtype must be floating, got {dtype!r:.80}") from error
+    if not is_floating:
         raise TypeError(f"dtype must be floating, got {dtype}")
     # JAX would make float32 of it, with a warning at most.
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:

@@ -50,6 +50,8 @@ def format_share(share: float, interval: Sequence[float]) -> str:
     >>> format_share(0.5, (0.25, 0.75))
     '0.500 [0.250, 0.750]'
     """
+    if len(interval) != 2:
+        raise ValueError(f"interval must be two numbers, got {interval!r:.80}")
     return f"{share:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
@@ -68,6 +70,8 @@ def format_table(rows: Sequence[Mapping[str, str]]) -> str:
     -----  ----
     zero   0.69
     """
+    if not rows:
+        raise ValueError("rows must hold at least one row, got none")
     columns = list(rows[0])
     rows = [{name: printable(row[name]) for name in columns} for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}

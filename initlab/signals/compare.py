@@ -161,6 +161,8 @@ def joint_probability(measured: np.ndarray, predicted: np.ndarray) -> float:
     """
     from scipy.special import fdtrc
 
+    for name, value in (("measured", measured), ("predicted", predicted)):
+        checks.check_reals(name, value)
     measured, predicted = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
     if measured.ndim != 2 or not measured.size:
         raise ValueError(f"measured must have shape [seeds, layers], got {measured.shape}")

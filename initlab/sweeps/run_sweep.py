@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from os import PathLike
 from typing import Any
 
 import jax
@@ -17,7 +16,7 @@ from initlab.sweeps.plan import Plan, chunk_lengths
 from initlab.sweeps.program import check_memory, choose_block, trace_run
 from initlab.sweeps.progress import progress_bar
 from initlab.sweeps.resume import write_sweep
-from initlab.sweeps.storage import open_storage
+from initlab.sweeps.storage import Location, open_storage
 from initlab.sweeps.structure import read_structure
 from initlab.training import Run
 
@@ -35,7 +34,7 @@ def sweep(
     run: Run | Callable[..., Run],
     axes: Mapping[Any, Iterable[Any]],
     *,
-    out: str | PathLike[str] | None = None,
+    out: Location | None = None,
     structure: Mapping[str, Any] | None = None,
     block: int | None = None,
     devices: Sequence[Any] | None = None,

@@ -4,14 +4,17 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from initlab.sweeps.local_storage import LocalStorage
 from initlab.sweeps.lock import Lock
 from initlab.sweeps.object_storage import SCHEMES, open_object_storage
 
-__all__ = ["ReadOnly", "Storage", "open_storage"]
+__all__ = ["Location", "ReadOnly", "Storage", "open_storage"]
+
+Location = Annotated[str | os.PathLike[str], "a folder's path or a URL"]
+"""Where a store lies; the text is what a refusal says."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -104,7 +107,7 @@ class ReadOnly:
         raise self._refusal
 
 
-def open_storage(out: str | os.PathLike[str]) -> Storage:
+def open_storage(out: Location) -> Storage:
     """The storage that a path or a URL names; nothing is read or written yet.
 
     Args:

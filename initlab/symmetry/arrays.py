@@ -289,7 +289,10 @@ def _spans(
 
 
 def _check_permutation(group: UnitGroup, permutation: Any) -> jax.Array:
-    order = jnp.asarray(permutation)
+    try:
+        order = jnp.asarray(permutation)
+    except OverflowError as error:
+        raise ValueError(f"permutation must hold indices, got {permutation!r:.80}") from error
     if not jnp.issubdtype(order.dtype, jnp.integer):
         raise TypeError(f"permutation must hold integers, got {order.dtype}")
     is_one = order.shape == (group.size,)

@@ -130,7 +130,7 @@ class _Reading:
                     # What an iteration has chosen differs from one to the next.
                     for each in [e for e, at in taken[atom].items() if isinstance(at, Index)]:
                         del taken[atom][each]
-            # A tuple that an operation hands on is the operand itself, whose blocks are known.
+            # A tuple that an operation carries is the operand itself, whose blocks are known.
             if not any(axes is each for each in step.operands):
                 self._taken[id(axes)] = taken
                 self._known.pop(id(axes), None)

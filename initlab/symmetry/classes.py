@@ -41,6 +41,8 @@ def unit_classes(params: Params, group: UnitGroup, *, atol: float = 0.0) -> jax.
     [0, 1, 0]
     """
     checks.check_scale("atol", atol)
+    # An int of Python's may be larger than any of JAX's.
+    atol = float(atol) if checks.is_concrete(atol) else atol
     tensors = unit_tensors(params, group)
 
     def first_equal(unit: jax.Array) -> jax.Array:
@@ -67,6 +69,8 @@ def row_classes(rows: jax.Array, *, atol: float = 0.0, up_to_sign: bool = False)
     [0, 0, 2]
     """
     checks.check_scale("atol", atol)
+    # An int of Python's may be larger than any of JAX's.
+    atol = float(atol) if checks.is_concrete(atol) else atol
     rows = jnp.asarray(rows)
     if rows.ndim != 2 or not rows.size:
         raise ValueError(f"rows must have shape [size, entries], got {rows.shape}")
@@ -142,6 +146,9 @@ def effective_width(params: Params, groups: Sequence[UnitGroup]) -> dict[str, ja
 @checks.checked
 def count_classes(labels: jax.Array) -> jax.Array:
     """How many classes the labels of `row_classes` hold: a class is counted at its first member."""
+    labels = jnp.asarray(labels)
+    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise TypeError(f"labels must be a row of integers, got {labels.dtype} of {labels.shape}")
     return jnp.sum(labels == jnp.arange(labels.shape[0], dtype=labels.dtype), dtype=jnp.int32)
 
 

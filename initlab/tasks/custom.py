@@ -107,7 +107,7 @@ def from_file(
         with _naming(path):
             arrays = _read_npz(path)
         return from_arrays(**arrays, objective=objective)
-    raise ValueError(f"{path.name} must end in .npz or .csv, got {ending!r}")
+    raise ValueError(f"{path.name} must end in .npz or .csv, got {ending!r} as the path's end")
 
 
 @contextlib.contextmanager
@@ -211,7 +211,10 @@ def _label_column(file_name: str, columns: Sequence[str], target: str) -> int:
     if repeated:
         raise ValueError(f"{file_name} must have distinct columns, got {repeated} repeated")
     if target not in columns:
-        raise ValueError(f"{file_name} must have a column {target!r} for the labels, got {columns}")
+        raise ValueError(
+            f"{file_name} must have a column {target!r} for the labels, got {columns}: give "
+            "its name as target"
+        )
     if len(columns) < 2:
         raise ValueError(f"{file_name} must have an input column, got only {target!r}")
     return columns.index(target)

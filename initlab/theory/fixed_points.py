@@ -74,8 +74,8 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
 
     Raises:
       TypeError: if activation is not a function of one array, or a number is not real.
-      ValueError: if activation is not elementwise, a number negative, or the mean square infinite
-        at q = 1 or the fixed point.
+      ValueError: if activation is not elementwise, a number negative, sigma_b2 beyond the range in
+        which q is looked for, or the mean square infinite at q = 1 or the fixed point.
 
     Source: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
 
@@ -83,6 +83,8 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
     >>> round(float(point.q), 8), round(float(point.xi_c), 6), bool(point.exists)
     (0.4180372, 15.790994, True)
     """
+    if checks.is_concrete(sigma_b2) and np.any(np.asarray(sigma_b2, np.float64) >= Q_GRID[-1]):
+        raise ValueError(f"sigma_b2 must be under {Q_GRID[-1]:g}, where q is no longer looked for")
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
     point = evaluate(_fixed_point, (find_pieces(activation),), numbers)
     check_fixed(activation, point)
