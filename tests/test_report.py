@@ -289,4 +289,4 @@ def test_tables_and_intervals_that_hold_nothing_are_refused():
     with pytest.raises(ValueError, match="rows must hold at least one row"):
         report.format_table([])
     with pytest.raises(TypeError, match="rows must be a sequence, got a bool array"):
-        report.format_table(np.zeros((0, 2), bool))
+        report.format_table(np.zeros((0, 2), bool))  # pyright: ignore[reportArgumentType] what is tested

@@ -168,5 +168,5 @@ def test_infinite_units_have_not_drifted_apart():
 
 def test_what_no_class_or_tolerance_is():
     with pytest.raises(TypeError, match="labels must be a row of integers"):
-        sy.count_classes(0.5)
+        sy.count_classes(jnp.asarray(0.5))
     assert sy.row_classes(jnp.asarray([[1.0], [2.0]]), atol=2**70).tolist() == [0, 0]

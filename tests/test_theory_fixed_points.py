@@ -191,4 +191,4 @@ def test_roots_are_found_to_neighbouring_floats(function, low, high, root):
 
 def test_a_bias_variance_beyond_the_range_of_q_is_refused():
     with pytest.raises(ValueError, match="sigma_b2 must be under 1e"):
-        theory.fixed_point(jnp.tanh, 1.5, [0.1, 1e12])
+        theory.fixed_point(jnp.tanh, 1.5, np.asarray([0.1, 1e12]))
