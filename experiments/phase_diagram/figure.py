@@ -117,7 +117,8 @@ def _draw_map(
         clip_on=False,
         zorder=5,
     )
-    axes.set_xlim(0, weights[-1])
+    # Left of the first cell nothing is computed, and grey would say that q diverges.
+    axes.set_xlim(weights[0] / 2, weights[-1])
     axes.set_ylim(0, biases[-1])
     bar = figure.colorbar(image, ax=axes, location="top", shrink=0.95, aspect=35)
     bar.set_label(label)

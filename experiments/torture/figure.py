@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from initlab.figures.style import SERIES_COLORS, new_figure
 
@@ -38,5 +39,6 @@ def draw_kills(results: xarray.Dataset, signals: Sequence[str]) -> Figure:
         axes.set_title("one process" if count == 1 else f"one of {count} processes", fontsize=11)
         axes.set_xlabel("share of chunks that were finished")
         axes.set_ylabel("kills")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(fontsize=9)
     return figure
