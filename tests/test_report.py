@@ -286,6 +286,8 @@ def test_a_tie_of_nothing_is_refused():
 def test_tables_and_intervals_that_hold_nothing_are_refused():
     with pytest.raises(ValueError, match="interval must be two numbers"):
         report.format_share(0.5, [0.25])
+    with pytest.raises(TypeError, match="losses must be real numbers"):
+        report.quartiles(np.asarray([1j]))
     with pytest.raises(ValueError, match="rows must hold at least one row"):
         report.format_table([])
     with pytest.raises(TypeError, match="rows must be a sequence, got a bool array"):

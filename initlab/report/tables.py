@@ -21,11 +21,13 @@ def quartiles(losses: np.ndarray) -> list[float]:
       Three of the values (no interpolation, so that one infinite run does not spoil a median).
 
     Raises:
+      TypeError: if losses are not real numbers.
       ValueError: if there is no value.
 
     >>> quartiles(np.array([3.0, 1.0, np.nan, 2.0]))
     [1.0, 2.0, 3.0]
     """
+    checks.check_reals("losses", losses)
     if np.size(losses) == 0:
         raise ValueError("losses must hold at least one value, got none")
     ranked = np.where(np.isfinite(losses), losses, np.inf)

@@ -90,7 +90,9 @@ def torch_gain(activation: Activation) -> float:
     """
     if activation not in TORCH_GAINS:
         known = ", ".join(each.__name__ for each in TORCH_GAINS)
-        raise ValueError(f"PyTorch has gains for {known}; it has none for {activation!r}")
+        raise ValueError(
+            f"PyTorch has gains for {known}; activation must be one of them, got {activation!r:.80}"
+        )
     return TORCH_GAINS[activation]
 
 
