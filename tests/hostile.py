@@ -150,10 +150,12 @@ NUMBERS = st.one_of(
     st.sampled_from([-(2**70), 2**40, 2**63, 2**70]),
     st.sampled_from([0, 0.0, -1, 0.5, 1e39, 1e-50, True, np.float32(0.5), np.int8(-1)]),
 )
-ARRAYS = hnp.arrays(
-    st.sampled_from([np.float32, np.float64, np.int32, np.uint8, np.complex64, bool, object, "U3"]),
-    hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
-    elements=None,
+ARRAYS = st.one_of(
+    hnp.arrays(
+        st.sampled_from([np.float32, np.float64, np.int32, np.uint8, np.complex64, bool, "U3"]),
+        hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
+    ),
+    st.sampled_from([np.asarray([None, "a"], object), np.asarray([[1.0, len]], object)]),
 )
 FUNCTIONS = st.sampled_from([branching, failing, nothing, np.tanh, np.sort, len, dict, "tanh", 3])
 

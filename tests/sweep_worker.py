@@ -44,7 +44,8 @@ def start(given, process=0, processes=1, port=0):
             axes |= {"learning_rate": [0.1, 2.0]}
         results = initlab.sweep(small_run(), axes, block=16, out=given.out, progress=False)
         # Opened by every process, and whole for every process.
-        print("complete:", results.attrs["complete"], results.attrs["devices"], flush=True)
+        # In one piece: mpirun joins what its processes write.
+        print(f"complete: {results.attrs['complete']} {results.attrs['devices']}", flush=True)
         if jax.distributed.is_initialized():
             jax.distributed.shutdown()
         status = 0

@@ -145,3 +145,11 @@ def test_bad_flags_are_refused_and_nothing_is_written(flag, message, tmp_path):
     assert said.returncode != 0
     assert message in said.stderr + said.stdout
     assert not out.exists()
+
+
+def test_scales_that_are_one_number_to_a_run_are_one_and_keep_the_flags_digits():
+    assert depth_edges.distinct_scales([1.0, 0.1, 0.25 + 1e-12, 0.25, np.nextafter(0.1, 1)]) == [
+        0.1,
+        0.25 + 1e-12,
+        1.0,
+    ]

@@ -14,6 +14,7 @@ __all__ = [
     "compare",
     "constants",
     "distances",
+    "distinct_scales",
     "predicted_edges",
     "stops_at",
 ]
@@ -44,6 +45,16 @@ def constants(activation: Activation, width: int) -> dict[str, float]:
         "He": (2 / width) ** 0.5,
         "critical": (sigma_w2 / width) ** 0.5,
     }
+
+
+def distinct_scales(scales: Sequence[float]) -> list[float]:
+    """The scales in their order, one of those that are the same to a run, which holds float32.
+
+    Two constants that are one number, as Glorot's and tanh's critical one, may differ by a rounding.
+    """
+    # The first of them stays: what a flag says is what the results are labelled by.
+    kept = {np.float32(scale): scale for scale in reversed(scales)}
+    return sorted(kept.values())
 
 
 def predicted_edges(

@@ -71,13 +71,13 @@ def measure() -> xarray.Dataset:
     task = names.chosen_task(TASK.value, EXAMPLES.value)
     inputs, outputs = task.x.shape[1], task.objective.outputs(task.y)
     activations = {name: names.ACTIVATIONS[name] for name in NAMES.value}
-    named = {
+    named = [
         std
         for activation in activations.values()
         for std in edges.constants(activation, WIDTH.value).values()
-    }
+    ]
     axes = {
-        "scale": sorted({*named, *map(float, SCALES.value)}),
+        "scale": edges.distinct_scales([*map(float, SCALES.value), *named]),
         "seed": range(SEEDS.value),
         "learning_rate": [float(rate) for rate in LEARNING_RATES.value],
     }
