@@ -50,7 +50,7 @@ def constants(activation: Activation, width: int) -> dict[str, float]:
 def distinct_scales(scales: Sequence[float]) -> list[float]:
     """The scales in their order, one of those that are the same to a run, which holds float32.
 
-    Two constants that are one number, as Glorot's and tanh's critical one, may differ by a rounding.
+    Two constants that are one number, as Glorot's and tanh's critical one, may differ by rounding.
     """
     # The first of them stays: what a flag says is what the results are labelled by.
     kept = {np.float32(scale): scale for scale in reversed(scales)}
