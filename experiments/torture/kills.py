@@ -1,5 +1,6 @@
 """A round of kills: a small sweep is killed, resumed, killed ..., and its bits are compared."""
 
+import contextlib
 import functools
 import math
 import os
@@ -10,24 +11,27 @@ import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray
 
-from experiments.torture import worker
+from experiments.torture import places, worker
+from experiments.torture.aim import DATA, MARKER, ROOT, choose
 from initlab.sweeps import zarr_store
 from initlab.sweeps.storage import open_storage
 
-__all__ = ["SIGNALS", "differing_bytes", "kill_and_resume"]
+__all__ = ["SIGNALS", "Kill", "differing_bytes", "kill_and_resume"]
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 
-ANY_MOMENT = 0.25
-"""Share of kills at any moment of a process's life; the others fall while chunks are written."""
+AFTER_A_CHUNK, ANY_MOMENT = "after a chunk", "any moment"
+WHEN = (AFTER_A_CHUNK, DATA, ANY_MOMENT, MARKER, ROOT)
+"""When kills fall, in turn: by the clock, or at one write of a file of that kind. A number of them
+that the number of signals does not divide."""
 
 SOON = 0.05
-"""Seconds after a new chunk within which the others fall: one chunk's computing and writing."""
+"""Seconds after a new chunk within which it is killed: one chunk's computing and writing."""
 
 POLL = 0.01
 """Seconds between two looks for a new chunk."""
@@ -39,6 +43,16 @@ END_WITHIN = 60.0
 """Seconds after which a process that should have ended counts as stuck, and is killed."""
 
 
+class Kill(NamedTuple):
+    """One kill, as `kill_and_resume` says."""
+
+    signal: int
+    finished: float
+    place: int
+    alone: float
+    stuck: int
+
+
 def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarray]:
     """Kills sweeps at random moments and finishes them, as the cell's number draws.
 
@@ -48,36 +62,28 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
       folder: for compiled programs and what processes say.
 
     Returns:
-      `signal` (its index), `finished` (the share of chunks just before it) and `alone` (seconds
-      until the others stopped, NaN where they were killed too), one entry a kill; and the counts
-      `datasets`, `failed` (sweeps that could not be finished), `stuck` (processes that did not
-      end) and `differing_bytes`.
+      `signal` (its index), `finished` (the share of chunks just after it), `place` (an index of
+      `places.PLACES`), `alone` (seconds until the others stopped, NaN where they were killed too)
+      and `stuck` (processes that did not end), one entry a kill; and the counts `datasets`,
+      `failed` (sweeps that could not be finished), `refused` (processes that ended badly though
+      none was killed) and `differing_bytes`.
     """
     draw = random.Random(cell["number"])
-    count, seeds, cache = cell["processes"], cell["seeds"], str(folder / "programs")
+    seeds = cell["seeds"]
     life = _measure_life(seeds, cell["stores"], folder)
-    kills: list[tuple[int, float, float]] = []
-    totals = dict.fromkeys(("datasets", "failed", "stuck", "differing_bytes"), 0)
+    kills: list[Kill] = []
+    totals = dict.fromkeys(("datasets", "failed", "refused", "differing_bytes"), 0)
     while len(kills) < cell["kills"]:
         name = f"{cell['number']}-{totals['datasets']}"
         store, said = f"{cell['stores']}/{name}.zarr", folder / f"{name}.txt"
-        ended = False
-        while len(kills) < cell["kills"] and not ended:
-            kept = _finished(store, seeds)
-            processes = worker.start(store, seeds, count, cache, said)
-            if draw.random() < ANY_MOMENT:
-                delay = draw.uniform(0, life)
-            else:
-                delay = draw.uniform(0, SOON)
-                _wait_for_chunk(processes, store, seeds, kept)
-            ended = _end_before(processes, delay)
-            if not ended:
-                number = len(kills) % len(SIGNALS)
-                finished = _finished(store, seeds)
-                alone, stuck = _kill(processes, getattr(signal, SIGNALS[number]), draw)
-                totals["stuck"] += stuck
-                kills.append((number, finished, alone))
-        failed = not worker.complete(store, seeds, count, cache, said)
+        call = worker.Call(store, seeds, cell["processes"], str(folder / "programs"), said)
+        while len(kills) < cell["kills"]:
+            kill = _kill_one(call, len(kills), life, draw)
+            if isinstance(kill, int):
+                totals["refused"] += kill
+                break
+            kills.append(kill)
+        failed = not worker.complete(call)
         wrong = (
             0 if failed else differing_bytes(zarr_store.open_results(open_storage(store)), seeds)
         )
@@ -87,11 +93,11 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
         if not failed and not wrong:
             _remove(store)
             said.unlink()
-    numbers, shares, seconds = zip(*kills, strict=True)
     return {
-        "signal": np.asarray(numbers),
-        "finished": np.asarray(shares),
-        "alone": np.asarray(seconds),
+        **{
+            name: np.asarray(column)
+            for name, column in zip(Kill._fields, zip(*kills, strict=True), strict=True)
+        },
         **{name: np.asarray(total) for name, total in totals.items()},
     }
 
@@ -133,7 +139,7 @@ def _measure_life(seeds: int, stores: str, folder: Path) -> float:
     # An interrupted torture may have left it.
     _remove(store)
     started = time.monotonic()
-    processes = worker.start(store, seeds, 1, str(folder / "programs"), said)
+    processes = worker.start(worker.Call(store, seeds, 1, str(folder / "programs"), said))
     if not _end_before(processes, END_WITHIN) or any(each.exitcode for each in processes):
         raise ValueError(
             f"the sweep that is to be killed does not end well by itself:\n{said.read_text()}"
@@ -144,6 +150,34 @@ def _measure_life(seeds: int, stores: str, folder: Path) -> float:
     _remove(store)
     said.unlink()
     return seconds
+
+
+def _kill_one(call: worker.Call, turn: int, life: float, draw: random.Random) -> Kill | int:
+    """Starts a call and kills it; if it ended before, how many of its processes ended badly."""
+    number, when = turn % len(SIGNALS), WHEN[turn % len(WHEN)]
+    sent = getattr(signal, SIGNALS[number])
+    before = places.look(call.out, call.seeds)
+    if when not in (AFTER_A_CHUNK, ANY_MOMENT) and open_storage(call.out).folder is not None:
+        target, aim = choose(draw, when, call.count, sent, is_new=not before.is_made)
+        processes = worker.start(call, target, aim)
+        victim = processes[target]
+        # Where the write does not come, all end by themselves.
+        hit = _end_before([victim], END_WITHIN) and victim.exitcode != 0
+        ended = not hit and _end_before(processes, END_WITHIN)
+    else:
+        processes = worker.start(call)
+        victim = draw.choice(processes)
+        if when == ANY_MOMENT:
+            delay = draw.uniform(0, life)
+        else:
+            delay = draw.uniform(0, SOON)
+            _wait_for_chunk(processes, call.out, call.seeds, before.finished)
+        ended = _end_before(processes, delay)
+    if ended:
+        return sum(process.exitcode != 0 for process in processes)
+    alone, stuck = _kill(processes, victim, sent, draw)
+    after = places.look(call.out, call.seeds)
+    return Kill(number, after.finished, places.find_place(before, after), alone, stuck)
 
 
 def _wait_for_chunk(processes: Sequence[BaseProcess], store: str, seeds: int, kept: float) -> None:
@@ -164,10 +198,12 @@ def _end_before(processes: Sequence[BaseProcess], seconds: float) -> bool:
 
 
 def _kill(
-    processes: Sequence[BaseProcess], number: signal.Signals, draw: random.Random
+    processes: Sequence[BaseProcess],
+    victim: BaseProcess,
+    number: signal.Signals,
+    draw: random.Random,
 ) -> tuple[float, int]:
     """Sends one process a signal and ends the others; seconds that they took, and how many hung."""
-    victim = draw.choice(processes)
     others = [process for process in processes if process is not victim]
     _send(victim, number)
     stuck = 0 if _end_before([victim], END_WITHIN) else 1
@@ -185,9 +221,10 @@ def _kill(
 
 
 def _send(process: BaseProcess, number: signal.Signals) -> None:
-    # Not reaped before it is joined, so that its number is still its own.
     if process.is_alive() and process.pid is not None:
-        os.kill(process.pid, number)
+        # It may end meanwhile, and the fork server reaps it.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
 
 
 def _finished(store: str, seeds: int) -> float:

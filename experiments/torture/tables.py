@@ -4,7 +4,7 @@ import numpy as np
 import xarray
 
 from experiments.harness import Settings
-from experiments.torture import kills
+from experiments.torture import kills, places
 from initlab import exits, report
 
 __all__ = ["show", "summarize", "verdict"]
@@ -28,14 +28,15 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
                         "processes": int(count),
                         "signal": name,
                         "kills": of.sizes["kill"],
-                        "before_the_first_chunk": int((of["finished"] == 0).sum()),
-                        "between_chunks": int(((of["finished"] > 0) & (of["finished"] < 1)).sum()),
-                        "after_the_last_chunk": int((of["finished"] >= 1).sum()),
+                        **{
+                            place.replace(" ", "_"): int((of["place"] == index).sum())
+                            for index, place in enumerate(places.PLACES)
+                        },
                         "left_alone": int(np.isfinite(alone).sum()),
                         "longest_alone": float(np.nanmax(alone, initial=0.0)),
                     }
                 )
-    totals = ("datasets", "failed", "stuck", "differing_bytes")
+    totals = ("datasets", "failed", "refused", "stuck", "differing_bytes")
     return {
         "kills": results.sizes["kill"],
         **{name: int(results[name].sum()) for name in totals},
@@ -51,9 +52,7 @@ def show(summary: dict, settings: Settings) -> str:
             "processes": str(row["processes"]),
             "signal": row["signal"],
             "kills": str(row["kills"]),
-            "before the first chunk": str(row["before_the_first_chunk"]),
-            "between chunks": str(row["between_chunks"]),
-            "after the last": str(row["after_the_last_chunk"]),
+            **{place: str(row[place.replace(" ", "_")]) for place in places.PLACES},
             "others left alone": str(row["left_alone"]),
             "longest, s": f"{row['longest_alone']:.1f}" if row["left_alone"] else "",
         }
@@ -63,12 +62,13 @@ def show(summary: dict, settings: Settings) -> str:
         f"{report.format_table(rows)}\n\n"
         f"{summary['kills']} kills; of {summary['datasets']} finished sweeps "
         f"{summary['differing_bytes']} bytes differ from those of an uninterrupted one, "
-        f"{summary['failed']} could not be finished, {summary['stuck']} processes did not end."
+        f"{summary['failed']} could not be finished, {summary['refused']} processes ended badly by "
+        f"themselves, {summary['stuck']} did not end."
     )
 
 
 def verdict(summary: dict) -> int:
     """FAILED if a bit differs, a sweep is lost, or a process does not stop in time."""
-    wrong = summary["differing_bytes"] or summary["failed"] or summary["stuck"]
+    wrong = any(summary[name] for name in ("differing_bytes", "failed", "refused", "stuck"))
     is_late = summary["longest_alone"] > STOP_WITHIN
     return exits.FAILED if wrong or is_late else exits.PASSED

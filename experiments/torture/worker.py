@@ -8,6 +8,7 @@ import sys
 import threading
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +18,12 @@ from tqdm import tqdm
 
 import initlab
 from experiments.harness import cluster, native_errors
+from experiments.torture.aim import Aim, arm
 from initlab import probes
 from initlab.initializers import by_role, normal
+from initlab.sweeps import lease
 
-__all__ = ["CHUNK", "HEARTBEAT_SECONDS", "complete", "runs", "small_sweep", "start"]
+__all__ = ["CHUNK", "HEARTBEAT_SECONDS", "Call", "complete", "runs", "small_sweep", "start"]
 
 BLOCK = 4
 CHUNK = 64
@@ -66,15 +69,23 @@ def runs(seeds: int) -> int:
     return 4 * seeds
 
 
-def start(out: str, seeds: int, count: int, cache: str, said: Path) -> list[BaseProcess]:
+class Call(NamedTuple):
+    """One call of the sweep: `said` is the file of standard output and error, `cache` a folder."""
+
+    out: str
+    seeds: int
+    count: int
+    cache: str
+    said: Path
+
+
+def start(call: Call, target: int = 0, aim: Aim | None = None) -> list[BaseProcess]:
     """Starts processes that compute the sweep together.
 
     Args:
-      out: the store.
-      seeds: the sweep's.
-      count: how many processes.
-      cache: the folder of compiled programs.
-      said: the file that takes what they write to standard output and error.
+      call: what they compute, and where.
+      target: the process that is hit by the aim.
+      aim: the write at which it sends itself a signal, if any.
 
     Returns:
       The processes.
@@ -83,41 +94,43 @@ def start(out: str, seeds: int, count: int, cache: str, said: Path) -> list[Base
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     processes = [
-        FORKS.Process(target=_compute, args=(out, seeds, number, count, address, cache, said))
-        for number in range(count)
+        FORKS.Process(target=_compute, args=(call, n, address, aim if n == target else None))
+        for n in range(call.count)
     ]
     for process in processes:
         process.start()
     return list(processes)
 
 
-def complete(out: str, seeds: int, count: int, cache: str, said: Path) -> bool:
+def complete(call: Call) -> bool:
     """Whether processes, started as by `start`, all end well."""
-    processes = start(out, seeds, count, cache, said)
+    processes = start(call)
     for process in processes:
         process.join()
     return all(process.exitcode == 0 for process in processes)
 
 
-def _compute(
-    out: str, seeds: int, number: int, count: int, address: str, cache: str, said: Path
-) -> None:
+def _compute(call: Call, number: int, address: str, aim: Aim | None) -> None:
     for descriptor in (1, 2):
-        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+        os.dup2(os.open(call.said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     # The fork server ignores it, and its children would.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Its default is a semaphore of the system, which a killed process leaves behind.
     tqdm.set_lock(threading.RLock())
+    # A thousand kills would wait half a minute each for the lock of the dead in an object store.
+    lease.HEARTBEAT, lease.EXPIRY = 0.5, 3.0
+    if aim is not None:
+        arm(aim)
     status = 1
     try:
         jax.config.update("jax_num_cpu_devices", 1)
-        jax.config.update("jax_compilation_cache_dir", cache)
+        jax.config.update("jax_compilation_cache_dir", call.cache)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        if count > 1:
+        if call.count > 1:
             native_errors.filter_native_errors("torture")
-            cluster.initialize(address, count, number, HEARTBEAT_SECONDS, JOIN_SECONDS)
-        small_sweep(seeds, out)
-        if count > 1:
+            cluster.initialize(address, call.count, number, HEARTBEAT_SECONDS, JOIN_SECONDS)
+        small_sweep(call.seeds, call.out)
+        if call.count > 1:
             jax.distributed.shutdown()
         status = 0
     except KeyboardInterrupt as interrupt:
