@@ -6,6 +6,7 @@ import json
 import operator
 import re
 import shutil
+import sys
 import time
 
 import jax
@@ -16,7 +17,7 @@ from command_lines import COMMAND_LINES, LINES, call, loaded, make_places, split
 from experiments.harness import progress, runtime
 from initlab import exits
 from initlab.command import main
-from initlab.sweeps.progress import innermost
+from initlab.sweeps.progress import innermost, progress_bar
 
 
 @pytest.fixture
@@ -127,3 +128,20 @@ def test_long_work_logs_a_line_a_minute_where_there_is_no_terminal(caplog):
             next(nets)
     assert re.match(r"toy: 0\.0 min, 1 of 3 nets", caplog.messages[0])
     assert innermost() is None
+
+
+def test_a_terminal_without_a_bar_is_told_too(caplog, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    with (
+        caplog.at_level("INFO", logger="absl"),
+        progress.saying_how_it_goes("toy", every=0.02),
+    ):
+        time.sleep(0.1)
+        before = len(caplog.messages)
+        with progress_bar(3, unit="nets"):
+            time.sleep(0.1)
+            shown = len(caplog.messages)
+    assert before >= 2
+    assert set(caplog.messages) == {"toy: 0.0 min, at work"}
+    # One line may have been on its way when the bar began.
+    assert shown <= before + 1

@@ -10,6 +10,7 @@ import jax
 import xarray
 from absl import app, flags, logging
 
+from experiments import interrupts
 from experiments.harness import cluster, progress, results_store, runtime
 from experiments.harness.command_line import FLAGS, adopt_flags, current_settings, set_missing
 from experiments.harness.experiment import Experiment
@@ -34,6 +35,7 @@ def launch(experiment: Experiment) -> NoReturn:
       SystemExit: with a status of `initlab.exits`.
     """
     try:
+        interrupts.begin()
         own = define_flags(experiment)
         app.run(
             lambda argv: _leave(run(experiment, own, argv)),

@@ -41,7 +41,7 @@ def track(items: Sequence[Item], unit: str) -> Iterator[Item]:
 
 @contextlib.contextmanager
 def saying_how_it_goes(name: str, every: float = EVERY) -> Iterator[None]:
-    """Redraws the bar where stderr is a terminal, elsewhere logs a line a minute.
+    """Redraws the bar where stderr is a terminal; where there is none, logs a line a minute.
 
     Args:
       name: of the program, which opens the line.
@@ -51,19 +51,23 @@ def saying_how_it_goes(name: str, every: float = EVERY) -> Iterator[None]:
       Nothing, while the work is done.
     """
     finished = threading.Event()
-    began = time.monotonic()
+    began = said = time.monotonic()
 
     # A thread of its own: a step may be one call of a compiled program that takes an hour.
     def say() -> None:
-        while not finished.wait(REDRAWN if sys.stderr.isatty() else every):
+        nonlocal said
+        while not finished.wait(min(REDRAWN, every) if sys.stderr.isatty() else every):
             count = innermost()
             if sys.stderr.isatty():
                 if count is not None:
                     count.refresh()
-                continue
+                # Between bars, and after the last, a terminal is told what a batch job's log is.
+                if count is not None or time.monotonic() - said < every:
+                    continue
             # Of several processes the first speaks; it is asked when JAX has long started.
             if jax.distributed.is_initialized() and jax.process_index() > 0:
                 continue
+            said = time.monotonic()
             minutes = (time.monotonic() - began) / 60
             logging.info(
                 "%s: %.1f min, %s", name, minutes, "at work" if count is None else str(count)
