@@ -9,6 +9,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate, in_float64
+from initlab.theory.existence import has_mean
 from initlab.theory.maps import gradient_factor, second_moment, second_moment_slope
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.roots import bracketed_root, differentiable_root
@@ -103,6 +104,8 @@ def critical_point(activation: Activation) -> CriticalPoint:
         return _point(1 / slope_moment[SEARCHED == 1][0], 0, 1)
     # Below 1e-12 it is rounding that changes the sign.
     sign = np.where(np.abs(curvature) < 1e-12, 0, np.sign(curvature))
+    # Nor is there one where the mean square is infinite.
+    sign = np.where(has_mean(activation, SEARCHED, power=2), sign, 0)
     for crossing in np.flatnonzero(sign[:-1] * sign[1:] < 0):
         low, high = SEARCHED[crossing], SEARCHED[crossing + 1]
         q, moment, slope_moment = in_float64(_double_point, pieces, low, high)
@@ -167,7 +170,9 @@ def _critical_sigma_w2(pieces: Pieces, sigma_b2: jax.Array) -> jax.Array:
     # The first cell of the grid in which it rises through 0 holds the smallest critical q. Of
     # activations with phi(0) = 0 and no biases it is 0 at q = 0 already.
     grid = jnp.asarray(np.concatenate([[0], SEARCHED]), dtype)
-    heights = jax.vmap(excess)(grid)
+    # Of a mean that is infinite there is no height.
+    known = has_mean(pieces.function, grid, power=2)
+    heights = jnp.where(known, jax.vmap(excess)(grid), jnp.asarray(jnp.nan, dtype))
     place = jnp.argmax(heights[1:] >= 0)
     at_zero = heights[0] >= 0
     exists = at_zero | (heights[1:][place] >= 0)

@@ -28,13 +28,14 @@ that of a random direction. It is 0 at the last layer, and
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import compute
+from initlab.theory.existence import lost_layers, nan_where
 from initlab.theory.finite_width import check_numbers
 from initlab.theory.maps import gradient_factor, second_moment
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
@@ -112,7 +113,14 @@ def finite_width_gradient(
     checks.check_count("depth", depth, 1)
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0, "width": width}
     check_numbers(numbers)
-    return compute(_gradients, (find_pieces(activation), depth), numbers)
+    pieces = find_pieces(activation)
+    means, q = compute(_gradients, (pieces, depth), numbers)
+    # Products of the two have means where the fourth powers of both have.
+    for function in (activation, slope_pieces(pieces).function):
+        lost = lost_layers(function, q, means[:-1], power=4)
+        if lost is not None:
+            means = nan_where(jnp.append(jnp.full_like(lost, lost.any()), False), means)
+    return means
 
 
 def _gradients(
@@ -122,7 +130,8 @@ def _gradients(
     sigma_b2: jax.Array,
     q0: jax.Array,
     width: jax.Array,
-) -> jax.Array:
+) -> tuple[jax.Array, jax.Array]:
+    """The means, and the variances [depth] that their factors are taken at."""
     slope = slope_pieces(pieces)
 
     def average(
@@ -135,7 +144,7 @@ def _gradients(
 
         return mean(slope._replace(function=of), q)
 
-    def forward(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], _Layer]:
+    def forward(state: tuple[jax.Array, ...], _: None) -> Any:
         q, shift, variance = state
         (next_q, q_slope), q_curvature = _two_slopes(
             lambda q: sigma_w2 * second_moment(pieces, q) + sigma_b2, q
@@ -160,10 +169,10 @@ def _gradients(
         )
         # Equation (2): the next layer's delta and v.
         shift = q_slope * shift + q_curvature * variance / 2
-        return (next_q, shift, q_slope**2 * variance + noise), layer
+        return (next_q, shift, q_slope**2 * variance + noise), (layer, q)
 
     zero = jnp.zeros_like(q0)
-    _, layers = jax.lax.scan(forward, (q0, zero, zero), length=depth)
+    _, (layers, seen) = jax.lax.scan(forward, (q0, zero, zero), length=depth)
 
     def backward(
         state: tuple[jax.Array, ...], layer: _Layer
@@ -178,7 +187,7 @@ def _gradients(
         return (log, alignment, influence), log
 
     _, logs = jax.lax.scan(backward, (zero, zero, zero), layers, reverse=True)
-    return jnp.concatenate([jnp.exp(logs), jnp.ones_like(logs[:1])])
+    return jnp.concatenate([jnp.exp(logs), jnp.ones_like(logs[:1])]), seen
 
 
 def _two_slopes(

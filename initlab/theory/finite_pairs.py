@@ -29,13 +29,14 @@ and the cosine distance is a function of it, with these derivatives where R = 0,
        d2/dD2 = -4S / W^3, d2/dR2 = -4 (S - D) / W^3
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import compute
+from initlab.theory.existence import lost_layers, nan_after
 from initlab.theory.finite_width import check_numbers
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import kernel_mean
@@ -91,7 +92,9 @@ def finite_width_correlation(
     check_numbers(numbers)
     if checks.is_concrete(c0) and abs(float(c0)) == 1:
         raise ValueError(f"c0 must be in (-1, 1), got {c0}")
-    return compute(_cosine_distances, (find_pieces(activation), depth), numbers)
+    distances, q = compute(_cosine_distances, (find_pieces(activation), depth), numbers)
+    lost = lost_layers(activation, q[:-1], q[1:], power=4)
+    return distances if lost is None else nan_after(lost, distances)
 
 
 def _cosine_distances(
@@ -102,10 +105,10 @@ def _cosine_distances(
     q0: jax.Array,
     c0: jax.Array,
     width: jax.Array,
-) -> jax.Array:
-    """Equations (1) to (6), layer by layer."""
+) -> tuple[jax.Array, jax.Array]:
+    """Equations (1) to (6), layer by layer, and the variances that the means are taken at."""
 
-    def layer(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], jax.Array]:
+    def layer(state: tuple[jax.Array, ...], _: None) -> tuple[tuple[jax.Array, ...], Any]:
         kernel, shift, covariance, cross_variance = state
         s, d = kernel
         # Equation (5).
@@ -131,7 +134,7 @@ def _cosine_distances(
             (sigma_w2 * moments.cross_slope) ** 2 * cross_variance
             + sigma_w2**2 * moments.cross_noise / width,
         )
-        return after, measured
+        return after, (measured, (s + d) / 2)
 
     zero = jnp.zeros_like(q0)
     start = jnp.stack([q0 * (1 + c0), q0 * (1 - c0)])

@@ -9,6 +9,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import compute
+from initlab.theory.existence import lost_layers, nan_after
 from initlab.theory.maps import second_moment
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import mean
@@ -79,7 +80,9 @@ def finite_width_variance(
         raise ValueError(f"width must be a number or [{depth + 1}], got shape {np.shape(width)}")
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0}
     check_numbers(numbers)
-    return compute(_layers, (find_pieces(activation), depth), numbers | {"width": width})
+    found = compute(_layers, (find_pieces(activation), depth), numbers | {"width": width})
+    lost = lost_layers(activation, found.mean[..., :-1], found.mean[..., 1:], power=4)
+    return found if lost is None else FiniteWidth(*(nan_after(lost, each) for each in found))
 
 
 def check_numbers(numbers: Mapping[str, Any]) -> None:

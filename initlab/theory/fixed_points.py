@@ -8,7 +8,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
-from initlab.theory.existence import check_mean
+from initlab.theory.existence import check_mean, has_mean, nan_where
 from initlab.theory.maps import gradient_factor, q_step, second_moment, second_moment_slope
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import half_squared_difference, pair_mean
@@ -87,22 +87,34 @@ def fixed_point(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers) ->
         raise ValueError(f"sigma_b2 must be under {Q_GRID[-1]:g}, where q is no longer looked for")
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
     point = evaluate(_fixed_point, (find_pieces(activation),), numbers)
-    check_fixed(activation, point)
-    return point
+    return check_fixed(activation, point)
 
 
-def check_fixed(activation: Activation, point: FixedPoint) -> None:
-    """Raises ValueError if the mean square is infinite on the way from q = 1 to a fixed point.
+def check_fixed(activation: Activation, point: FixedPoint) -> FixedPoint:
+    """The point, if the mean square is finite on the way from q = 1 to it.
 
     Args:
       activation: phi.
-      point: what was found, of any shape; traced ones are not checked.
+      point: what was found, of any shape.
 
-    >>> check_fixed(jnp.tanh, fixed_point(jnp.tanh, 1.5, 0.05))
+    Returns:
+      The point; of a traced one NaN, and exists False, where the mean square is infinite.
+
+    Raises:
+      ValueError: if it is infinite, of a known point.
+
+    >>> bool(check_fixed(jnp.tanh, fixed_point(jnp.tanh, 1.5, 0.05)).exists)
+    True
     """
-    if checks.is_concrete(point.q) and np.any(point.exists):
+    if not checks.is_concrete(point.q):
+        largest = jnp.maximum(1.0, jnp.where(point.exists, point.q, 0.0))
+        lost = point.exists & ~has_mean(activation, largest, power=2)
+        q, c, chi1, xi_q, xi_c = (nan_where(lost, each) for each in point[:-1])
+        return FixedPoint(q, c, chi1, xi_q, xi_c, point.exists & ~lost)
+    if np.any(point.exists):
         largest = np.max(np.where(point.exists, point.q, 0.0))
-        check_mean("activation", activation, max(1.0, float(largest)), square=True)
+        check_mean("activation", activation, max(1.0, float(largest)), power=2)
+    return point
 
 
 def _fixed_point(pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array) -> FixedPoint:

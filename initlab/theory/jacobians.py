@@ -7,6 +7,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
+from initlab.theory.existence import where_mean
 from initlab.theory.maps import gradient_factor
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean
@@ -67,7 +68,9 @@ def jacobian_spectrum(
     numbers = {"sigma_w2": sigma_w2, "q": q}
     if checks.is_concrete(sigma_w2) and not np.all(sigma_w2):
         raise ValueError("sigma_w2 must be over 0, got 0: the Jacobian is 0")
-    return evaluate(_spectrum, (find_pieces(activation), depth, bool(orthogonal)), numbers)
+    pieces = find_pieces(activation)
+    found = evaluate(_spectrum, (pieces, depth, bool(orthogonal)), numbers)
+    return where_mean("activation", slope_pieces(pieces).function, found, q, power=4)
 
 
 def _spectrum(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
-from initlab.theory.existence import check_mean
+from initlab.theory.existence import where_mean
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.theory.quadrature import mean, pair_mean, positive
 from initlab.types import Activation, Array, Numbers
@@ -52,8 +52,7 @@ def q_map(activation: Activation, sigma_w2: Numbers, sigma_b2: Numbers, q: Numbe
     """
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q": q}
     after = evaluate(q_step, (find_pieces(activation),), numbers)
-    check_mean("activation", activation, q, square=True)
-    return after
+    return where_mean("activation", activation, after, q, power=2)
 
 
 @checks.checked
@@ -86,8 +85,7 @@ def c_map(
     """
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q": q, "c": c}
     after = evaluate(_correlation_step, (find_pieces(activation),), numbers)
-    check_mean("activation", activation, q, square=True)
-    return after
+    return where_mean("activation", activation, after, q, power=2)
 
 
 @checks.checked
@@ -121,11 +119,9 @@ def chi(activation: Activation, sigma_w2: Numbers, q: Numbers, c: Numbers = 1.0)
     # one, whatever it holds, since its program must not depend on its numbers.
     if checks.is_concrete(c) and not hasattr(c, "shape") and c == 1:
         factor = evaluate(gradient_factor, (pieces,), {"sigma_w2": sigma_w2, "q": q})
-        check_mean("activation", slope_pieces(pieces).function, q, square=True)
-        return factor
+        return where_mean("activation", slope_pieces(pieces).function, factor, q, power=2)
     factor = evaluate(_correlation_slope, (pieces,), {"sigma_w2": sigma_w2, "q": q, "c": c})
-    check_mean("activation", slope_pieces(pieces).function, q, c)
-    return factor
+    return where_mean("activation", slope_pieces(pieces).function, factor, q, c)
 
 
 def second_moment(pieces: Pieces, q: jax.Array) -> jax.Array:

@@ -71,7 +71,7 @@ def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> E
             raise ValueError(f"{name} must be a grid of rank one, got shape {np.shape(grid)}")
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2}
     points = compute(_fixed_points, (find_pieces(activation),), numbers)
-    check_fixed(activation, points)
+    points = check_fixed(activation, points)
     return EdgeOfChaos(points, critical_sigma_w2(activation, sigma_b2))
 
 

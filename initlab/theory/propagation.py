@@ -8,8 +8,9 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
+from initlab.theory.existence import lost_layers, nan_after, nan_where
 from initlab.theory.maps import as_correlation, covariance_step, gradient_factor, q_step
-from initlab.theory.piecewise import Pieces, find_pieces
+from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.types import Activation, Array, Numbers
 
 __all__ = [
@@ -20,8 +21,8 @@ __all__ = [
     "propagate_residual",
 ]
 
-Signals = tuple[jax.Array, jax.Array, jax.Array]
-"""The next layer's q and covariance, and the gradient's factor back through the layer."""
+Signals = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+"""The next layer's q and covariance, the gradient's factor back, and the q that phi sees."""
 
 Step = Callable[..., Signals]
 """From pieces, sigma_w2, sigma_b2, q, c and numbers of its own."""
@@ -95,13 +96,14 @@ def propagate(
       depth: how many layers follow.
 
     Returns:
-      The layers, NumPy float64; traced in the dtype of traced arguments.
+      The layers, NumPy float64; traced in the dtype of traced arguments, and NaN from a layer on
+      whose mean square is infinite.
 
     Raises:
       TypeError: if activation is not a function of one array, depth not an integer, or a number not
         real.
-      ValueError: if activation is not elementwise, depth under 1, a number negative, or c0 outside
-        [-1, 1].
+      ValueError: if activation is not elementwise, depth under 1, a number negative, c0 outside
+        [-1, 1], or the mean square of the activation or of its slope infinite at a layer's q.
 
     Source: Poole et al. 2016, arXiv:1606.05340, eq. 3 and 5; Schoenholz et al. 2017,
     arXiv:1611.01232.
@@ -215,7 +217,15 @@ def _evaluate(
 ) -> Propagation:
     checks.check_count("depth", depth, 1)
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0, "c0": c0, **numbers}
-    return evaluate(_layers, (step, find_pieces(activation), depth), numbers)
+    pieces = find_pieces(activation)
+    found, seen = evaluate(_layers, (step, pieces, depth), numbers)
+    by_square = lost_layers(activation, seen[..., :-1], found.q[..., 1:], power=2)
+    by_slope = lost_layers(slope_pieces(pieces).function, seen, found.chi, power=2)
+    if by_square is None:
+        return found
+    q, c, chi = (nan_after(by_square, each) for each in found[:3])
+    chi = nan_where(by_slope, chi)
+    return Propagation(q, c, chi, _gradient(chi))
 
 
 def _layers(
@@ -227,19 +237,25 @@ def _layers(
     q0: jax.Array,
     c0: jax.Array,
     *numbers: jax.Array,
-) -> Propagation:
+) -> tuple[Propagation, jax.Array]:
+    """The layers, and the q that phi sees in each [depth + 1]."""
+
     def layer(
         state: tuple[jax.Array, jax.Array], _: None
     ) -> tuple[tuple[jax.Array, jax.Array], Signals]:
         q, c = state
-        after, covariance, factor = step(pieces, sigma_w2, sigma_b2, q, c, *numbers)
-        return (after, as_correlation(covariance / after)), (q, c, factor)
+        after, covariance, factor, seen = step(pieces, sigma_w2, sigma_b2, q, c, *numbers)
+        return (after, as_correlation(covariance / after)), (q, c, factor, seen)
 
     # One step more than layers follow: a step records the state that it starts from.
-    _, (q, c, chi) = jax.lax.scan(layer, (q0, c0), length=depth + 1)
+    _, (q, c, chi, seen) = jax.lax.scan(layer, (q0, c0), length=depth + 1)
+    return Propagation(q, c, chi, _gradient(chi)), seen
+
+
+def _gradient(chi: jax.Array) -> jax.Array:
     # By products and not by quotients of one: where a chi is 0, these would be 0 / 0.
-    from_here_on = jnp.cumprod(chi[:-1][::-1])[::-1]
-    return Propagation(q, c, chi, jnp.concatenate([from_here_on, jnp.ones_like(q[:1])]))
+    from_here_on = jnp.cumprod(chi[..., :-1][..., ::-1], axis=-1)[..., ::-1]
+    return jnp.concatenate([from_here_on, jnp.ones_like(chi[..., :1])], axis=-1)
 
 
 def _first_layer(
@@ -256,6 +272,7 @@ def _plain_step(
         q_step(pieces, sigma_w2, sigma_b2, q),
         covariance_step(pieces, sigma_w2, sigma_b2, q, c),
         gradient_factor(pieces, sigma_w2, q),
+        q,
     )
 
 
@@ -268,10 +285,10 @@ def _residual_step(
     branch_scale: jax.Array,
     *inner: jax.Array,
 ) -> Signals:
-    branch_q, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, q, c, *inner)
+    branch_q, covariance, factor, seen = _branch(pieces, sigma_w2, sigma_b2, q, c, *inner)
     # Variances of uncorrelated terms add, and so do squared norms of the two gradients.
     scale2 = branch_scale**2
-    return q + scale2 * branch_q, q * c + scale2 * covariance, 1 + scale2 * factor
+    return q + scale2 * branch_q, q * c + scale2 * covariance, 1 + scale2 * factor, seen
 
 
 def _pre_norm_step(
@@ -286,9 +303,9 @@ def _pre_norm_step(
     # A norm divides the stream by sqrt(q), and the backpropagated gradient too; the angle between
     # two streams does not change.
     one = jnp.ones_like(q)
-    branch_q, covariance, factor = _branch(pieces, sigma_w2, sigma_b2, one, c, *inner)
+    branch_q, covariance, factor, seen = _branch(pieces, sigma_w2, sigma_b2, one, c, *inner)
     scale2 = branch_scale**2
-    return q + scale2 * branch_q, q * c + scale2 * covariance, 1 + scale2 * factor / q
+    return q + scale2 * branch_q, q * c + scale2 * covariance, 1 + scale2 * factor / q, seen
 
 
 def _branch(
@@ -299,19 +316,19 @@ def _branch(
     c: jax.Array,
     *inner: jax.Array,
 ) -> Signals:
-    """q, covariance and gradient's factor of a branch whose input has (q, c)."""
+    """What `_plain_step` gives, of a branch whose input has (q, c)."""
     # Whether there is an inner layer is structure, and static: no traced branch, no factor of 1.
     if not inner:
         return _plain_step(pieces, sigma_w2, sigma_b2, q, c)
     inner_sigma_w2, inner_sigma_b2 = inner
     q, c = _first_layer(inner_sigma_w2, inner_sigma_b2, q, c)
-    branch_q, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    branch_q, covariance, factor, seen = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
     # The chain rule through W_1: E |W_1^T v|^2 = sigma_w2_1 |v|^2 at equal fans.
-    return branch_q, covariance, inner_sigma_w2 * factor
+    return branch_q, covariance, inner_sigma_w2 * factor, seen
 
 
 def _normalized_step(
     pieces: Pieces, sigma_w2: jax.Array, sigma_b2: jax.Array, q: jax.Array, c: jax.Array
 ) -> Signals:
-    after, covariance, factor = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
-    return jnp.ones_like(q), covariance / after, factor / after
+    after, covariance, factor, seen = _plain_step(pieces, sigma_w2, sigma_b2, q, c)
+    return jnp.ones_like(q), covariance / after, factor / after, seen

@@ -15,7 +15,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import evaluate
-from initlab.theory.existence import REACH, check_mean
+from initlab.theory.existence import REACH, where_mean
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
 from initlab.types import Activation, Array
 
@@ -74,8 +74,7 @@ def expectation(function: Activation, q: Array | float) -> Expectation:
     1.0
     """
     found = evaluate(_expectation, (find_pieces(function),), {"q": q})
-    check_mean("function", function, q)
-    return found
+    return where_mean("function", function, found, q)
 
 
 @checks.checked
@@ -100,8 +99,7 @@ def pair_expectation(function: Activation, q: Array | float, c: Array | float) -
     1.0
     """
     found = evaluate(_pair_expectation, (find_pieces(function),), {"q": q, "c": c})
-    check_mean("function", function, q, c)
-    return found
+    return where_mean("function", function, found, q, c)
 
 
 def mean(pieces: Pieces, q: jax.Array, order: int = ORDER) -> jax.Array:

@@ -1,5 +1,8 @@
 """How many layers a signal gets through."""
 
+from typing import Any
+
+import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
@@ -29,7 +32,7 @@ def trainable_depth(
       sigma_b2: variance of the biases; numbers or arrays that broadcast.
 
     Returns:
-      Layers, NumPy float64; infinite on the critical line.
+      Layers, NumPy float64, traced in the dtype of traced arguments; infinite on the critical line.
 
     Raises:
       TypeError: if activation is not a function of one array, or a number is not real.
@@ -42,6 +45,7 @@ def trainable_depth(
     [8.66, inf, 8.66]
     """
     point = fixed_point(activation, sigma_w2, sigma_b2)
+    xp: Any = np if checks.is_concrete(point.q) else jnp
     # Where q has a fixed point its growth is not used, and chi1 may be 1: no division by ln 1.
-    growth = np.log(np.where(point.exists, np.e, point.chi1))
-    return np.asarray(REACH * np.where(point.exists, point.xi_c, 1 / growth))
+    growth = xp.log(xp.where(point.exists, np.e, point.chi1))
+    return xp.asarray(REACH * xp.where(point.exists, point.xi_c, 1 / growth))
