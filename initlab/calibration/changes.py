@@ -23,17 +23,16 @@ def changes(before: Params, after: Params) -> dict[str, float]:
 
     Raises:
       TypeError: if a leaf does not hold real numbers.
-      ValueError: if the two trees or the shapes of a leaf differ.
+      ValueError: if the two trees or the shapes of a leaf differ, or two leaves have one path.
 
     >>> changes({"w": np.ones(4), "b": np.zeros(4)}, {"w": 3 * np.ones(4), "b": np.zeros(4)})
     {'b': nan, 'w': 3.0}
     """
     if jax.tree.structure(before) != jax.tree.structure(after):
         raise ValueError("before and after must have the same tree")
-    pairs, _ = jax.tree_util.tree_flatten_with_path(before)
     factors = {}
-    for (path, old), new in zip(pairs, jax.tree.leaves(after), strict=True):
-        name = checks.path_name(path)
+    pairs = checks.leaves_by_path("before", before).items()
+    for (name, old), new in zip(pairs, jax.tree.leaves(after), strict=True):
         for which, leaf in (("before", old), ("after", new)):
             checks.check_reals(f"{which}[{name!r}]", leaf)
         if np.shape(old) != np.shape(new):

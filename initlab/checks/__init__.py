@@ -14,6 +14,7 @@ from initlab.checks.params import (
     check_model,
     check_params,
     check_rank_at_least,
+    leaves_by_path,
     naming_exchanged,
     path_name,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "checked",
     "is_concrete",
     "is_hashable",
+    "leaves_by_path",
     "naming_exchanged",
     "path_name",
 ]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab.checks.functions import check_callable
+from initlab.checks.params import leaves_by_path
 from initlab.checks.values import is_concrete
 from initlab.types import Network, Objective, ParamSpec, Task
 
@@ -77,7 +78,7 @@ def _check_task(name: str, task: Task) -> None:
 
 
 def _check_network(name: str, network: Network) -> None:
-    leaves = jax.tree.leaves(network.specs)
+    leaves = list(leaves_by_path(f"{name}.specs", network.specs).values())
     if not leaves or not all(isinstance(leaf, ParamSpec) for leaf in leaves):
         raise TypeError(
             f"{name}.specs must hold ParamSpec, got {[given(leaf) for leaf in leaves][:3]}"

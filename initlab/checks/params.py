@@ -20,6 +20,7 @@ __all__ = [
     "check_model",
     "check_params",
     "check_rank_at_least",
+    "leaves_by_path",
     "naming_exchanged",
     "path_name",
 ]
@@ -59,7 +60,7 @@ def check_array_leaves(params: Params) -> None:
 
     >>> check_array_leaves({"weight": np.ones(2), "bias": 0.0})
     """
-    for path, leaf in _leaves_by_path(params):
+    for path, leaf in leaves_by_path("params", params).items():
         if not isinstance(leaf, numbers.Number):
             _check_is_array(path, leaf, params)
 
@@ -79,12 +80,12 @@ def check_floating_params(params: Params, *, allow_complex: bool = False) -> lis
 
     Raises:
       TypeError: if a leaf is not an array, or not floating; the message names its path.
-      ValueError: if there is no leaf.
+      ValueError: if there is no leaf, or two have one path.
 
     >>> [path for path, _ in check_floating_params({"layer_1": {"weight": np.ones(2)}})]
     ['layer_1/weight']
     """
-    leaves = _leaves_by_path(params)
+    leaves = list(leaves_by_path("params", params).items())
     if not leaves:
         raise ValueError("params must hold at least one array, got none")
     for path, leaf in leaves:
@@ -169,8 +170,8 @@ def _can_be_traced(apply: Any, params: Params, batch: Any) -> bool:
 
 def check_params(params: Any, specs: Any) -> None:
     """Raises unless params has the specs' tree, shapes and dtypes; names the path that is off."""
-    given = dict(_leaves_by_path(params))
-    expected = dict(_leaves_by_path(specs))
+    given = leaves_by_path("params", params)
+    expected = leaves_by_path("specs", specs)
     if missing := [path for path in expected if path not in given]:
         raise ValueError(f"params lack {missing}; they must hold {list(expected)}")
     if unknown := [path for path in given if path not in expected]:
@@ -185,6 +186,32 @@ def _check_is_array(path: str, value: Any, params: Any = None) -> None:
         raise TypeError(f"params[{path!r}] must be an array, got {kind}{framework_hint(params)}")
 
 
-def _leaves_by_path(tree: Any) -> list[tuple[str, Any]]:
+def leaves_by_path(name: str, tree: Any) -> dict[str, Any]:
+    """The leaves of a tree by their paths, in its order.
+
+    Args:
+      name: the argument's, for the error.
+      tree: any pytree.
+
+    Raises:
+      ValueError: if two leaves have one path. A name that stands for both would be drawn with one
+        key, measured once, and blamed for the other.
+
+    >>> list(leaves_by_path("params", {"layer_1": {"weight": 1.0}}))
+    ['layer_1/weight']
+    >>> leaves_by_path("params", {"a/b": 1.0, "a": {"b": 2.0}})
+    Traceback (most recent call last):
+    ValueError: params must have a path for each leaf, got two leaves 'a/b': a key with a slash
+    beside a dict of the same path; rename one
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return [(path_name(path), leaf) for path, leaf in leaves]
+    by_path: dict[str, Any] = {}
+    for tree_path, leaf in leaves:
+        path = path_name(tree_path)
+        if path in by_path:
+            raise ValueError(
+                f"{name} must have a path for each leaf, got two leaves {path!r}: a key with a "
+                "slash beside a dict of the same path; rename one"
+            )
+        by_path[path] = leaf
+    return by_path

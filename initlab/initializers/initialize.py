@@ -42,7 +42,7 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
       TypeError: if specs holds something else than ParamSpec of floating arrays, as counters and
         statistics of a framework, or initializer is not callable.
       ValueError: if the initializer returns another shape or dtype than the spec's, or is made by
-        `by_path` and one of its patterns matches no parameter.
+        `by_path` and one of its patterns matches no parameter; if two specs have one path.
 
     >>> from initlab.initializers import constant
     >>> initialize(jax.random.key(0), {"w": ParamSpec((1, 2), 1, 2)}, constant(0.5))
@@ -87,8 +87,7 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
 
 def _check_patterns(initializer: Initializer, specs: Params) -> None:
     """Raises ValueError if a pattern of `by_path`, within the combinators, matches no path."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(specs)
-    paths = [checks.path_name(path) for path, _ in leaves]
+    paths = list(checks.leaves_by_path("specs", specs))
     for pattern in getattr(initializer, "patterns", ()):
         if not fnmatch.filter(paths, pattern):
             near = fnmatch.filter(paths, f"*{pattern.strip('*')}*")[:3]

@@ -65,5 +65,4 @@ def _parent(path: str) -> str:
 
 
 def _specs(network: Network) -> Sequence[tuple[str, Any]]:
-    leaves, _ = jax.tree_util.tree_flatten_with_path(network.specs)
-    return [(checks.path_name(path), spec) for path, spec in leaves]
+    return list(checks.leaves_by_path("network.specs", network.specs).items())

@@ -13,7 +13,7 @@ from initlab.symmetry.groups import UnitAxis, UnitGroup
 from initlab.symmetry.restriction import entries_of, whole
 from initlab.types import Array, Params
 
-__all__ = ["leaves_by_path", "leaves_of", "permute", "symmetric_part", "unit_rows", "unit_tensors"]
+__all__ = ["leaves_of", "permute", "symmetric_part", "unit_rows", "unit_tensors"]
 
 
 @checks.checked
@@ -180,24 +180,11 @@ def _with_leaves(params: Params, found: Mapping[str, jax.Array]) -> Params:
     return tree.unflatten([found.get(checks.path_name(path), leaf) for path, leaf in leaves])
 
 
-def leaves_by_path(params: Params) -> dict[str, Any]:
-    """Leaves by their paths, as "layer_1/weight"; ValueError where two share one."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    by_path: dict[str, Any] = {}
-    for tree_path, leaf in leaves:
-        path = checks.path_name(tree_path)
-        # {"a/b": ...} beside {"a": {"b": ...}}: a group could not say which of them it means.
-        if path in by_path:
-            raise ValueError(f"params must have a path for each leaf, got two leaves {path!r}")
-        by_path[path] = leaf
-    return by_path
-
-
 def leaves_of(params: Params, group: UnitGroup) -> dict[str, jax.Array]:
     """The group's leaves by path; ValueError unless they fit it, TypeError if it is no group."""
     if not isinstance(group, UnitGroup):
         raise TypeError(f"group must be a UnitGroup, got {type(group).__name__}")
-    by_path = leaves_by_path(params)
+    by_path = checks.leaves_by_path("params", params)
     found = {}
     for unit in group.axes:
         if unit.path not in by_path:

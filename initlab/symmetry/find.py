@@ -9,7 +9,6 @@ import jax
 from initlab import checks
 from initlab.programs.equations import has_lasting_effect
 from initlab.programs.trace import trace
-from initlab.symmetry.arrays import leaves_by_path
 from initlab.symmetry.blocks import find_blocks
 from initlab.symmetry.dimensions import Dimension, atoms, pin
 from initlab.symmetry.group_names import named
@@ -180,7 +179,6 @@ def _of_slices(
 
 def _leaf_paths(params: Params) -> list[tuple[Any, ...]]:
     checks.check_floating_params(params, allow_complex=True)
-    leaves_by_path(params)
     return [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
 
 

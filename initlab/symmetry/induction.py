@@ -10,7 +10,7 @@ import numpy as np
 from initlab import checks
 from initlab.keys import path_key
 from initlab.programs.precision import computed_dtypes
-from initlab.symmetry.arrays import leaves_by_path, permute, symmetric_part
+from initlab.symmetry.arrays import permute, symmetric_part
 from initlab.symmetry.assertions import groups_differing
 from initlab.symmetry.groups import UnitGroup, check_names
 from initlab.symmetry.optimizer_states import is_real, is_under, params_prefix, state_groups
@@ -155,7 +155,7 @@ def check_induction(
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(started) if is_real(leaf)]
     dtype = max((*dtypes, *computed_dtypes(program)), key=lambda each: jnp.finfo(each).eps)
     limit = float(jnp.finfo(dtype).eps ** 0.6) if tolerance is None else tolerance
-    paths = list(leaves_by_path(params))
+    paths = list(checks.leaves_by_path("params", params))
     steps = {}
     for number, group in enumerate(groups):
         worst = int(np.argmax(errors[number]))

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.symmetry.arrays import leaves_by_path, leaves_of
+from initlab.symmetry.arrays import leaves_of
 from initlab.symmetry.groups import UnitGroup
 
 __all__ = ["is_real", "is_under", "params_prefix", "state_groups"]
@@ -63,7 +63,7 @@ def _prefixes(state: Any, groups: Sequence[UnitGroup]) -> list[str]:
     paths_of_units = [unit.path for group in groups for unit in group.axes]
     if not paths_of_units:
         return [""]
-    paths = list(leaves_by_path(state))
+    paths = list(checks.leaves_by_path("state", state))
     found: list[str] = []
     for path in paths:
         prefix = _prefix(path, paths_of_units[0])
