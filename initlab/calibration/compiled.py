@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.stages import Lowered
 
 from initlab import checks
-from initlab.compilation import compile_or_reuse
+from initlab.compilation import compile_or_reuse, compile_to_run_once
 from initlab.programs.trace import as_function, trace
 from initlab.types import Params
 
@@ -41,5 +40,5 @@ def run_compiled(refine: Callable[..., Params], functions: tuple[Any, ...], *val
     run = as_function(program)
     if all(map(checks.is_concrete, program.consts)):
         placed = tuple(getattr(leaf, "sharding", None) for leaf in leaves)
-        run = compile_or_reuse(jax.jit(run).lower(*leaves), Lowered.compile, *placed)
+        run = compile_or_reuse(jax.jit(run).lower(*leaves), compile_to_run_once, *placed)
     return jax.tree.unflatten(jax.tree.structure(shapes), run(*leaves))

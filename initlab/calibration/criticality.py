@@ -8,7 +8,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.calibration.compiled import run_compiled
-from initlab.calibration.fallback import refine_with_care
+from initlab.calibration.fallback import keep_unless_blown_up
 from initlab.calibration.lsuv import change_one, unit_scales
 from initlab.calibration.products import Products, find_products
 from initlab.types import Apply, Params
@@ -44,7 +44,8 @@ def to_criticality(
 
     Returns:
       The params. What keeps its scale with `lsuv` keeps it, and a weight whose gradient is zero or
-      not finite. Where it would blow the outputs up it does less, or nothing, as `lsuv`.
+      not finite. What modulates a signal is not enlarged, and nothing is done where the outputs
+      would be blown up, as in `lsuv`.
 
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or iterations
@@ -73,30 +74,31 @@ def to_criticality(
 def _refine(apply: Apply, iterations: int, key: jax.Array, params: Params, batch: Any) -> Params:
     products = find_products(apply, params, batch)
     count = len(products.leaf)
+    scales, caps = unit_scales(products, params, batch, 1.0)
 
-    def refine(careful: jax.Array) -> Params:
-        def set_one(turn: jax.Array, scales: jax.Array) -> jax.Array:
-            # All at once would multiply what a residual branch lacks by each of its products, and
-            # blow up deep ones. Nor does one pass serve, as for `lsuv`'s rms: b_k depends on all
-            # weights behind the k-th, which a pass through the program has not reached yet.
-            number = turn % count
-            measured = products.measure(products.scaled(params, scales), batch, key)
-            factor = _factors(products, *measured)[number]
-            return change_one(scales, number, factor, careful)
+    def set_one(turn: jax.Array, scales: jax.Array) -> jax.Array:
+        # All at once would multiply what a residual branch lacks by each of its products, and
+        # blow up deep ones. Nor does one pass serve, as for `lsuv`'s rms: b_k depends on all
+        # weights behind the k-th, which a pass through the program has not reached yet.
+        number = turn % count
+        measured = products.measure(products.scaled(params, scales), batch, key)
+        return change_one(scales, number, _factors(products, caps, *measured)[number])
 
-        scales = unit_scales(products, params, batch, 1.0, careful)
-        scales = jax.lax.fori_loop(0, iterations * count, set_one, scales)
-        return products.scaled(params, scales)
-
-    return refine_with_care(products.model, params, batch, refine, products.aside)
+    scales = jax.lax.fori_loop(0, iterations * count, set_one, scales)
+    refined = products.scaled(params, scales)
+    if all(products.on_path):
+        return refined
+    return keep_unless_blown_up(products.model, params, refined, batch)
 
 
-def _factors(products: Products, rms: jax.Array, norms: jax.Array, sums: jax.Array) -> jax.Array:
+def _factors(
+    products: Products, caps: jax.Array, rms: jax.Array, norms: jax.Array, sums: jax.Array
+) -> jax.Array:
     """The factor of each scale, [K], were it the only one to change."""
     path = np.flatnonzero(products.on_path)
-    share = np.float32(1 / max(products.sums, 1) ** 0.5)
     ends = np.asarray([end is not None for end in products.ends])
-    factors = jnp.where(ends, share * sums / rms, 1 / rms)
+    wanted = jnp.where(ends, products.share * sums, 1)
+    factors = jnp.where(wanted > caps, caps, wanted) / rms
     if path.size > 1:
         before, after = path[:-1], path[1:]
         forward = rms[after] / rms[before]

@@ -8,14 +8,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from initlab.taps import Model, measure, measure_signals, read_model
 from initlab.taps.facts import Key
 from initlab.taps.scope import Place, bits
 from initlab.types import Params
 
-__all__ = ["Entry", "Products", "find_products", "scale"]
+__all__ = ["Entry", "Products", "find_products", "read_products", "scale"]
 
 Entry = tuple[int, int | None]
 """A parameter by its number among the leaves, and the slice of it that a loop takes, or None."""
@@ -46,10 +45,9 @@ class Products:
     sums: int
 
     @property
-    def aside(self) -> np.ndarray:
-        """Flags [K] of products that neither all data pass nor a branch's sum adds."""
-        pairs = zip(self.on_path, self.ends, strict=True)
-        return np.asarray([not on_path and end is None for on_path, end in pairs])
+    def share(self) -> float:
+        """`1/sqrt(sums)`: of a stream's rms a branch may have so much, and it stays of order 1."""
+        return max(self.sums, 1) ** -0.5
 
     def scaled(self, params: Params, scales: jax.Array) -> Params:
         """Params with each entry's weight times its scale [K]."""
@@ -129,21 +127,36 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
         lies in a branch, or in a loop within a loop.
     """
     model = read_model(apply, params, batch)
-    places = list(model.plan.sites())
-    # A table that is only looked up has no scale to set, wherever that is.
-    hidden = [
-        place.site
-        for place in places
-        if place.site.scales
-        and place.site.names & model.notes.contracted
-        and not _has_own_numbers(place)
-    ]
-    if names := functools.reduce(operator.or_, (site.names for site in hidden), 0):
+    if names := _hidden(model):
         paths = ", ".join(model.paths[bit] for bit in bits(names))
         raise ValueError(
             f"the products of {paths} lie in a branch or in a loop within a loop, where the rms of "
             "each cannot be measured"
         )
+    products = read_products(model)
+    if products is None:
+        raise ValueError("apply has no product of a parameter of its own and data")
+    return products
+
+
+def _hidden(model: Model) -> int:
+    """Bit set of the weights whose products have no numbers of their own."""
+    # A table that is only looked up has no scale to set, wherever that is.
+    hidden = [
+        place.site.names
+        for place in model.plan.sites()
+        if place.site.scales
+        and place.site.names & model.notes.contracted
+        and not _has_own_numbers(place)
+    ]
+    return functools.reduce(operator.or_, hidden, 0)
+
+
+def read_products(model: Model) -> Products | None:
+    """The products of a model; None where it has none, or not all of them can be measured."""
+    if _hidden(model):
+        return None
+    places = list(model.plan.sites())
     above = frozenset().union(*(facts.above for facts in model.outputs if facts.data))
     found: dict[Entry, list[Place]] = {}
     ends: dict[int, Key] = {}
@@ -160,7 +173,7 @@ def find_products(apply: Callable[[Params, Any], Any], params: Params, batch: An
                 entry = (weights[0], number if site.sliced else None)
                 found.setdefault(entry, []).append(place)
     if not found:
-        raise ValueError("apply has no product of a parameter of its own and data")
+        return None
     # A loop's products follow each other within an iteration, then come those of the next.
     order = sorted(found, key=lambda entry: _moment(found[entry][0], entry[1]))
     return Products(

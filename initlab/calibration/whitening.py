@@ -3,13 +3,15 @@
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from initlab import checks
 from initlab.calibration.compiled import run_compiled
-from initlab.calibration.fallback import refine_with_care
-from initlab.taps import Model, read_model, unit_factors
-from initlab.taps.scope import bits
+from initlab.calibration.fallback import keep_unless_blown_up
+from initlab.calibration.lsuv import unit_scales
+from initlab.calibration.modulators import find_tests
+from initlab.calibration.products import Products, read_products
+from initlab.taps import read_model, unit_factors
 from initlab.types import Apply, Params
 
 __all__ = ["layerwise_whitening"]
@@ -41,8 +43,8 @@ def layerwise_whitening(key: jax.Array, apply: Apply, params: Params, batch: Any
       looked up, although it be the readout too, since its rows are no units there, and a weight
       that a product does not take as it is, moved or times constants. One that is used more than
       once, as in a loop over time, gets the mean of the factors of its uses, with which the
-      layers after it are measured. Where it would blow the outputs up it does less, or nothing, as
-      `lsuv`.
+      layers after it are measured. What modulates a signal is not enlarged, and nothing is done
+      where the outputs would be blown up, as in `lsuv`.
 
     Raises:
       TypeError: if apply is not a function, or a leaf of params is not a floating array.
@@ -67,25 +69,20 @@ def layerwise_whitening(key: jax.Array, apply: Apply, params: Params, batch: Any
 def _refine(apply: Apply, params: Params, batch: Any) -> Params:
     model = read_model(apply, params, batch)
     leaves, tree = jax.tree.flatten(params)
+    products = read_products(model)
+    sizes = None if products is None else _sizes(products, params, batch)
+    factors, shifts = unit_factors(model, params, batch, sizes)
+    changes = zip(leaves, factors, shifts, strict=True)
+    refined = jax.tree.unflatten(tree, [leaf * by + shift for leaf, by, shift in changes])
+    if products is not None and all(products.on_path):
+        return refined
+    return keep_unless_blown_up(model, params, refined, batch)
 
-    def refine(careful: jax.Array) -> Params:
-        factors, shifts = unit_factors(model, params, batch, careful)
-        changes = zip(leaves, factors, shifts, strict=True)
-        return jax.tree.unflatten(tree, [leaf * by + shift for leaf, by, shift in changes])
 
-    return refine_with_care(model, params, batch, refine, _aside(model))
-
-
-def _aside(model: Model) -> np.ndarray:
-    """Flags of the leaves whose products neither all data pass nor a branch's sum adds."""
-    above = frozenset().union(*(facts.above for facts in model.outputs if facts.data))
-    places = list(model.plan.sites())
-    ends = sum(
-        1 << bit for bit in {b for p in places if p.site.kind == "sum" for b in bits(p.site.names)}
-    )
-    aside = np.zeros(len(model.paths), bool)
-    for place in places:
-        if place.site.kind == "product" and place.site.scales and place.key not in above:
-            for bit in bits(place.site.names & ~ends):
-                aside[bit] = True
-    return aside
+def _sizes(products: Products, params: Params, batch: Any) -> jax.Array | None:
+    """For each leaf the spread of its units: that of the start where it modulates; None for 1."""
+    if find_tests(products) is None:
+        return None
+    _, caps = unit_scales(products, params, batch, 1.0)
+    sizes = jnp.ones(len(products.model.paths), jnp.float32)
+    return sizes.at[jnp.asarray(products.leaf)].min(caps)

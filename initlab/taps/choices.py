@@ -38,7 +38,7 @@ def choose(
     before = Trail(trail.units, trail.names)
     choice = Softmax(value, before)
     key = add_site("router", choice, axes, scope)
-    if scope.plan is not None:
+    if scope.measures:
         index = results[-1][0] if is_top else results[0][0][..., None]
         number = value.shape[axes[0]]
         scope.results[key] = choice_statistics(index, number)
@@ -85,7 +85,7 @@ def follow_choice(
     if given == "index":
         is_code = name in ("eq", "eq_to")
         return Trail((), trail.names, "code", choice) if is_code else None
-    if choice.code is None or scope.plan is None or choice.key is None:
+    if choice.code is None or not scope.measures or choice.key is None:
         return None
     code = choice.code != 0
     side = 0 if facts[0].data else 1

@@ -247,6 +247,6 @@ def composed(
     if one.source is not other.source or one.axis != other.axis:
         return result
     number = scope.add(Site("state", one.source.names, where, gradient=False))
-    if scope.plan is not None:
+    if scope.measures:
         scope.results[scope.key(number)] = _decay_statistics(one)
     return dataclasses.replace(result, is_composed=True)

@@ -139,6 +139,8 @@ class Notes:
       multiplied: bit set of the parameters that multiply a value or another parameter, as they are
         or through a function: where one is zero, others may have no gradient.
       frozen: bit set of the parameters that a stop_gradient takes before data meet them.
+      gating: bit set of the parameters that acted last on a factor of data which does not vanish
+        with them, as an exponential or a sigmoid does not.
       contracted: bit set of the weights of products.
       looked_up: bit set of tables.
       stacked: bit set of those that a loop takes a slice of each iteration.
@@ -148,6 +150,7 @@ class Notes:
     untracked: dict[str, str] = dataclasses.field(default_factory=dict)
     multiplied: int = 0
     frozen: int = 0
+    gating: int = 0
     contracted: int = 0
     looked_up: int = 0
     stacked: int = 0
@@ -192,6 +195,11 @@ class Scope:
         self._events = 0
         self._ended: list[Chain] = []
         self._entered: list[tuple[Facts, Key]] = []
+
+    @property
+    def measures(self) -> bool:
+        """Whether statistics are wanted here: not to plan, nor to rescale."""
+        return self.plan is not None and self.rescale is None
 
     def sites(self) -> Iterator[Place]:
         """Every site in the order of the program, those within loops and branches included."""
@@ -255,8 +263,9 @@ class Scope:
         assert isinstance(last, Site)
         if last.event != self._events:
             return value
-        key = self.key(number)
-        statistics = signal_statistics(value, self.examples(facts.features, value.shape))
+        key, statistics = self.key(number), {}
+        if self.measures:
+            statistics = signal_statistics(value, self.examples(facts.features, value.shape))
         if number in self.recorded:
             statistics["recorded"] = self.recorded[number]
         self.results[key] = statistics
@@ -327,7 +336,7 @@ class Scope:
                 gradient=False,
             )
         )
-        if self.plan is not None:
+        if self.measures:
             statistics = activation_statistics(value, chain, facts.features, is_factor=is_factor)
             self.results[self.key(number)] = statistics
 

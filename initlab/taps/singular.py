@@ -33,7 +33,7 @@ def measure_singular(
     number = scope.add(
         Site("function", result.params, name, result.sliced, gradient=False, uses=(name,))
     )
-    if scope.plan is None:
+    if not scope.measures:
         return
     before = [jax.lax.stop_gradient(jnp.asarray(each)) for each, _ in operands]
     is_finite = jnp.isfinite(jax.lax.stop_gradient(value))

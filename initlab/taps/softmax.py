@@ -308,7 +308,7 @@ def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | No
     if softmax.logits is not None and np.shape(softmax.logits) == np.shape(value):
         softmax.axes = axes
         key = add_site("softmax", softmax, axes, scope)
-        if scope.plan is not None:
+        if scope.measures:
             units = softmax.before.units
             scope.results[key] = softmax_statistics(value, softmax.logits, axes, units)
             planned = scope.plan.entries[key[-1]]

@@ -44,7 +44,7 @@ def add_signals(
     site = number if both else None
     result = result.at(scope.key(number), site=site, names=names, is_blend=False)
     value = scope.visit(number, value, result)
-    if not both and scope.plan is not None:
+    if not both and scope.measures:
         scope.results[scope.key(number)] |= _branch_ratio(operands)
     return value, result
 

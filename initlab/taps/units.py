@@ -24,21 +24,21 @@ ALIKE = 0.999
 
 @checks.checked
 def unit_factors(
-    model: Model, params: Params, batch: Any, careful: jax.Array | None = None
+    model: Model, params: Params, batch: Any, sizes: jax.Array | None = None
 ) -> tuple[list[jax.Array], list[jax.Array]]:
-    """Factors and shifts by which `z = x w + b` has spread 1 in each unit; jit-able, vmap-able.
+    """Factors and shifts by which `z = x w + b` has a spread in each unit; jit-able, vmap-able.
 
     The spread is the standard deviation over examples and positions. Each product is scaled before
     the next one sees it, so that one pass is enough; weights that are used again have their mean
     factor first, so that what is behind them sees it. Where the mean of x w is larger than its
     spread, the bias takes it: divided by the spread alone it would be large. Where there is no bias
-    to take it, the factor is 1 over the mean.
+    to take it, the mean is what has that size.
 
     Args:
       model: as `read_model` reads it.
       params: its parameters.
       batch: inputs.
-      careful: flags of the leaves that are not enlarged; none by default.
+      sizes: the spread for the products of each leaf, [leaves]; 1 by default.
 
     Returns:
       For each leaf what it is multiplied by, and what is added to it then: arrays of its shape. The
@@ -48,18 +48,17 @@ def unit_factors(
     """
     leaves, inputs = jax.tree.leaves(params), jax.tree.leaves(batch)
     again, biases = _used_again(model, "names"), _biases(model)
-    careful = jnp.zeros(len(leaves), bool) if careful is None else careful
     ones, zeros = (
         [jnp.ones_like(leaf) for leaf in leaves],
         [jnp.zeros_like(leaf) for leaf in leaves],
     )
     if again:
-        found = _one_pass(model, leaves, inputs, frozenset(), frozenset(), careful)
+        found = _one_pass(model, leaves, inputs, frozenset(), frozenset(), sizes)
         first = [found[n] if n in again else one for n, one in enumerate(ones)]
         leaves = [leaf * factor for leaf, factor in zip(leaves, first, strict=True)]
     else:
         first = ones
-    found = _one_pass(model, leaves, inputs, again, biases, careful)
+    found = _one_pass(model, leaves, inputs, again, biases, sizes)
     factors = [
         one if n in again else (ones[n] if n in biases else found[n]) for n, one in enumerate(first)
     ]
@@ -73,7 +72,7 @@ def _one_pass(
     inputs: list[Any],
     fixed: frozenset[int],
     biases: frozenset[int],
-    careful: jax.Array,
+    sizes: jax.Array | None,
 ) -> list[jax.Array]:
     """The factors of all leaves but the fixed ones, means over their uses; of biases 1 + shift.
 
@@ -96,8 +95,9 @@ def _one_pass(
     ) -> tuple[list[Any], Any]:
         weight = values[place]
         factor, usable = _factor(equation, place, values, bool(added & may_shift))
-        is_careful = careful[jnp.asarray(bits(facts.params))].any()
-        factor = jnp.where(is_careful, jnp.minimum(factor, 1), factor)
+        if sizes is not None:
+            wanted = sizes[jnp.asarray(bits(facts.params))].min().astype(factor.dtype)
+            factor = jnp.where(usable, factor * wanted, factor)
         scaled = weight * jnp.broadcast_to(factor, weight.shape).astype(weight.dtype)
         given = [scaled if n == place else value for n, value in enumerate(values)]
         return given, record(factor, usable, weight)

@@ -53,15 +53,24 @@ def evaluate(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]
     Returns:
       Its outputs, each with its facts: those of the program, taps being identities.
     """
+
+    def step(equation: Any, operands: list[Pair]) -> list[Pair]:
+        pairs = follow(equation, operands, _step(equation, operands, scope), scope)
+        # Only what is recorded of the weights is differentiated then, not the model.
+        return [_cut(pair) for pair in pairs] if scope.rescale is not None else pairs
+
     return walk(
         program,
         operands,
-        lambda equation, operands: follow(
-            equation, operands, _step(equation, operands, scope), scope
-        ),
+        step,
         constant=lambda value: (value, constant(value)),
         unused=_unused,
     )
+
+
+def _cut(pair: Pair) -> Pair:
+    value, facts = pair
+    return (jax.lax.stop_gradient(value), facts) if facts.data else pair
 
 
 def _unused(aval: Any) -> Pair:
@@ -196,6 +205,9 @@ def _elementwise(equation: Any, operands: list[Pair], scope: Scope, where: str) 
         # What is multiplied by a parameter of zero gets no gradient; what a bias is added to does.
         for weight in weights:
             scope.notes.multiplied |= weight.params
+        if not all(facts.is_gate for facts in data):
+            for gate in data:
+                scope.notes.gating |= gate.names if gate.is_gate else 0
     if equation.primitive.name not in ("add", "add_any", "sub") or not any(result.features):
         return value, result
     if len(data) == 1 and weights and data[0].site is not None:
