@@ -1,10 +1,21 @@
 """Every test runs under strict promotion, on several CPU devices."""
 
+import atexit
 import gc
 import mmap
 import os
+import sys
 import tempfile
 from pathlib import Path
+
+if sys.dont_write_bytecode:
+    # As containers often say: then each worker, and each process that a test starts, compiles all
+    # of JAX's Python anew, for seconds. Before JAX is imported, so that the others read this one's.
+    bytecode = tempfile.TemporaryDirectory()
+    atexit.register(bytecode.cleanup)
+    sys.dont_write_bytecode, sys.pycache_prefix = False, bytecode.name
+    os.environ["PYTHONPYCACHEPREFIX"] = bytecode.name
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 import jax
 import pytest
