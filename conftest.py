@@ -15,12 +15,13 @@ if sys.dont_write_bytecode:
     atexit.register(bytecode.cleanup)
     sys.dont_write_bytecode, sys.pycache_prefix = False, bytecode.name
     os.environ["PYTHONPYCACHEPREFIX"] = bytecode.name
-    del os.environ["PYTHONDONTWRITEBYTECODE"]
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import jax
 import pytest
 
 from tests.compile_workers import FAST, ByCompilation, with_fast_workers
+from tests.thorough import IS_THOROUGH
 
 # It defines flags when it is imported, which then are those of every binary in that process.
 collect_ignore = ["tests/toy_experiment.py"]
@@ -118,8 +119,15 @@ SLOW_EXAMPLES = frozenset(
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Makes the examples in docstrings quick tests: there is one for each public function."""
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is `thorough`, and makes the examples in docstrings quick tests.
+
+    There is one for each public function.
+    """
+    if not IS_THOROUGH and "thorough" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
     examples = [item for item in items if isinstance(item, pytest.DoctestItem)]
     for item in examples:
         if item.name not in SLOW_EXAMPLES:

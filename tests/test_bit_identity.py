@@ -26,6 +26,7 @@ ACTIVATIONS = {
 }
 WIDTHS = (2, 3, 5, 7, 16, 37, 64, 65, 129, 257)
 CONSTANTS = (0.01, 0.1, 0.5)
+THOROUGH = pytest.mark.thorough
 
 
 def task_of(examples):
@@ -37,7 +38,7 @@ def task_of(examples):
 
 # Every width with one hidden layer, some with more, and every activation at an awkward width.
 STEP_CASES = [
-    ("tanh", (width,) * depth, examples)
+    pytest.param("tanh", (width,) * depth, examples, marks=THOROUGH if depth in (2, 3) else ())
     for depth, examples in ((1, 400), (2, 400), (3, 50), (4, 17))
     for width in (WIDTHS if depth == 1 else WIDTHS[1::depth])
 ] + [(name, (65, 65), 400) for name in ("sigmoid", "relu", "gelu")]
@@ -72,13 +73,13 @@ def asserting_run(network, init, task, steps):
         ("relu", (16,), 2000),
         ("gelu", (7,), 2000),
         ("tanh", (37,), 20000),
-        ("tanh", (65,), 2000),
-        ("gelu", (129,), 2000),
+        pytest.param("tanh", (65,), 2000, marks=THOROUGH),
+        pytest.param("gelu", (129,), 2000, marks=THOROUGH),
         ("tanh", (3, 3), 2000),
-        ("sigmoid", (64, 64), 500),
-        ("relu", (37, 37, 37), 500),
+        pytest.param("sigmoid", (64, 64), 500, marks=THOROUGH),
+        pytest.param("relu", (37, 37, 37), 500, marks=THOROUGH),
         ("tanh", (16, 16, 16, 16), 2000),
-        ("gelu", (257, 257), 50),
+        pytest.param("gelu", (257, 257), 50, marks=THOROUGH),
     ],
 )
 def test_units_stay_identical_through_training(name, hidden, steps):
@@ -91,7 +92,9 @@ def test_units_stay_identical_through_training(name, hidden, steps):
     assert facts.together_holds(network, few, steps, CONSTANTS, rates)
 
 
-@pytest.mark.parametrize(("hidden", "steps"), [((5,), 2000), ((65,), 100), ((37, 37), 100)])
+@pytest.mark.parametrize(
+    ("hidden", "steps"), [((5,), 2000), ((65,), 100), pytest.param((37, 37), 100, marks=THOROUGH)]
+)
 def test_64_runs_under_vmap_stay_identical_on_all_points(hidden, steps):
     network = initlab.networks.mlp((2, *hidden, 1), jnp.tanh)
     rates = np.geomspace(1.2, 0.01, 16).tolist()
