@@ -4,9 +4,11 @@ Each case is a call that works with one argument replaced: another noun, shape o
 bound, a tracer, something that cannot be hashed. What comes back is
 
 - clear: ValueError or TypeError whose message names the parameter (or what it holds);
-- right: a result whose numbers are finite, or are not because what was given was not;
+- right: a result whose numbers are finite, or are not because what was given was not; of a traced
+  argument (under jit, vmap or grad), the numbers of the same call without tracing;
 - obscure: another exception, or a message that does not name the parameter;
-- silent: a result where a wrong noun was given, or numbers that are not finite of finite ones.
+- silent: a result where a wrong noun was given, numbers that are not finite of finite ones, or
+  others under a transformation.
 
     python tests/hostile.py --cases 2000
 """
@@ -17,19 +19,18 @@ import inspect
 import os
 import sys
 import typing
-import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from hostile_nouns import clean_arguments, public_functions
+from hostile_judge import Case, Traced, run_case
+from hostile_nouns import public_functions
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-__all__ = ["SLOW", "Case", "Outcome", "ask", "cases", "run_case"]
+__all__ = ["SLOW", "ask", "cases"]
 
 SLOW = frozenset(
     {
@@ -72,41 +73,6 @@ SLOW = frozenset(
 """Functions of which a call that gets past its checks compiles for seconds."""
 
 
-UNBOUNDED = frozenset(
-    {
-        "report.steps_to",
-        "report.quartiles",
-        "theory.fixed_point",
-        "theory.frequency_depth_scale",
-        "theory.trainable_depth",
-    }
-)
-"""Functions whose contract has infinite results: a depth scale at criticality, a run that fails."""
-
-
-class Case(NamedTuple):
-    """One call.
-
-    Attributes:
-      function: as "theory.gain".
-      parameter: whose argument is replaced.
-      value: by what.
-      wrong: whether it is another noun than the annotation asks for.
-    """
-
-    function: str
-    parameter: str
-    value: Any
-    wrong: bool
-
-
-class Outcome(NamedTuple):
-    """What came of a case: "clear", "right", "obscure" or "silent", and what was said."""
-
-    kind: str
-    said: str
-
-
 class Thing:
     """An object of no meaning, which cannot be hashed."""
 
@@ -114,6 +80,15 @@ class Thing:
 
     def __repr__(self) -> str:
         return "Thing()"
+
+
+class Unhashable:
+    """A function that no cache can have as a key."""
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    def __call__(self, *values: Any) -> Any:
+        return values[0] * 0.5
 
 
 def branching(*values: Any) -> Any:
@@ -157,7 +132,10 @@ ARRAYS = st.one_of(
     ),
     st.sampled_from([np.asarray([None, "a"], object), np.asarray([[1.0, len]], object)]),
 )
-FUNCTIONS = st.sampled_from([branching, failing, nothing, np.tanh, np.sort, len, dict, "tanh", 3])
+FUNCTIONS = st.sampled_from(
+    [branching, failing, nothing, np.tanh, np.sort, len, dict, Unhashable(), "tanh", 3]
+)
+TRACERS = st.sampled_from([Traced("jit"), Traced("vmap"), Traced("grad")])
 
 
 def _kinds(parameter: inspect.Parameter) -> tuple[type, ...]:
@@ -186,13 +164,15 @@ def values_for(parameter: inspect.Parameter) -> st.SearchStrategy:
     text = str(parameter.annotation)
     choices = [st.sampled_from(NOUNS)]
     if "float" in text or "int" in text or "Array" in text:
-        choices += [NUMBERS, NUMBERS]
+        choices += [NUMBERS, NUMBERS, TRACERS]
     if "Array" in text or "ndarray" in text or "Any" in text or "Sequence" in text:
         choices.append(ARRAYS)
     if "Callable" in text:
         choices += [FUNCTIONS, FUNCTIONS]
     if "Sequence" in text or "Iterable" in text or "tuple" in text:
         choices.append(st.lists(NUMBERS, max_size=3))
+    if parameter.name in ("params", "specs", "before", "after", "batch", "key", "x", "y"):
+        choices.append(TRACERS)
     if "Mapping" in text:
         choices.append(st.dictionaries(st.text(max_size=3), NUMBERS, max_size=2))
     return st.one_of(choices)
@@ -233,73 +213,6 @@ def _is_wrong(parameter: inspect.Parameter, value: Any) -> bool:
     if isinstance(value, int | float | np.generic):
         return not any(kind in kinds for kind in (int, float, np.ndarray))
     return not isinstance(value, kinds)
-
-
-def run_case(case: Case) -> Outcome:
-    """Makes the call and judges what comes back."""
-    arguments = clean_arguments(case.function) | {case.parameter: case.value}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = public_functions()[case.function](**arguments)
-            leaves = list(_numbers(result))
-    except (ValueError, TypeError) as error:
-        # A message is for people: its first lines are what they read.
-        said = f"{type(error).__name__}: {error}"
-        names = {case.parameter, *_parts(case.parameter)}
-        clear = any(name in str(error) for name in names) and len(str(error)) < 2000
-        return Outcome("clear" if clear else "obscure", said)
-    except AssertionError as error:
-        # An assertion's own verdict.
-        return Outcome("right", f"AssertionError: {error}")
-    except Exception as error:
-        return Outcome("obscure", f"{type(error).__name__}: {error}")
-    if case.wrong:
-        return Outcome("silent", f"{result!r:.200}")
-    finite = all(
-        np.isfinite(leaf).all() or (case.function in UNBOUNDED and not np.isnan(leaf).any())
-        for leaf in leaves
-    )
-    given = list(_numbers(case.value))
-    known = all(np.isfinite(leaf).all() for leaf in given)
-    return Outcome("right" if finite or not known else "silent", f"{result!r:.200}")
-
-
-ALIASES = {
-    "x": ("rows", "batch", "x_test"),
-    "y": ("labels", "values", "y_test"),
-    "patterns": ("pattern",),
-    "objective": ("objective",),
-    "init": ("params",),
-    "specs": ("spec",),
-    "axes": ("axis", "point", "seed", "the run uses", "std"),
-    "results": ("dataset", "variable"),
-}
-
-
-def _parts(parameter: str) -> tuple[str, ...]:
-    return ALIASES.get(parameter, ())
-
-
-def _numbers(tree: Any) -> Iterator[np.ndarray]:
-    """The floating numbers that a result or an argument holds."""
-    try:
-        leaves = jax.tree.leaves(tree)
-    # Keys of two types, which JAX cannot sort.
-    except ValueError:
-        leaves = list(tree.values())
-    for leaf in leaves:
-        if hasattr(leaf, "to_array") or hasattr(leaf, "data_vars"):
-            continue
-        if isinstance(leaf, float | np.floating | np.ndarray | jax.Array):
-            try:
-                array = np.asarray(leaf)
-            except (TypeError, ValueError):
-                continue
-            if array.dtype.kind in "fc":
-                yield array
-        elif isinstance(leaf, int) and abs(leaf) > 1e300:
-            yield np.asarray(np.inf)
 
 
 def ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:

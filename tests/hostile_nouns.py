@@ -21,7 +21,7 @@ from initlab.taps import measure, read_model, rows_of
 from initlab.training import make_run
 from initlab.types import Batch, ParamSpec, Role
 
-__all__ = ["clean_arguments", "public_functions"]
+__all__ = ["BY_NAME", "clean_arguments", "public_functions"]
 
 HOMES = (
     *("activations", "audits", "calibration", "coordinates", "figures", "initializers", "keys"),
@@ -321,6 +321,11 @@ OF_HOME: dict[str, Any] = {
 
 
 @functools.cache
+def _own(name: str) -> dict[str, Any]:
+    return OF_HOME.get(name, dict)()
+
+
+@functools.cache
 def public_functions() -> dict[str, Any]:
     """Every public function with a parameter, by "room.name"."""
     found = {}
@@ -328,7 +333,7 @@ def public_functions() -> dict[str, Any]:
         module = importlib.import_module(f"initlab.{home}")
         for name in module.__all__:
             one = getattr(module, name)
-            is_check = name.startswith("check_")
+            is_check = name == "check_activation"
             if not is_check and inspect.isfunction(one) and inspect.signature(one).parameters:
                 found[f"{home}.{name}"] = one
     return found
@@ -336,12 +341,8 @@ def public_functions() -> dict[str, Any]:
 
 def clean_arguments(name: str) -> dict[str, Any]:
     """A call that works: what a function requires, by its parameters' names."""
-    own = OF_HOME.get(name, dict)() | ({"batch": BATCH} if name.startswith("probes.") else {})
-    required = [
-        parameter.name
-        for parameter in inspect.signature(public_functions()[name]).parameters.values()
-        if parameter.default is inspect.Parameter.empty
-    ]
+    own = _own(name) | ({"batch": BATCH} if name.startswith("probes.") else {})
+    parameters = inspect.signature(public_functions()[name]).parameters
+    required = [each for each, one in parameters.items() if one.default is inspect.Parameter.empty]
     given = {each: BY_NAME[each] for each in required if each not in own} | own
-    signature = inspect.signature(public_functions()[name])
-    return {each: value for each, value in given.items() if each in signature.parameters}
+    return {each: value for each, value in given.items() if each in parameters}

@@ -3,7 +3,8 @@
 import collections
 
 import pytest
-from hostile import Case, ask, run_case
+from hostile import ask
+from hostile_judge import Case, run_case
 from hostile_nouns import public_functions
 
 pytestmark = pytest.mark.quick

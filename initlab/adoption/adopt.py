@@ -95,7 +95,8 @@ def adopt(
         checks.check_array_leaves(params)
         return params
 
-    _, abstract = trace(drawn, jax.random.key(0))
+    with checks.calling("init", "(key)"):
+        _, abstract = trace(drawn, jax.random.key(0))
     arrays, tree = jax.tree.flatten(abstract)
     if not arrays:
         raise ValueError("init must give at least one parameter, got none")

@@ -22,13 +22,26 @@ from initlab.checks.nouns import (
     check_reals,
     check_text,
 )
-from initlab.checks.values import check_integer, check_real
+from initlab.checks.values import check_integer, check_real, is_concrete
 
 __all__ = ["checked"]
 
 Check = Callable[[str, Any], None]
 P = typing.ParamSpec("P")
 R = typing.TypeVar("R")
+
+UNKNOWN = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+"""What JAX raises where the value of a traced array is asked for."""
+
+
+class TracedError(TypeError):
+    """An argument is traced where its value decides."""
+
 
 REALS: tuple[set[Any], ...] = (
     {float, jax.Array, np.ndarray},
@@ -43,7 +56,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     Each noun is checked in one place, with one wording: classes of the lab, keys, functions by how
     many arguments they take, numbers, arrays, text, truth values, and sequences of these. Values
-    (ranges, shapes, what is finite) stay with the function, which knows them.
+    (ranges, shapes, what is finite) stay with the function, which knows them. Where it asks for the
+    value of an argument that is traced, the error names the argument.
 
     Args:
       function: public, with annotations. Any is not checked; `key` is one JAX key.
@@ -78,9 +92,24 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         for name, check in wanted.items():
             if name in given:
                 check(name, given[name])
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except (*UNKNOWN, TracedError) as error:
+            traced = [name for name, value in given.items() if _is_traced(value)]
+            if not traced:
+                raise
+            # The outermost call's words: they name what its caller has written.
+            cause = error.__cause__ if isinstance(error, TracedError) else error
+            raise TracedError(
+                f"{' and '.join(traced)} must be known when {function.__name__} is called, got "
+                "traced arrays: call it outside of jit, vmap and grad"
+            ) from cause
 
     return checking
+
+
+def _is_traced(value: Any) -> bool:
+    return not all(map(is_concrete, jax.tree.leaves(value)))
 
 
 def _check_of(parameter: inspect.Parameter) -> Check | None:

@@ -15,6 +15,7 @@ __all__ = [
     "check_dtype",
     "check_examples",
     "check_integer",
+    "check_known",
     "check_matrix",
     "check_number",
     "check_real",
@@ -65,6 +66,18 @@ def check_integer(name: str, value: Any) -> None:
     # A bool is an Integral for Python, and `depth=True` a mistake.
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
+
+
+def check_known(name: str, tree: Any, function: str) -> None:
+    """Raises TypeError if a leaf of the tree is traced, where the function needs its value.
+
+    >>> check_known("share", 0.5, "format_share")
+    """
+    if not all(map(is_concrete, jax.tree.leaves(tree))):
+        raise TypeError(
+            f"{name} must be known when {function} is called, got traced arrays: call it outside "
+            "of jit, vmap and grad"
+        )
 
 
 def check_count(name: str, value: Any, least: int) -> None:

@@ -188,6 +188,12 @@ def _names(subject: Subject, batch: Any, key: jax.Array) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _number(value: Any) -> jax.Array:
+    if getattr(value, "shape", None) != ():
+        raise ValueError(f"loss must return one real number, got {value}")
+    return value
+
+
 def _measured(subject: Subject, loss: Loss, steps: int, keys: jax.Array, batch: Any) -> np.ndarray:
     """[S, 1 + steps, L]: rms at the start, and of each step's change, for each of keys [S]."""
 
@@ -200,7 +206,7 @@ def _measured(subject: Subject, loss: Loss, steps: int, keys: jax.Array, batch: 
 
         def step(state: tuple[Params, Any], _: None) -> tuple[tuple[Params, Any], jax.Array]:
             params, memory = state
-            gradient = jax.grad(lambda params: loss(outputs(params)[-1]))(params)
+            gradient = jax.grad(lambda params: _number(loss(outputs(params)[-1])))(params)
             updates, memory = subject.optimizer.update(gradient, memory, params)
             params = optax.apply_updates(params, updates)
             # From the start and not from the step before: theory is of the sum of the updates.

@@ -39,8 +39,8 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
       The params: arrays of the specs' shapes and dtypes, in the specs' tree.
 
     Raises:
-      TypeError: if specs holds something else than ParamSpec of floating arrays, as counters and
-        statistics of a framework, or initializer is not callable.
+      TypeError: if specs holds none, or something else than ParamSpec of floating arrays, as
+        counters and statistics of a framework, or initializer is not callable.
       ValueError: if the initializer returns another shape or dtype than the spec's, or is made by
         `by_path` and one of its patterns matches no parameter; if two specs have one path.
 
@@ -50,6 +50,8 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     """
     checks.check_callable("initializer", initializer)
     check_are_parameters(specs)
+    if not jax.tree.leaves(specs):
+        raise TypeError(f"specs must hold ParamSpec, got {type(specs).__name__} without one")
     _check_patterns(initializer, specs)
     # Not one jitted program for the tree: the generator is what takes long to compile, and there it
     # is compiled for each tensor, not each shape, and again for each scheme made anew. XLA would

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.checks import is_concrete
 from initlab.objectives.binary import label_entropy
 from initlab.objectives.validation import check_labels, check_logits, check_pair, some_of
 from initlab.types import Array, Objective
@@ -31,18 +32,29 @@ def softmax_cross_entropy(logits: Array, y: Array) -> jax.Array:
 
     Raises:
       TypeError: logits that are not floating.
-      ValueError: logits that are not [B, K], labels that are not [B].
+      ValueError: logits that are not [B, K], labels that are not [B], or not whole numbers.
 
     >>> print(f"{softmax_cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3])):.6f}")
     1.386294
     """
-    logits, y = check_pair(logits, y)
+    logits, y = _check_pair(logits, y)
     log_p = jax.nn.log_softmax(logits, axis=1)
     # A mask instead of an index: its gradient is no scatter, and a label -1 does not wrap around.
     kind = jnp.float32 if jnp.issubdtype(y.dtype, jnp.floating) else jnp.int32
     chosen = y.astype(kind)[:, None] == jnp.arange(logits.shape[1], dtype=kind)[None, :]
     log_p_y = jnp.sum(jnp.where(chosen, log_p, 0), axis=1)
     return -jnp.mean(jnp.where(jnp.any(chosen, axis=1), log_p_y, jnp.nan))
+
+
+def _check_pair(logits: Array, y: Array) -> tuple[jax.Array, jax.Array]:
+    pair = check_pair(logits, y)
+    labels = pair[1]
+    if is_concrete(labels) and jnp.issubdtype(labels.dtype, jnp.floating):
+        numbers = np.asarray(y, np.float64)
+        # A whole one that is no class makes the loss NaN: how many classes there are, logits say.
+        if (offending := numbers[numbers != np.floor(numbers)]).size:
+            raise ValueError(f"softmax labels must be class numbers, got {some_of(offending)}")
+    return pair
 
 
 @checks.checked
@@ -58,12 +70,12 @@ def softmax_accuracy(logits: Array, y: Array) -> jax.Array:
 
     Raises:
       TypeError: logits that are not floating.
-      ValueError: logits that are not [B, K], labels that are not [B].
+      ValueError: logits that are not [B, K], labels that are not [B], or not whole numbers.
 
     >>> print(softmax_accuracy(jnp.eye(4), jnp.array([0, 1, 2, 0])))
     0.75
     """
-    logits, y = check_pair(logits, y)
+    logits, y = _check_pair(logits, y)
     return jnp.mean(softmax_labels(logits).astype(y.dtype) == y, dtype=logits.dtype)
 
 

@@ -54,6 +54,8 @@ def format_share(share: float, interval: Sequence[float]) -> str:
     """
     if len(interval) != 2:
         raise ValueError(f"interval must be two numbers, got {interval!r:.80}")
+    for name, value in (("share", share), ("interval", interval)):
+        checks.check_known(name, value, "format_share")
     return f"{share:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 

@@ -193,4 +193,4 @@ def _numbers(name: Any, values: np.ndarray) -> np.ndarray:
 
 
 def _shown(values: np.ndarray) -> str:
-    return np.array2string(values, separator=", ", threshold=10)
+    return " ".join(np.array2string(values, separator=", ", threshold=10).split())

@@ -193,14 +193,19 @@ def _trace(apply: Apply, params: Params, x: Any) -> Any:
         jax.errors.TracerIntegerConversionError,
     ) as error:
         raise ValueError(
-            f"apply must not look at values in Python (branches, loops, NumPy): {error}"
+            "apply must not look at values in Python (branches, loops, NumPy): "
+            f"{_first_line(error)}"
         ) from error
     except Exception as error:
         raise TypeError(
             f"apply must be a function of (params, x), params first; calling it on their shapes "
-            f"raised {type(error).__name__}: {error}"
+            f"raised {type(error).__name__}: {_first_line(error)}"
         ) from error
     return program
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")
 
 
 def _check_program(program: Any) -> None:

@@ -37,10 +37,20 @@ def entries_of(shape: Sequence[int], unit: UnitAxis) -> list[np.ndarray]:
 def cut_down(leaf: np.ndarray, unit: UnitAxis) -> np.ndarray:
     """A leaf's entries of the unit axis's block; a view of it wherever they are adjacent.
 
+    Numbers of any kind are taken, complex ones too: only their places matter.
+
+    Raises:
+      ValueError: if the leaf lacks the unit axis.
+
     >>> from initlab.symmetry.groups import BlockAxis
     >>> cut_down(np.arange(6).reshape(3, 2), UnitAxis("w", 1, blocks=(BlockAxis(0, 3),), at=(2,)))
     array([[4, 5]])
     """
+    if not 0 <= unit.axis < np.ndim(leaf):
+        raise ValueError(
+            f"leaf must have axis {unit.axis}, where the units of {unit.path!r} lie, got shape "
+            f"{np.shape(leaf)}"
+        )
     for axis, positions in enumerate(entries_of(leaf.shape, unit) if unit.at else []):
         first, last = positions[0], positions[-1] + 1
         if last - first == positions.size:
