@@ -130,12 +130,3 @@ def test_figures_are_drawn_again_without_running(finished):
     assert (out / "summary.json").read_text() == summary
     assert f"under {0.4 * np.log(2):.4f}" in said.stdout
     assert (out / "figure.png").read_bytes() == before[1]
-
-
-def test_another_experiment_s_folder_is_refused_and_left_alone(finished):
-    out = finished("random_initialization").out
-    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
-    said = run("saturation", "--smoke", "--out", out)
-    assert said.returncode == 2
-    assert "holds results of 'random_initialization', not of 'saturation'" in said.stderr
-    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before

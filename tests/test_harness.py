@@ -17,11 +17,11 @@ from experiments.harness import output_folder
 from initlab import exits
 from initlab.sweeps import progress
 
-# 8,192 runs of 400 steps: optimized they take seconds, and minutes as they compile fast.
+# 4,096 runs of 400 steps: optimized they take seconds, and minutes as they compile fast.
 pytestmark = pytest.mark.full_compile
 
 BINARY = "experiments.saturation"
-SIZES = ("--activation=tanh", "--scale=1", "--seeds=8192", "--steps=400", "--early=100")
+SIZES = ("--activation=tanh", "--scale=1", "--seeds=4096", "--steps=400", "--early=100")
 
 
 def start_in_a_shell(*flags):
@@ -55,18 +55,18 @@ def interrupted(tmp_path_factory):
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupted):
     out, flags, status, err, record = interrupted
     assert status == exits.INTERRUPTED == 130
-    assert "of 8192 runs are kept in" in err
+    assert "of 4096 runs are kept in" in err
     assert "the same call goes on from there" in err
     assert "Traceback" not in err
     assert record["experiment"] == "saturation"
     assert record["finished"] is False
-    assert record["flags"]["seeds"] == 8192
+    assert record["flags"]["seeds"] == 4096
     assert {path.name for path in out.iterdir()} == {"run.json", "sweeps"}
     assert any((out.parent / "cache").iterdir())
     kept = {
         path: path.stat().st_mtime_ns for path in out.glob("sweeps/runs.zarr/progress/[0-9]*.json")
     }
-    assert 0 < len(kept) < 32
+    assert 0 < len(kept) < 16
     # The same folder with other flags is refused, and left as it was.
     refused = run_module(BINARY, *flags, "--learning_rate=0.5")
     assert refused.returncode == 2
@@ -79,7 +79,7 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupte
     record = json.loads((out / "run.json").read_text())
     assert record["finished"] is True
     with xarray.open_zarr(out / "sweeps" / "runs.zarr", chunks=None) as results:
-        assert results.attrs["flags"]["seeds"] == 8192
+        assert results.attrs["flags"]["seeds"] == 4096
         assert results.attrs["complete"]
 
 
@@ -88,21 +88,6 @@ def two_processes():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     return "--num_processes=2", f"--coordinator_address=127.0.0.1:{port}"
-
-
-def test_of_several_processes_the_first_writes_the_files(tmp_path):
-    common = (
-        "--smoke", "--activation=tanh", "--out", tmp_path / "results", *two_processes(),
-        f"--compilation_cache_dir={tmp_path / 'cache'}",
-    )  # fmt: skip
-    started = [start_module(BINARY, *common, f"--process_id={number}") for number in range(2)]
-    first, second = map(finish, started)
-    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert "results, summary and figure are in" in first.stdout
-    # What the processes' runtime says of itself aside.
-    assert [line for line in second.stdout.splitlines() if not line.startswith("[Gloo]")] == []
-    record = json.loads((tmp_path / "results" / "run.json").read_text())
-    assert record["devices"]["processes"] == 2
 
 
 def test_processes_with_other_flags_stop_together_and_write_nothing(tmp_path):
@@ -119,14 +104,6 @@ def test_processes_with_other_flags_stop_together_and_write_nothing(tmp_path):
             "--learning_rate: process 0 has 1.2, process 1 has 0.3\n"
         )
     assert list(tmp_path.iterdir()) == []
-
-
-def test_flags_of_several_processes_require_each_other(tmp_path):
-    said = run_module(BINARY, "--smoke", "--num_processes=2", "--out", tmp_path / "new")
-    assert said.returncode != 0
-    message = "--coordinator_address, --num_processes and --process_id require each other"
-    assert message in said.stdout + said.stderr
-    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("had_results", [False, True])

@@ -25,6 +25,7 @@ def test_ctrl_c_during_the_imports_is_one_line(handler):
     # -X importtime says on stderr what has been imported so far.
     command = [sys.executable, "-X", "importtime", "-m", "experiments.saturation"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         for line in process.stderr:
             if line.split("|")[-1].strip() == "experiments":
                 process.send_signal(signal.SIGINT)

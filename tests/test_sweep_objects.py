@@ -2,7 +2,9 @@
 
 import functools
 import itertools
+import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -137,6 +139,40 @@ def test_a_killed_writer_s_store_goes_on_once_its_lock_is_stale(server, out, com
     assert_same_bits(write(out, axes=SMALL), reference())
     assert time.monotonic() - began > lease.EXPIRY
     assert computed == sorted({0, 1} - kept)
+
+
+def test_two_processes_of_an_experiment_share_a_bucket_and_no_folder(server, out, tmp_path):
+    written = []
+    server.answer = lambda method, path: written.append(path) if method == "PUT" else None
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    common = (
+        "--smoke", "--activation=tanh", "--scale=1", "--seeds=1024", "--block=16", "--sweeps", out,
+        f"--coordinator_address={address}", "--num_processes=2", "--compilation_cache_dir=",
+    )  # fmt: skip
+    started = [
+        start_module(
+            "experiments.saturation", *common, "--out", tmp_path / f"{n}", f"--process_id={n}"
+        )
+        for n in range(2)
+    ]
+    first, second = map(finish, started)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    # Each chunk was written once, by one of them.
+    chunks = [path for path in written if "/loss/c/" in path]
+    assert len(chunks) == len(set(chunks)) > 1
+    results = xarray.open_zarr(open_storage(f"{out}/runs.zarr").zarr_store(), chunks=None)
+    assert results.attrs["complete"]
+    assert results.attrs["flags"]["sweeps"] == out
+    # The first alone writes files, and says so.
+    assert "results, summary and figure are in" in first.stdout
+    # What the processes' runtime says of itself aside.
+    assert [line for line in second.stdout.splitlines() if not line.startswith("[Gloo]")] == []
+    record = json.loads((tmp_path / "0" / "run.json").read_text())
+    assert (record["devices"]["processes"], record["finished"]) == (2, True)
+    assert {path.name for path in tmp_path.iterdir()} == {"0"}
+    assert not (tmp_path / "0" / "sweeps").exists()
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(server, out):

@@ -116,12 +116,12 @@ def initialize(
     )
 
 
-def compare(experiment: str, out: Path) -> None:
+def compare(experiment: str, shared: Path | None) -> None:
     """Raises in all processes unless they do the same, with a folder that they share.
 
     Args:
       experiment: its name.
-      out: the folder of --out; it need not exist.
+      shared: the folder that all must share, if any; it need not exist.
 
     Raises:
       ValueError: with every flag, version or device that differs.
@@ -129,7 +129,8 @@ def compare(experiment: str, out: Path) -> None:
     if jax.process_count() == 1:
         return
     processes.agree(lambda: _describe(experiment), "the same command")
-    processes.check_shared(out, "--out")
+    if shared is not None:
+        processes.check_shared(shared, "--out")
 
 
 def leave(status: int) -> int:
@@ -153,7 +154,9 @@ def leave(status: int) -> int:
 
 
 def _describe(experiment: str) -> Mapping[str, Any]:
-    given = {f"--{name}": value for name, value in current_settings().items() if name not in OWN}
+    # A folder of each one's own, where the sweeps lie elsewhere.
+    own = (*OWN, "out") if FLAGS.sweeps else OWN
+    given = {f"--{name}": value for name, value in current_settings().items() if name not in own}
     versions = {f"version of {name}": each for name, each in provenance.versions().items()}
     revision = provenance.revision(Path(__file__))
     return {"experiment": experiment, **given, **versions, "revision": revision}

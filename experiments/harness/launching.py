@@ -17,6 +17,7 @@ from experiments.harness.experiment import Experiment
 from experiments.harness.output_folder import check_folder, claimed, read_folder
 from initlab import exits, figures, report
 from initlab.sweeps import provenance
+from initlab.sweeps.storage import open_storage
 from initlab.terminal import one_line
 
 __all__ = ["define_flags", "launch", "parse_flags", "run"]
@@ -60,6 +61,13 @@ def define_flags(experiment: Experiment) -> frozenset[str]:
     adopt_flags(experiment.measure.__module__)
     own = frozenset(current_settings())
     flags.DEFINE_string("out", f"out/{experiment.name}", "Folder for the results.")
+    flags.DEFINE_string(
+        "sweeps",
+        "",
+        "Where sweeps are kept: a folder, s3://bucket/prefix or gs://bucket/prefix, which several "
+        "processes without a common disk share; in --out if empty.",
+    )
+    flags.register_validator("sweeps", _check_sweeps)
     flags.DEFINE_bool("smoke", False, f"Small sizes: {dict(experiment.smoke)}.")
     flags.DEFINE_bool("figures_only", False, "Draw again from the results in --out.")
     flags.DEFINE_integer(
@@ -72,6 +80,13 @@ def define_flags(experiment: Experiment) -> frozenset[str]:
     )
     runtime.define_flags()
     return own
+
+
+def _check_sweeps(given: str) -> bool:
+    try:
+        return not given or bool(open_storage(given))
+    except (ImportError, ValueError) as error:
+        raise flags.ValidationError(f"--sweeps: {error}") from error
 
 
 def _leave(status: int) -> int:
@@ -129,7 +144,9 @@ def run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
             return _run(experiment, own, argv)
     except KeyboardInterrupt as interrupt:
         out = Path(FLAGS.out)
-        if (out / "sweeps").is_dir() or (out / "cells").is_dir():
+        if FLAGS.sweeps:
+            kept = f"finished sweeps are kept in {FLAGS.sweeps}: the same call goes on from there"
+        elif (out / "sweeps").is_dir() or (out / "cells").is_dir():
             kept = f"what is finished is kept in {out}: the same call goes on from there"
         return exits.report_interrupt(experiment.name, interrupt, f"interrupted; {kept}")
     except ConnectionAbortedError as lost:
@@ -149,7 +166,8 @@ def _run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
     if FLAGS.smoke:
         set_missing(experiment.smoke)
     runtime.start(experiment.name)
-    cluster.compare(experiment.name, out)
+    # The first process alone writes there, unless the sweeps of all lie in it.
+    cluster.compare(experiment.name, None if FLAGS.sweeps else out)
     check_folder(out, experiment.name, FLAGS.figures_only)
     if FLAGS.figures_only:
         results, doubt = results_store.reopen(out, own, experiment)

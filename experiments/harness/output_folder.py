@@ -34,7 +34,10 @@ def read_folder(given: str) -> Path:
     if not given.strip():
         raise ValueError("--out must name a folder, got an empty name")
     if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", given):
-        raise ValueError(f"--out must be a folder of this machine, got {given} ({scheme[1]})")
+        raise ValueError(
+            f"--out must be a folder of this machine, got {given} ({scheme[1]}); sweeps alone may "
+            "lie elsewhere, with --sweeps"
+        )
     return Path(given).expanduser()
 
 

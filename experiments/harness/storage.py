@@ -1,19 +1,26 @@
-"""Sweeps and tables kept in the experiment's folder: the same command goes on where it stopped."""
+"""Sweeps and tables that are kept: the same command goes on where it stopped."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import xarray
 
 import initlab
 from experiments.harness import checkpoints, runtime
 from experiments.harness.command_line import FLAGS, current_settings
+from initlab.sweeps import processes
 from initlab.sweeps.root import add_attributes
 from initlab.sweeps.storage import open_storage
 from initlab.training import Run
 
-__all__ = ["fill", "sweep"]
+__all__ = ["fill", "sweep", "sweeps_home"]
+
+
+def sweeps_home() -> str:
+    """The folder or the URL that holds the experiment's sweeps."""
+    return FLAGS.sweeps.rstrip("/") or str(Path(FLAGS.out) / "sweeps")
 
 
 def sweep(
@@ -23,7 +30,7 @@ def sweep(
     name: str = "runs",
     structure: Mapping[str, Any] | None = None,
 ) -> xarray.Dataset:
-    """`initlab.sweep`, stored in sweeps/NAME.zarr of --out.
+    """`initlab.sweep`, stored in NAME.zarr of --sweeps, or in sweeps/NAME.zarr of --out.
 
     Args:
       run: a run, or with a structure a factory of runs.
@@ -34,7 +41,7 @@ def sweep(
     Returns:
       The results, opened lazily; their attrs hold the flags too.
     """
-    path = Path(FLAGS.out) / "sweeps" / f"{name}.zarr"
+    path = f"{sweeps_home()}/{name}.zarr"
     results = initlab.sweep(run, axes, out=path, structure=structure, block=FLAGS.block)
     given = {"flags": current_settings()}
     # A store that is resumed keeps the flags that it was started with.
@@ -56,4 +63,7 @@ def fill(
     Returns:
       What was found, as NumPy arrays.
     """
+    if FLAGS.sweeps and jax.process_count() > 1:
+        # Else the process that has a cell would go on, and the others wait for it in a sweep.
+        processes.check_shared(Path(FLAGS.out), "--out")
     return checkpoints.fill(Path(FLAGS.out) / "cells", table, find)
