@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray
 from forks import finish, start_module
+from gcs_server import GoogleServer
 from s3_server import Server
 from sweep_runs import (
     AXES,
@@ -56,6 +57,16 @@ def running():
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def google(tmp_path_factory):
+    server = GoogleServer()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment(tmp_path_factory.mktemp("google")).items():
+            patch.setenv(name, value)
+        yield server
+    server.stop()
+
+
 @pytest.fixture
 def server(running, monkeypatch):
     """The server with nothing wrong; locks of the dead are stale soon."""
@@ -87,8 +98,8 @@ def refusing_puts(word, status):
     return lambda method, path: status if method == "PUT" and word in path else None
 
 
-@pytest.mark.parametrize("scheme", ["s3", "memory"])
-def test_a_store_of_objects_has_the_bits_of_a_sweep_in_memory(server, scheme, computed):
+@pytest.mark.parametrize("scheme", ["s3", "gs", "memory"])
+def test_a_store_of_objects_has_the_bits_of_a_sweep_in_memory(server, google, scheme, computed):
     out = f"{scheme}://bucket/same"
     assert_same_bits(write(out, axes=SMALL), reference())
     assert computed == [0, 1]
@@ -148,7 +159,7 @@ def test_two_processes_of_an_experiment_share_a_bucket_and_no_folder(server, out
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     common = (
-        "--smoke", "--activation=tanh", "--scale=1", "--seeds=1024", "--block=16", "--sweeps", out,
+        "--smoke", "--activation=tanh", "--scale=1", "--seeds=512", "--block=16", "--sweeps", out,
         f"--coordinator_address={address}", "--num_processes=2", "--compilation_cache_dir=",
     )  # fmt: skip
     started = [
@@ -185,6 +196,19 @@ def test_a_second_writer_is_refused_while_the_first_lives(server, out):
     began = time.monotonic()
     assert_same_bits(write(out, axes=SMALL), reference())
     assert time.monotonic() - began < 20
+
+
+def test_google_s_generations_keep_two_writers_apart(server, google):
+    storage = open_storage("gs://bucket/lock")
+    with storage.take_lock() as held:
+        assert isinstance(held, lease.Lease)
+        held._renew()
+        with pytest.raises(BlockingIOError, match="gs://bucket/lock"):
+            open_storage("gs://bucket/lock").take_lock()
+        held.check()
+    assert list(storage.names("progress")) == ["progress/lock"]
+    storage.delete("progress/lock")
+    assert storage.read("progress/lock") is None
 
 
 def test_a_writer_that_was_away_does_not_write_once_its_lock_is_taken(server, out):

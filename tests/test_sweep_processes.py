@@ -19,15 +19,21 @@ from initlab.sweeps import differences, processes
 pytestmark = pytest.mark.full_compile
 
 
-def work(tmp_path, *flags):
-    return run_module("sweep_worker", tmp_path / "runs", tmp_path / "cache", *flags)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """The folder of compiled programs: all tests compute with the same one."""
+    return tmp_path_factory.mktemp("cache")
 
 
-def work_under_mpirun(tmp_path, *flags):
+def work(tmp_path, cache, *flags):
+    return run_module("sweep_worker", tmp_path / "runs", cache, "--devices=2", *flags)
+
+
+def work_under_mpirun(tmp_path, cache, *flags):
     command = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", "2"]
     worker = [sys.executable, ROOT / "tests" / "sweep_worker.py"]
     return subprocess.run(
-        [*command, *worker, tmp_path / "runs", tmp_path / "cache", *flags],
+        [*command, *worker, tmp_path / "runs", cache, "--devices=2", *flags],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
@@ -71,11 +77,11 @@ def in_processes(monkeypatch):
     return run
 
 
-def test_two_processes_give_the_bits_of_one(tmp_path):
+def test_two_processes_give_the_bits_of_one(tmp_path, cache):
     if shutil.which("mpirun"):
-        said = work_under_mpirun(tmp_path, "--found", "--devices=2")
+        said = work_under_mpirun(tmp_path, cache, "--found")
     else:
-        said = work(tmp_path, "--processes=2", "--devices=2")
+        said = work(tmp_path, cache, "--processes=2")
     assert said.returncode == 0, said.stderr
     assert said.stdout.count("complete: True") == 2
     assert said.stdout.count("'count': 4, 'processes': 2") == 2
@@ -83,8 +89,8 @@ def test_two_processes_give_the_bits_of_one(tmp_path):
     assert_same_bits(results, small_sweep())
 
 
-def test_when_one_process_is_killed_the_other_stops_and_one_alone_finishes(tmp_path):
-    said = work(tmp_path, "--processes=2", "--kill_one", "--seeds=200")
+def test_when_one_process_is_killed_the_other_stops_and_one_alone_finishes(tmp_path, cache):
+    said = work(tmp_path, cache, "--processes=2", "--kill_one", "--seeds=200")
     assert said.returncode == 0, said.stderr
     (seconds,) = re.findall(r"the other stopped after (.*) s", said.stdout)
     # When it has heard nothing of the dead one for 2 s, or sooner where it waits for it.
@@ -93,21 +99,19 @@ def test_when_one_process_is_killed_the_other_stops_and_one_alone_finishes(tmp_p
     assert len(re.findall(r"another process( of this run)? has ended", said.stderr)) == 1
     assert "***" not in said.stderr
     (listed,) = re.findall(r"before the resume: \[(.*)\]", said.stdout)
-    assert 4 <= len(listed.split(", ")) < 50
+    assert 4 <= len(listed.split(", ")) < 25
     axes = AXES | {"seed": range(200)}
     results = initlab.sweep(small_run(), axes, block=16, out=tmp_path / "runs", progress=False)
     assert_same_bits(results, initlab.sweep(small_run(), axes, block=16, progress=False))
 
 
-def test_processes_with_other_axes_refuse_together_and_write_nothing(tmp_path):
-    said = work(tmp_path, "--processes=2", "--differ")
+def test_processes_with_other_axes_refuse_together_and_write_nothing(tmp_path, cache):
+    said = work(tmp_path, cache, "--processes=2", "--differ")
     assert said.returncode == 2
     assert said.stderr.count("refuses: all processes must have one sweep; they differ in") == 2
     line = "  axes.learning_rate: process 0 has [0.1, 1.0], process 1 has [0.1, 2.0]"
     assert said.stderr.count(line) == 2
-    # The compiled programs' folder aside, if any was compiled.
-    assert not (tmp_path / "runs").exists()
-    assert not list(tmp_path.glob(".initlab-*"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_several_processes_want_a_folder(monkeypatch):
