@@ -11,6 +11,7 @@ import optax
 import pytest
 from deep_networks import CASES, draw_x, start, unstack
 from foreign_models import linen_apply
+from thorough import rows
 
 import initlab
 from initlab import networks, objectives, probes
@@ -256,7 +257,7 @@ TRAINED = {
 }
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", rows(TRAINED, {"transformer"}))
 def test_runs_and_probes_take_it(name):
     make, task = TRAINED[name]
     trace, layers = _trained(make, task(), scanned=True)

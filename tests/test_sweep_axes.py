@@ -9,8 +9,6 @@ from sweep_runs import AXES, assert_same_bits, small_run, small_sweep
 import initlab
 from initlab.sweeps import axes
 
-pytestmark = pytest.mark.full_compile
-
 
 def test_a_zipped_axis_is_one_dimension_with_a_coordinate_for_each_name():
     pairs = [(0.5, 1.0), (0.0, 0.1), (0.5, 0.1)]

@@ -16,8 +16,6 @@ import initlab
 from initlab import probes
 from initlab.sweeps import computation, run_sweep
 
-pytestmark = pytest.mark.full_compile
-
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):

@@ -13,8 +13,6 @@ from initlab.sweeps import run_sweep
 AXES = AXES | {"seed": range(20)}
 STRUCTURE = {"depth": [2, 1], "activation": {"tanh": jnp.tanh, "relu": jax.nn.relu}}
 
-pytestmark = pytest.mark.full_compile
-
 
 def deep_run(depth, activation, **changes):
     return make_small_run(activation, (3,) * depth, **changes)
