@@ -15,9 +15,11 @@ bound, a tracer, something that cannot be hashed. What comes back is
 
 import argparse
 import collections
+import contextlib
 import inspect
 import os
 import sys
+import tempfile
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -228,7 +230,9 @@ def ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:
     def one(case: Case) -> None:
         judge(case)
 
-    one()
+    # A call may write where a text says, as a sweep does.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        one()
 
 
 def main(argv: typing.Sequence[str] | None = None) -> int:

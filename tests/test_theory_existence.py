@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from thorough import IS_THOROUGH
 
 from initlab import theory
 from initlab.theory.existence import lost_layers
@@ -64,16 +63,17 @@ ONE_LAYER = [
     (theory.chi, ("sigma_w2", "q"), ()),
     (theory.jacobian_spectrum, ("sigma_w2", "q"), (3,)),
 ]
-MORE = [
+LONGER = [
     (theory.c_map, ("sigma_w2", "sigma_b2", "q", "c"), ()),
     (theory.chi, ("sigma_w2", "q", "c"), ()),
     (theory.propagate_residual, ("sigma_w2", "sigma_b2", "q0", "c"), (3,)),
     (theory.propagate_normalized, ("sigma_w2", "sigma_b2", "c"), (3,)),
     (theory.finite_width_variance, ("sigma_w2", "sigma_b2", "q0", "width"), (2,)),
 ]
+MORE = [pytest.param(*row, marks=pytest.mark.thorough) for row in LONGER]
 
 
-@pytest.mark.parametrize(("function", "names", "depth"), ONE_LAYER + MORE * IS_THOROUGH)
+@pytest.mark.parametrize(("function", "names", "depth"), [*ONE_LAYER, *MORE])
 def test_an_infinite_mean_is_refused_and_in_a_compiled_program_nan(function, names, depth):
     numbers = [NUMBERS[name] for name in names]
     with pytest.raises(ValueError, match=REFUSED):
@@ -84,7 +84,7 @@ def test_an_infinite_mean_is_refused_and_in_a_compiled_program_nan(function, nam
         assert np.isnan(leaf if leaf.ndim == 0 else leaf[1:-1]).all()
 
 
-@pytest.mark.skipif(not IS_THOROUGH, reason="INITLAB_THOROUGH=1 runs it")
+@pytest.mark.thorough
 def test_a_critical_point_is_none_of_an_infinite_mean():
     """phi phi'' > 0: there is no such point; the line without biases ends at q^2 = 4 (1 - q)."""
     assert np.isnan(theory.critical_point(phi)).all()

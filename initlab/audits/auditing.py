@@ -88,7 +88,7 @@ def audit(
     >>> report.verdict, report.findings[0].code
     ('fail', 'symmetric_units')
     """
-    for name, tree in (("params", params), ("batch", batch)):
+    for name, tree in (("params", params), ("batch", batch), ("key", key), ("keys", keys)):
         checks.check_known(name, tree, "audit")
     thresholds = Thresholds() if thresholds is None else thresholds
     key = jax.random.key(0) if key is None else key

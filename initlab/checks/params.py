@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+TEXT_OR_OBJECTS = ("O", "S", "U")
+"""Kinds of NumPy dtypes of which JAX has no arrays."""
+
+
 def path_name(tree_path: Sequence[Any]) -> str:
     """A pytree path as "layer_1/weight".
 
@@ -123,6 +127,9 @@ def check_model(apply: Any, params: Params, batch: Any) -> list[tuple[str, Any]]
         for leaf in jax.tree.leaves(batch):
             if not isinstance(leaf, numbers.Number) and not hasattr(leaf, "dtype"):
                 raise TypeError(f"batch must hold arrays, got {type(leaf).__name__}")
+            dtype = getattr(leaf, "dtype", None)
+            if getattr(dtype, "kind", "") in TEXT_OR_OBJECTS:
+                raise TypeError(f"batch must hold arrays of numbers, got {dtype}")
         return leaves
 
 
@@ -184,6 +191,8 @@ def _check_is_array(path: str, value: Any, params: Any = None) -> None:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         kind = type(value).__name__
         raise TypeError(f"params[{path!r}] must be an array, got {kind}{framework_hint(params)}")
+    if getattr(value.dtype, "kind", "") in TEXT_OR_OBJECTS:
+        raise TypeError(f"params[{path!r}] must be an array of numbers, got {value.dtype}")
 
 
 def leaves_by_path(name: str, tree: Any) -> dict[str, Any]:

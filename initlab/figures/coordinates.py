@@ -26,6 +26,8 @@ def draw_coordinates(checks: Mapping[str, xarray.Dataset]) -> Figure:
     Returns:
       The figure.
     """
+    if not checks:
+        raise ValueError("checks must hold at least one dataset, got none")
     figure = new_figure(14, 0.6 + 3.2 * len(checks))
     figure.suptitle("What grows with size: outputs of layers, and their change in training")
     grid = figure.subplots(len(checks), 3, squeeze=False)

@@ -117,7 +117,7 @@ def bias_law(spec: ParamSpec, arrays: Sequence[Array]) -> float:
 def _variance(spec: ParamSpec, arrays: Sequence[Array]) -> float:
     """The mean square over all draws, in float64."""
     if not len(arrays):
-        raise ValueError(f"every spec must have at least one draw, got none for {spec}")
+        raise ValueError(f"arrays must have at least one draw, got none for {spec}")
     for number, array in enumerate(arrays):
         if np.shape(array) != tuple(spec.shape):
             raise ValueError(

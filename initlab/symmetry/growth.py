@@ -82,11 +82,15 @@ def transverse_growth(
     """
     checks.check_callable("update", update)
     checks.check_count("steps", steps, 1)
+    if not groups:
+        raise ValueError("groups must hold at least one group, got none")
     carried = state_groups(params, groups)
     params = symmetric_part(jax.tree.map(jnp.asarray, params), carried)
     if direction is None:
         key = jax.random.key(0) if key is None else key
         direction = _random_direction(key, params, params_prefix(params, groups))
+    if jax.tree.structure(direction) != jax.tree.structure(params):
+        raise ValueError("direction must be a tangent of params, with their tree")
     direction, _ = _scaled(transverse_part(_tangent(direction), carried))
 
     def step(carry: tuple[Params, Params], _: None) -> tuple[tuple[Params, Params], jax.Array]:

@@ -74,7 +74,8 @@ def _prefixes(state: Any, groups: Sequence[UnitGroup]) -> list[str]:
             found = [each for each in found if not is_under(each, prefix)] + [prefix]
     if not found:
         raise ValueError(
-            f"no part of the state fits the groups' {paths_of_units[0]!r}; it holds {paths}"
+            "params must be, or be a state that holds, what the groups were made for: no part "
+            f"fits {paths_of_units[0]!r}, got {paths}"
         )
     return found
 

@@ -20,7 +20,7 @@ from initlab.taps.statistics import signal_statistics
 from initlab.taps.walk import evaluate
 from initlab.types import Apply, OutputLoss, Params
 
-__all__ = ["Model", "measure", "measure_signals", "read_model"]
+__all__ = ["Model", "leaves_for", "measure", "measure_signals", "read_model"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,6 +109,36 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
     return Model(program, paths, shapes, plan, notes, facts, jax.tree.structure(out))
 
 
+def leaves_for(model: Model, params: Params, batch: Any) -> tuple[list[Any], list[Any]]:
+    """The leaves of params and batch; raises ValueError unless the model was read with such.
+
+    >>> model = read_model(lambda p, x: x @ p, jnp.ones((2, 3)), jnp.ones((4, 2)))
+    >>> leaves_for(model, jnp.ones((2, 3)), None)
+    Traceback (most recent call last):
+    ValueError: batch must hold arrays like those that the model was read with, [(4, 2)], got []
+    """
+    trees = {"params": jax.tree.leaves(params), "batch": jax.tree.leaves(batch)}
+    count = len(model.paths)
+    known = {"params": model.program.in_avals[:count], "batch": model.program.in_avals[count:]}
+    for name, avals in known.items():
+        leaves = trees[name]
+        wanted = [
+            (len(aval.shape), aval.shape[1:], jnp.issubdtype(aval.dtype, jnp.floating))
+            for aval in avals
+        ]
+        dtypes = [getattr(leaf, "dtype", None) or np.asarray(leaf).dtype for leaf in leaves]
+        got = [
+            (np.ndim(leaf), np.shape(leaf)[1:], jnp.issubdtype(dtype, jnp.floating))
+            for leaf, dtype in zip(leaves, dtypes, strict=True)
+        ]
+        if got != wanted:
+            raise ValueError(
+                f"{name} must hold arrays like those that the model was read with, "
+                f"{[aval.shape for aval in avals]}, got {[np.shape(leaf) for leaf in leaves]}"
+            )
+    return trees["params"], trees["batch"]
+
+
 def _input_facts(program: Any, params: int) -> list[Facts]:
     facts: list[Facts] = []
     floating = 0
@@ -155,8 +185,7 @@ def measure(
       and outputs (of each array), gradients (of the params, as they are), loss and loss_at_zero
       (scalars, NaN without a loss).
     """
-    leaves = jax.tree.leaves(params)
-    inputs = jax.tree.leaves(batch)
+    leaves, inputs = leaves_for(model, params, batch)
     facts = _input_facts(model.program, len(leaves))
 
     def run(leaves: list[Any], slots: Any) -> tuple[jax.Array, Any]:
@@ -230,7 +259,7 @@ def measure_signals(
       The statistics of products, sums and activations inside by site, as of `measure`, with what
       was recorded as "recorded".
     """
-    leaves, inputs = jax.tree.leaves(params), jax.tree.leaves(batch)
+    leaves, inputs = leaves_for(model, params, batch)
     facts = [
         dataclasses.replace(each, scales=each.scales and n not in fixed)
         for n, each in enumerate(_input_facts(model.program, len(leaves)))

@@ -11,7 +11,7 @@ from initlab import checks
 from initlab.programs.axes import unit_axes
 from initlab.programs.equations import run_equation
 from initlab.taps.facts import Facts
-from initlab.taps.model import Model, measure_signals
+from initlab.taps.model import Model, leaves_for, measure_signals
 from initlab.taps.scope import bits
 from initlab.taps.statistics import deviation
 from initlab.types import Params
@@ -46,7 +46,9 @@ def unit_factors(
       product that takes a function of the parameter; for a table that is looked up; and where no
       gradient is backpropagated. A layer whose units all vary alike has one factor for all.
     """
-    leaves, inputs = jax.tree.leaves(params), jax.tree.leaves(batch)
+    leaves, inputs = leaves_for(model, params, batch)
+    if sizes is not None and jnp.shape(sizes) != (len(leaves),):
+        raise ValueError(f"sizes must be [{len(leaves)}], got shape {jnp.shape(sizes)}")
     again, biases = _used_again(model, "names"), _biases(model)
     ones, zeros = (
         [jnp.ones_like(leaf) for leaf in leaves],

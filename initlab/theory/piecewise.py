@@ -67,7 +67,6 @@ def slope_pieces(pieces: Pieces) -> Pieces:
     return Pieces(derivative, pieces.kinks, max(pieces.order - 1, 0))
 
 
-@functools.lru_cache(maxsize=256)
 def find_pieces(function: Activation) -> Pieces:
     """Bisects each of many small cells towards the larger change: a jump stays, slopes vanish.
 
@@ -78,7 +77,7 @@ def find_pieces(function: Activation) -> Pieces:
       The function and its kinks in [-32, 32], of which no two share a cell of 1/128.
 
     Raises:
-      TypeError: if it is not a function of one array, or holds traced values.
+      TypeError: if it is not a function of one array, cannot be hashed, or holds traced values.
       ValueError: if it is not elementwise, or has more than `MOST_KINKS`.
 
     >>> find_pieces(jax.nn.hard_tanh).kinks
@@ -86,6 +85,16 @@ def find_pieces(function: Activation) -> Pieces:
     >>> find_pieces(jnp.tanh).kinks
     ()
     """
+    if not checks.is_hashable(function):
+        raise TypeError(
+            f"activation must be hashable, got {checks.called(function)}, which is not: write "
+            "lambda z: f(z)"
+        )
+    return _find_pieces(function)
+
+
+@functools.lru_cache(maxsize=256)
+def _find_pieces(function: Activation) -> Pieces:
     _check_elementwise(function)
     derivatives: list[Activation] = [function]
     for _ in range(DERIVATIVES - 1):
