@@ -79,6 +79,87 @@ def waited(params, x):
     return (h @ params["mid"]) @ params["out"]
 
 
+@jax.custom_vjp
+def _cell(h, token, w):
+    return jnp.tanh(token + h @ w)
+
+
+def _forward(h, token, w):
+    after = _cell(h, token, w)
+    return after, (h, after, w)
+
+
+def _backward(kept, cotangent):
+    h, after, w = kept
+    inside = cotangent * (1 - after**2)
+    return inside @ w.T, inside, h.T @ inside
+
+
+_cell.defvjp(_forward, _backward)
+
+
+def written_by_hand(params, x):
+    """A cell with a derivative of reverse mode alone; all states are written into a buffer."""
+    u = x @ params["in"]
+
+    def step(t, state):
+        h, states = state
+        h = _cell(h, u[:, t], params["state"])
+        return h, states.at[:, t].set(h)
+
+    start = jnp.zeros((len(x), WIDTH)), jnp.zeros_like(u)
+    return jax.lax.fori_loop(0, x.shape[1], step, start)[1] @ params["out"]
+
+
+def until_the_end(params, x):
+    """As many steps as the data say, the inputs carried along."""
+
+    def step(state):
+        t, h, x = state
+        return t + 1, jnp.tanh(x[:, t] @ params["in"] + h @ params["state"]), x
+
+    number = jnp.sum(jnp.any(x != 0, (0, 2)))
+    start = jnp.zeros((), number.dtype), jnp.zeros((len(x), WIDTH)), x
+    state = jax.lax.while_loop(lambda state: state[0] < number, step, start)
+    return state[1] @ params["out"]
+
+
+def in_chunks(params, x, size=8):
+    """A gated linear attention that hands its state from chunk to chunk."""
+    q, k, v, logs = (x @ params[name] for name in ("in", "in", "in", "dt"))
+    parts = (q, k, v, jax.nn.log_sigmoid(logs + params["dt_bias"]))
+
+    def step(state, parts):
+        q, k, v, logs = parts
+        sums = jnp.cumsum(logs, 1)
+        scores = jnp.einsum("btk,bsk->bts", q * jnp.exp(sums), k * jnp.exp(-sums))
+        before = jnp.einsum("btk,bkv->btv", q * jnp.exp(sums), state)
+        kept = k * jnp.exp(sums[:, -1:] - sums)
+        state = state * jnp.exp(sums[:, -1])[..., None] + jnp.einsum("btk,btv->bkv", kept, v)
+        return state, before + jnp.tril(scores) @ v
+
+    parts = [jnp.moveaxis(each.reshape(len(x), -1, size, WIDTH), 1, 0) for each in parts]
+    _, y = jax.lax.scan(step, jnp.zeros((len(x), WIDTH, WIDTH)), parts)
+    return jnp.moveaxis(y, 0, 1).reshape(x.shape) @ params["out"]
+
+
+def in_one_chunk(params, x):
+    """A state space as one product with its decays, `exp(c_t - c_s)`."""
+    u = x @ params["in"]
+    logs = -jax.nn.softplus(u @ params["dt"] + params["dt_bias"])
+    sums = jnp.cumsum(logs, 1)
+    causal = jnp.tril(jnp.ones((x.shape[1], x.shape[1]), bool))[..., None]
+    apart = jnp.where(causal, sums[:, :, None] - sums[:, None], -jnp.inf)
+    return jnp.einsum("btsk,bsk->btk", jnp.exp(apart), u) @ params["out"]
+
+
+def gated(bias):
+    return without_state(recurrent(1.0)) | {
+        "dt": normal(4, (WIDTH, WIDTH), 0.02),
+        "dt_bias": np.full(WIDTH, bias, np.float32),
+    }
+
+
 def state_space(params, x, parallel=True):
     u = x @ params["in"]
     dt = jax.nn.softplus(u @ params["dt"] + params["dt_bias"])
@@ -176,6 +257,15 @@ TIME_FAULTS = {
         "time_decay", "in + state", "warn", plain(example_by_example, recurrent(0.01), LONG)
     ),
     "the same in flax": Fault("time_decay", "SimpleCell", "warn", _cells(0.01)),
+    "the same, a cell with its own derivative": Fault(
+        "time_decay", "in + state", "warn", plain(written_by_hand, recurrent(0.01), LONG)
+    ),
+    "the same, as many steps as the data say": Fault(
+        "time_decay", "", "warn", plain(until_the_end, recurrent(0.01), LONG)
+    ),
+    "gates that forget, in one chunk": Fault(
+        "time_decay", "dt", "warn", plain(in_one_chunk, gated(2.0), LONG)
+    ),
     "time steps of softplus(1)": Fault(
         "time_decay", "A_log", "warn", plain(state_space, of_time_steps(SOFTPLUS_1), LONG)
     ),

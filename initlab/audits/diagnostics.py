@@ -22,6 +22,7 @@ from initlab.audits.steps import is_hidden
 from initlab.audits.thresholds import Thresholds
 from initlab.audits.time import time_decay
 from initlab.audits.unused import unused_parameter
+from initlab.taps.scope import bits
 
 __all__ = ["DIAGNOSTICS", "NETWORK_WIDE", "diagnose"]
 
@@ -32,6 +33,10 @@ def untracked(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """What the audit does not support, and so did not check."""
     del thresholds
     seen = dict(evidence.model.notes.untracked)
+    paths = evidence.model.paths
+    for names in sorted(evidence.model.notes.not_followed):
+        state = " + ".join(paths[bit] for bit in bits(names)) or "the state of a loop"
+        seen[state] = "the derivative of a step in time cannot be taken: time_decay was not checked"
     if isinstance(evidence.coverage, str):
         seen["symmetry"] = evidence.coverage
     else:

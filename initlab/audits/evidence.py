@@ -55,7 +55,8 @@ class Signal:
         were drawn at random; NaN where none does.
       branch_ratio: of a sum of a stream and a branch, rms of the branch over that of the stream.
       memory: logarithm of the factor by which a change of a loop's state is kept from step to step.
-      diagonal: 1 where every entry of that state is kept by a factor of its own; else 0.
+      fastest: the same of the entry that is kept least; NaN where entries are not kept each by a
+        factor of its own.
       over_time: `{statistic: [steps]}` of a place that depends on a loop's state.
       loop: which loop that is.
       norms_gained: how many normalizations each of those steps adds.
@@ -83,7 +84,7 @@ class Signal:
     gradient_behind_zeros: float = math.nan
     branch_ratio: float = math.nan
     memory: float = math.nan
-    diagonal: float = 0.0
+    fastest: float = math.nan
     over_time: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     loop: tuple = ()
     norms_gained: int = 0

@@ -36,7 +36,7 @@ def time_decay(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
                 "gates open (a bias of 1) and time steps small (decays spread between 1/e and 1 - "
                 "1/length)",
             )
-        elif signal.diagonal and -thresholds.remembering < signal.memory < -ROUNDING:
+        elif -thresholds.remembering < signal.fastest and signal.memory < -ROUNDING:
             yield Finding(
                 "time_decay",
                 "warn",

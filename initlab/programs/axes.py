@@ -5,9 +5,17 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from initlab.programs.primitives import PRODUCTS
+from initlab.programs.primitives import PRODUCTS, RAGGED
 
-__all__ = ["DotAxes", "contracts_nothing", "dot_axes", "moved", "product_axes", "unit_axes"]
+__all__ = [
+    "DotAxes",
+    "contracts_nothing",
+    "dot_axes",
+    "moved",
+    "product_axes",
+    "runs_axes",
+    "unit_axes",
+]
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -52,10 +60,10 @@ def dot_axes(equation: Any) -> DotAxes:
     """The axes of a matrix product.
 
     Args:
-      equation: a `dot_general` or one of PRODUCTS.
+      equation: a `dot_general`, a `ragged_dot` or one of PRODUCTS.
 
     Returns:
-      Its axes.
+      Its axes; a ragged one's runs of rows, and the matrices that they take, are none of them.
 
     >>> import jax
     >>> from jax.numpy import dot, ones
@@ -66,8 +74,31 @@ def dot_axes(equation: Any) -> DotAxes:
     name = equation.primitive.name
     if name in PRODUCTS:
         return product_axes(name, len(equation.invars[0].aval.shape))
-    contract, batch = equation.params["dimension_numbers"]
+    if name == RAGGED:
+        numbers = equation.params["ragged_dot_dimension_numbers"]
+        contract, batch = numbers.dot_dimension_numbers
+    else:
+        contract, batch = equation.params["dimension_numbers"]
     return DotAxes((tuple(contract[0]), tuple(contract[1])), (tuple(batch[0]), tuple(batch[1])))
+
+
+def runs_axes(equation: Any) -> tuple[int, int] | None:
+    """The left operand's axis whose runs take a matrix each, and the right one's of the matrices.
+
+    Args:
+      equation: any.
+
+    Returns:
+      The two; None where it is no `ragged_dot`, or sums over its runs, as its derivative does.
+    """
+    if equation.primitive.name != RAGGED:
+        return None
+    numbers = equation.params["ragged_dot_dimension_numbers"]
+    (rows,), groups = numbers.lhs_ragged_dimensions, numbers.rhs_group_dimensions
+    contract, batch = numbers.dot_dimension_numbers
+    if len(groups) != 1 or rows in contract[0] or rows in batch[0]:
+        return None
+    return int(rows), int(groups[0])
 
 
 def contracts_nothing(equation: Any) -> bool:
@@ -115,10 +146,13 @@ def unit_axes(equation: Any, place: int) -> list[tuple[int, int]]:
         numbers = equation.params["dimension_numbers"]
         # A convolution by what depends on the data has no units of its own.
         return [(numbers.out_spec[1], numbers.rhs_spec[0])] if place == 1 else []
-    axes = dot_axes(equation)
+    axes, runs = dot_axes(equation), runs_axes(equation)
+    if equation.primitive.name == RAGGED and runs is None:
+        return []
     left, right = (axes.free(side, len(equation.invars[side].aval.shape)) for side in (0, 1))
     first = len(axes.batch[0]) + (len(left) if place == 1 else 0)
-    own = right if place == 1 else left
+    # Of the matrices each row has one.
+    own = [n for n in right if runs is None or n != runs[1]] if place == 1 else left
     return [*enumerate(axes.batch[place]), *enumerate(own, first)]
 
 

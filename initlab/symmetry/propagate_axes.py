@@ -9,6 +9,7 @@ import numpy as np
 from initlab.programs.axes import moved
 from initlab.programs.control import Call, Cond, Scan, While, control
 from initlab.programs.primitives import ELEMENTWISE, PASSING, SLICES
+from initlab.programs.ragged import expanded
 from initlab.programs.walk import walk
 from initlab.symmetry.chosen import Chosen, chosen_indices
 from initlab.symmetry.dimensions import Dimension, atoms, mark_read, pin, unify
@@ -112,6 +113,8 @@ def _step(record: Record, equation: Any, given: list[_Array]) -> Sequence[_Array
             results = [_axes(_propagated(branch, given[1:], record)) for branch in branches]
             joined = [_joined(each, record) for each in zip(*results, strict=True)]
             return _numbered(joined, record)
+    if (lookups := expanded(equation)) is not None:
+        return _propagated(lookups, given, record)
     numbers = [each.number for each in given]
     results = _by_rule(record, equation, _axes(given), numbers)
     found = record.numbers.of_results(equation, numbers)

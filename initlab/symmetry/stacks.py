@@ -14,6 +14,7 @@ from initlab.programs.primitives import (
     CONTRACTIONS,
     CUMULATIVE,
     ELEMENTWISE,
+    RAGGED,
     REDUCTIONS,
 )
 
@@ -180,7 +181,7 @@ def _axes_of_operands(
         return None if axis == params["dimension"] else (along, axis)
     if name == "rev":
         return None if axis in params["dimensions"] else (along, axis)
-    if name in CONTRACTIONS and name != "conv_general_dilated":
+    if name in CONTRACTIONS and name not in ("conv_general_dilated", RAGGED):
         return _axes_of_product(equation, operands, number, axis)
     return None
 

@@ -24,6 +24,7 @@ _FUNCTIONS = (
     | primitives.MOVES
     | primitives.REDUCTIONS
     | primitives.ARG_REDUCTIONS
+    | primitives.CUMULATIVE
     | primitives.INDEXING
     | primitives.ORDERED
     | {"iota"}

@@ -79,6 +79,11 @@ class Facts:
       recurrent: whether it depends on the state of the loop over time that it lies in.
       strided: of which array it is every second slice (`taps.memory.Strided`), or None.
       is_composed: whether it is a product of such slices: of two steps at once.
+      running: which running sum it is (`taps.decays`), or None.
+      summed: how many steps in time it is a sum of: the logarithm of a decay over a chunk, if it is
+        one; 1 of another value.
+      span: how many steps it is a decay over, if it is one.
+      covers: how many steps a loop in this scope has made of it, if it is a state.
       raw: which floating input it is, moved as a whole; None for another array.
       norms: how many normalizations every such path has at least.
       is_root: whether it is a root of the data, as a normalization divides by.
@@ -109,6 +114,10 @@ class Facts:
     recurrent: bool = False
     strided: Any = None
     is_composed: bool = False
+    running: Any = None
+    summed: int = 1
+    span: int = 1
+    covers: int = 1
     raw: int | None = None
     norms: int = 0
     is_root: bool = False

@@ -16,14 +16,13 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.programs.control import Cond, Scan, While
-from initlab.programs.equations import run_equation
+from initlab.programs.control import Cond, Scan
 from initlab.taps import blockwise, memory
 from initlab.taps.facts import Facts, Pair, join, joined_mixed, joined_paths
-from initlab.taps.scope import Branches, Loop, Scope, Site
+from initlab.taps.scope import Branches, Loop, Scope
 from initlab.taps.statistics import blank
 
-__all__ = ["branch", "repeat", "scan"]
+__all__ = ["branch", "scan"]
 
 Evaluate = Callable[[Any, Sequence[Pair], Scope], list[Pair]]
 
@@ -46,7 +45,7 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     for each in sliced_facts:
         scope.notes.stacked |= each.params if each.is_weight else 0
     if not any(each.is_weight for each in sliced_facts):
-        carried = [dataclasses.replace(each, recurrent=True) for each in carried]
+        carried = [dataclasses.replace(each, recurrent=True, span=1) for each in carried]
     # Not strict, here and below: a body gives its carry first, then what is stacked.
     avals = [each.aval for each in loop.body.jaxpr.outvars]
     state = [_typed(*each) for each in zip(state, avals, strict=False)]
@@ -71,30 +70,33 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
             return cell["out"]
 
         carried, gained = _settled(after, carried, before)
+        parts = memory.parts_of_state(loop, carried, sliced_facts)
         planned = Loop(cell["scope"], loop.length, gained, carried, loop.reverse)
         # Its softmaxes are the plan's, as those of the trace below are not.
         out = cell["out"]
         blockwise.mark_blocks([each.trail for each in out])
+        # What a running softmax scales down is no memory that is lost.
+        if memory.takes_inputs(loop, shared_facts, carried, sliced_facts) and not (
+            blockwise.has_blocks(planned.body)
+        ):
+            given = (shared, state, xs)
+            followed = memory.followed(loop.body, given, parts, out, scope)
+            planned = dataclasses.replace(planned, followed=followed)
     else:
         planned = scope.plan.entries[number]
         assert isinstance(planned, Loop)
         out = None
     parts = memory.parts_of_state(loop, planned.carried, sliced_facts)
-    is_followed = bool(parts) and scope.follow and scope.plan is not None
-    is_followed = is_followed and memory.takes_inputs(loop, shared_facts, sliced_facts)
-    # What a running softmax scales down is no memory that is lost.
-    is_followed = is_followed and not blockwise.has_blocks(planned.body)
+    followed_parts = planned.followed if scope.follow and scope.plan is not None else []
     run = functools.partial(body, planned.carried, planned.body if scope.plan else None)
 
     def step(state: Any, given: Any) -> Any:
         state, changes = state
-        followed = None
-        if is_followed:
-            changes, followed = memory.advance(loop, shared, state, given[0], changes)
+        moved = [memory.advance(loop.body, shared, state, given[0], each) for each in changes]
         state, measured = run(state, given)
-        return (state, changes), (*measured, followed)
+        return (state, [each for each, _ in moved]), (*measured, [each for _, each in moved])
 
-    changes = memory.first_changes(loop, state, parts) if is_followed else None
+    changes = [memory.first_changes(state, each) for each in followed_parts]
     (state, _), (stacked, results, followed) = jax.lax.scan(
         step,
         (state, changes),
@@ -106,10 +108,12 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     scope.add(planned)
     scope.results |= blockwise.merge_turns(planned.body, results)
     is_recurrent = any(each.recurrent for _, each in operands)
-    facts = _after_last(loop, planned, out or cell["out"], is_recurrent)
+    last = out or cell["out"]
+    facts = _after_last(loop, planned, last, parts, is_recurrent)
+    firsts = {each[0]: growths for each, growths in zip(followed_parts, followed, strict=True)}
     for part in parts:
-        measured = followed if part == parts[0] else None
-        facts[part] = _state(scope, state[part], facts[part], measured)
+        growths, times = firsts.get(part), _times(last[part])
+        facts[part] = memory.place(scope, state[part], facts[part], growths, times)
     return list(zip([*state, *stacked], facts, strict=True))
 
 
@@ -161,7 +165,7 @@ def _settled(
 
 
 def _after_last(
-    loop: Scan, planned: Loop, facts: Sequence[Facts], is_recurrent: bool
+    loop: Scan, planned: Loop, facts: Sequence[Facts], parts: Sequence[int], is_recurrent: bool
 ) -> list[Facts]:
     """Facts of a scan's results, from those after one iteration."""
     # Each of the others adds as many norms.
@@ -173,20 +177,18 @@ def _after_last(
             trail=each.trail if n < loop.carried else blockwise.stacked_trail(each.trail),
             norms=each.norms + gained,
             recurrent=is_recurrent,
+            summed=1,
+            span=1,
+            # To a loop around it, all of its steps are one.
+            covers=_times(each) * loop.length if n in parts else 1,
         )
         for n, each in enumerate(facts)
     ]
 
 
-def _state(scope: Scope, value: Any, facts: Facts, followed: Any) -> Facts:
-    """A state after the last step of a loop over time: a place, with the loop's memory."""
-    number = scope.add(Site("state", facts.names, "", gradient=False))
-    scope.visit(number, value, facts)
-    key = scope.key(number)
-    if followed is not None:
-        growths, is_diagonal = followed
-        scope.results[key] |= {"memory": jnp.mean(growths), "diagonal": jnp.all(is_diagonal)}
-    return facts.at(key)
+def _times(facts: Facts) -> int:
+    """How many steps in time one step of a loop is, to whose state these facts belong."""
+    return max(facts.span, facts.covers)
 
 
 def _typed(value: Any, aval: Any) -> Any:
@@ -294,49 +296,19 @@ def _common(facts: Sequence[Facts]) -> tuple[bool, ...]:
     return tuple(any(column) for column in zip(*(each.features for each in facts), strict=True))
 
 
-def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> list[Pair]:
-    """A while loop, which has no reverse mode: nothing inside it is measured.
-
-    Args:
-      equation: the while.
-      loop: what it holds.
-      operands: its operands.
-      scope: its notes gain the loop.
-
-    Returns:
-      Its results.
-    """
-    facts = [each for _, each in operands]
-    if any(each.params or each.data for each in facts):
-        scope.notes.untracked["while"] = "a while loop: no gradients through it, no sites inside"
-    # value_and_grad would refuse the loop; behind stop_gradient it is run forward only.
-    values = [
-        jax.lax.stop_gradient(value) if hasattr(value, "dtype") else value for value, _ in operands
-    ]
-    *_, state = loop.split(facts)
-    pairs = []
-    for value, each in zip(run_equation(equation, values), state, strict=True):
-        after = join(facts, value.shape)
-        after = dataclasses.replace(
-            after, differentiable=0, live=frozenset(), features=each.features
-        )
-        if after.data and after.params and jnp.issubdtype(value.dtype, jnp.floating):
-            after = _state(scope, value, after, None)
-        pairs.append((value, after))
-    return pairs
-
-
 def _entering(facts: Facts) -> Facts:
     """Without its site, which has a number in another scope, and with a chain of its own."""
     gone = {"chain": None, "site": None, "trail": None, "strided": None, "product_of": None}
-    return dataclasses.replace(facts, recurrent=False, **gone)
+    gone["running"] = None
+    return dataclasses.replace(facts, recurrent=False, covers=1, **gone)
 
 
 def _leaving(facts: Facts) -> Facts:
     """The same; a number that the body has computed stays there, a softmax's sum may run on."""
     uniform = facts.uniform if checks.is_concrete(facts.uniform) else None
     trail = blockwise.leaving_trail(facts.trail)
-    return dataclasses.replace(_entering(facts), uniform=uniform, trail=trail)
+    known = {"uniform": uniform, "trail": trail, "covers": facts.covers}
+    return dataclasses.replace(_entering(facts), **known)
 
 
 def _slice(facts: Facts) -> Facts:

@@ -2,28 +2,34 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from initlab.programs.control import Call, Cond, Scan, While, control
-from initlab.programs.equations import is_literal
+from initlab.programs.control import Scan, While
+from initlab.programs.equations import all_equations
 from initlab.programs.primitives import CUSTOM_DERIVATIVES
 from initlab.programs.trace import as_function
 from initlab.taps.facts import Facts
+from initlab.taps.recurrence import components, takes_slices
 from initlab.taps.scope import Scope, Site
 
 __all__ = [
     "advance",
     "composed",
     "first_changes",
+    "followed",
     "parts_of_state",
+    "place",
     "strided_of",
     "takes_inputs",
     "tangents",
 ]
+
+BACKWARD_ONLY = CUSTOM_DERIVATIVES - {"custom_jvp_call"}
+"""Calls whose derivative by hand has reverse mode alone."""
 
 Tangents = tuple[list[jax.Array], list[jax.Array]]
 """Two changes of a loop's state, of unit size: whether both change alike says whether it is one
@@ -65,47 +71,87 @@ def parts_of_state(loop: Scan, carried: Sequence[Facts], sliced: Sequence[Facts]
     ]
 
 
-def takes_inputs(loop: Scan, shared: Sequence[Facts], sliced: Sequence[Facts]) -> bool:
+def takes_inputs(
+    loop: Scan | While,
+    shared: Sequence[Facts],
+    carried: Sequence[Facts],
+    sliced: Sequence[Facts] = (),
+) -> bool:
     """Whether every step of a loop takes other data: what it forgets is then what came before.
 
     Steps that only repeat a function, as towards its fixed point, are layers: they may forget.
-    Its own derivative by hand may have no forward mode, so that a loop with one is not followed.
     """
-    if not _has_forward_mode(loop.body):
-        return False
     if any(each.data for each in sliced):
         return True
-    data = {
-        variable
-        for variable, facts in zip(loop.body.jaxpr.invars, shared, strict=False)
-        if facts.data
-    }
-    return any(
-        equation.primitive.name in ("dynamic_slice", "gather")
-        and not is_literal(equation.invars[0])
-        and equation.invars[0] in data
-        for equation in loop.body.jaxpr.eqns
-    )
+    inputs, outputs = loop.body.jaxpr.invars, loop.body.jaxpr.outvars
+    # What is carried on as it is may hold the inputs too.
+    kept = [facts.data and outputs[n] is inputs[len(shared) + n] for n, facts in enumerate(carried)]
+    flags = [*(facts.data for facts in shared), *kept, *(False for _ in sliced)]
+    return takes_slices(loop.body, flags)
 
 
-def _has_forward_mode(program: Any) -> bool:
-    for equation in program.jaxpr.eqns:
-        match control(equation):
-            case Call(body=body):
-                if equation.primitive.name in CUSTOM_DERIVATIVES - {"custom_jvp_call"}:
-                    return False
-                inner = [body]
-            case Scan(body=body):
-                inner = [body]
-            case While(body=body, condition=condition):
-                inner = [body, condition]
-            case Cond(branches=branches):
-                inner = list(branches)
-            case _:
-                inner = []
-        if not all(map(_has_forward_mode, inner)):
-            return False
+def _can_be_followed(
+    body: Any, shared: Sequence[Any], state: Sequence[Any], xs: Sequence[Any], parts: Sequence[int]
+) -> bool:
+    """Whether a step has a derivative that a change can be pushed through; found by trying."""
+
+    def once(given: Sequence[Any]) -> Any:
+        values = [*given[0]], [*given[1]], [*given[2]]
+        return advance(body, *values, first_changes(values[1], parts))
+
+    try:
+        jax.eval_shape(once, (shared, state, xs))
+    except (NotImplementedError, TypeError, ValueError):
+        # Whoever calls says so in the report: a kernel or a callback without a derivative.
+        return False
     return True
+
+
+def followed(
+    body: Any, given: Any, parts: Sequence[int], after: Sequence[Facts], scope: Scope
+) -> list[list[int]]:
+    """The parts of a state whose memory is measured, those together that are one recurrence.
+
+    Args:
+      body: of the loop, closed.
+      given: what all of its steps take, its state, and what one step takes besides.
+      parts: which entries of the state are signals.
+      after: the facts of the next state.
+      scope: its notes gain what cannot be measured.
+
+    Returns:
+      Sets of parts.
+    """
+    shared, state, xs = given
+    found = components(body, len(shared), parts)
+    kept = [each for each in found if _can_be_followed(body, shared, state, xs, each)]
+    scope.notes.not_followed |= {after[each[0]].names for each in found if each not in kept}
+    return kept
+
+
+def place(scope: Scope, value: Any, facts: Facts, growths: Any, times: int = 1) -> Facts:
+    """A state after the last step of a loop over time: a place, with the loop's memory.
+
+    Args:
+      scope: gains the place.
+      value: the state.
+      facts: what is known of it.
+      growths: logarithms, and flags, of `advance` at each step; None where it was not followed.
+      times: how many steps in time a step of the loop is, as of a chunk.
+
+    Returns:
+      Its facts there.
+    """
+    number = scope.add(Site("state", facts.names, "", gradient=False))
+    scope.visit(number, value, facts)
+    key = scope.key(number)
+    if growths is not None:
+        logs, is_diagonal = growths
+        memory = jnp.mean(logs) / times
+        # Only of entries that are kept each by itself is a slow one like the others.
+        fastest = jnp.where(jnp.all(is_diagonal), memory, jnp.nan)
+        scope.results[key] |= {"memory": memory, "fastest": fastest}
+    return facts.at(key)
 
 
 def tangents(parts: Sequence[Any]) -> Tangents:
@@ -123,11 +169,10 @@ def tangents(parts: Sequence[Any]) -> Tangents:
     return draw(0), draw(1)
 
 
-def first_changes(loop: Scan, state: Sequence[Any], parts: Sequence[int]) -> tuple[Any, ...]:
+def first_changes(state: Sequence[Any], parts: Sequence[int]) -> tuple[Any, ...]:
     """Two changes of a loop's state before its first step: None for what is no part of it.
 
     Args:
-      loop: the scan.
       state: its carry.
       parts: which entries of the carry are signals.
 
@@ -135,18 +180,18 @@ def first_changes(loop: Scan, state: Sequence[Any], parts: Sequence[int]) -> tup
       Two lists, as long as the carry.
     """
     return tuple(
-        [change[parts.index(n)] if n in parts else None for n in range(loop.carried)]
+        [change[parts.index(n)] if n in parts else None for n in range(len(state))]
         for change in tangents([state[n] for n in parts])
     )
 
 
 def advance(
-    loop: Scan, shared: Sequence[Any], state: Sequence[Any], xs: Sequence[Any], changes: Tangents
+    body: Any, shared: Sequence[Any], state: Sequence[Any], xs: Sequence[Any], changes: Tangents
 ) -> tuple[Tangents, tuple[jax.Array, jax.Array]]:
     """The changes one step later: `J v / |J v|`, J the derivative of the next state by this one.
 
     Args:
-      loop: the scan.
+      body: of the loop, closed.
       shared: what all of its steps take.
       state: its state; parts without a change are None in `changes`.
       xs: what this step takes.
@@ -157,16 +202,16 @@ def advance(
     """
     chosen = [n for n, each in enumerate(changes[0]) if each is not None]
     held = jax.lax.stop_gradient([*shared, *state, *xs])
-    run = as_function(loop.body)
+    run = as_function(body)
 
     def step(*parts: Any) -> list[Any]:
         given = list(held)
         for number, part in zip(chosen, parts, strict=True):
-            given[loop.shared + number] = part
+            given[len(shared) + number] = part
         results = run(*given)
         return [results[number] for number in chosen]
 
-    _, push = jax.linearize(step, *(held[loop.shared + number] for number in chosen))
+    push = _derivative(body, step, [held[len(shared) + number] for number in chosen])
     one, other = ([each[number] for number in chosen] for each in changes)
     after, beside = push(*one), push(*other)
     size = _norm(after)
@@ -185,19 +230,31 @@ def advance(
     return (placed(after), placed(beside)), (jnp.log(size), is_diagonal)
 
 
+def _derivative(body: Any, step: Callable, state: Sequence[Any]) -> Callable:
+    """`v -> J v`; where a derivative is written by hand, of reverse mode alone, by transposing it.
+
+    The cotangents' map `u -> J^T u` is linear, so that its own transpose is J.
+    """
+    if not any(each.primitive.name in BACKWARD_ONLY for each in all_equations(body)):
+        return jax.linearize(step, *state)[1]
+    outputs, pull = jax.vjp(step, *state)
+    _, transposed = jax.vjp(pull, jax.tree.map(jnp.zeros_like, outputs))
+    return lambda *change: transposed(tuple(change))[0]
+
+
 def _norm(parts: Sequence[Any]) -> jax.Array:
     squares = [jnp.sum(jnp.square(part.astype(jnp.float32))) for part in parts]
     return jnp.sqrt(functools.reduce(jnp.add, squares))
 
 
 def _decay_statistics(strided: _Strided) -> dict[str, jax.Array]:
-    """Of the decays of an associative scan their rms, and the memory of the slowest."""
+    """Of the decays of an associative scan their rms, and the memory of the slowest and fastest."""
     decays = jnp.abs(jax.lax.stop_gradient(strided.value)).astype(jnp.float32)
     each = jnp.mean(jnp.log(decays), axis=strided.axis)
     return {
         "rms": jnp.sqrt(jnp.mean(jnp.square(decays))),
         "memory": jnp.max(each),
-        "diagonal": jnp.asarray(True),
+        "fastest": jnp.min(each),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from initlab.programs.axes import dot_axes, moved
+from initlab.programs.axes import contracts_nothing, dot_axes, moved, runs_axes
 from initlab.programs.primitives import (
     ARG_REDUCTIONS,
     CASTS,
@@ -19,6 +19,7 @@ from initlab.programs.primitives import (
     FLAT,
     PASSING,
     PRODUCTS,
+    RAGGED,
     REDUCTIONS,
 )
 from initlab.taps.facts import Facts, join, joined_paths, kept_flags
@@ -64,6 +65,7 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
             (facts.through if facts.data else facts.factors for facts in operands),
         )
         result = dataclasses.replace(result, through=through if result.data else 0)
+    result = _with_span(equation, operands, result)
     if name in FLAT or not _is_real(out):
         is_code = name in ARG_REDUCTIONS or _is_flag(out)
         result = dataclasses.replace(
@@ -73,6 +75,30 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
             discrete=result.data and (is_code or result.discrete),
         )
     return dataclasses.replace(result, is_gate=is_gate(equation, operands, result))
+
+
+def _with_span(equation: Any, operands: Sequence[Facts], result: Facts) -> Facts:
+    """How many steps in time a decay is over: `exp` of a (running) sum over as many.
+
+    What the decay multiplies, as a state that is handed from chunk to chunk, moves on by them.
+    """
+    name = equation.primitive.name
+    if not (result.data and result.params):
+        return result
+    summed = max(each.summed for each in operands)
+    span = max(each.span for each in operands)
+    covers = max(each.covers for each in operands)
+    if name in ("cumsum", "reduce_sum"):
+        axes = equation.params["axes"] if name == "reduce_sum" else [equation.params["axis"]]
+        sizes = equation.invars[0].aval.shape
+        along = [n for n in axes if not operands[0].features[n]]
+        return dataclasses.replace(result, summed=summed * math.prod(sizes[n] for n in along))
+    if name in ("exp", "exp2"):
+        return dataclasses.replace(result, span=max(span, summed))
+    is_product = name in CONTRACTIONS and name != "conv_general_dilated"
+    if name in ELEMENTWISE or name in PASSING or (is_product and contracts_nothing(equation)):
+        return dataclasses.replace(result, summed=summed, span=span, covers=covers)
+    return result
 
 
 def _carried(equation: Any, operands: Sequence[Facts], result: Facts) -> Facts:
@@ -177,9 +203,20 @@ def _dot(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
         operands[0].features[axis] or operands[1].features[other]
         for axis, other in zip(*axes.batch, strict=True)
     ]
+    runs = runs_axes(equation)
     for side, facts in enumerate(operands):
-        flags += [facts.features[axis] for axis in axes.free(side, len(facts.features))]
+        free = axes.free(side, len(facts.features))
+        if runs is not None and side == 1:
+            free = [axis for axis in free if axis != runs[1]]
+        flags += [facts.features[axis] for axis in free]
     return tuple(flags)
+
+
+def _ragged(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
+    """Of rows with a matrix each the units of the matrices; of sums over runs nothing is known."""
+    if runs_axes(equation) is None:
+        return (False,) * len(equation.outvars[0].aval.shape)
+    return _dot(equation, operands[:2])
 
 
 def _convolve(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
@@ -218,6 +255,7 @@ def _beside(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
 RULES: dict[str, Callable[[Any, Sequence[Facts]], tuple[bool, ...]]] = {
     "conv_general_dilated": _convolve,
     **dict.fromkeys(("dot_general", *PRODUCTS), _dot),
+    RAGGED: _ragged,
     "gather": _gather,
     "concatenate": _beside,
     "stack": _stack,

@@ -81,6 +81,7 @@ class Loop:
       norms_gained: how many normalizations each iteration adds to those before.
       carried: the facts of what every iteration is given by the one before.
       reverse: whether it begins with the last slice.
+      followed: the parts of its state whose memory is measured, together where they are one.
     """
 
     body: "Scope"
@@ -88,6 +89,7 @@ class Loop:
     norms_gained: int
     carried: Sequence[Facts]
     reverse: bool = False
+    followed: Sequence[Sequence[int]] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -144,6 +146,8 @@ class Notes:
       contracted: bit set of the weights of products.
       looked_up: bit set of tables.
       stacked: bit set of those that a loop takes a slice of each iteration.
+      not_followed: of each state of a loop whose memory cannot be measured the bit set of the
+        parameters that it is called by.
     """
 
     batch: int
@@ -154,6 +158,7 @@ class Notes:
     contracted: int = 0
     looked_up: int = 0
     stacked: int = 0
+    not_followed: set[int] = dataclasses.field(default_factory=set)
 
 
 def bits(numbers: int) -> list[int]:
@@ -192,6 +197,7 @@ class Scope:
         self.recorded: dict[int, Any] = {}
         self.sides: list[Side] = []
         self.softmaxes: list[Any] = []
+        self.decays: list[Any] = []
         self._events = 0
         self._ended: list[Chain] = []
         self._entered: list[tuple[Facts, Key]] = []

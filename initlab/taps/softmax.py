@@ -19,6 +19,7 @@ from initlab.programs.primitives import (
     CONTRACTIONS,
     ELEMENTWISE,
     PASSING,
+    RAGGED,
     REDUCTIONS,
     UNCHANGED,
 )
@@ -83,7 +84,8 @@ def _trail(
 ) -> Trail | None:
     name, facts = equation.primitive.name, [each for _, each in operands]
     if name in CONTRACTIONS:
-        return _contract(equation, facts)
+        # The sizes of a ragged product's runs are no factor.
+        return _contract(equation, facts[:2])
     if name == "cumsum":
         return count_places(operands[0])
     if name in PASSING:
@@ -112,7 +114,8 @@ def _contract(equation: Any, facts: Sequence[Facts]) -> Trail | None:
     if weights:
         own = {axis for axis, _ in unit_axes(equation, weights[0])}
         return Trail(tuple(n in own for n in range(rank)), facts[weights[0]].names)
-    if equation.primitive.name == "conv_general_dilated" or not all(each.data for each in facts):
+    has_axes = equation.primitive.name not in ("conv_general_dilated", RAGGED)
+    if not has_axes or not all(each.data for each in facts):
         return None
     axes = dot_axes(equation)
     flags = [trail_units(each) for each in facts]

@@ -24,10 +24,12 @@ from initlab.programs.primitives import (
     INDEXING,
     KNOWN,
     PASSING,
+    RAGGED,
     UNCHANGED,
 )
 from initlab.programs.walk import walk
-from initlab.taps import loops
+from initlab.taps import loops, whiles
+from initlab.taps.decays import follow_decays
 from initlab.taps.facts import Facts, Pair, constant, join
 from initlab.taps.generated import generated_weight, multiply_generated, summed_product
 from initlab.taps.memory import composed, strided_of
@@ -56,6 +58,7 @@ def evaluate(program: Any, operands: Sequence[Pair], scope: Scope) -> list[Pair]
 
     def step(equation: Any, operands: list[Pair]) -> list[Pair]:
         pairs = follow(equation, operands, _step(equation, operands, scope), scope)
+        pairs = follow_decays(equation, operands, pairs, scope)
         # Only what is recorded of the weights is differentiated then, not the model.
         return [_cut(pair) for pair in pairs] if scope.rescale is not None else pairs
 
@@ -103,7 +106,7 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         case Cond():
             return loops.branch(evaluate, held, operands, scope)
         case While():
-            return loops.repeat(equation, held, operands, scope)
+            return whiles.repeat(equation, held, operands, scope)
         case Call():
             return _custom(equation, held, operands, scope)
     if name in CALLBACKS:
@@ -112,6 +115,8 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         return _moved(equation, operands, scope)
     operands = _entered(operands, scope, where)
     values, facts = [value for value, _ in operands], [each for _, each in operands]
+    # The sizes of the runs are no factor.
+    facts = facts[:2] if name == RAGGED else facts
     scope.join([each for each in facts if each.data])
     recorded = None
     if scope.rescale is not None and _is_contraction(equation):
