@@ -258,7 +258,7 @@ TIME_FAULTS = {
     ),
     "the same in flax": Fault("time_decay", "SimpleCell", "warn", _cells(0.01)),
     "the same, a cell with its own derivative": Fault(
-        "time_decay", "in + state", "warn", plain(written_by_hand, recurrent(0.01), LONG)
+        "time_decay", "state", "warn", plain(written_by_hand, recurrent(0.01), LONG)
     ),
     "the same, as many steps as the data say": Fault(
         "time_decay", "", "warn", plain(until_the_end, recurrent(0.01), LONG)

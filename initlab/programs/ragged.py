@@ -1,6 +1,6 @@
 """Products of rows with a matrix each, in runs of rows that share one: experts of sorted tokens."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 from jax import lax
@@ -41,10 +41,12 @@ def expanded(equation: Any) -> Any:
     def product(left: Any, right: Any, sizes: Any) -> Any:
         # Row t is of group g where t lies behind the ends of the g groups before.
         ends = jnp.cumsum(sizes)
-        numbers = lax.broadcasted_iota(ends.dtype, (left.shape[rows], ends.size), 0)
+        numbers = jnp.arange(left.shape[rows], dtype=ends.dtype)[:, None]
         group = jnp.sum((numbers >= ends[None]).astype(ends.dtype), axis=1)
         chosen = jnp.take(right, group, axis=groups, mode="clip")
-        result = lax.dot_general(left, chosen, (contract, ((rows,), (groups,))))
+        # Through Any: JAX's own types are partly unknown.
+        pairs = contract, ((rows,), (groups,))
+        result = cast(Any, lax).dot_general(left, chosen, pairs)
         place = sum(n < rows and n not in contract[0] for n in range(left.ndim))
         return jnp.moveaxis(result, 0, place)
 

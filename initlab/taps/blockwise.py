@@ -18,6 +18,7 @@ from initlab.taps.trails import Trail
 
 __all__ = [
     "block_statistics",
+    "branch_trail",
     "has_blocks",
     "leaving_trail",
     "mark_blocks",
@@ -99,7 +100,16 @@ def merge_blocks(blocks: Mapping[str, jax.Array], units: Sequence[bool]) -> dict
 
 def leaving_trail(trail: Trail | None) -> Trail | None:
     """The trail of what a loop hands out, where it is a running sum or mixture; without values."""
-    if trail is None or trail.part not in ("sum", "mixture") or trail.softmax is None:
+    return _without_values(trail, ("sum", "mixture"))
+
+
+def branch_trail(trail: Trail | None) -> Trail | None:
+    """The trail of what a branch hands out, where it is a softmax's weights; without values."""
+    return _without_values(trail, ("weights",))
+
+
+def _without_values(trail: Trail | None, parts: Sequence[str]) -> Trail | None:
+    if trail is None or trail.part not in parts or trail.softmax is None:
         return None
     before = dataclasses.replace(trail.softmax.before, scores=None)
     softmax = dataclasses.replace(trail.softmax, logits=None, before=before, axes=(), blocks=[])

@@ -14,7 +14,7 @@ from initlab.taps.scope import Scope
 from initlab.taps.softmax_statistics import choice_statistics
 from initlab.taps.trails import Softmax, Trail, add_site
 
-__all__ = ["choose", "count_places", "follow_choice", "note_use"]
+__all__ = ["choose", "count_places", "follow_choice", "note_dropped", "note_use"]
 
 KEEPS_FIRST = {"lt": True, "lt_to": True, "le": True, "le_to": True, "gt": False, "ge": False}
 """Whether a comparison of a place with a capacity holds for the first places, which are kept."""
@@ -31,10 +31,13 @@ def choose(
     is_top = equation.primitive.name == "top_k"
     axes = (len(np.shape(value)) - 1,) if is_top else tuple(equation.params["axes"])
     trail = facts.trail
-    if trail is None or not all(trail.units[n] for n in axes):
+    if trail is None:
         return results
     if trail.part == "weights" and trail.softmax is not None:
+        # Also where each expert takes its tokens (Zhou et al. 2022, arXiv:2202.09368).
         trail.softmax.uses.add("chosen")
+    if not all(trail.units[n] for n in axes):
+        return results
     before = Trail(trail.units, trail.names)
     choice = Softmax(value, before)
     key = add_site("router", choice, axes, scope)
@@ -112,6 +115,32 @@ def _is_capacity(facts: Facts) -> bool:
     return facts.uniform is not None and (
         not checks.is_concrete(facts.uniform) or float(facts.uniform) > 0
     )
+
+
+def note_dropped(equation: Any, operands: Sequence[Pair], scope: Scope) -> None:
+    """Notes the share of tokens that are scattered to no place, as beyond their expert's capacity.
+
+    Args:
+      equation: any; of interest is a scatter to places of which one number is an expert's.
+      operands: its operands.
+      scope: its results gain the share.
+    """
+    name, params = equation.primitive.name, equation.params
+    if name not in SCATTERS | {"scatter"} or scope.plan is None:
+        return
+    index, facts = operands[1]
+    trail = facts.trail
+    if trail is None or trail.part != "index" or trail.softmax is None:
+        return
+    numbers, sizes = params["dimension_numbers"], np.shape(operands[0][0])
+    axes = numbers.scatter_dims_to_operand_dims
+    known = scope.results.get(trail.softmax.key or ())
+    if known is None or not set(axes) <= set(numbers.inserted_window_dims):
+        return
+    limits = np.asarray([sizes[axis] for axis in axes])
+    is_kept = jnp.all((index >= 0) & (index < limits.astype(index.dtype)), axis=-1)
+    dropped = 1 - jnp.mean(is_kept.astype(jnp.float32))
+    known["dropped"] = jnp.maximum(known.get("dropped", jnp.zeros(())), dropped)
 
 
 def note_use(equation: Any, facts: Sequence[Facts]) -> None:

@@ -131,7 +131,11 @@ def _meet_weights(loop: Scan, operands: list[Pair], scope: Scope) -> list[Pair]:
 
 
 def _evaluated(
-    evaluate: Evaluate, body: Any, pairs: Sequence[Pair], inner: Scope
+    evaluate: Evaluate,
+    body: Any,
+    pairs: Sequence[Pair],
+    inner: Scope,
+    trail_of: Callable[[Any], Any] = blockwise.leaving_trail,
 ) -> tuple[list[Any], list[Facts]]:
     """The results of a body in its own scope, and the facts that leave it."""
     out = evaluate(body, list(pairs), inner)
@@ -139,7 +143,7 @@ def _evaluated(
         inner.end(value, each, "")
     avals = [each.aval for each in body.jaxpr.outvars]
     results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
-    return results, [_leaving(each) for _, each in out]
+    return results, [_leaving(each, trail_of(each.trail)) for _, each in out]
 
 
 def _settled(
@@ -267,7 +271,8 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
     def alone(n: int, values: Any, slots: Any) -> Any:
         inner = scope.inner(number, n, plans[n], slots)
         pairs = list(zip(values, facts, strict=True))
-        results, leaving = _evaluated(evaluate, cond.branches[n], pairs, inner)
+        trail_of = blockwise.branch_trail
+        results, leaving = _evaluated(evaluate, cond.branches[n], pairs, inner, trail_of)
         cell[n] = inner, leaving
         return results, inner.results
 
@@ -287,7 +292,14 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
     scope.add(Branches([cell[n][0] for n in numbers]))
     scope.results |= measured
     return [
-        (value, dataclasses.replace(join(each, value.shape), features=_common(each)))
+        (
+            value,
+            dataclasses.replace(
+                join(each, value.shape),
+                features=_common(each),
+                trail=next((facts.trail for facts in each if facts.trail is not None), None),
+            ),
+        )
         for value, *each in zip(results, *(cell[n][1] for n in numbers), strict=True)
     ]
 
@@ -303,10 +315,9 @@ def _entering(facts: Facts) -> Facts:
     return dataclasses.replace(facts, recurrent=False, covers=1, **gone)
 
 
-def _leaving(facts: Facts) -> Facts:
+def _leaving(facts: Facts, trail: Any) -> Facts:
     """The same; a number that the body has computed stays there, a softmax's sum may run on."""
     uniform = facts.uniform if checks.is_concrete(facts.uniform) else None
-    trail = blockwise.leaving_trail(facts.trail)
     known = {"uniform": uniform, "trail": trail, "covers": facts.covers}
     return dataclasses.replace(_entering(facts), **known)
 

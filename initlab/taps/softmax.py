@@ -24,7 +24,7 @@ from initlab.programs.primitives import (
     UNCHANGED,
 )
 from initlab.taps.blockwise import block_statistics, merge_blocks
-from initlab.taps.choices import choose, count_places, follow_choice, note_use
+from initlab.taps.choices import choose, count_places, follow_choice, note_dropped, note_use
 from initlab.taps.facts import Facts, Pair
 from initlab.taps.scope import Scope, Site
 from initlab.taps.softmax_statistics import softmax_statistics
@@ -41,7 +41,7 @@ KEEPING = {
     # Of a softmax in blocks, what came before is scaled down to the new maximum.
     "mixture": {"add", "mul", "select_n", *CASTS},
     "chosen": {"mul", "div", "add", "sub", "max", "logistic", *CASTS},
-    "index": {"add", "sub", *CASTS},
+    "index": {"add", "sub", "select_n", *CASTS},
     "code": {"mul", "select_n", *CASTS},
     "place": {"mul", "add", "sub", "max", "min", "select_n", *CASTS},
 }
@@ -70,6 +70,7 @@ def follow(
         return results
     name = equation.primitive.name
     note_use(equation, facts)
+    note_dropped(equation, operands, scope)
     if name in ("top_k", "argmax"):
         return choose(equation, operands, results, scope)
     pairs = []
@@ -94,13 +95,24 @@ def _trail(
         return _combine(equation, operands, value, scope)
     if name in REDUCTIONS:
         return _reduce(equation, operands, scope)
+    if name in ("gather", "sort") and (index := _index_of(facts[place % len(facts)])) is not None:
+        is_whole = name == "sort" or place == 0
+        return dataclasses.replace(index, units=(False,) * np.ndim(value)) if is_whole else None
     if name == "concatenate" and all(np.shape(each) for each, _ in operands):
+        if (index := next((t for t in map(_index_of, facts) if t is not None), None)) is not None:
+            # Beside a place: where a token goes among those of its expert.
+            return index
         columns = zip(*map(trail_units, facts), strict=True)
         first = next((each.trail for each in facts if each.trail is not None), None)
         return first and dataclasses.replace(
             first, units=tuple(map(any, columns)), part="", softmax=None
         )
     return None
+
+
+def _index_of(facts: Facts) -> Trail | None:
+    """The trail of the experts' numbers, in whatever order."""
+    return facts.trail if facts.trail is not None and facts.trail.part == "index" else None
 
 
 def _names(facts: Facts) -> int:
