@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from audit_models import SEQUENCE
 from faults_time import gated, in_chunks
-from thorough import IS_THOROUGH
 
 from initlab import audit
 from initlab.programs.ragged import expanded
@@ -87,7 +86,7 @@ def test_equal_experts_of_sorted_tokens_are_found():
     assert {each.place for each in found if each.code == "repeated_slices"} == {"w 0", "v 0"}
 
 
-@pytest.mark.skipif(not IS_THOROUGH, reason="INITLAB_THOROUGH=1")
+@pytest.mark.thorough
 def test_a_chunk_may_forget_what_its_steps_keep():
     """Eight steps that keep 0.88 each keep 0.37 together."""
     report = audit(in_chunks, gated(2.0), np.tile(SEQUENCE, (1, 4, 1)))

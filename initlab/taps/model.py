@@ -14,8 +14,9 @@ from initlab.programs.equations import all_equations, has_lasting_effect
 from initlab.programs.primitives import CONTROL
 from initlab.programs.trace import trace
 from initlab.taps.facts import Facts, Key, Recentre, Rescale
+from initlab.taps.notes import Notes
 from initlab.taps.parameter_statistics import parameter_statistics
-from initlab.taps.scope import Notes, Scope, slots_of
+from initlab.taps.scope import Scope, slots_of
 from initlab.taps.statistics import signal_statistics
 from initlab.taps.walk import evaluate
 from initlab.types import Apply, OutputLoss, Params

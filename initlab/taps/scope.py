@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from initlab.taps.facts import Chain, Facts, Key, Recentre, Rescale
+from initlab.taps.notes import Notes
 from initlab.taps.paths import Side, sides_of
 from initlab.taps.slopes import activation_statistics
 from initlab.taps.statistics import signal_statistics, tap
@@ -14,7 +15,6 @@ from initlab.taps.statistics import signal_statistics, tap
 __all__ = [
     "Branches",
     "Loop",
-    "Notes",
     "Place",
     "Scope",
     "Site",
@@ -129,36 +129,6 @@ class Place(NamedTuple):
                 turn = next(turns)
                 key[2 * n + 1] = each.repeats - 1 - turn if each.reverse else turn
         return tuple(key)
-
-
-@dataclasses.dataclass
-class Notes:
-    """What a whole program says besides its sites.
-
-    Attributes:
-      batch: the number of examples.
-      untracked: what could not be measured inside: `{name: why}`.
-      multiplied: bit set of the parameters that multiply a value or another parameter, as they are
-        or through a function: where one is zero, others may have no gradient.
-      frozen: bit set of the parameters that a stop_gradient takes before data meet them.
-      gating: bit set of the parameters that acted last on a factor of data which does not vanish
-        with them, as an exponential or a sigmoid does not.
-      contracted: bit set of the weights of products.
-      looked_up: bit set of tables.
-      stacked: bit set of those that a loop takes a slice of each iteration.
-      not_followed: of each state of a loop whose memory cannot be measured the bit set of the
-        parameters that it is called by.
-    """
-
-    batch: int
-    untracked: dict[str, str] = dataclasses.field(default_factory=dict)
-    multiplied: int = 0
-    frozen: int = 0
-    gating: int = 0
-    contracted: int = 0
-    looked_up: int = 0
-    stacked: int = 0
-    not_followed: set[int] = dataclasses.field(default_factory=set)
 
 
 def bits(numbers: int) -> list[int]:
