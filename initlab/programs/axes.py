@@ -74,7 +74,7 @@ def dot_axes(equation: Any) -> DotAxes:
     name = equation.primitive.name
     if name in PRODUCTS:
         return product_axes(name, len(equation.invars[0].aval.shape))
-    if name == RAGGED:
+    if name in RAGGED:
         numbers = equation.params["ragged_dot_dimension_numbers"]
         contract, batch = numbers.dot_dimension_numbers
     else:
@@ -91,7 +91,7 @@ def runs_axes(equation: Any) -> tuple[int, int] | None:
     Returns:
       The two; None where it is no `ragged_dot`, or sums over its runs, as its derivative does.
     """
-    if equation.primitive.name != RAGGED:
+    if equation.primitive.name not in RAGGED:
         return None
     numbers = equation.params["ragged_dot_dimension_numbers"]
     (rows,), groups = numbers.lhs_ragged_dimensions, numbers.rhs_group_dimensions
@@ -147,7 +147,7 @@ def unit_axes(equation: Any, place: int) -> list[tuple[int, int]]:
         # A convolution by what depends on the data has no units of its own.
         return [(numbers.out_spec[1], numbers.rhs_spec[0])] if place == 1 else []
     axes, runs = dot_axes(equation), runs_axes(equation)
-    if equation.primitive.name == RAGGED and runs is None:
+    if equation.primitive.name in RAGGED and runs is None:
         return []
     left, right = (axes.free(side, len(equation.invars[side].aval.shape)) for side in (0, 1))
     first = len(axes.batch[0]) + (len(left) if place == 1 else 0)

@@ -120,10 +120,10 @@ PRODUCTS: Mapping[str, tuple[int, int]] = MappingProxyType(
 the axis of the left and of the right factor that is summed over. The two free axes follow the
 leading ones, the left factor's first."""
 
-RAGGED = "ragged_dot_general"
+RAGGED = _names("ragged_dot_general")
 """Rows sorted by the matrix that each is multiplied by, as tokens are by their experts."""
 
-CONTRACTIONS = _names("conv_general_dilated dot_general") | frozenset(PRODUCTS) | {RAGGED}
+CONTRACTIONS = _names("conv_general_dilated dot_general") | frozenset(PRODUCTS) | RAGGED
 """What sums products of the entries of two operands."""
 
 SLICES = _names("dynamic_slice gather slice split")

@@ -181,7 +181,7 @@ def _axes_of_operands(
         return None if axis == params["dimension"] else (along, axis)
     if name == "rev":
         return None if axis in params["dimensions"] else (along, axis)
-    if name in CONTRACTIONS and name not in ("conv_general_dilated", RAGGED):
+    if name in CONTRACTIONS and name not in RAGGED | {"conv_general_dilated"}:
         return _axes_of_product(equation, operands, number, axis)
     return None
 

@@ -137,7 +137,7 @@ def note_dropped(equation: Any, operands: Sequence[Pair], scope: Scope) -> None:
     known = scope.results.get(trail.softmax.key or ())
     if known is None or not set(axes) <= set(numbers.inserted_window_dims):
         return
-    limits = np.asarray([sizes[axis] for axis in axes])
+    limits = np.broadcast_to(np.asarray([sizes[axis] for axis in axes]), index.shape)
     is_kept = jnp.all((index >= 0) & (index < limits.astype(index.dtype)), axis=-1)
     dropped = 1 - jnp.mean(is_kept.astype(jnp.float32))
     known["dropped"] = jnp.maximum(known.get("dropped", jnp.zeros(())), dropped)

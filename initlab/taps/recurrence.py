@@ -82,13 +82,13 @@ def _step(equation: Any, operands: list[_Origin]) -> list[_Origin]:
             held.body, operands, _step, constant=lambda _: _Origin(), unused=lambda _: _Origin()
         )
     name = equation.primitive.name
-    found = _Origin(frozenset().union(*(each.all for each in operands)))
-    used = [each for each in operands if each.all]
-    if name in WRITES or (name in SUMS and len(used) == 1):
-        found = _Origin(
-            frozenset().union(*(each.computed for each in operands)),
-            frozenset().union(*(each.held for each in operands)),
-        )
+    found = _Origin(frozenset[int]().union(*(each.all for each in operands)))
+    if name in WRITES or name in SUMS:
+        computed = frozenset[int]().union(*(each.computed for each in operands))
+        if name in SUMS:
+            # Added to itself, or to what is made of it, a part does not keep what it held.
+            computed |= operands[0].all & operands[1].all
+        found = _Origin(computed, frozenset[int]().union(*(each.held for each in operands)))
     # No derivative passes it.
     if name == "stop_gradient":
         found = _Origin()

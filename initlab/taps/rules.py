@@ -255,7 +255,7 @@ def _beside(equation: Any, operands: Sequence[Facts]) -> tuple[bool, ...]:
 RULES: dict[str, Callable[[Any, Sequence[Facts]], tuple[bool, ...]]] = {
     "conv_general_dilated": _convolve,
     **dict.fromkeys(("dot_general", *PRODUCTS), _dot),
-    RAGGED: _ragged,
+    **dict.fromkeys(RAGGED, _ragged),
     "gather": _gather,
     "concatenate": _beside,
     "stack": _stack,

@@ -126,7 +126,7 @@ def _contract(equation: Any, facts: Sequence[Facts]) -> Trail | None:
     if weights:
         own = {axis for axis, _ in unit_axes(equation, weights[0])}
         return Trail(tuple(n in own for n in range(rank)), facts[weights[0]].names)
-    has_axes = equation.primitive.name not in ("conv_general_dilated", RAGGED)
+    has_axes = equation.primitive.name not in RAGGED | {"conv_general_dilated"}
     if not has_axes or not all(each.data for each in facts):
         return None
     axes = dot_axes(equation)

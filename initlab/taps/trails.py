@@ -83,11 +83,8 @@ def role_of(site: Site) -> str | None:
         return site.kind
     if site.kind == "router":
         return "router" if "used" in uses else None
-    if "normalized" not in uses:
+    if "normalized" not in uses or "of_chosen" in uses:
         return None
-    if "of_chosen" in uses:
-        # Among the experts that were chosen; of tokens to be sampled nothing is contracted.
-        return "gates" if "contracted" in uses else None
     if "over_units" not in uses:
         return "attention" if "contracted" in uses else None
     if "chosen" in uses:

@@ -116,7 +116,7 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     operands = _entered(operands, scope, where)
     values, facts = [value for value, _ in operands], [each for _, each in operands]
     # The sizes of the runs are no factor.
-    facts = facts[:2] if name == RAGGED else facts
+    facts = facts[:2] if name in RAGGED else facts
     scope.join([each for each in facts if each.data])
     recorded = None
     if scope.rescale is not None and _is_contraction(equation):
