@@ -41,10 +41,10 @@ def expanded(equation: Any) -> Any:
     def product(left: Any, right: Any, sizes: Any) -> Any:
         # Row t is of group g where t lies behind the ends of the g groups before.
         ends = jnp.cumsum(sizes)
-        numbers = jnp.arange(left.shape[rows], dtype=ends.dtype)[:, None]
+        # Through Any: JAX's own types are partly unknown.
+        numbers = cast(Any, jnp).arange(left.shape[rows], dtype=ends.dtype)[:, None]
         group = jnp.sum((numbers >= ends[None]).astype(ends.dtype), axis=1)
         chosen = jnp.take(right, group, axis=groups, mode="clip")
-        # Through Any: JAX's own types are partly unknown.
         pairs = contract, ((rows,), (groups,))
         result = cast(Any, lax).dot_general(left, chosen, pairs)
         place = sum(n < rows and n not in contract[0] for n in range(left.ndim))

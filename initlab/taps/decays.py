@@ -89,7 +89,7 @@ def _measure(name: str, running: _Running, facts: Facts, where: str, scope: Scop
         return
     scope.decays.append(running.value)
     number = scope.add(Site("state", facts.names, where, gradient=False))
-    if scope.plan is None:
+    if not scope.measures:
         return
     sums = jax.lax.stop_gradient(running.value).astype(jnp.float32)
     sums = jnp.moveaxis(sums, running.axis, 0)

@@ -326,6 +326,7 @@ def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | No
         if scope.measures:
             units = softmax.before.units
             scope.results[key] = softmax_statistics(value, softmax.logits, axes, units)
+            assert scope.plan is not None
             planned = scope.plan.entries[key[-1]]
             if isinstance(planned, Site) and "in_blocks" in planned.uses:
                 (scores,) = softmax.blocks
