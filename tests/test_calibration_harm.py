@@ -211,3 +211,27 @@ def test_what_a_refiner_makes_worse_is_not_kept():
     )
     assert costly.params == weights[:1]
     assert "the loss goes from" in costly.reason
+
+
+@pytest.mark.parametrize("name", ["lsuv", "layerwise_whitening", "to_criticality"])
+def test_of_several_outputs_none_is_enlarged(name):
+    """Policies begin small, and what an exponential is taken of near 0, while values have rms 1."""
+    stream = np.random.default_rng(4)
+    shapes = {"in": (3, 8), "hidden": (8, 8), "policy": (8, 3), "log_std": (8, 3), "value": (8, 1)}
+    params = {
+        leaf: (stream.normal(size=shape) * shape[0] ** -0.5).astype(np.float32)
+        for leaf, shape in shapes.items()
+    }
+    params |= {leaf: np.float32(0.01) * params[leaf] for leaf in ("in", "policy", "log_std")}
+    params["value"] *= 5
+
+    def apply(params, x):
+        h = jnp.tanh(jnp.tanh(x @ params["in"]) @ params["hidden"])
+        return h @ params["policy"], jnp.exp(h @ params["log_std"]), h @ params["value"]
+
+    refined = REFINERS[name](KEY, apply, params, X)
+    for leaf in ("policy", "log_std"):
+        np.testing.assert_allclose(refined[leaf], params[leaf], rtol=1e-6)
+    h = np.tanh(np.tanh(X @ refined["in"]) @ refined["hidden"])
+    assert 0.3 < np.sqrt(np.mean(h**2)) < 1
+    assert np.abs(refined["value"] / params["value"]).max() < 0.5

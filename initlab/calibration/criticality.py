@@ -9,7 +9,7 @@ import numpy as np
 from initlab import checks
 from initlab.calibration.compiled import run_compiled
 from initlab.calibration.fallback import keep_unless_blown_up
-from initlab.calibration.lsuv import change_one, unit_scales
+from initlab.calibration.lsuv import unit_scales
 from initlab.calibration.products import Products, find_products
 from initlab.types import Apply, Params
 
@@ -30,7 +30,7 @@ def to_criticality(
     `f_k = rms(z_k) / rms(z_(k-1))` is what a layer does to the rms of a signal, and
     `b_k = |g_(k-1)| / |g_k|` what it does to the norm of a backpropagated gradient; on the critical
     line of a wide network both are 1. Layers are the products on every path from the data to
-    the outputs, the first of which is given rms 1. Inside a residual branch products get rms 1, and
+    an output, the first of which is given rms 1. Inside a residual branch products get rms 1, and
     its last one the stream's rms over the square root of the number of branches, so that the stream
     grows by a factor that does not depend on depth.
 
@@ -44,8 +44,8 @@ def to_criticality(
 
     Returns:
       The params. What keeps its scale with `lsuv` keeps it, and a weight whose gradient is zero or
-      not finite. What modulates a signal is not enlarged, and nothing is done where the outputs
-      would be blown up, as in `lsuv`.
+      not finite. What modulates a signal is not enlarged, nor the last weight of one of several
+      outputs; nothing is done where the outputs would be blown up, as in `lsuv`.
 
     Raises:
       TypeError: if apply is not a function, a leaf of params is not a floating array, or iterations
@@ -82,7 +82,7 @@ def _refine(apply: Apply, iterations: int, key: jax.Array, params: Params, batch
         # weights behind the k-th, which a pass through the program has not reached yet.
         number = turn % count
         measured = products.measure(products.scaled(params, scales), batch, key)
-        return change_one(scales, number, _factors(products, caps, *measured)[number])
+        return products.changed(scales, number, _factors(products, caps, *measured)[number])
 
     scales = jax.lax.fori_loop(0, iterations * count, set_one, scales)
     refined = products.scaled(params, scales)
@@ -95,12 +95,12 @@ def _factors(
     products: Products, caps: jax.Array, rms: jax.Array, norms: jax.Array, sums: jax.Array
 ) -> jax.Array:
     """The factor of each scale, [K], were it the only one to change."""
-    path = np.flatnonzero(products.on_path)
     ends = np.asarray([end is not None for end in products.ends])
     wanted = jnp.where(ends, products.share * sums, 1)
     factors = jnp.where(wanted > caps, caps, wanted) / rms
-    if path.size > 1:
-        before, after = path[:-1], path[1:]
+    pairs = [(one, n) for n, one in enumerate(products.before) if one is not None]
+    if pairs:
+        before, after = np.asarray(pairs).T
         forward = rms[after] / rms[before]
         backward = norms[before] / norms[after]
         # f_k and b_k both grow as the k-th scale does: their product as its square.

@@ -13,7 +13,7 @@ from initlab.calibration.modulators import Tests, find_tests
 from initlab.calibration.products import Products, find_products
 from initlab.types import Apply, Number, Params
 
-__all__ = ["change_one", "lsuv", "unit_scales"]
+__all__ = ["lsuv", "unit_scales"]
 
 
 @checks.checked
@@ -45,7 +45,8 @@ def lsuv(
       constants: the model may undo what is done to a weight that it normalizes or adds to another.
       What modulates a signal that passes on without it (a gate that is open at zero, a log-scale of
       a coupling flow, what is added to the data themselves) has at most the rms that it came with;
-      of the data themselves, at most `1/sqrt(number of branches)` too.
+      of the data themselves, at most `1/sqrt(number of branches)` too. Where a model has several
+      outputs, as an actor-critic has, the last weight of each is not enlarged.
       Where the outputs are more than four times as large by it all the same, params are given back
       as they came (`changes` shows either).
 
@@ -101,7 +102,7 @@ def unit_scales(
 
         def scale_one(number: jax.Array, scales: jax.Array) -> jax.Array:
             rms = products.rms(products.scaled(params, scales), batch)
-            return change_one(scales, number, wanted / rms[number])
+            return products.changed(scales, number, wanted / rms[number])
 
         scales = jax.lax.fori_loop(0, count, scale_one, ones)
         return scales, jnp.full(count, jnp.inf)
@@ -139,7 +140,7 @@ def _spared_scales(
         cautious = jnp.where(jnp.asarray(tests.candidates), cautious, jnp.inf)
         goal = jnp.minimum(wanted, jnp.where(is_again, caps(rms, spreads), cautious))
         which = numbers[number]
-        changed = change_one(scales, which, goal[which] / rms[number, which])
+        changed = products.changed(scales, which, goal[which] / rms[number, which])
         is_set = ((number > 0) & (number < first)) | is_again
         scales = jnp.where(is_set, changed, scales)
         # The second time from the start, as the first.
@@ -149,9 +150,3 @@ def _spared_scales(
     spreads = jnp.zeros(last + count, jnp.float32)
     scales, rms, spreads = jax.lax.fori_loop(0, last + count, turn, (ones, rms, spreads))
     return scales, caps(rms, spreads)
-
-
-def change_one(scales: jax.Array, number: jax.Array, factor: jax.Array) -> jax.Array:
-    """Scales [K] with one times a factor, where that is one."""
-    usable = jnp.isfinite(factor) & (factor > 0)
-    return scales.at[number].multiply(jnp.where(usable, factor, 1))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,7 +32,9 @@ class Products:
       leaf: the number of each entry's weight among the leaves of params.
       slice: which slice of it; None for a whole one.
       sites: keys of each entry's products; more than one where a weight is used again.
-      on_path: whether the product lies on every path from the data to the outputs.
+      on_path: whether the product lies on every path from the data to one of the outputs.
+      before: the number of the product before it on that path; None of the first, and off paths.
+      is_head: of several outputs, whether it is the last product of one and on no other's path.
       ends: the key of the sum that a residual branch's last product is added in; else None.
       sums: how many times a branch is added to a stream.
     """
@@ -41,6 +44,8 @@ class Products:
     slice: tuple[int | None, ...]
     sites: tuple[tuple[Key, ...], ...]
     on_path: tuple[bool, ...]
+    before: tuple[int | None, ...]
+    is_head: tuple[bool, ...]
     ends: tuple[Key | None, ...]
     sums: int
 
@@ -48,6 +53,16 @@ class Products:
     def share(self) -> float:
         """`1/sqrt(sums)`: of a stream's rms a branch may have so much, and it stays of order 1."""
         return max(self.sums, 1) ** -0.5
+
+    def changed(self, scales: jax.Array, number: jax.Array, factor: jax.Array) -> jax.Array:
+        """Scales [K] with one times a factor, where that is one; a head's is never above 1.
+
+        How large each of several outputs is to be its loss knows alone: policies begin small, and
+        exponentials of log-scales at 1.
+        """
+        usable = jnp.isfinite(factor) & (factor > 0)
+        scales = scales.at[number].multiply(jnp.where(usable, factor, 1))
+        return jnp.where(jnp.asarray(self.is_head), jnp.minimum(scales, 1), scales)
 
     def scaled(self, params: Params, scales: jax.Array) -> Params:
         """Params with each entry's weight times its scale [K]."""
@@ -157,7 +172,6 @@ def read_products(model: Model) -> Products | None:
     if _hidden(model):
         return None
     places = list(model.plan.sites())
-    above = frozenset().union(*(facts.above for facts in model.outputs if facts.data))
     found: dict[Entry, list[Place]] = {}
     ends: dict[int, Key] = {}
     sums = 0
@@ -176,15 +190,37 @@ def read_products(model: Model) -> Products | None:
         return None
     # A loop's products follow each other within an iteration, then come those of the next.
     order = sorted(found, key=lambda entry: _moment(found[entry][0], entry[1]))
+    uses = tuple(tuple(place.key for place in found[entry]) for entry in order)
+    on_path, before, is_head = _paths(model, uses)
     return Products(
         model,
         tuple(leaf for leaf, _ in order),
         tuple(number for _, number in order),
-        tuple(tuple(place.key for place in found[entry]) for entry in order),
-        tuple(all(place.key in above for place in found[entry]) for entry in order),
+        uses,
+        on_path,
+        before,
+        is_head,
         tuple(ends.get(leaf) for leaf, _ in order),
         sums,
     )
+
+
+def _paths(
+    model: Model, uses: Sequence[Sequence[Key]]
+) -> tuple[tuple[bool, ...], tuple[int | None, ...], tuple[bool, ...]]:
+    """`on_path`, `before` and `is_head` of products."""
+    above = [facts.above for facts in model.outputs if facts.data]
+    paths = [
+        [n for n, keys in enumerate(uses) if keys_above.issuperset(keys)] for keys_above in above
+    ]
+    before: list[int | None] = [None] * len(uses)
+    for path in paths:
+        for one, other in itertools.pairwise(path):
+            before[other] = one
+    times = [sum(n in path for path in paths) for n in range(len(uses))]
+    ends = {path[-1] for path in paths if path} if len(above) > 1 else set[int]()
+    is_head = [n in ends and times[n] == 1 for n in range(len(uses))]
+    return tuple(map(bool, times)), tuple(before), tuple(is_head)
 
 
 def _has_own_numbers(place: Place) -> bool:

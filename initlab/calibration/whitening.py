@@ -43,8 +43,8 @@ def layerwise_whitening(key: jax.Array, apply: Apply, params: Params, batch: Any
       looked up, although it be the readout too, since its rows are no units there, and a weight
       that a product does not take as it is, moved or times constants. One that is used more than
       once, as in a loop over time, gets the mean of the factors of its uses, with which the
-      layers after it are measured. What modulates a signal is not enlarged, and nothing is done
-      where the outputs would be blown up, as in `lsuv`.
+      layers after it are measured. What modulates a signal is not enlarged, nor the last weight
+      of one of several outputs; nothing is done where the outputs would be blown up, as in `lsuv`.
 
     Raises:
       TypeError: if apply is not a function, or a leaf of params is not a floating array.
@@ -71,7 +71,9 @@ def _refine(apply: Apply, params: Params, batch: Any) -> Params:
     leaves, tree = jax.tree.flatten(params)
     products = read_products(model)
     sizes = None if products is None else _sizes(products, params, batch)
-    factors, shifts = unit_factors(model, params, batch, sizes)
+    pairs = [] if products is None else zip(products.leaf, products.is_head, strict=True)
+    heads = frozenset(leaf for leaf, is_head in pairs if is_head)
+    factors, shifts = unit_factors(model, params, batch, sizes, heads)
     changes = zip(leaves, factors, shifts, strict=True)
     refined = jax.tree.unflatten(tree, [leaf * by + shift for leaf, by, shift in changes])
     if products is not None and all(products.on_path):

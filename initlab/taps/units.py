@@ -24,7 +24,11 @@ ALIKE = 0.999
 
 @checks.checked
 def unit_factors(
-    model: Model, params: Params, batch: Any, sizes: jax.Array | None = None
+    model: Model,
+    params: Params,
+    batch: Any,
+    sizes: jax.Array | None = None,
+    careful: frozenset[int] = frozenset(),
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """Factors and shifts by which `z = x w + b` has a spread in each unit; jit-able, vmap-able.
 
@@ -39,6 +43,7 @@ def unit_factors(
       params: its parameters.
       batch: inputs.
       sizes: the spread for the products of each leaf, [leaves]; 1 by default.
+      careful: numbers of leaves that are not enlarged.
 
     Returns:
       For each leaf what it is multiplied by, and what is added to it then: arrays of its shape. The
@@ -55,12 +60,12 @@ def unit_factors(
         [jnp.zeros_like(leaf) for leaf in leaves],
     )
     if again:
-        found = _one_pass(model, leaves, inputs, frozenset(), frozenset(), sizes)
+        found = _one_pass(model, leaves, inputs, frozenset(), frozenset(), sizes, careful)
         first = [found[n] if n in again else one for n, one in enumerate(ones)]
         leaves = [leaf * factor for leaf, factor in zip(leaves, first, strict=True)]
     else:
         first = ones
-    found = _one_pass(model, leaves, inputs, again, biases, sizes)
+    found = _one_pass(model, leaves, inputs, again, biases, sizes, careful)
     factors = [
         one if n in again else (ones[n] if n in biases else found[n]) for n, one in enumerate(first)
     ]
@@ -75,6 +80,7 @@ def _one_pass(
     fixed: frozenset[int],
     biases: frozenset[int],
     sizes: jax.Array | None,
+    careful: frozenset[int],
 ) -> list[jax.Array]:
     """The factors of all leaves but the fixed ones, means over their uses; of biases 1 + shift.
 
@@ -100,6 +106,8 @@ def _one_pass(
         if sizes is not None:
             wanted = sizes[jnp.asarray(bits(facts.params))].min().astype(factor.dtype)
             factor = jnp.where(usable, factor * wanted, factor)
+        if not careful.isdisjoint(bits(facts.params)):
+            factor = jnp.minimum(factor, 1)
         scaled = weight * jnp.broadcast_to(factor, weight.shape).astype(weight.dtype)
         given = [scaled if n == place else value for n, value in enumerate(values)]
         return given, record(factor, usable, weight)
