@@ -1,7 +1,7 @@
 """Gradients that a zero hides, as behind a zero readout: measured with the zero drawn at random."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -10,15 +10,37 @@ import numpy as np
 from initlab.taps import Chain, Model, Row, rows_of
 from initlab.types import Params
 
-__all__ = ["measure_behind_zeros"]
+__all__ = ["find_hidden", "measure_behind_zeros"]
+
+
+def find_hidden(rows: Sequence[Row], chains: Sequence[Chain]) -> dict[int, int]:
+    """The places whose gradient is zero, each with the parameters that may hide it.
+
+    Args:
+      rows: as `rows_of` gives them.
+      chains: as `chains_of` gives them.
+
+    Returns:
+      `{number of a row: bit set}` of the parameters that multiply the signal on every path behind
+      the place.
+    """
+    hidden: dict[int, int] = {}
+    for chain in chains:
+        for number in chain.rows:
+            row = rows[number]
+            norms = row.values.get("gradient_norm")
+            if norms is not None and row.upstream and (norms == 0).any():
+                hidden[number] = hidden.get(number, 0) | (chain.through & ~row.through)
+    return hidden
 
 
 def measure_behind_zeros(
     model: Model,
     rows: Sequence[Row],
-    chains: Sequence[Chain],
+    hidden: Mapping[int, int],
     starts: Params,
     measure: Callable[[Params], Any],
+    opened: Any = None,
 ) -> list[Row]:
     """Rows with `gradient_behind_zeros`, the norm of a gradient that zeros make exactly zero.
 
@@ -30,20 +52,14 @@ def measure_behind_zeros(
     Args:
       model: the model.
       rows: as `rows_of` gives them.
-      chains: as `chains_of` gives them.
+      hidden: as `find_hidden` gives it.
       starts: params with a first axis of seeds.
       measure: such params to what `taps.measure` gives of each: the compiled program.
+      opened: what it gave of params whose zeros were replaced already (`blocked.Found`), or None.
 
     Returns:
       The rows; the same, and nothing is run, where zeros on every path hide no gradient.
     """
-    hidden: dict[int, int] = {}
-    for chain in chains:
-        for number in chain.rows:
-            row = rows[number]
-            norms = row.values.get("gradient_norm")
-            if norms is not None and row.upstream and (norms == 0).any():
-                hidden[number] = hidden.get(number, 0) | (chain.through & ~row.through)
     leaves, tree = jax.tree.flatten(starts)
     drawn, found = [], False
     for bit, leaf in enumerate(map(np.asarray, leaves)):
@@ -53,8 +69,10 @@ def measure_behind_zeros(
         drawn.append(np.where(zeros, _draw(leaf, bit), leaf) if zeros.any() else leaf)
     if not found:
         return list(rows)
-    measured = jax.device_get(measure(jax.tree.unflatten(tree, drawn)))
-    behind = rows_of(model, measured)
+    if opened is None:
+        result = measure(jax.tree.unflatten(tree, drawn))
+        opened = {name: result[name] for name in result if name != "gradients"}
+    behind = rows_of(model, jax.device_get(opened))
     return [
         _with_norm(row, other) if number in hidden else row
         for number, (row, other) in enumerate(zip(rows, behind, strict=True))

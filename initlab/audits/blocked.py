@@ -1,11 +1,12 @@
 """Parameters without a gradient at the start: which of them get one, after what, and which never.
 
-The program itself is asked: it is measured again at params moved by one step of descent, and again,
-until no further parameter gets a gradient. What a parameter waited for is found by steps of other
-sizes; what never gets a gradient is measured with zeros replaced. All are runs of the one compiled
-program, and none is made where every parameter has a gradient: otherwise one for each step that
-opens something, and one or two more to tell what opened it; log2 of the number of candidates more
-where some gradient is in proportion to no single one of them, as those of queries and keys.
+What a parameter waits for is read off the program of the gradients (`openings`), and the program
+itself is asked whether it is so: it is measured once more, with all moved that ever will, and not
+at all where every parameter has a gradient. A start whose zeros all open is settled by that.
+
+Otherwise the program is measured at params moved by one step of descent after another, and what a
+parameter waited for is found by steps of other sizes: so is what waits for something else than a
+zero, as a gate `g - 1` at 1. What never gets a gradient is measured with zeros replaced.
 """
 
 import itertools
@@ -19,10 +20,11 @@ import numpy as np
 
 from initlab.audits.descent import Flags, Program, Slot, moved
 from initlab.audits.openers import find_openers
+from initlab.audits.openings import Opening, find_openings, opened
 from initlab.taps import Model
-from initlab.types import Params
+from initlab.types import OutputLoss, Params
 
-__all__ = ["Blocked", "find_blocked"]
+__all__ = ["Blocked", "Found", "find_blocked"]
 
 MAX_STEPS = 16
 """Zeros open one after the other; no model is known that has more than three in a row."""
@@ -44,25 +46,42 @@ class Blocked(NamedTuple):
     by: tuple[str, ...]
 
 
+class Found(NamedTuple):
+    """What was found out of some starts.
+
+    Attributes:
+      blocked: for each seed `{path: Blocked}`; empty where every parameter has a gradient.
+      opened: what was measured with all moved that ever gets a gradient, without the gradients; or
+        None, where nothing was, or something never does.
+    """
+
+    blocked: list[dict[str, Blocked]]
+    opened: Any = None
+
+
 def find_blocked(
     model: Model,
+    loss: OutputLoss | None,
     measure: Callable[[Params], Any],
     starts: Params,
     measured: Any,
     members: Sequence[tuple[str, int]] = (),
-) -> list[dict[str, Blocked]]:
+    wide: int = 0,
+) -> Found:
     """What becomes of each parameter that has no gradient though outputs depend on it.
 
     Args:
       model: the model.
+      loss: of its outputs, or None.
       measure: params with a first axis of seeds to what `taps.measure` gives of each.
       starts: such params.
       measured: what `measure` gives of them.
       members: parameters and an axis of theirs whose slices are members, as of an ensemble: one of
         zeros that has no gradient, where others of its parameter have one, is asked about as well.
+      wide: bit set of the parameters that are opened to a usual size, if they are (`Found.opened`).
 
     Returns:
-      For each seed `{path: Blocked}`; empty where every parameter has a gradient.
+      What was found out.
     """
     slots = _slots(model, members)
     leaves, tree = jax.tree.flatten(starts)
@@ -74,25 +93,38 @@ def find_blocked(
 
     sizes = _sizes(measured, slots)
     waiting = (sizes == 0) & _flags(model.trained, slots)
-    zero = _zeros(leaves, slots) & _flags(model.notes.multiplied, slots)
+    is_zero = _zeros(leaves, slots)
+    zero = is_zero & _flags(model.notes.multiplied, slots)
     is_member = np.asarray([slot.is_member for slot in slots], bool)[None]
     waiting &= zero | ~is_member
     if not waiting.any():
-        return [{} for _ in sizes]
+        return Found([{} for _ in sizes])
     program = Program(model.paths, slots, run)
-    start = sizes, _gradients(measured)
-    steps, by, leaves = _descend(program, leaves, start, waiting, zero & ~is_member)
+    start, alive, after = (sizes, _gradients(measured)), sizes != 0, None
+    steps, by, ahead = np.zeros(sizes.shape, int), {}, leaves
+    openings = find_openings(model, loss, slots, is_zero, alive)
+    if openings is not None:
+        ahead = opened(slots, leaves, start[1], is_zero, alive, openings, wide)
+        after = measure(jax.tree.unflatten(tree, ahead))
+        has_one = waiting & (_sizes(after, slots) != 0)
+        steps, by = _explained(program, openings, has_one)
+        # That a member has one is all that is asked of it.
+        steps[has_one & is_member] = 1
+    if (waiting & (steps == 0)).any():
+        # Something else than zeros that open ends it, or nothing does: asked step by step.
+        after = None
+        steps, by, ahead = _descend(program, leaves, start, waiting, zero & ~is_member)
     never = waiting & (steps == 0)
-    of_leaf = np.asarray([slot.leaf for slot in slots])
     for number, slot in enumerate(slots):
         if slot.is_member:
             # What becomes of all of a parameter is told once.
-            never[:, number] &= ~(never & ~is_member)[:, of_leaf == slot.leaf].any(axis=1)
-    for where, names in _partners(program, leaves, never, never & zero).items():
+            whole = [n for n, each in enumerate(slots) if each.leaf == slot.leaf]
+            never[:, number] &= ~(never & ~is_member)[:, whole].any(axis=1)
+    for where, names in _partners(program, ahead, never, never & zero).items():
         by[where] = names
     # A member without a gradient for another reason is no fault: an expert that no token chose.
     told = waiting & (~is_member | never)
-    return [
+    blocked = [
         {
             slot.path: Blocked(int(steps[seed, n]), by.get((seed, n), ()))
             for n, slot in enumerate(slots)
@@ -100,6 +132,23 @@ def find_blocked(
         }
         for seed in range(len(sizes))
     ]
+    if never.any() or after is None:
+        return Found(blocked)
+    return Found(blocked, {name: after[name] for name in after if name != "gradients"})
+
+
+def _explained(
+    program: Program, openings: Sequence[dict[int, Opening]], has_one: Flags
+) -> tuple[np.ndarray, dict[tuple[int, int], tuple[str, ...]]]:
+    """Steps and names of those openings that are found to be so."""
+    steps, by = np.zeros(has_one.shape, int), {}
+    for seed, found in enumerate(openings):
+        for number, opening in found.items():
+            if has_one[seed, number]:
+                steps[seed, number] = opening.steps
+                if opening.leaf is not None:
+                    by[seed, number] = (program.paths[opening.leaf],)
+    return steps, by
 
 
 def _flags(bits: int, slots: Sequence[Slot]) -> Flags:

@@ -1,7 +1,9 @@
 """Everything that the diagnostics read of some starts: measurements, and facts of the program."""
 
 import dataclasses
+import functools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +12,7 @@ import numpy as np
 import optax
 
 from initlab.audits.balance import measure_rescaled
-from initlab.audits.behind_zeros import measure_behind_zeros
+from initlab.audits.behind_zeros import find_hidden, measure_behind_zeros
 from initlab.audits.blocked import find_blocked
 from initlab.audits.class_prior import ClassPrior, measure_predictions
 from initlab.audits.coarse import find_coarse
@@ -84,13 +86,17 @@ def collect(
     if asked.prior is not None:
         predictions = measure_predictions(model, asked.prior, starts, batch)
     result = measure(starts)
-    blocked = find_blocked(model, measure, starts, result, _members(instrument))
     # Without the gradients, which are as large as the params.
     measured = jax.device_get({name: result[name] for name in result if name != "gradients"})
-    del result
     rows = rows_of(model, measured)
     chains = chains_of(model, rows)
-    rows = measure_behind_zeros(model, rows, chains, starts, measure)
+    hidden = find_hidden(rows, chains)
+    wide = functools.reduce(operator.or_, hidden.values(), 0)
+    blocked, opened = find_blocked(
+        model, asked.loss, measure, starts, result, _members(instrument), wide
+    )
+    del result
+    rows = measure_behind_zeros(model, rows, hidden, starts, measure, opened)
     step = None
     if asked.optimizer is not None and asked.loss is not None:
         step = measure_update(model, asked.loss, asked.optimizer, starts, batch)

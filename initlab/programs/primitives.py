@@ -35,6 +35,7 @@ __all__ = [
     "SLICES",
     "UNCHANGED",
     "WINDOWS",
+    "ZERO_AT_ZERO",
 ]
 
 
@@ -100,6 +101,13 @@ SINGULAR_AT_ZERO = _names("div integer_pow log log1p pow rsqrt sqrt")
 
 SINGULAR = SINGULAR_AT_ZERO | _names("atanh erf_inv exp exp2")
 """What may be infinite, or have an infinite slope, where its operand is finite."""
+
+ZERO_AT_ZERO = _names("""
+    abs asin asinh atan atanh bessel_i1e cbrt ceil conj erf erf_inv expm1 floor imag log1p
+    real reduce_window_max reduce_window_min reduce_window_sum round select_and_gather_add
+    select_and_scatter_add sign sin sinh sqrt square tan tanh
+""")
+"""Functions of their first operand that are zero where it is."""
 
 PASSING = MOVES | UNCHANGED | CASTS | {"neg"}
 """What an array passes as itself: moved, cut, rounded or negated, with nothing mixed into it."""
