@@ -69,6 +69,21 @@ def gated_state(params, x):
     return jax.lax.fori_loop(0, STEPS, step, x @ params["in"]) @ params["out"]
 
 
+def leaky(params, x):
+    """A gate for each entry of a state that takes an input at each step."""
+
+    def step(s, token):
+        s = jax.nn.sigmoid(params["a"])[None] * s + token @ params["in"]
+        return s, s
+
+    start = jnp.zeros((len(x), WIDTH))
+    return jax.lax.scan(step, start, jnp.swapaxes(x, 0, 1))[0] @ params["out"]
+
+
+def shut(width):
+    return without_state(recurrent(1.0)) | {"a": np.full(width, -8, np.float32)}
+
+
 def waited(params, x):
     """A loop that no gradient passes."""
 
@@ -261,21 +276,24 @@ TIME_FAULTS = {
         "time_decay", "state", "warn", plain(written_by_hand, recurrent(0.01), LONG)
     ),
     "the same, as many steps as the data say": Fault(
-        "time_decay", "", "warn", plain(until_the_end, recurrent(0.01), LONG)
+        "time_decay", "in + state", "warn", plain(until_the_end, recurrent(0.01), LONG)
     ),
     "gates that forget, in one chunk": Fault(
         "time_decay", "dt", "warn", plain(in_one_chunk, gated(2.0), LONG)
+    ),
+    "gates of a state that start shut": Fault(
+        "time_decay", "a", "warn", plain(leaky, shut(WIDTH), LONG)
     ),
     "time steps of softplus(1)": Fault(
         "time_decay", "A_log", "warn", plain(state_space, of_time_steps(SOFTPLUS_1), LONG)
     ),
     "time steps of softplus(1), one by one": Fault(
-        "time_decay", "in", "warn", plain(one_by_one, of_time_steps(SOFTPLUS_1), LONG)
+        "time_decay", "A_log", "warn", plain(one_by_one, of_time_steps(SOFTPLUS_1), LONG)
     ),
     "time steps of 1e-5": Fault(
         "time_decay", "A_log", "warn", plain(state_space, of_time_steps(1e-5), LONG)
     ),
     "time steps of 1e-5, one by one": Fault(
-        "time_decay", "in", "warn", plain(one_by_one, of_time_steps(1e-5), LONG)
+        "time_decay", "A_log", "warn", plain(one_by_one, of_time_steps(1e-5), LONG)
     ),
 }

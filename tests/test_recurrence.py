@@ -1,17 +1,20 @@
 """Which parts of a state remember, and what is looked up row by row, read off programs."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from audit_models import SEQUENCE
-from faults_time import gated, in_chunks
+from faults_time import LONG, WIDTH, elman, gated, in_chunks, leaky, one_by_one
 
 from initlab import audit
 from initlab.programs.ragged import expanded
 from initlab.programs.trace import as_function, trace
 from initlab.symmetry import find_groups
+from initlab.taps import read_model
 from initlab.taps.recurrence import components, takes_slices
+from initlab.taps.scope import bits
 
 STATES = {
     "two cells": (lambda h, c, x: (jnp.tanh(h + x), c * x), [[0], [1]]),
@@ -89,7 +92,8 @@ def test_equal_experts_of_sorted_tokens_are_found():
 @pytest.mark.thorough
 def test_a_chunk_may_forget_what_its_steps_keep():
     """Eight steps that keep 0.88 each keep 0.37 together."""
-    report = audit(in_chunks, gated(2.0), np.tile(SEQUENCE, (1, 4, 1)))
+    with jax.numpy_rank_promotion("allow"):
+        report = audit(in_chunks, gated(2.0), LONG)
     assert not [each for each in report.findings if each.code == "time_decay"]
 
 
@@ -105,3 +109,104 @@ def test_a_loop_that_cannot_be_followed_is_named():
     params = {"in": np.eye(SEQUENCE.shape[-1], dtype=np.float32)}
     notes = [each for each in audit(apply, params, SEQUENCE).findings if each.code == "untracked"]
     assert any("time_decay was not checked" in each.cause and "in" in each.place for each in notes)
+
+
+def leak(params, s, token):
+    return jax.nn.sigmoid(params["a"])[None] * s + token @ params["in"]
+
+
+def first(x):
+    return jnp.zeros((len(x), WIDTH))
+
+
+def by_number(params, x):
+    return jax.lax.fori_loop(0, x.shape[1], lambda t, s: leak(params, s, x[:, t]), first(x))
+
+
+def carried_along(params, x):
+    """The inputs are handed on from step to step."""
+
+    def step(t, state):
+        s, x = state
+        return leak(params, s, x[:, t]), x
+
+    return jax.lax.fori_loop(0, x.shape[1], step, (first(x), x))[0]
+
+
+def until_the_end(params, x):
+    def step(state):
+        t, s, x = state
+        return t + 1, leak(params, s, x[:, t]), x
+
+    number = jnp.sum(jnp.any(x != 0, (0, 2)))
+    start = jnp.zeros((), number.dtype), first(x), x
+    return jax.lax.while_loop(lambda state: state[0] < number, step, start)[1]
+
+
+def where_there_is_one(params, x):
+    """A step is left out where nothing comes in."""
+
+    def step(s, token):
+        s = jax.lax.cond(jnp.any(token != 0), lambda s: leak(params, s, token), lambda s: s, s)
+        return s, None
+
+    return jax.lax.scan(step, first(x), jnp.swapaxes(x, 0, 1))[0]
+
+
+def two_parts(params, x):
+    """A gate that reads what comes out, as an LSTM's."""
+
+    def step(state, token):
+        c, h = state
+        c = jax.nn.sigmoid(token @ params["in"] + h @ params["state"]) * c + token @ params["more"]
+        return (c, jnp.tanh(c)), None
+
+    return jax.lax.scan(step, (first(x), first(x)), jnp.swapaxes(x, 0, 1))[0][1]
+
+
+class _Leaky(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        a = self.param("a", nn.initializers.zeros, (WIDTH,))
+        u = nn.Dense(WIDTH, use_bias=False)(x)
+
+        def step(s, token):
+            return nn.sigmoid(a)[None] * s + token, None
+
+        return jax.lax.scan(step, first(x), jnp.swapaxes(u, 0, 1))[0]
+
+
+def flax_leaky(params, x):
+    kernel = {"kernel": params["in"]}
+    return _Leaky().apply({"params": {"a": params["a"], "Dense_0": kernel}}, x)
+
+
+KEEPERS = {
+    "scan": (leaky, "a"),
+    "by number": (by_number, "a"),
+    "inputs carried along": (carried_along, "a"),
+    "while": (until_the_end, "a"),
+    "cond": (where_there_is_one, "a"),
+    "vmap": (lambda params, x: jax.vmap(lambda row: leaky(params, row[None])[0])(x), "a"),
+    "flax": (flax_leaky, "a"),
+    "a decay computed before": (one_by_one, "A_log"),
+    "an activation": (elman, "in state"),
+    "two parts": (two_parts, "in more state"),
+}
+
+
+@pytest.mark.parametrize("name", KEEPERS)
+def test_a_state_is_called_by_what_multiplies_it_from_step_to_step(name):
+    apply, wanted = KEEPERS[name]
+    square, row = (
+        jax.ShapeDtypeStruct((16, WIDTH), "float32"),
+        jax.ShapeDtypeStruct((WIDTH,), "float32"),
+    )
+    params = dict.fromkeys(("in", "state", "more", "dt"), square)
+    params |= dict.fromkeys(("a", "dt_bias", "A_log"), row) | {"out": square}
+    with jax.numpy_rank_promotion("allow"):
+        model = read_model(apply, params, jax.ShapeDtypeStruct((8, 24, 16), "float32"))
+    states = [place.site for place in model.plan.sites() if place.site.kind == "state"]
+    assert states
+    for site in states:
+        assert " ".join(model.paths[bit] for bit in bits(site.names)) == wanted

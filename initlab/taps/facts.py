@@ -77,6 +77,7 @@ class Facts:
       discrete: whether it is data that only compares or counts, as a one-hot code: its rms is no
         scale of a signal.
       recurrent: whether it depends on the state of the loop over time that it lies in.
+      kept: bit set of the parameters that multiply such a state on its way here.
       strided: of which array it is every second slice (`taps.memory.Strided`), or None.
       is_composed: whether it is a product of such slices: of two steps at once.
       running: which running sum it is (`taps.decays`), or None.
@@ -112,6 +113,7 @@ class Facts:
     through: int = 0
     discrete: bool = False
     recurrent: bool = False
+    kept: int = 0
     strided: Any = None
     is_composed: bool = False
     running: Any = None
@@ -194,6 +196,7 @@ def join(operands: Iterable[Facts], shape: Sequence[int]) -> Facts:
         entries=frozenset().union(*(each.entries for each in data)),
         through=functools.reduce(operator.and_, (each.through for each in data)) if data else 0,
         recurrent=any(each.recurrent for each in data),
+        kept=functools.reduce(operator.or_, (each.kept for each in data if each.recurrent), 0),
         discrete=bool(data) and all(each.discrete for each in data),
         norms=min((each.norms for each in data), default=0),
         names=data[-1].names if data else names,

@@ -22,7 +22,7 @@ from initlab.taps.facts import Facts, Pair, join, joined_mixed, joined_paths
 from initlab.taps.scope import Branches, Loop, Scope
 from initlab.taps.statistics import blank
 
-__all__ = ["branch", "scan"]
+__all__ = ["branch", "entering", "scan"]
 
 Evaluate = Callable[[Any, Sequence[Pair], Scope], list[Pair]]
 
@@ -41,11 +41,16 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
     """
     operands = _meet_weights(loop, operands, scope)
     shared, state, sliced = loop.split([value for value, _ in operands])
-    shared_facts, carried, sliced_facts = loop.split([_entering(each) for _, each in operands])
+    shared_facts, carried, sliced_facts = loop.split([entering(each) for _, each in operands])
     for each in sliced_facts:
         scope.notes.stacked |= each.params if each.is_weight else 0
     if not any(each.is_weight for each in sliced_facts):
-        carried = [dataclasses.replace(each, recurrent=True, span=1) for each in carried]
+        # What is handed on as it is, as inputs are, is no state.
+        starts, ends = loop.body.jaxpr.invars[loop.shared :], loop.body.jaxpr.outvars
+        carried = [
+            dataclasses.replace(each, recurrent=starts[n] is not ends[n], span=1)
+            for n, each in enumerate(carried)
+        ]
     # Not strict, here and below: a body gives its carry first, then what is stacked.
     avals = [each.aval for each in loop.body.jaxpr.outvars]
     state = [_typed(*each) for each in zip(state, avals, strict=False)]
@@ -213,6 +218,7 @@ def _widened(before: Facts, after: Facts, operands: Sequence[Facts]) -> Facts:
         data=before.data or after.data,
         features=tuple(a or b for a, b in zip(before.features, after.features, strict=True)),
         names=before.names or after.names,
+        kept=before.kept | after.kept,
         paths={**paths, **before.paths},
         mixed=joined_mixed([before, after]),
         live=before.live | after.live,
@@ -239,7 +245,7 @@ def _compared(facts: Facts) -> tuple[Any, ...]:
         facts.discrete,
         facts.raw,
     )
-    return *origin, *paths, facts.features, facts.names, facts.is_gate
+    return *origin, *paths, facts.features, facts.names, facts.is_gate, facts.kept
 
 
 def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -> list[Pair]:
@@ -258,7 +264,12 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
       Its results.
     """
     (index, _), *rest = operands
-    values, facts = [value for value, _ in rest], [_entering(each) for _, each in rest]
+    values = [value for value, _ in rest]
+    # A branch is part of the step in time that it lies in.
+    facts = [
+        dataclasses.replace(entering(each), recurrent=each.recurrent, kept=each.kept)
+        for _, each in rest
+    ]
     number = len(scope.entries)
     numbers = range(len(cond.branches))
     plans: Sequence[Scope | None] = [None] * len(cond.branches)
@@ -290,6 +301,7 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
 
     results, measured = jax.lax.switch(index, [taken(n) for n in numbers], values, slots)
     scope.add(Branches([cell[n][0] for n in numbers]))
+    is_recurrent = any(each.recurrent for each in facts)
     scope.results |= measured
     return [
         (
@@ -297,6 +309,8 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
             dataclasses.replace(
                 join(each, value.shape),
                 features=_common(each),
+                recurrent=is_recurrent,
+                kept=functools.reduce(operator.or_, (facts.kept for facts in each)),
                 trail=next((facts.trail for facts in each if facts.trail is not None), None),
             ),
         )
@@ -308,18 +322,18 @@ def _common(facts: Sequence[Facts]) -> tuple[bool, ...]:
     return tuple(any(column) for column in zip(*(each.features for each in facts), strict=True))
 
 
-def _entering(facts: Facts) -> Facts:
-    """Without its site, which has a number in another scope, and with a chain of its own."""
+def entering(facts: Facts) -> Facts:
+    """What is known of an array in another scope: no site, which has a number here, nor a chain."""
     gone = {"chain": None, "site": None, "trail": None, "strided": None, "product_of": None}
     gone["running"] = None
-    return dataclasses.replace(facts, recurrent=False, covers=1, **gone)
+    return dataclasses.replace(facts, recurrent=False, kept=0, covers=1, **gone)
 
 
 def _leaving(facts: Facts, trail: Any) -> Facts:
     """The same; a number that the body has computed stays there, a softmax's sum may run on."""
     uniform = facts.uniform if checks.is_concrete(facts.uniform) else None
-    known = {"uniform": uniform, "trail": trail, "covers": facts.covers}
-    return dataclasses.replace(_entering(facts), **known)
+    known = {"uniform": uniform, "trail": trail, "kept": facts.kept, "covers": facts.covers}
+    return dataclasses.replace(entering(facts), **known)
 
 
 def _slice(facts: Facts) -> Facts:

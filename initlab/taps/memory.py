@@ -125,7 +125,8 @@ def followed(
     shared, state, xs = given
     found = components(body, len(shared), parts)
     kept = [each for each in found if _can_be_followed(body, shared, state, xs, each)]
-    scope.notes.not_followed |= {after[each[0]].names for each in found if each not in kept}
+    lost = [after[each[0]] for each in found if each not in kept]
+    scope.notes.not_followed |= {each.kept or each.names for each in lost}
     return kept
 
 
@@ -142,7 +143,7 @@ def place(scope: Scope, value: Any, facts: Facts, growths: Any, times: int = 1) 
     Returns:
       Its facts there.
     """
-    number = scope.add(Site("state", facts.names, "", gradient=False))
+    number = scope.add(Site("state", facts.kept or facts.names, "", gradient=False))
     scope.visit(number, value, facts)
     key = scope.key(number)
     if growths is not None:

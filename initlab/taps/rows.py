@@ -102,7 +102,8 @@ def rows_of(model: Model, measured: Mapping[str, Any]) -> list[Row]:
             values["gradient_norm"] = np.asarray(measured["slots"][place.key])
         for turns, each in _iterations(place.loops, values, layered):
             row = _site_row(model, place, turns, each)
-            if place.site.recurrent and turns and turns[-1] is None:
+            is_step = place.within and isinstance(place.within[-1], Loop) and turns[-1] is None
+            if place.site.recurrent and is_step:
                 row = _with_steps(row, place, values)
             moment = place.moment([turn or 0 for turn in turns])
             on_path = place.key in above and place.site.kind != "state"

@@ -17,6 +17,7 @@ from initlab.programs.primitives import (
     CUMULATIVE,
     ELEMENTWISE,
     FLAT,
+    NONLINEARITIES,
     PASSING,
     PRODUCTS,
     RAGGED,
@@ -74,7 +75,23 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
             live=frozenset(),
             discrete=result.data and (is_code or result.discrete),
         )
-    return dataclasses.replace(result, is_gate=is_gate(equation, operands, result))
+    return dataclasses.replace(
+        result,
+        is_gate=is_gate(equation, operands, result),
+        kept=_kept(equation, operands, result.kept),
+    )
+
+
+def _kept(equation: Any, operands: Sequence[Facts], kept: int) -> int:
+    """What multiplies the state of a loop over time: a weight, a gate, an activation's slope."""
+    states = [n for n, facts in enumerate(operands) if facts.recurrent and facts.data]
+    if is_multiplied(equation):
+        factors = [facts for n, facts in enumerate(operands) if set(states) - {n}]
+    elif equation.primitive.name in NONLINEARITIES and len(operands) == 1:
+        factors = [operands[n] for n in states]
+    else:
+        factors = []
+    return functools.reduce(operator.or_, (facts.names for facts in factors), kept)
 
 
 def _with_span(equation: Any, operands: Sequence[Facts], result: Facts) -> Facts:

@@ -106,7 +106,7 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         case Cond():
             return loops.branch(evaluate, held, operands, scope)
         case While():
-            return whiles.repeat(equation, held, operands, scope)
+            return whiles.repeat(evaluate, equation, held, operands, scope)
         case Call():
             return _custom(equation, held, operands, scope)
     if name in CALLBACKS:

@@ -1,6 +1,7 @@
 """While loops, which have no reverse mode: what is inside is not measured, but for their memory."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,15 +12,20 @@ from initlab.programs.equations import run_equation
 from initlab.programs.trace import as_function
 from initlab.taps import memory
 from initlab.taps.facts import Facts, Pair, join
+from initlab.taps.loops import Evaluate, entering
+from initlab.taps.notes import Notes
 from initlab.taps.scope import Scope
 
 __all__ = ["repeat"]
 
 
-def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> list[Pair]:
+def repeat(
+    evaluate: Evaluate, equation: Any, loop: While, operands: list[Pair], scope: Scope
+) -> list[Pair]:
     """Runs a while loop forward only; the memory of one that takes inputs is measured on the way.
 
     Args:
+      evaluate: reads a step for what its state is multiplied by.
       equation: the while.
       loop: what it holds.
       operands: its operands.
@@ -46,6 +52,8 @@ def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> li
     if memory.takes_inputs(loop, shared, state):
         _, given, first = loop.split(values)
         followed = memory.followed(loop.body, (given, first, []), parts, after, scope)
+    if followed and scope.plan is None:
+        after = _with_factors(evaluate, loop, shared, after, followed)
     growths: list[Any] = [None for _ in followed]
     if followed and scope.follow and scope.plan is not None:
         results, growths = _run(loop, values, followed)
@@ -60,6 +68,28 @@ def repeat(equation: Any, loop: While, operands: list[Pair], scope: Scope) -> li
 def _after(state: Facts, facts: list[Facts]) -> Facts:
     joined = join(facts, (0,) * len(state.features))
     return dataclasses.replace(joined, differentiable=0, live=frozenset(), features=state.features)
+
+
+def _with_factors(
+    evaluate: Evaluate,
+    loop: While,
+    shared: Sequence[Facts],
+    after: Sequence[Facts],
+    followed: Sequence[Sequence[int]],
+) -> list[Facts]:
+    """The facts of a state, with the parameters that multiply what is followed of it in a step."""
+    parts = {part for each in followed for part in each}
+    state = [dataclasses.replace(each, recurrent=n in parts) for n, each in enumerate(after)]
+    known = [*map(entering, shared), *state]
+    cell: list[int] = []
+
+    def step(values: Any) -> None:
+        # Read for its facts alone: no place of it is measured.
+        results = evaluate(loop.body, list(zip(values, known, strict=True)), Scope(Notes(0)))
+        cell[:] = [each.kept for _, each in results]
+
+    jax.eval_shape(step, loop.body.in_avals)
+    return [dataclasses.replace(each, kept=kept) for each, kept in zip(after, cell, strict=True)]
 
 
 def _run(loop: While, values: list[Any], followed: list[list[int]]) -> tuple[list[Any], list[Any]]:
