@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 
+from initlab import checks
 from initlab.terminal import one_line
 
 __all__ = [
@@ -95,25 +96,24 @@ def _is_of_memory(error: Exception) -> bool:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether the lab itself raised it, of a value that it was given."""
-    files = _files(error)
-    return isinstance(error, ValueError | TypeError) and bool(files) and _is_of_the_lab(files[-1])
+    """Whether the lab refused a value that it was given: by `raise`, where a fault just happens."""
+    frame = checks.raising_frame(error)
+    is_of_values = isinstance(error, ValueError | TypeError)
+    return is_of_values and frame is not None and _is_of_the_lab(Path(frame.f_code.co_filename))
 
 
 def _is_of_a_model(error: BaseException) -> bool:
-    """Whether code that is neither the lab's nor a library's raised it, or what that code called.
+    """Whether code that is neither the lab's nor a library's raised it, or a library for that code.
 
     A value that such code gives to the lab, and the lab refuses, needs no traceback.
     """
-    files = _files(error)
-    if not files or _is_of_the_lab(files[-1]) or isinstance(error, OSError):
-        return False
-    return any(
-        file.is_absolute()
-        and not _is_of_the_lab(file)
-        and not any(map(file.is_relative_to, LIBRARIES))
-        for file in files
-    )
+    files = [
+        file
+        for file in _files(error)
+        if _is_of_the_lab(file)
+        or (file.is_absolute() and not any(map(file.is_relative_to, LIBRARIES)))
+    ]
+    return bool(files) and not _is_of_the_lab(files[-1]) and not isinstance(error, OSError)
 
 
 def _is_of_the_lab(file: Path) -> bool:

@@ -219,7 +219,11 @@ def gradient_norm(network: Network, params: Params, batch: Batch) -> dict[str, j
 
     Returns:
       `gradient_norm` [layers]; 0 for a layer without parameters of its own.
+
+    Raises:
+      TypeError: if a leaf of params is not a floating array.
     """
+    checks.check_floating_params(params)
     gradient = jax.grad(
         lambda params: batch.objective.loss(network.apply(params, batch.x), batch.y)
     )(params)

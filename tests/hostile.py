@@ -10,7 +10,7 @@ bound, a tracer, something that cannot be hashed. What comes back is
 - silent: a result where a wrong noun was given, numbers that are not finite of finite ones, or
   others under a transformation.
 
-    python tests/hostile.py --cases 2000
+    python tests/hostile.py --cases 2000 --seed 1
 """
 
 import argparse
@@ -24,6 +24,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+import hypothesis
 import jax.numpy as jnp
 import numpy as np
 from hostile_judge import Case, Traced, run_case
@@ -217,12 +218,14 @@ def _is_wrong(parameter: inspect.Parameter, value: Any) -> bool:
     return not isinstance(value, kinds)
 
 
-def ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:
+def ask(count: int, judge: Callable[[Case], None], *, slow: bool, seed: int | None = None) -> None:
+    """Judges as many cases; those of a seed, or else always the same."""
+
     @settings(
         max_examples=count,
         database=None,
         deadline=None,
-        derandomize=True,
+        derandomize=seed is None,
         phases=[Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
@@ -232,7 +235,7 @@ def ask(count: int, judge: Callable[[Case], None], *, slow: bool) -> None:
 
     # A call may write where a text says, as a sweep does.
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        one()
+        (one if seed is None else hypothesis.seed(seed)(one))()
 
 
 def main(argv: typing.Sequence[str] | None = None) -> int:
@@ -240,6 +243,7 @@ def main(argv: typing.Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="hostile calls of the whole public API")
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--fast", action="store_true", help="leave out what compiles for seconds")
+    parser.add_argument("--seed", type=int, help="other draws than the suite's")
     asked = parser.parse_args(argv)
     tally: collections.Counter[str] = collections.Counter()
 
@@ -250,7 +254,7 @@ def main(argv: typing.Sequence[str] | None = None) -> int:
             print(f"{outcome.kind}: {case.function}({case.parameter}={case.value!r:.80})")
             print(f"    {outcome.said:.300}", flush=True)
 
-    ask(asked.cases, judge, slow=not asked.fast)
+    ask(asked.cases, judge, slow=not asked.fast, seed=asked.seed)
     total = sum(tally.values())
     print(
         *(f"{kind} {tally[kind]} of {total}" for kind in ("clear", "right", "obscure", "silent")),

@@ -31,6 +31,7 @@ HE = initializers.he_normal()
 MISFIT = {"layer_1": PARAMS["layer_1"], "layer_2": {"weight": np.ones((3, 1)), "bias": np.ones(1)}}
 COLLIDING = {"a/b": np.ones((2, 2)), "a": {"b": np.ones((2, 2))}}
 COMPLEX = jax.tree.map(lambda leaf: leaf + 1j, ONES)
+INTEGERS = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.int32), ONES)
 LONGER = jax.tree.map(lambda leaf: np.append(leaf, 1.0), ONES)
 
 
@@ -47,6 +48,10 @@ def branching(*values):
 
 def branching_model(params, x):
     return NETWORK.apply(params, x) if x.sum() > 0 else x
+
+
+def failing(*_):
+    raise RuntimeError("my own")
 
 
 ACTIVATIONS = [
@@ -165,6 +170,16 @@ MODELS = [
     ("calibration.lsuv", {"apply": branching_model}, "apply must be a function that JAX can trace"),
     ("coordinates.coordinate_check", {"loss": lambda outputs: (outputs, 0.0)}, "loss must"),
     ("audits.audit", {"loss": lambda outputs: (outputs, 0.0)}, "loss must"),
+    ("audits.audit", {"prior": "text"}, "prior must be real numbers, got 'text'"),
+    ("audits.audit", {"prior": np.array([None, "a"])}, "prior must be real numbers, got object"),
+    ("audits.audit", {"labels": [[1.0], [1.0, 2.0]]}, "labels must be an array.*differ in length"),
+    ("taps.measure_signals", {"fixed": 3}, "fixed must be a set, got 3"),
+    ("taps.measure_signals", {"fixed": frozenset("a")}, "an entry of fixed must be an integer"),
+    ("probes.gradient_norm", {"params": INTEGERS}, r"params\['layer_1/bias'\] must be floating"),
+    ("calibration.lsuv", {"target": 2**70}, "target must hold numbers of 32 bits, got 11805"),
+    ("calibration.lsuv", {"batch": [2**63]}, "batch must hold numbers of 32 bits, got 9223"),
+    ("calibration.lsuv", {"batch": X[:, :1]}, r"apply refused \(params, batch\): x must have 2"),
+    ("calibration.metainit", {"learning_rate": 2**63}, "learning_rate must hold numbers of 32"),
     ("calibration.lsuv", {"key": 0}, r"key must be a JAX key, got 0: write jax.random.key\(0\)"),
     ("calibration.changes", {"after": LONGER}, r"after\['layer_1/bias'\] must have shape"),
     ("calibration.changes", {"after": COMPLEX}, r"after\['layer_1/bias'\] must be real"),
@@ -200,6 +215,21 @@ SYMMETRY = [
         for value in (-1.0, nan)
     ),
     *(("symmetry.escape_step", {"size": size}, "size must be") for size in (-1.0, nan, inf)),
+    (
+        "symmetry.transverse_growth",
+        {"update": failing, "direction": ONES},
+        "update raised RuntimeError.*my own",
+    ),
+    (
+        "symmetry.transverse_growth",
+        {"update": lambda *_: None, "direction": ONES},
+        "update must return params of its",
+    ),
+    (
+        "symmetry.transverse_growth",
+        {"update": lambda params, _: jax.tree.map(jnp.sum, params), "direction": ONES},
+        r"update must return params\['layer_1/bias'\] as it is, float32\[4\], got float32\[\]",
+    ),
     ("symmetry.escape_step", {"order_one": -1.0}, "order_one must be"),
     ("symmetry.escape_step", {"since": 99}, "since must be a step of the run"),
     ("symmetry.mlp_groups", {"params": MISFIT}, "layer_2"),

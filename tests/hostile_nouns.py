@@ -33,6 +33,9 @@ KEY = jax.random.key(0)
 NETWORK = networks.mlp((2, 4, 1), jnp.tanh)
 TASK = tasks.xor(points=8)
 PARAMS = initializers.initialize(KEY, NETWORK.specs, initializers.by_role(initializers.normal(0.5)))
+# An output of one column has no cosine.
+WIDE = networks.mlp((2, 4, 2), jnp.tanh)
+WIDE_PARAMS = initializers.initialize(KEY, WIDE.specs, initializers.ntk())
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(8, 2)
 ONES = jax.tree.map(np.ones_like, PARAMS)
 GROUPS = symmetry.mlp_groups(PARAMS)
@@ -142,6 +145,8 @@ def _growth() -> symmetry.TransverseGrowth:
 
 NUMBERS = dict.fromkeys(["sigma_w2", "q", "q0", "chi1", "length", "strength", "scale", "std"], 1.5)
 NUMBERS |= {"sigma_b2": 0.1, "c": 0.5, "c0": 0.5, "correlation": 0.5, "start": 0.01, "end": 1.0}
+NUMBERS |= dict.fromkeys(["branches", "blocks", "positions"], 4)
+NUMBERS |= dict.fromkeys(["branch_layers", "channels", "draws"], 2)
 NUMBERS |= dict.fromkeys(["time", "factor", "residual", "gain", "omega", "lower", "index"], 1)
 
 BY_NAME: dict[str, Any] = NUMBERS | {
@@ -155,15 +160,10 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "before": PARAMS,
     "after": PARAMS,
     "block": initializers.he_normal(),
-    "branch_layers": 2,
-    "branches": 4,
-    "blocks": 4,
-    "channels": 2,
     "constant_loss": 0.7,
     "count": 3,
     "depth": 3,
     "distribution": initializers.unit_normal,
-    "draws": 2,
     "every": 1,
     "figure": Figure(),
     "final": np.linspace(-1, 1, 8),
@@ -198,7 +198,6 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "permutation": [1, 0, 2, 3],
     "point": {"seed": 0},
     "points": 8,
-    "positions": 4,
     "predicted": np.ones(3),
     "measured": np.ones((2, 3)),
     "role": Role.WEIGHT,
@@ -286,7 +285,10 @@ OF_HOME: dict[str, Any] = {
     },
     "taps.chains_of": lambda: {"model": _model(), "rows": rows_of(_model(), _measured())},
     "taps.measure": lambda: {"model": _model()},
-    "taps.measure_signals": lambda: {"model": _model()},
+    "taps.measure_signals": lambda: {
+        "model": read_model(WIDE.apply, WIDE_PARAMS, X),
+        "params": WIDE_PARAMS,
+    },
     "taps.rows_of": lambda: {"model": _model(), "measured": _measured()},
     "taps.unit_factors": lambda: {"model": _model()},
     "tasks.from_arrays": lambda: {"x": X, "y": LABELS},

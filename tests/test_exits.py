@@ -33,6 +33,11 @@ def allocate():
     raise MemoryError("Unable to allocate 7 TiB")
 
 
+def of_the_lab(text, root=exits.ROOTS[0]):
+    """A function as if it were written in a file of the lab."""
+    return eval(compile(f"lambda value: {text}", str(root / "made_up.py"), "eval"))
+
+
 @pytest.mark.parametrize(
     ("function", "status", "line", "shows_where"),
     [
@@ -45,6 +50,16 @@ def allocate():
         (allocate, 2, "Unable to allocate 7 TiB", False),
         (refuse, 2, "a model's own", True),
         (lambda: {}["x"], 2, "x", True),
+        # A fault of the lab's own, of the same kinds of errors, though a model's code called it.
+        *(
+            (lambda fault=fault: fault(None), 3, line, True)
+            for fault, line in [
+                (of_the_lab("value + 1"), "internal error, TypeError: unsupported operand"),
+                (of_the_lab("float('a')"), "internal error, ValueError: could not convert"),
+                (of_the_lab("len(value)", exits.ROOTS[1]), "internal error, TypeError: object of"),
+                (of_the_lab("jax.numpy.ones(2) + jax.numpy.ones(3)"), "internal error, TypeError"),
+            ]
+        ),
     ],
 )
 def test_an_error_is_a_line_and_a_status(capsys, function, status, line, shows_where):

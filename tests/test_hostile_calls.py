@@ -142,6 +142,8 @@ def test_a_hostile_call_has_the_value_that_it_must(name):
         ("audits.audit", "params", jax.jit),
         ("calibration.changes", "after", jax.jit),
         ("report.format_share", "share", jax.jit),
+        ("report.tied_best", "shares", jax.jit),
+        ("report.wilson_interval", "runs", jax.jit),
         ("symmetry.cut_down", "leaf", jax.grad),
         ("report.quartiles", "losses", jax.jit),
         ("objectives.label_entropy", "y", jax.jit),
@@ -159,6 +161,13 @@ def test_a_traced_argument_whose_value_decides_is_named(name, parameter, transfo
         return
     with pytest.raises(TypeError, match=f"^{parameter} must be known when .* outside of jit"):
         transform(one)(given)
+
+
+@pytest.mark.parametrize("name", ["assert_units_identical", "assert_symmetry_broken"])
+def test_an_assertion_of_traced_params_says_how_it_is_wrapped(name):
+    given = jax.tree.map(jnp.asarray, clean_arguments("symmetry.assert_units_identical")["params"])
+    with pytest.raises(TypeError, match=r"^params .*chex\.chexify\(jax\.jit"):
+        jax.eval_shape(lambda params: call(f"symmetry.{name}", params=params), given)
 
 
 def test_a_traced_index_that_is_no_integer_is_refused():

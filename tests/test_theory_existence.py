@@ -69,6 +69,7 @@ LONGER = [
     (theory.propagate_residual, ("sigma_w2", "sigma_b2", "q0", "c"), (3,)),
     (theory.propagate_normalized, ("sigma_w2", "sigma_b2", "c"), (3,)),
     (theory.finite_width_variance, ("sigma_w2", "sigma_b2", "q0", "width"), (2,)),
+    (theory.finite_width_correlation, ("sigma_w2", "sigma_b2", "q0", "c", "width"), (2,)),
 ]
 MORE = [pytest.param(*row, marks=pytest.mark.thorough) for row in LONGER]
 

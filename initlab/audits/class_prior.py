@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from initlab import checks
 from initlab.compilation import compile_to_run_once
 from initlab.programs.trace import as_function
 from initlab.taps import Model
@@ -67,6 +68,7 @@ def read_prior(labels: Any, prior: Any, shape: tuple[int, ...]) -> ClassPrior | 
       The prior, or None where neither is given.
 
     Raises:
+      TypeError: if labels or prior are no array of numbers.
       ValueError: if labels or prior do not fit the outputs, or are no classes or probabilities.
     """
     if labels is None and prior is None:
@@ -74,7 +76,10 @@ def read_prior(labels: Any, prior: Any, shape: tuple[int, ...]) -> ClassPrior | 
     classes = shape[-1] if shape else 1
     counts = None
     is_binary = classes == 1
+    if prior is not None:
+        checks.check_reals("prior", prior)
     if labels is not None:
+        checks.check_arrays("labels", labels)
         labels = np.asarray(labels)
         is_count = np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool
         # One logit for each label: with an axis of its own, or without.

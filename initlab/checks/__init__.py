@@ -5,7 +5,13 @@ number is not known then, and a check of values lets it pass.
 """
 
 from initlab.checks.arguments import checked
-from initlab.checks.functions import called, calling, check_callable, check_function
+from initlab.checks.functions import (
+    called,
+    calling,
+    check_callable,
+    check_function,
+    raising_frame,
+)
 from initlab.checks.nouns import check_arrays, check_key, check_kind, check_optimizer, check_reals
 from initlab.checks.params import (
     check_array,
@@ -63,4 +69,5 @@ __all__ = [
     "leaves_by_path",
     "naming_exchanged",
     "path_name",
+    "raising_frame",
 ]

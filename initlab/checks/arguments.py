@@ -22,7 +22,13 @@ from initlab.checks.nouns import (
     check_reals,
     check_text,
 )
-from initlab.checks.values import check_integer, check_real, is_concrete
+from initlab.checks.values import (
+    TracedError,
+    check_integer,
+    check_real,
+    check_width,
+    is_concrete,
+)
 
 __all__ = ["checked"]
 
@@ -37,10 +43,6 @@ UNKNOWN = (
     jax.errors.TracerIntegerConversionError,
 )
 """What JAX raises where the value of a traced array is asked for."""
-
-
-class TracedError(TypeError):
-    """An argument is traced where its value decides."""
 
 
 REALS: tuple[set[Any], ...] = (
@@ -89,11 +91,16 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError:
             # Python's own message, which names the function, is for the call.
             return function(*args, **kwargs)
-        for name, check in wanted.items():
-            if name in given:
-                check(name, given[name])
         try:
+            for name, check in wanted.items():
+                if name in given:
+                    check(name, given[name])
             return function(*args, **kwargs)
+        except OverflowError:
+            for name, value in given.items():
+                for leaf in _leaves(value):
+                    check_width(name, leaf)
+            raise
         except (*UNKNOWN, TracedError) as error:
             traced = [name for name, value in given.items() if _is_traced(value)]
             if not traced:
@@ -109,7 +116,15 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _is_traced(value: Any) -> bool:
-    return not all(map(is_concrete, jax.tree.leaves(value)))
+    return not all(map(is_concrete, _leaves(value)))
+
+
+def _leaves(value: Any) -> list[Any]:
+    try:
+        return jax.tree.leaves(value)
+    # Keys of two types, which JAX cannot sort: no tree.
+    except ValueError:
+        return []
 
 
 def _check_of(parameter: inspect.Parameter) -> Check | None:
@@ -138,6 +153,8 @@ def _of(annotation: Any) -> Check | None:
     if origin is collections.abc.Callable:
         takes = inner[0]
         return check_callable if takes is ... else functools.partial(check_function, takes=takes)
+    if origin is frozenset:
+        return functools.partial(_check_set, each=_of(inner[0]))
     if origin in (collections.abc.Sequence, tuple):
         each = _of(inner[0]) if origin is collections.abc.Sequence else None
         return functools.partial(_check_sequence, each=each)
@@ -237,6 +254,14 @@ def _check_sequence(name: str, value: Any, each: Check | None) -> None:
     listed = value if isinstance(value, list | tuple) else value[:1]
     for position, one in enumerate(listed):
         each(f"{name}[{position}]", one)
+
+
+def _check_set(name: str, value: Any, each: Check | None) -> None:
+    if not isinstance(value, collections.abc.Set):
+        raise TypeError(f"{name} must be a set, got {value!r:.80}")
+    if each is not None:
+        for one in value:
+            each(f"an entry of {name}", one)
 
 
 def _check_mapping(name: str, value: Any, each: Check | None) -> None:

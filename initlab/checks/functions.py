@@ -3,6 +3,7 @@
 import contextlib
 import dis
 import inspect
+import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax
 
 from initlab.types import ParamSpec
 
-__all__ = ["called", "calling", "check_callable", "check_function"]
+__all__ = ["called", "calling", "check_callable", "check_function", "is_refusal", "raising_frame"]
 
 SPEC = (jax.Array, ParamSpec)
 """What an initializer takes."""
@@ -140,7 +141,7 @@ def calling(name: str, call: str) -> Iterator[None]:
         # Of the sizes that were asked for, not of the function.
         raise
     except Exception as error:
-        if _is_own(error):
+        if is_refusal(error):
             raise
         kind = type(error).__name__
         if isinstance(error, (*BRANCHES, jax.errors.TracerArrayConversionError)):
@@ -154,15 +155,29 @@ def calling(name: str, call: str) -> Iterator[None]:
         raise sort(f"{name} raised {kind} when called with {call}: {said}") from error
 
 
-def _is_own(error: Exception) -> bool:
-    """Whether a `raise` of initlab's raised it: its message is clear as it is."""
+def raising_frame(error: BaseException) -> types.FrameType | None:
+    """The frame whose `raise` raised an error; None where an operation failed, or JAX raised it.
+
+    A check of the lab raises by `raise`; a fault of the lab's own, as None + 1, fails at another
+    instruction. Where JAX raised within code of the lab, JAX has cut its own frames off: the last
+    one is the lab's too, but at a call.
+
+    >>> def refuse(): raise ValueError("n must be over 0")
+    >>> for function in (refuse, lambda: None + 1):
+    ...     try: function()
+    ...     except Exception as error: print(raising_frame(error) is not None)
+    True
+    False
+    """
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None:
-        return False
-    frame = trace.tb_frame
-    home = str(frame.f_globals.get("__name__", ""))
-    # Where JAX raised within code of the lab, JAX has cut its own frames off: the last one is the
-    # lab's too, but at a call.
-    return home.startswith("initlab.") and frame.f_code.co_code[trace.tb_lasti] == RAISE
+    if trace is None or trace.tb_frame.f_code.co_code[trace.tb_lasti] != RAISE:
+        return None
+    return trace.tb_frame
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a `raise` of initlab's raised it: its message is clear as it is."""
+    frame = raising_frame(error)
+    return frame is not None and str(frame.f_globals.get("__name__", "")).startswith("initlab.")

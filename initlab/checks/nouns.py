@@ -10,7 +10,7 @@ import numpy as np
 
 from initlab.checks.functions import check_callable
 from initlab.checks.params import leaves_by_path
-from initlab.checks.values import is_concrete
+from initlab.checks.values import check_width, is_concrete
 from initlab.types import Network, Objective, ParamSpec, Task
 
 __all__ = [
@@ -149,8 +149,7 @@ def check_reals(name: str, value: Any) -> None:
 
 def check_arrays(name: str, value: Any) -> None:
     """Raises TypeError unless value is an array of numbers or truth values, or makes one."""
-    if isinstance(value, int) and not -(2**31) <= value < 2**31:
-        raise ValueError(f"{name} must hold numbers of 32 bits, got {value:.4g}")
+    check_width(name, value)
     dtype = _dtype(name, value)
     if not jnp.issubdtype(dtype, jnp.number) and not jnp.issubdtype(dtype, np.bool_):
         raise TypeError(f"{name} must be an array of numbers, got {given(value)}")

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 __all__ = [
+    "TracedError",
     "check_count",
     "check_dtype",
     "check_examples",
@@ -20,9 +21,14 @@ __all__ = [
     "check_number",
     "check_real",
     "check_scale",
+    "check_width",
     "is_concrete",
     "is_hashable",
 ]
+
+
+class TracedError(TypeError):
+    """An argument is traced where its value decides; `checked` names those of the call."""
 
 
 def is_concrete(value: Any) -> bool:
@@ -61,8 +67,21 @@ def check_dtype(dtype: Any) -> np.dtype:
     return np.dtype(dtype)
 
 
+def check_width(name: str, value: Any) -> None:
+    """Raises ValueError for an int of Python's that JAX's default integers do not hold.
+
+    >>> check_width("target", 2**70)
+    Traceback (most recent call last):
+    ValueError: target must hold numbers of 32 bits, got 1180591620717411303424
+    """
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        raise ValueError(f"{name} must hold numbers of 32 bits, got {str(value)[:40]}")
+
+
 def check_integer(name: str, value: Any) -> None:
-    """Raises TypeError unless value is an integer."""
+    """Raises TypeError unless value is an integer, and known."""
+    if not is_concrete(value):
+        raise TracedError(f"{name} must be a known integer, got a traced {value.dtype}")
     # A bool is an Integral for Python, and `depth=True` a mistake.
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, got {value!r}")
@@ -74,7 +93,7 @@ def check_known(name: str, tree: Any, function: str) -> None:
     >>> check_known("share", 0.5, "format_share")
     """
     if not all(map(is_concrete, jax.tree.leaves(tree))):
-        raise TypeError(
+        raise TracedError(
             f"{name} must be known when {function} is called, got traced arrays: call it outside "
             "of jit, vmap and grad"
         )

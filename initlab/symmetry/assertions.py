@@ -1,6 +1,7 @@
 """The symmetry invariant, as a predicate and as a chex assertion."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import chex
 import jax
@@ -33,6 +34,7 @@ def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = 
 
     Raises:
       AssertionError: if two units of a group differ, with the group's name.
+      TypeError: if params are traced by a function that is not wrapped.
       ValueError: if params do not fit the groups, or two groups have one name.
 
     >>> import jax
@@ -40,7 +42,7 @@ def assert_units_identical(params: Params, groups: Sequence[UnitGroup] | None = 
     >>> assert_units_identical({"layer_1": same, "layer_2": same})
     """
     differing = groups_differing(params, groups)
-    chex.assert_trees_all_equal(differing, jax.tree.map(jnp.zeros_like, differing))
+    _assert_equal("params", differing, jax.tree.map(jnp.zeros_like, differing))
 
 
 @checks.checked
@@ -59,6 +61,7 @@ def assert_symmetry_broken(
     Raises:
       AssertionError: if two units are copies, with the group's name and, outside compiled code, the
         units.
+      TypeError: as `assert_units_identical`.
       ValueError: if params do not fit the groups, or two groups have one name.
 
     >>> layers = [{"weight": jnp.eye(2), "bias": jnp.zeros((2,))} for _ in range(2)]
@@ -72,9 +75,20 @@ def assert_symmetry_broken(
             raise AssertionError(f"units are copies of each other: {'; '.join(copies)}")
         return
     distinct = {name: count_classes(each) for name, each in labels.items()}
-    chex.assert_trees_all_equal(
-        distinct, {group.name: jnp.full((), group.size, jnp.int32) for group in given}
-    )
+    sizes = {group.name: jnp.full((), group.size, jnp.int32) for group in given}
+    _assert_equal("params and atol", distinct, sizes)
+
+
+def _assert_equal(names: str, given: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    try:
+        chex.assert_trees_all_equal(given, wanted)
+    except RuntimeError as error:
+        if all(map(checks.is_concrete, given.values())):
+            raise
+        raise TypeError(
+            f"{names} must be known or the compiled function wrapped, got traced arrays: write "
+            "chex.chexify(jax.jit(f), async_check=False)"
+        ) from error
 
 
 def _sets(labels: jax.Array) -> str:

@@ -70,7 +70,7 @@ def transverse_growth(
       A `TransverseGrowth`; jit-able, and vmap-able over params.
 
     Raises:
-      TypeError: if steps is not an integer.
+      TypeError: if steps is not an integer, or update raises, or returns no params like its own.
       ValueError: if steps is under 1, or params do not fit the groups.
 
     >>> from initlab.symmetry.groups import UnitAxis
@@ -95,7 +95,9 @@ def transverse_growth(
 
     def step(carry: tuple[Params, Params], _: None) -> tuple[tuple[Params, Params], jax.Array]:
         now, tangent = carry
-        after, moved = jax.jvp(lambda p: update(p, batch), (now,), (tangent,))
+        with checks.calling("update", "(params, batch)"):
+            after, moved = jax.jvp(lambda p: update(p, batch), (now,), (tangent,))
+        _check_like(after, now)
         moved, size = _scaled(transverse_part(moved, carried))
         return (symmetric_part(after, carried), moved), jnp.log(size)
 
@@ -167,6 +169,20 @@ def escape_step(
     # Before it arose there was no difference, though log_growth may have been larger there.
     beyond = (grown >= jnp.log(order_one)) & (jnp.arange(steps + 1, dtype=jnp.int32) >= since)
     return jnp.where(jnp.any(beyond), jnp.argmax(beyond), -1).astype(jnp.int32)
+
+
+def _check_like(after: Params, before: Params) -> None:
+    """Raises TypeError unless an update has returned the tree, shapes and dtypes that it took."""
+    given, taken = jax.tree.structure(after), jax.tree.structure(before)
+    if given != taken:
+        raise TypeError(
+            f"update must return params of its tree, {taken!s:.200}, got {given!s:.200}"
+        )
+    leaves = checks.leaves_by_path("params", before).items()
+    for (path, one), other in zip(leaves, jax.tree.leaves(after), strict=True):
+        wanted, got = (f"{jnp.result_type(leaf)}{list(jnp.shape(leaf))}" for leaf in (one, other))
+        if got != wanted:
+            raise TypeError(f"update must return params[{path!r}] as it is, {wanted}, got {got}")
 
 
 def _random_direction(key: jax.Array, params: Params, prefix: str) -> Params:
