@@ -86,6 +86,13 @@ def test_an_infinite_mean_is_refused_and_in_a_compiled_program_nan(function, nam
 
 
 @pytest.mark.thorough
+def test_a_gradient_at_finite_width_is_refused_of_an_infinite_fourth_power():
+    """E phi^4 is finite for q under 1/2 alone; a mean that has overflowed says so itself."""
+    with pytest.raises(ValueError, match=REFUSED):
+        theory.finite_width_gradient(phi, 0.5, 0.1, 0.5, 9.0, 2)
+
+
+@pytest.mark.thorough
 def test_a_critical_point_is_none_of_an_infinite_mean():
     """phi phi'' > 0: there is no such point; the line without biases ends at q^2 = 4 (1 - q)."""
     assert np.isnan(theory.critical_point(phi)).all()
