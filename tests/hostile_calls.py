@@ -189,6 +189,11 @@ MODELS = [
     ("coordinates.coordinate_check", {"widths": [0, 4]}, "widths must be at least 1, got 0"),
     ("coordinates.coordinate_check", {"widths": [-1, 4]}, "widths must be at least 1, got -1"),
     ("coordinates.coordinate_check", {"batch": X[:0]}, "batch must hold at least one example"),
+    (
+        "coordinates.coordinate_check",
+        {"batch": np.float32(0.5)},
+        r"make\(width\).layers refused \(init\(key\), batch\): x must have shape",
+    ),
     ("coordinates.coordinate_check", {"make": lambda width: 3}, "make.*must.*Subject"),
     ("coordinates.of_network", {"optimizer": 0.1}, r"optimizer must be an optax.*optax\.sgd\(0\.1"),
     ("coordinates.of_network", {"network": "mlp"}, "network must be an initlab Network, got 'mlp'"),

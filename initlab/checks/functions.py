@@ -3,15 +3,17 @@
 import contextlib
 import dis
 import inspect
+import traceback
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 
+from initlab.checks.values import TracedError
 from initlab.types import ParamSpec
 
-__all__ = ["called", "calling", "check_callable", "check_function", "is_refusal", "raising_frame"]
+__all__ = ["called", "calling", "check_callable", "check_function", "raising_frame"]
 
 SPEC = (jax.Array, ParamSpec)
 """What an initializer takes."""
@@ -116,12 +118,14 @@ def _noun(kind: Any) -> str:
 
 
 @contextlib.contextmanager
-def calling(name: str, call: str) -> Iterator[None]:
+def calling(name: str, call: str, function: Any = None) -> Iterator[None]:
     """Where a caller's function raises, names it and the call; its own error is the cause.
 
     Args:
       name: the argument that the function was given as.
       call: what it was called with, in words.
+      function: itself, where what the lab refuses within it is to name the call too: a model of the
+        lab's own calls the batch x, which is no word of the caller's.
 
     Raises:
       ValueError: if it raised one.
@@ -141,8 +145,11 @@ def calling(name: str, call: str) -> Iterator[None]:
         # Of the sizes that were asked for, not of the function.
         raise
     except Exception as error:
-        if is_refusal(error):
-            raise
+        sort = ValueError if isinstance(error, ValueError) else TypeError
+        if _is_refusal(error):
+            if not _is_raised_within(function, error):
+                raise
+            raise sort(f"{name} refused {call}: {error}") from error
         kind = type(error).__name__
         if isinstance(error, (*BRANCHES, jax.errors.TracerArrayConversionError)):
             raise TypeError(
@@ -150,9 +157,14 @@ def calling(name: str, call: str) -> Iterator[None]:
                 f"the value of a traced array ({kind}): choose by value with jnp.where or "
                 "jax.lax.cond, and compute with jnp instead of np"
             ) from error
-        sort = ValueError if isinstance(error, ValueError) else TypeError
         said = next(iter(str(error).splitlines()), "")
         raise sort(f"{name} raised {kind} when called with {call}: {said}") from error
+
+
+def _is_raised_within(function: Any, error: Exception) -> bool:
+    code = None if function is None else getattr(inspect.unwrap(function), "__code__", None)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(frame.f_code is code for frame in frames) and not isinstance(error, TracedError)
 
 
 def raising_frame(error: BaseException) -> types.FrameType | None:
@@ -177,7 +189,7 @@ def raising_frame(error: BaseException) -> types.FrameType | None:
     return trace.tb_frame
 
 
-def is_refusal(error: Exception) -> bool:
+def _is_refusal(error: Exception) -> bool:
     """Whether a `raise` of initlab's raised it: its message is clear as it is."""
     frame = raising_frame(error)
     return frame is not None and str(frame.f_globals.get("__name__", "")).startswith("initlab.")

@@ -1,9 +1,7 @@
 """Checks of a model: its parameters by path, and that it takes them."""
 
 import contextlib
-import inspect
 import numbers
-import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.checks.functions import calling, check_callable, is_refusal
-from initlab.checks.values import TracedError, check_width
+from initlab.checks.functions import calling, check_callable
+from initlab.checks.values import check_width
 from initlab.frameworks import framework_hint
 from initlab.types import Params, ParamSpec
 
@@ -147,24 +145,14 @@ def naming_exchanged(apply: Any, params: Params, batch: Any) -> Iterator[None]:
     TypeError: params and batch are exchanged: apply takes the batch where the params are given
     """
     try:
-        with calling("apply", "(params, batch)"):
+        with calling("apply", "(params, batch)", apply):
             yield
     except Exception as error:
         if jax.tree.leaves(params) and _can_be_traced(apply, batch, params):
             raise TypeError(
                 "params and batch are exchanged: apply takes the batch where the params are given"
             ) from error
-        # A model of the lab's own calls the batch x, which is no word of this call's.
-        if _is_raised_within(apply, error) and is_refusal(error):
-            sort = ValueError if isinstance(error, ValueError) else TypeError
-            raise sort(f"apply refused (params, batch): {error}") from error
         raise
-
-
-def _is_raised_within(function: Any, error: Exception) -> bool:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(frame.f_code is code for frame in frames) and not isinstance(error, TracedError)
 
 
 def _can_be_traced(apply: Any, params: Params, batch: Any) -> bool:

@@ -183,7 +183,7 @@ def _subject(make: Callable[[int], Subject], width: int) -> Subject:
 def _names(subject: Subject, batch: Any, key: jax.Array) -> tuple[str, ...]:
     names: list[str] = []
     # Compiled functions return dicts sorted by name; their order is known while tracing.
-    with checks.calling("make(width).layers", "(init(key), batch)"):
+    with checks.calling("make(width).layers", "(init(key), batch)", subject.layers):
         jax.eval_shape(lambda key: names.extend(subject.layers(subject.init(key), batch)), key)
     return tuple(names)
 
