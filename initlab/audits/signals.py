@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from initlab.audits.balance import explained
 from initlab.audits.dead import activations, dead_layers
 from initlab.audits.evidence import Evidence, Signal
-from initlab.audits.finding import Finding
+from initlab.audits.finding import Finding, listed
 from initlab.audits.remedies import finite
 from initlab.audits.steps import (
     Steps,
@@ -143,7 +143,20 @@ def exploding_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
             "start them at zero, or add norms",
         )
     ):
-        yield inverted(finding)
+        biases = _drowning(evidence, finding)
+        remedy = f"start {listed(biases)} at zero" if biases else finding.remedy
+        yield inverted(finding)._replace(remedy=remedy)
+
+
+def _drowning(evidence: Evidence, finding: Finding) -> list[str]:
+    """The biases that are nearly all of the signal at a place: no weight there is too large."""
+    return [
+        weight.path
+        for signal in evidence.signals
+        if signal.place == finding.place and signal.kind == "product"
+        for weight in evidence.weights
+        if (signal.biases & ~signal.names) >> weight.bit & 1 and weight.rms > 0.9 * signal.rms
+    ]
 
 
 def _negated(steps: Steps) -> Steps:

@@ -1,5 +1,6 @@
 """Parameters whose gradient is exactly zero: for a step, on purpose, or indefinitely."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -131,12 +132,27 @@ def _never(evidence: Evidence, weight: Weight, by: Sequence[str]) -> Finding:
         f"it never gets a gradient: {listed(zeros)} are zero and multiply each other, so that none "
         "of them is ever updated"
     )
-    return _finding(
-        "fail",
-        weight.path,
-        cause,
-        f"start all but one of {listed(zeros)} away from zero, a weight at random",
-    )
+    return _finding("fail", weight.path, cause, _opened(evidence, zeros))
+
+
+def _opened(evidence: Evidence, zeros: Sequence[str]) -> str:
+    """Which of several zeros to start elsewhere: the last may stay where its slope is not zero."""
+    bits = {path: _bit(evidence, path) for path in zeros}
+    first = {
+        path: min((s.row for s in evidence.signals if s.names >> bit & 1), default=math.inf)
+        for path, bit in bits.items()
+    }
+    last = max(zeros, key=first.__getitem__)
+    # As of a relu of zeros.
+    is_flat = any(s.dead == 1 and s.names >> bits[last] & 1 for s in evidence.signals)
+    if is_flat:
+        return f"start {listed(zeros)} away from zero, a weight at random"
+    others = listed([path for path in zeros if path != last])
+    return f"start {others} away from zero, a weight at random: {last} alone may stay at zero"
+
+
+def _bit(evidence: Evidence, path: str) -> int:
+    return evidence.model.paths.index(re.sub(r"\[\d+\]$", "", path))
 
 
 def _is_told(evidence: Evidence, path: str, found: Blocked) -> bool:
