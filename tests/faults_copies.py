@@ -42,6 +42,13 @@ def copied(shapes, *changes):
     return params
 
 
+def times(shapes, name, at, factor):
+    """Drawn params, of which one slice is multiplied."""
+    params = draw(shapes)
+    params[name][at] *= np.float32(factor)
+    return params
+
+
 def equal_members():
     return {name: np.repeat(leaf[:1], 4, 0) for name, leaf in draw(ENSEMBLE).items()}
 
@@ -146,6 +153,24 @@ COPIES_FAULTS = {
             experts,
             lambda: copied(EXPERTS, ("w", slice(None), [0] * 4), ("v", slice(None), [0] * 4)),
         ),
+    ),
+    "one saturated member of four": Fault(
+        "saturated", "b", "fail", plain(members, lambda: times(ENSEMBLE, "b", 2, 100))
+    ),
+    "one member of four that vanishes": Fault(
+        "vanishing_signal", "b", "fail", plain(members, lambda: times(ENSEMBLE, "b", 1, 1e-5))
+    ),
+    "one saturated expert of four": Fault(
+        "saturated", "w", "fail", plain(experts, lambda: times(EXPERTS, "w", 3, 200))
+    ),
+    "one expert of four that vanishes": Fault(
+        "vanishing_signal", "v", "fail", plain(experts, lambda: times(EXPERTS, "v", 3, 1e-5))
+    ),
+    "one head of two that vanishes": Fault(
+        "vanishing_signal",
+        "v",
+        "fail",
+        plain(heads, lambda: times(HEADS, "v", (slice(None), 1), 1e-5), SEQUENCE),
     ),
     "two units of one member": Fault(
         "symmetric_units",

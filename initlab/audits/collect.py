@@ -127,6 +127,7 @@ def collect(
             first_update=None if step is None else step.of(seed),
             blocks=copies.blocks,
             repeated=copies.repeated,
+            batched=instrument.batched,
         )
 
     found = [evidence(seed) for seed in range(draws.shape[0])]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from initlab.audits.evidence import Evidence, Signal, Weight
 from initlab.audits.finding import Finding, listed
+from initlab.audits.members import member_name, slice_of
 from initlab.audits.thresholds import Thresholds
 
 __all__ = ["activations", "dead_layers", "dead_units"]
@@ -51,6 +52,16 @@ def _is_given_zero(evidence: Evidence, signal: Signal) -> bool:
     return before is not None and before.rms == 0
 
 
+def _dead_parts(evidence: Evidence, signal: Signal) -> list[tuple[int, int]]:
+    """The members that are off though they are given data, as not all experts always are."""
+    before = _product(evidence, signal)
+    given = [
+        math.nan if before is None else slice_of(before, "rms", *part)
+        for part in signal.dead_slices
+    ]
+    return [part for part, rms in zip(signal.dead_slices, given, strict=True) if rms != 0]
+
+
 def _product(evidence: Evidence, signal: Signal) -> Signal | None:
     """The product or sum whose activation it is."""
     before = [s for s in evidence.signals if s.kind in ("product", "sum") and s.row < signal.row]
@@ -76,11 +87,12 @@ def dead_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
                 f", and {listed(kept)} never get one" if kept else ""
             )
             failed, line = is_seen, thresholds.dead
-        elif signal.dead_slice is not None and is_seen:
-            number, count = signal.dead_slice
+        elif is_seen and (parts := _dead_parts(evidence, signal)):
+            name = member_name(evidence, signal, *parts[0])
+            more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
             what = (
-                f"every unit of slice {number} of {count} (a member, an expert or a head) has "
-                "slope zero on every example, so that this slice is never trained"
+                f"every unit of {name}{more} has slope zero on every example, so that it is never "
+                "trained"
             )
             failed, line = True, thresholds.dead
         elif signal.dead > chance:

@@ -16,6 +16,7 @@ from initlab.audits.fan_mismatch import fan_mismatch
 from initlab.audits.finding import Finding
 from initlab.audits.keys import ignores_key
 from initlab.audits.leaks import leak
+from initlab.audits.members import behind_siblings, by_member
 from initlab.audits.optimizers import first_update
 from initlab.audits.router import unbalanced_router
 from initlab.audits.steps import is_hidden
@@ -66,13 +67,13 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "ignores_key": ignores_key,
         "coarse_draw": coarse_draw,
         "fan_mismatch": fan_mismatch,
-        "vanishing_signal": signals.vanishing_signal,
-        "exploding_signal": signals.exploding_signal,
+        "vanishing_signal": by_member(signals.vanishing_signal, behind_siblings),
+        "exploding_signal": by_member(signals.exploding_signal),
         "rank_collapse": signals.rank_collapse,
         "vanishing_gradient": signals.vanishing_gradient,
         "exploding_gradient": signals.exploding_gradient,
         "dead_units": dead_units,
-        "saturated": signals.saturated,
+        "saturated": by_member(signals.saturated),
         "branch_dominates": branch_dominates,
         "time_decay": time_decay,
         "sharp_attention": sharp_attention,

@@ -13,7 +13,7 @@ from initlab.audits.blocked import Blocked
 from initlab.audits.class_prior import ClassPrior, Predictions
 from initlab.audits.copies import Repeated
 from initlab.audits.softmaxes import SOFTMAXES, Softmax
-from initlab.symmetry import Coverage
+from initlab.symmetry import BlockAxis, Coverage
 from initlab.taps import Chain, Model, Row
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ __all__ = ["SMALL", "Evidence", "Rescaled", "Signal", "Weight", "signals_of", "w
 
 SMALL = 0.1
 """A gate under this rms, or a readout under this share of 1/sqrt(fan_in), is small on purpose."""
+
+OF_UNITS = ("unit_rms", "unit_saturated")
+"""Statistics that a row has of each unit, where units lie on several axes."""
 
 BY_CHANCE = 0.01
 """Slices that are all dead are seen where draws would be so with a smaller probability."""
@@ -61,8 +64,10 @@ class Signal:
       loop: which loop that is.
       norms_gained: how many normalizations each of those steps adds.
       row: the number of its row.
-      dead_slice: of several axes of units, `(index, size)` of a part of one that is all dead, as a
-        member of an ensemble, if chance does not explain it.
+      dead_slices: of several axes of units, `(index, size)` of the parts of one that are all dead,
+        as a member of an ensemble, if chance does not explain it.
+      of_units: where units lie on several axes, rms, saturated and dead of each, and their rms
+        over_time [steps, ...], on these axes.
       names: bit set of the parameters that it is called by.
       biases: bit set of those that are added to it.
     """
@@ -89,7 +94,8 @@ class Signal:
     loop: tuple = ()
     norms_gained: int = 0
     row: int = -1
-    dead_slice: tuple[int, int] | None = None
+    dead_slices: tuple[tuple[int, int], ...] = ()
+    of_units: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     names: int = 0
     biases: int = 0
 
@@ -145,6 +151,7 @@ class Evidence:
       coverage: what the symmetry analysis does not support, or why it did not run.
       blocks: where the block of a name in widths lies that is one of several.
       repeated: axes of parameters with slices that hold the same random numbers.
+      batched: axes of parameters in each index of which units lie, as members have them.
       chains: numbers of rows that follow each other on the way to an output or to a join.
       blocked: of each parameter whose gradient is zero though outputs depend on it, what becomes of
         it.
@@ -184,6 +191,7 @@ class Evidence:
     first_update: "FirstUpdate | None" = None
     blocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     repeated: Sequence[Repeated] = ()
+    batched: Sequence[tuple[str, BlockAxis]] = ()
 
     @functools.cached_property
     def by_row(self) -> dict[int, Signal]:
@@ -224,7 +232,9 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
             continue
         # `dead` is a flag for each unit, whose mean is their share; the others are numbers.
         values: dict[str, Any] = {
-            name: float(np.mean(each[seed])) for name, each in row.values.items()
+            name: float(np.mean(each[seed]))
+            for name, each in row.values.items()
+            if name not in OF_UNITS
         }
         facts = (row.place, row.kind, row.on_path, row.norms, row.upstream, row.units)
         more: dict[str, Any] = {
@@ -233,29 +243,52 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
             "row": number,
             "names": row.names,
             "biases": row.biases,
-            "over_time": {name: each[seed] for name, each in row.over_time.items()},
+            "over_time": {
+                name: each[seed] for name, each in row.over_time.items() if name not in OF_UNITS
+            },
+            "of_units": _of_units(row, seed),
             "loop": (row.key[:-1], row.turns) if row.key and row.over_time else (),
             "norms_gained": row.norms_gained,
         }
         if "dead" in row.values:
-            more["dead_slice"] = _dead_slice(row, np.asarray(row.values["dead"][seed]))
+            more["dead_slices"] = _dead_slices(row, np.asarray(row.values["dead"][seed]))
         signals.append(Signal(*facts, **more, **values))
     return signals
 
 
-def _dead_slice(row: Row, dead: np.ndarray) -> tuple[int, int] | None:
-    """The first part of an axis of units, as a member of an ensemble, that is dead as a whole."""
+def _of_units(row: Row, seed: int) -> dict[str, np.ndarray]:
+    """What was measured of each unit, on the axes of units, where there are several."""
     if len(row.unit_shape) < 2:
-        return None
+        return {}
+    found = {
+        name: np.asarray(row.values[key][seed], float).reshape(row.unit_shape)
+        for name, key in (("rms", "unit_rms"), ("saturated", "unit_saturated"), ("dead", "dead"))
+        if key in row.values
+    }
+    if "unit_rms" in row.over_time:
+        steps = np.asarray(row.over_time["unit_rms"][seed], float)
+        found["over_time"] = steps.reshape(len(steps), *row.unit_shape)
+    return found
+
+
+def _dead_slices(row: Row, dead: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """The parts of an axis of units, as members of an ensemble, that are dead as a whole."""
+    if len(row.unit_shape) < 2:
+        return ()
     units = dead.reshape(row.unit_shape)
     for axis, size in enumerate(row.unit_shape):
         others = tuple(n for n in range(units.ndim) if n != axis)
         (parts,) = np.nonzero(units.all(axis=others))
-        # A unit is off in all of a few members by chance: half of all draws are off.
-        by_chance = size * 0.5 ** (units.size // size)
-        if len(parts) and ((axis == 0 and row.leading) or by_chance < BY_CHANCE):
-            return int(parts[0]), size
-    return None
+        each = units.size // size
+        # How likely a unit is off on every example: at most one draw in two, and as the units of
+        # the other parts say (Laplace's rule of succession). Of the last axis, which holds the
+        # units themselves, one is off in all members at once more often than that.
+        likely = 0.5
+        if axis < units.ndim - 1 and len(parts):
+            likely = min(0.5, (dead.sum() - each + 1) / (dead.size - each + 2))
+        if len(parts) and ((axis == 0 and row.leading) or size * likely**each < BY_CHANCE):
+            return tuple((int(part), size) for part in parts)
+    return ()
 
 
 def _is_computed(values: Mapping[str, float]) -> bool:

@@ -30,7 +30,8 @@ class Row:
       norms: how many normalizations lie between the data and it.
       upstream: bit set of the parameters to which a gradient is backpropagated from here.
       units: how many units it has.
-      values: `{statistic: [seeds]}`; dead is [seeds, units], what is of each head [seeds, heads].
+      values: `{statistic: [seeds]}`; dead is [seeds, units], and so are unit_rms and
+        unit_saturated, where units lie on several axes; what is of each head [seeds, heads].
       in_branch: whether it lies in a branch, whose values are NaN where it is not taken.
       key: its site's; None for the input and the output.
       turns: the iteration of each loop around it, None of one whose iterations are one row.
@@ -39,7 +40,7 @@ class Row:
       mixed: of each input a bit set of the others that it has met in a sum or as a gate.
       raw: which floating input of the model it is, of kind "input".
       over_time: `{statistic: [seeds, steps]}` of a place that depends on the state of the loop
-        over time around it; else empty.
+        over time around it, unit_rms [seeds, steps, units]; else empty.
       norms_gained: how many normalizations each of those steps adds.
       unit_shape: the sizes of its axes of units, in their order in `dead`.
       names: bit set of the parameters that it is called by.
@@ -171,7 +172,7 @@ def _with_steps(row: Row, place: Place, values: Mapping[str, np.ndarray]) -> Row
         return row
     steps = {
         name: values[name][(slice(None), *outer)]
-        for name in ("rms", "cosine_distance")
+        for name in ("rms", "cosine_distance", "unit_rms")
         if name in values
     }
     loop = place.loops[-1]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from initlab.taps.apart import has_parts, rms_of_units
 from initlab.taps.facts import Chain, Facts, Key, Recentre, Rescale
 from initlab.taps.notes import Notes
 from initlab.taps.paths import Side, sides_of
@@ -242,6 +243,8 @@ class Scope:
         key, statistics = self.key(number), {}
         if self.measures:
             statistics = signal_statistics(value, self.examples(facts.features, value.shape))
+            if has_parts(facts.features):
+                statistics["unit_rms"] = rms_of_units(value, facts.features)
         if number in self.recorded:
             statistics["recorded"] = self.recorded[number]
         self.results[key] = statistics

@@ -19,6 +19,7 @@ from initlab.programs.primitives import (
     UNCHANGED,
 )
 from initlab.programs.walk import walk
+from initlab.taps.apart import has_parts, share_of_units
 from initlab.taps.facts import Chain, Facts
 from initlab.taps.statistics import rms, share
 
@@ -218,7 +219,7 @@ def activation_statistics(
     Returns:
       rms, saturated (share of units x examples with a slope under SATURATED_SLOPE of the
       largest), usual (that share where its root is N(0, 1)), dead [units] (slope of exactly 0 on
-      every example).
+      every example); where units lie on several axes also unit_saturated, saturated of each.
     """
     slope = _slope(_function(chain), chain.root_value)
     largest, usual = jnp.max(slope), jnp.zeros(())
@@ -245,10 +246,13 @@ def activation_statistics(
             # On every example: a gate that is now open, now closed is saturated.
             follows = (slope > 0) & (slope >= SATURATED_SLOPE * size)
             is_small = is_scale & jnp.all(follows, axis=others, keepdims=True)
-    is_flat = slope < SATURATED_SLOPE * largest
-    return {
+    is_flat = (slope < SATURATED_SLOPE * largest) & ~jnp.broadcast_to(is_small, slope.shape)
+    statistics = {
         "rms": rms(x),
-        "saturated": share(is_flat & ~jnp.broadcast_to(is_small, slope.shape)),
+        "saturated": share(is_flat),
         "usual": usual,
         "dead": jnp.all(slope == 0, axis=others).ravel(),
     }
+    if has_parts(features):
+        statistics["unit_saturated"] = share_of_units(is_flat, features)
+    return statistics
