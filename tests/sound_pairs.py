@@ -70,10 +70,37 @@ def _pixels_params():
     }
 
 
+def _modulated(params, batch):
+    """Scales and shifts of a condition (Perez et al. 2018), nearly off and without a one."""
+    x, condition = batch
+    h = dense(params["in"], x)
+    for block in params["blocks"]:
+        scale, shift = condition @ block["scale"], condition @ block["shift"]
+        h = h + jnp.tanh(scale * (h @ block["w"]) + shift)
+    return dense(params["head"], h)
+
+
+def _modulated_params():
+    draw = Draws(42)
+    return {
+        "in": draw.dense(8, 16),
+        "blocks": [
+            {"w": draw(16, 16), "scale": draw(6, 16) * 1e-4, "shift": draw(6, 16) * 1e-4}
+            for _ in range(2)
+        ],
+        "head": draw.dense(16, 5),
+    }
+
+
 _BYTES = np.random.default_rng(41).integers(0, 256, IMAGES.shape).astype(np.float32)
+_CONDITIONED = tuple(
+    np.random.default_rng(43 + n).normal(size=(8, size)).astype(np.float32)
+    for n, size in enumerate((8, 6))
+)
 
 SOUND_PAIRS = {
     "CLIP": (plain(_clip, _clip_params, TIMED), None, ()),
     "BYOL": (plain(_byol, _byol_params, IMAGES), None, ()),
+    "FiLM times 1e-4": (plain(_modulated, _modulated_params, _CONDITIONED), label_loss, ()),
     "bytes over 255": (plain(_pixels, _pixels_params, _BYTES), label_loss, ()),
 }

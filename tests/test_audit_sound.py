@@ -18,6 +18,8 @@ EVERY_RUN = frozenset(
         "ControlNet",
         "DeepONet",
         "DeepSets",
+        "FiLM times 1e-4",
+        "Flamingo",
         "Fourier features",
         "GAN",
         "GCN",

@@ -116,10 +116,12 @@ def measure_rescaled(
     *,
     is_suspicious: bool,
 ) -> list[Rescaled | None]:
-    """What would be measured with small gates and readouts at their usual size.
+    """What would be measured with small gates, readouts and modulations at their usual size.
 
     Gates are what multiplies the signal entry by entry; readouts are the weights behind which no
-    other product follows. Both may start at any size, and grow first.
+    other product follows; modulations are the fastest of those that lie on some ways from the data
+    to the outputs only, as what makes scales and shifts of a condition. All of them may start at
+    any size, and grow first.
 
     Args:
       model: the model.
@@ -139,14 +141,14 @@ def measure_rescaled(
         return [None for _ in seeds]
     leaves, tree = jax.tree.flatten(starts)
     gates = model.notes.multiplied & ~(model.notes.contracted | model.notes.looked_up)
-    readouts = _readouts(model)
+    ends = _readouts(model) | _modulations(model, weights, line)
     names = []
     for bit, leaf in enumerate(leaves):
         usual = 1.0 if gates >> bit & 1 else max(leaf.shape[1:], default=1) ** -0.5
         values = np.asarray(leaf)
         size = np.sqrt(np.mean(np.square(values.astype(np.float64))))
         is_gate = bool(gates >> bit & 1)
-        if (is_gate or readouts >> bit & 1) and 0 < size < SMALL * usual:
+        if (is_gate or ends >> bit & 1) and 0 < size < SMALL * usual:
             leaves[bit] = (values.astype(np.float64) * (usual / size)).astype(values.dtype)
         elif is_suspicious and is_gate and size == 0 and model.trained >> bit & 1:
             leaves[bit] = np.ones_like(values)
@@ -168,6 +170,26 @@ def _behind(row: Row, before: Row) -> Row:
     """A row with what is known of its gradient behind zeros."""
     known = {name: each for name, each in before.values.items() if name == "gradient_behind_zeros"}
     return dataclasses.replace(row, values={**row.values, **known})
+
+
+def _modulations(model: Model, seeds: Sequence[Sequence[Weight]], line: float) -> int:
+    """Bit set of the fastest weights among those that lie on some paths to an output only.
+
+    A step changes them by more, as a share of their rms, than the geometric middle of all weights.
+    Those of a branch behind a small gate are slow: it is the gate that grows first.
+    """
+    through = functools.reduce(operator.or_, (facts.through for facts in model.outputs), 0)
+    fast = -1
+    for weights in seeds:
+        spread, slow, _ = _spread(model, weights)
+        if spread <= line:
+            return 0
+        least = next(w.gradient_rms / w.rms for w in weights if w.path == slow)
+        middle = least * spread**0.5
+        fast &= functools.reduce(
+            operator.or_, (1 << w.bit for w in weights if w.gradient_rms > middle * w.rms), 0
+        )
+    return model.notes.contracted & ~(model.notes.looked_up | through) & fast
 
 
 def _readouts(model: Model) -> int:
