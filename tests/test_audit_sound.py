@@ -19,7 +19,6 @@ EVERY_RUN = frozenset(
         "DeepONet",
         "DeepSets",
         "FiLM times 1e-4",
-        "Flamingo",
         "Fourier features",
         "GAN",
         "GCN",
