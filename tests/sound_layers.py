@@ -40,7 +40,8 @@ def _of_nnx(build, x):
 class _SelfAttention(nn.Module):
     @nn.compact
     def __call__(self, x):
-        x = x + nn.SelfAttention(2)(nn.LayerNorm()(x))
+        y = nn.LayerNorm()(x)
+        x = x + nn.MultiHeadDotProductAttention(2)(y, y)
         x = x + nn.Dense(WIDTH)(nn.gelu(nn.Dense(32)(nn.LayerNorm()(x))))
         return nn.Dense(3)(jnp.asarray(x).mean(1))
 
@@ -246,7 +247,7 @@ def _haiku_attention(tokens):
 
 
 SOUND_LAYERS = {
-    "linen: SelfAttention": (_ready(lambda: linen(_SelfAttention(), SEQUENCE)), None, ()),
+    "linen: MultiHeadDotProductAttention": (_ready(lambda: linen(_SelfAttention(), SEQUENCE)), None, ()),
     "linen: LSTM both ways": (_ready(lambda: linen(_Bidirectional(), SEQUENCE)), None, ()),
     "linen: convolutions": (_ready(lambda: linen(_Convolutional(), IMAGES)), None, ()),
     "linen: DenseGeneral, WeightNorm": (_ready(lambda: linen(_General(), ROWS)), None, ()),
