@@ -12,6 +12,13 @@ def experts(p, x):
     return jnp.einsum("bnhe,bn->be", jnp.einsum("bnh,nhe->bnhe", h, p["v"]), gate)
 
 
+def mixture(p, x):
+    """Experts whose outputs are products of their own, where `experts` sums over all at once."""
+    h = jnp.tanh(jnp.einsum("bi,nih->bnh", x, p["w"]))
+    each = jnp.einsum("bnh,nhe->bne", h, p["v"])
+    return jnp.einsum("bne,bn->be", each, jax.nn.softmax(x @ p["r"]))
+
+
 def members(p, x):
     """An ensemble by vmap; its members are the outputs."""
 

@@ -6,7 +6,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from audit_models import IMAGES, ROWS, SEQUENCE, Fault, drawn, normal, plain
-from block_models import experts, grouped_queries, heads, members, repeated_keys, scanned, unrolled
+from block_models import (
+    experts,
+    grouped_queries,
+    heads,
+    members,
+    mixture,
+    repeated_keys,
+    scanned,
+    unrolled,
+)
 from foreign_models import linen
 from slice_models import chosen, counted_blocks, interleaved
 
@@ -164,7 +173,7 @@ COPIES_FAULTS = {
         "saturated", "w", "fail", plain(experts, lambda: times(EXPERTS, "w", 3, 200))
     ),
     "one expert of four that vanishes": Fault(
-        "vanishing_signal", "v", "fail", plain(experts, lambda: times(EXPERTS, "v", 3, 1e-5))
+        "vanishing_signal", "v", "fail", plain(mixture, lambda: times(EXPERTS, "v", 3, 1e-5))
     ),
     "one head of two that vanishes": Fault(
         "vanishing_signal",
