@@ -247,7 +247,11 @@ def _haiku_attention(tokens):
 
 
 SOUND_LAYERS = {
-    "linen: MultiHeadDotProductAttention": (_ready(lambda: linen(_SelfAttention(), SEQUENCE)), None, ()),
+    "linen: MultiHeadDotProductAttention": (
+        _ready(lambda: linen(_SelfAttention(), SEQUENCE)),
+        None,
+        (),
+    ),
     "linen: LSTM both ways": (_ready(lambda: linen(_Bidirectional(), SEQUENCE)), None, ()),
     "linen: convolutions": (_ready(lambda: linen(_Convolutional(), IMAGES)), None, ()),
     "linen: DenseGeneral, WeightNorm": (_ready(lambda: linen(_General(), ROWS)), None, ()),
