@@ -1,6 +1,7 @@
 """Members of an ensemble, experts and heads, each judged as a network of its own."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator
 
@@ -38,6 +39,7 @@ def by_member(find: Diagnostic, besides: OfMember | None = None) -> Diagnostic:
       Its findings, and at other places those of a member with its index in their cause.
     """
 
+    @functools.wraps(find)
     def found(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
         told = set()
         for each in find(evidence, thresholds):
