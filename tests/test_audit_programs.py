@@ -66,7 +66,14 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize("apply", EFFECTS, ids=lambda apply: apply.__name__)
+@pytest.mark.parametrize(
+    "apply",
+    [
+        pytest.param(apply, marks=pytest.mark.thorough if apply is prints_inside else ())
+        for apply in EFFECTS
+    ],
+    ids=lambda apply: apply.__name__,
+)
 def test_a_model_with_side_effects_is_audited_and_what_is_not_seen_is_said(apply, capsys):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         one = initlab.audit(apply, WEIGHTS, ROWS)

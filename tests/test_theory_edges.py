@@ -18,6 +18,7 @@ def test_relu_s_edges_are_those_of_its_length():
     assert theory.trainable_edges(jax.nn.relu, 8).lower.shape == ()
 
 
+@pytest.mark.thorough
 def test_without_biases_tanh_s_edges_are_exponential_below_and_end_above():
     # Below sigma_w2 = 1 the length dies out, where chi1 is sigma_w2.
     edges = theory.trainable_edges(jnp.tanh, np.asarray([4.0, 30.0]))
