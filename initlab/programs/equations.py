@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 __all__ = [
@@ -10,10 +11,21 @@ __all__ = [
     "has_lasting_effect",
     "inner_program",
     "is_literal",
+    "is_real",
     "live_equations",
     "run_equation",
     "scan_counts",
 ]
+
+
+def is_real(aval: Any) -> bool:
+    """Whether a value of a program has a derivative: floating or complex numbers.
+
+    >>> import jax
+    >>> [is_real(each) for each in jax.make_jaxpr(lambda x: (x, x > 0))(1.0).out_avals]
+    [True, False]
+    """
+    return jnp.issubdtype(getattr(aval, "dtype", None) or bool, jnp.inexact)
 
 
 def is_literal(variable: Any) -> bool:

@@ -95,14 +95,15 @@ def _can_be_followed(
 ) -> bool:
     """Whether a step has a derivative that a change can be pushed through; found by trying."""
 
-    def once(given: Sequence[Any]) -> Any:
-        values = [*given[0]], [*given[1]], [*given[2]]
-        return advance(body, *values, first_changes(values[1], parts))
+    def push_once(given: Sequence[Any]) -> Any:
+        shared, state, xs = given
+        return _push(body, shared, state, xs, parts)(*(state[number] for number in parts))
 
     try:
-        jax.eval_shape(once, (shared, state, xs))
+        jax.eval_shape(push_once, ([*shared], [*state], [*xs]))
+    # JAX raises any of these of a kernel or a callback without a derivative. Nothing else is tried
+    # here than the derivative of the author's own step, and `followed` notes what has none.
     except (NotImplementedError, TypeError, ValueError):
-        # Whoever calls says so in the report: a kernel or a callback without a derivative.
         return False
     return True
 
@@ -202,17 +203,7 @@ def advance(
       The changes, and the logarithm of |J v| with whether J multiplies each entry by itself.
     """
     chosen = [n for n, each in enumerate(changes[0]) if each is not None]
-    held = jax.lax.stop_gradient([*shared, *state, *xs])
-    run = as_function(body)
-
-    def step(*parts: Any) -> list[Any]:
-        given = list(held)
-        for number, part in zip(chosen, parts, strict=True):
-            given[len(shared) + number] = part
-        results = run(*given)
-        return [results[number] for number in chosen]
-
-    push = _derivative(body, step, [held[len(shared) + number] for number in chosen])
+    push = _push(body, shared, state, xs, chosen)
     one, other = ([each[number] for number in chosen] for each in changes)
     after, beside = push(*one), push(*other)
     size = _norm(after)
@@ -229,6 +220,23 @@ def advance(
         ]
 
     return (placed(after), placed(beside)), (jnp.log(size), is_diagonal)
+
+
+def _push(
+    body: Any, shared: Sequence[Any], state: Sequence[Any], xs: Sequence[Any], chosen: Sequence[int]
+) -> Callable:
+    """`v -> J v`, J the derivative of chosen parts of the next state by the same parts of this."""
+    held = jax.lax.stop_gradient([*shared, *state, *xs])
+    run = as_function(body)
+
+    def step(*parts: Any) -> list[Any]:
+        given = list(held)
+        for number, part in zip(chosen, parts, strict=True):
+            given[len(shared) + number] = part
+        results = run(*given)
+        return [results[number] for number in chosen]
+
+    return _derivative(body, step, [held[len(shared) + number] for number in chosen])
 
 
 def _derivative(body: Any, step: Callable, state: Sequence[Any]) -> Callable:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
 from initlab.programs.control import Call, control
+from initlab.programs.equations import is_real
 from initlab.programs.primitives import MOVES, UNCHANGED
 from initlab.programs.walk import walk
 
@@ -48,7 +47,7 @@ def components(body: Any, shared: int, parts: Sequence[int]) -> list[list[int]]:
     variables = body.jaxpr.invars
     operands = [_Origin(held=frozenset({n - shared})) for n in range(len(variables))]
     operands = [
-        each if n - shared in parts and _is_real(variable.aval) else _Origin()
+        each if n - shared in parts and is_real(variable.aval) else _Origin()
         for n, (each, variable) in enumerate(zip(operands, variables, strict=True))
     ]
     results = walk(body, operands, _step, constant=lambda _: _Origin(), unused=lambda _: _Origin())
@@ -92,11 +91,7 @@ def _step(equation: Any, operands: list[_Origin]) -> list[_Origin]:
     # No derivative passes it.
     if name == "stop_gradient":
         found = _Origin()
-    return [found if _is_real(each.aval) else _Origin() for each in equation.outvars]
-
-
-def _is_real(aval: Any) -> bool:
-    return jnp.issubdtype(getattr(aval, "dtype", None) or bool, jnp.inexact)
+    return [found if is_real(each.aval) else _Origin() for each in equation.outvars]
 
 
 def takes_slices(body: Any, flags: Sequence[bool]) -> bool:

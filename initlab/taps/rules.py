@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from initlab.programs.axes import contracts_nothing, dot_axes, moved, runs_axes
+from initlab.programs.equations import is_real
 from initlab.programs.primitives import (
     ARG_REDUCTIONS,
     CASTS,
@@ -67,7 +68,7 @@ def result_facts(equation: Any, operands: Sequence[Facts], place: int) -> Facts:
         )
         result = dataclasses.replace(result, through=through if result.data else 0)
     result = _with_span(equation, operands, result)
-    if name in FLAT or not _is_real(out):
+    if name in FLAT or not is_real(out):
         is_code = name in ARG_REDUCTIONS or _is_flag(out)
         result = dataclasses.replace(
             result,
@@ -287,7 +288,3 @@ def _either(one: Sequence[bool], other: Sequence[bool]) -> tuple[bool, ...]:
 
 def _is_flag(aval: Any) -> bool:
     return getattr(aval, "dtype", None) == jnp.bool_
-
-
-def _is_real(aval: Any) -> bool:
-    return jnp.issubdtype(getattr(aval, "dtype", None) or bool, jnp.inexact)
