@@ -16,6 +16,7 @@ DOZEN = [
     *((damages.whole_store, "run.json"), (damages.of_another_run, "cells")),
     *((damages.other_values, kind) for kind in ("cells", "c/0")),
     *((damages.delete, "c/0"), (damages.to_folder, "cells"), (damages.truncate, "results.zarr")),
+    (damages.truncate, "run.json"),
 ]
 
 
@@ -33,7 +34,10 @@ def test_damage_is_noticed_or_changes_no_number(runs, damage, kind):
         assert found.result in ("noticed", "same numbers"), found
         # The dozen's store is read by the one call alone, its cells by the other.
         is_read = (found.call == "measure") == (kind == "cells")
-        if is_read and damage is not damages.delete:
+        # Of run.json only the flags are read: a flipped bit may lie in a second or a version, and
+        # where it does depends on how long these were in that run.
+        may_be_unread = damage is damages.delete or (damage, kind) == (damages.flip, "run.json")
+        if is_read and not may_be_unread:
             assert found.result == "noticed", found
 
 
