@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from initlab import checks
+from initlab import checks, extras
 from initlab.terminal import one_line
 
 __all__ = [
@@ -59,10 +59,11 @@ def report_error(program: str, error: Exception) -> int:
         message = f"there is not enough memory for these sizes ({one_line(error)})"
         print(f"{program}: {message}", file=sys.stderr)
         return BAD_INPUT
-    models = [each for each in _causes(error) if _is_of_a_model(each)]
+    is_missing = isinstance(error, extras.MissingExtraError)
+    models = [each for each in _causes(error) if _is_of_a_model(each) and not is_missing]
     if models:
         traceback.print_exception(models[-1])
-    elif not isinstance(error, OSError) and not _is_refusal(error):
+    elif not (isinstance(error, OSError) or is_missing or _is_refusal(error)):
         traceback.print_exception(error)
         kind = type(error).__name__
         print(f"{program}: internal error, {kind}: {one_line(error)}", file=sys.stderr)

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray
 
+from initlab import extras
 from initlab.audits import html, text
 from initlab.audits.finding import Finding
 from initlab.audits.ignores import Ignore
@@ -16,6 +16,9 @@ from initlab.audits.places import Places
 from initlab.audits.text import NUMBERS
 from initlab.files import plain
 from initlab.taps import Row
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["Report"]
 
@@ -78,8 +81,11 @@ class Report:
         """Rows and findings by place: `report.places["layer_1/weight"].rms`."""
         return Places(self.rows, (*self.findings, *(f for i in self.ignored for f in i.findings)))
 
-    def to_dataset(self) -> xarray.Dataset:
+    def to_dataset(self) -> "xarray.Dataset":
         """Rows over (seed, place), weights over (seed, weight), findings over `finding`."""
+        with extras.needed("Report.to_dataset"):
+            import xarray
+
         variables: dict[str, Any] = {}
         for name in NUMBERS:
             columns = [text.seed_values(row, name, self.seeds) for row in self.rows]

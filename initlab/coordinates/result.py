@@ -2,13 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray
 
+from initlab import extras
 from initlab.coordinates.slopes import Slope, fit_slope
 from initlab.terminal import printable
 from initlab.theory import Growth
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["CoordinateCheck"]
 
@@ -145,7 +149,7 @@ class CoordinateCheck:
         return self.disagreement <= self.tolerance
 
     @classmethod
-    def from_dataset(cls, results: xarray.Dataset) -> "CoordinateCheck":
+    def from_dataset(cls, results: "xarray.Dataset") -> "CoordinateCheck":
         """The check that `to_dataset` was called on: `from_dataset(check.to_dataset())` equals it.
 
         Args:
@@ -202,8 +206,11 @@ class CoordinateCheck:
             float(results.attrs["tolerance"]),
         )
 
-    def to_dataset(self) -> xarray.Dataset:
+    def to_dataset(self) -> "xarray.Dataset":
         """Sizes over (axis, seed, step, layer), predicted slopes over layer; attrs: the rest."""
+        with extras.needed("CoordinateCheck.to_dataset"):
+            import xarray
+
         nothing = Growth(np.nan, np.nan)
         growth = [self.predicted.get(name, nothing) for name in self.layers]
         return xarray.Dataset(

@@ -1,9 +1,12 @@
 """Pictures from datasets; with `report`, the only place that knows how results look."""
 
-from initlab.figures.audit import draw_audit
-from initlab.figures.coordinates import draw_coordinates
-from initlab.figures.signals import draw_signal
-from initlab.figures.style import save
+from initlab import extras
+
+with extras.needed("initlab.figures"):
+    from initlab.figures.audit import draw_audit
+    from initlab.figures.coordinates import draw_coordinates
+    from initlab.figures.signals import draw_signal
+    from initlab.figures.style import save
 
 __all__ = [
     "draw_audit",

@@ -1,15 +1,19 @@
 """What a sweep's losses show: which runs trained, how soon, and at which learning rate."""
 
-import numpy as np
-import xarray
+from typing import TYPE_CHECKING
 
-from initlab import checks
+import numpy as np
+
+from initlab import checks, extras
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = ["best_rate", "best_rates", "steps_to", "trained"]
 
 
 @checks.checked
-def trained(results: xarray.Dataset, constant_loss: float, fraction: float) -> xarray.DataArray:
+def trained(results: "xarray.Dataset", constant_loss: float, fraction: float) -> "xarray.DataArray":
     """`final loss is finite and < fraction * constant_loss`.
 
     Args:
@@ -25,7 +29,7 @@ def trained(results: xarray.Dataset, constant_loss: float, fraction: float) -> x
 
 
 @checks.checked
-def best_rate(final: xarray.DataArray, trained_under: float) -> xarray.DataArray:
+def best_rate(final: "xarray.DataArray", trained_under: float) -> "xarray.DataArray":
     """The learning rate that trains most seeds; of equal ones that of the least median loss.
 
     Args:
@@ -36,6 +40,7 @@ def best_rate(final: xarray.DataArray, trained_under: float) -> xarray.DataArray
     Returns:
       Indices of learning_rate, over the rest; of rates that are equal in both the first.
 
+    >>> import xarray
     >>> dims = ("learning_rate", "seed")
     >>> best_rate(xarray.DataArray([[0.1, 9.0], [0.2, 0.2], [0.3, 0.3]], dims=dims), 1.0).item()
     1
@@ -49,7 +54,9 @@ def best_rate(final: xarray.DataArray, trained_under: float) -> xarray.DataArray
 
 
 @checks.checked
-def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -> xarray.Dataset:
+def best_rates(
+    results: "xarray.Dataset", constant_loss: float, fraction: float
+) -> "xarray.Dataset":
     """Each cell at its `best_rate`, with the share of its seeds that trained.
 
     Args:
@@ -61,6 +68,7 @@ def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -
       Over the cells: `trained` (number of seeds), `p_train`, `loss` (median over seeds, infinite
       where most diverged) and `learning_rate`.
 
+    >>> import xarray
     >>> dims = ("learning_rate", "seed", "step")
     >>> loss = xarray.DataArray([[[0.9, 0.8], [0.9, 0.2]], [[0.9, 0.1], [0.9, 0.3]]], dims=dims)
     >>> results = xarray.Dataset({"loss": loss}, {"learning_rate": [0.01, 0.1]})
@@ -68,6 +76,9 @@ def best_rates(results: xarray.Dataset, constant_loss: float, fraction: float) -
     >>> best["learning_rate"].item(), best["p_train"].item(), best["loss"].item()
     (0.1, 1.0, 0.1)
     """
+    with extras.needed("initlab.report"):
+        import xarray
+
     count = trained(results, constant_loss, fraction).sum("seed")
     final = results["loss"].isel(step=-1)
     best = best_rate(final, fraction * constant_loss)

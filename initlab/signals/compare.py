@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from initlab import checks
+from initlab import checks, extras
 from initlab.signals.predict import Prediction
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def prediction_dataset(
     >>> dataset["length_predicted"].sel(kind="wide").values.tolist()
     [1.0, 1.0]
     """
-    import xarray
+    with extras.needed("initlab.signals.prediction_dataset"):
+        import xarray
 
     if np.ndim(layers) != 1:
         raise ValueError(f"layers must be names [L], got shape {np.shape(layers)}")
@@ -117,7 +118,8 @@ def compare(results: "xarray.Dataset") -> "xarray.Dataset":
     >>> results["length_off"].sel(kind="wide").values.tolist()
     [1.0]
     """
-    import xarray
+    with extras.needed("initlab.signals.compare"):
+        import xarray
 
     added = {}
     for name in QUANTITIES:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
 
+from initlab import extras
 from initlab.sweeps.lease import HeldByFirst, take_lease
 from initlab.sweeps.lock import Lock
 
@@ -161,12 +162,8 @@ def open_object_storage(url: str) -> ObjectStorage:
         raise ValueError(
             f"out must be {scheme}://bucket/prefix, of letters, digits and -_.=+; got {url!r}"
         )
-    try:
+    with extras.needed(f"out={url!r}"):
         import obstore.store as stores
-    except ImportError as error:
-        raise ImportError(
-            f'out={url!r} requires obstore: pip install "initlab[cloud]", or give a folder'
-        ) from error
     if scheme.lower() == "memory":
         return ObjectStorage(url, _memory(rest.rstrip("/")))
     kind = {"s3": stores.S3Store, "gs": stores.GCSStore}[scheme.lower()]

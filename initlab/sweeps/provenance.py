@@ -1,5 +1,6 @@
 """The provenance of a result: versions, revision, devices, command."""
 
+import contextlib
 import importlib.metadata
 import platform
 import shutil
@@ -32,12 +33,13 @@ def provenance() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """`{package: version}`, initlab and Python among them."""
-    return {
-        "initlab": importlib.metadata.version("initlab"),
-        "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in PACKAGES},
-    }
+    """`{package: version}`, initlab and Python among them; what is not installed is left out."""
+    found = {"initlab": importlib.metadata.version("initlab"), "python": platform.python_version()}
+    for package in PACKAGES:
+        # A sweep of one's own data does without scikit-learn.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def device() -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from initlab import objectives
+from initlab import extras, objectives
 from initlab.checks import check_count, checked
 from initlab.types import Objective, Task
 
@@ -32,7 +32,8 @@ def breast_cancer(test_share: float = 0.2, seed: int = 0) -> Task:
     >>> breast_cancer().x.shape
     (455, 30)
     """
-    from sklearn.datasets import load_breast_cancer
+    with extras.needed("initlab.tasks.breast_cancer"):
+        from sklearn.datasets import load_breast_cancer
 
     return _split(load_breast_cancer(return_X_y=True), objectives.binary, test_share, seed)
 
@@ -57,7 +58,8 @@ def wine(test_share: float = 0.2, seed: int = 0) -> Task:
     >>> wine().x.shape
     (142, 13)
     """
-    from sklearn.datasets import load_wine
+    with extras.needed("initlab.tasks.wine"):
+        from sklearn.datasets import load_wine
 
     return _split(load_wine(return_X_y=True), objectives.softmax, test_share, seed)
 
@@ -83,7 +85,8 @@ def digits(test_share: float = 0.2, seed: int = 0) -> Task:
     >>> digits().x.shape
     (1437, 64)
     """
-    from sklearn.datasets import load_digits
+    with extras.needed("initlab.tasks.digits"):
+        from sklearn.datasets import load_digits
 
     return _split(load_digits(return_X_y=True), objectives.softmax, test_share, seed)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from initlab import objectives
+from initlab import extras, objectives
 from initlab.checks import check_count, check_scale, checked
 from initlab.types import Task
 
@@ -93,7 +93,8 @@ def circles(
     check_scale("noise", noise)
     if not 0 <= factor < 1:
         raise ValueError(f"factor must be a radius in [0, 1), got {factor}")
-    from sklearn.datasets import make_circles
+    with extras.needed("initlab.tasks.circles"):
+        from sklearn.datasets import make_circles
 
     train = make_circles(points, noise=noise, factor=factor, random_state=seed)
     test = make_circles(test_points, noise=noise, factor=factor, random_state=test_seed)
@@ -122,7 +123,8 @@ def moons(seed: int = 3, points: int = 200, noise: float = 0.2) -> Task:
     check_count("seed", seed, 0)
     check_count("points", points, 2)
     check_scale("noise", noise)
-    from sklearn.datasets import make_moons
+    with extras.needed("initlab.tasks.moons"):
+        from sklearn.datasets import make_moons
 
     made = make_moons(points, noise=noise, random_state=seed)
     return Task(*_arrays(made), objectives.binary)
@@ -152,7 +154,8 @@ def blobs(seed: int = 5, points: int = 200, centers: int = 6) -> Task:
     check_count("seed", seed, 0)
     check_count("centers", centers, 2)
     check_count("points", points, centers)
-    from sklearn.datasets import make_blobs
+    with extras.needed("initlab.tasks.blobs"):
+        from sklearn.datasets import make_blobs
 
     made = make_blobs(points, n_features=2, centers=centers, random_state=seed)
     x, center = _arrays(made)
