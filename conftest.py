@@ -23,8 +23,8 @@ import pytest
 from tests.compile_workers import FAST, ByCompilation, with_fast_workers
 from tests.thorough import IS_THOROUGH
 
-# It defines flags when it is imported, which then are those of every binary in that process.
-collect_ignore = ["tests/toy_experiment.py"]
+# They define flags when imported, which then are those of every binary in that process.
+collect_ignore = ["tests/shared_experiment.py", "tests/toy_experiment.py"]
 
 # The plugin's tests run pytest within pytest.
 pytest_plugins = ("pytester",)

@@ -10,6 +10,7 @@ import pytest
 
 from experiments.harness import checkpoints
 from initlab.sweeps import provenance
+from initlab.sweeps.storage import open_storage
 
 TABLE = [{"model": "deep", "depth": depth} for depth in (1, 2, 3)]
 VALUES = {
@@ -23,7 +24,9 @@ VALUES = {
 class Finder:
     """Gives every cell values of its own, counts the calls, and may be stopped at one."""
 
-    def __init__(self, stop=None):
+    def __init__(self, stop=None, name="Finder"):
+        # A function's, which its cells hold.
+        self.__qualname__ = name
         self.stop = stop
         self.calls = []
 
@@ -55,9 +58,30 @@ def test_an_interrupted_table_goes_on_and_is_the_uninterrupted_one(tmp_path):
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_cells_lie_in_an_object_store_too(tmp_path):
+    home = "memory://cells-of-a-table"
+    with pytest.raises(KeyboardInterrupt, match=f"2 of 3 cells are kept in {home}; the same call"):
+        checkpoints.fill(home, TABLE, Finder(stop=TABLE[2]))
+    rest = Finder()
+    found = checkpoints.fill(home, TABLE, rest)
+    assert rest.calls == [3]
+    assert_same(found, checkpoints.fill(tmp_path, TABLE, Finder()))
+    name, other, *_ = sorted(open_storage(home).names())
+    open_storage(home).write(name, open_storage(home).read(other) or b"")
+    with pytest.raises(ValueError, match=f"{home}/{name} holds another cell.*; remove it, and"):
+        checkpoints.fill(home, TABLE, rest)
+
+
+def test_tables_of_two_experiments_with_one_home_and_equal_cells_are_two(tmp_path):
+    one, other = Finder(), Finder(name="another")
+    checkpoints.fill(tmp_path, TABLE, one)
+    checkpoints.fill(tmp_path, TABLE, other)
+    assert one.calls == other.calls == [1, 2, 3]
+
+
 def test_what_a_killed_process_was_writing_does_not_count(tmp_path):
     checkpoints.fill(tmp_path, TABLE[:1], Finder())
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.npz")
     file.rename(file.with_suffix(".partial"))
     finder = Finder()
     checkpoints.fill(tmp_path, TABLE[:1], finder)
@@ -136,7 +160,7 @@ def test_a_cell_is_logged_in_one_short_line(tmp_path, monkeypatch):
 
 def test_a_file_says_whose_it_is(tmp_path):
     checkpoints.fill(tmp_path, TABLE[:1], Finder())
-    (file,) = tmp_path.iterdir()
+    (file,) = tmp_path.glob("*.npz")
     with np.load(file) as kept:
         given = json.loads(kept["given"].item())
     assert given["cell"] == TABLE[0]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.harness import cell_file, runtime
+from initlab.sweeps.storage import open_storage
 from tests import damages
 from tests.command_lines import loaded
 
@@ -83,7 +84,10 @@ def test_kept_runs_go_on_without_their_record(runs, out):
 
 def test_an_exchanged_cell_says_what_it_holds(tmp_path):
     one, other = (json.dumps({"cell": {"scale": scale}, "code": "x"}) for scale in (1, 2))
-    cell_file.write(tmp_path / "cell.npz", one, {"loss": np.arange(3.0)})
-    assert cell_file.read(tmp_path / "cell.npz", one)["loss"].tolist() == [0, 1, 2]
+    storage = open_storage(tmp_path)
+    cell_file.write(storage, "cell.npz", one, {"loss": np.arange(3.0)})
+    kept = cell_file.read(storage, "cell.npz", one)
+    assert kept is not None
+    assert kept["loss"].tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match=r"holds another cell \(scale: there 1, here 2\); remove"):
-        cell_file.read(tmp_path / "cell.npz", other)
+        cell_file.read(storage, "cell.npz", other)

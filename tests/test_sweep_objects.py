@@ -28,7 +28,7 @@ from sweep_runs import (
 from thorough import IS_THOROUGH
 
 import initlab
-from initlab.sweeps import lease, markers, resume
+from initlab.sweeps import lease, markers, processes
 from initlab.sweeps.object_storage import ObjectStorage
 from initlab.sweeps.storage import open_storage
 
@@ -152,23 +152,26 @@ def test_a_killed_writer_s_store_goes_on_once_its_lock_is_stale(server, out, com
     assert computed == sorted({0, 1} - kept)
 
 
-def test_two_processes_of_an_experiment_share_a_bucket_and_no_folder(server, out, tmp_path):
-    written = []
-    server.answer = lambda method, path: written.append(path) if method == "PUT" else None
+def shared(out, folder, *more):
+    """What two processes of an experiment say that share a bucket and have folders of their own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     common = (
-        "--smoke", "--activation=tanh", "--scale=1", "--seeds=512", "--block=16", "--sweeps", out,
-        f"--coordinator_address={address}", "--num_processes=2", "--compilation_cache_dir=",
+        f"--sweeps={out}", f"--coordinator_address={address}", "--num_processes=2",
+        "--compilation_cache_dir=", "--block=16", *more,
     )  # fmt: skip
     started = [
-        start_module(
-            "experiments.saturation", *common, "--out", tmp_path / f"{n}", f"--process_id={n}"
-        )
+        start_module("shared_experiment", *common, f"--out={folder / str(n)}", f"--process_id={n}")
         for n in range(2)
     ]
-    first, second = map(finish, started)
+    return [finish(each) for each in started]
+
+
+def test_two_processes_of_an_experiment_share_a_bucket_and_no_folder(server, out, tmp_path):
+    written = []
+    server.answer = lambda method, path: written.append(path) if method == "PUT" else None
+    first, second = shared(out, tmp_path)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     # Each chunk was written once, by one of them.
     chunks = [path for path in written if "/loss/c/" in path]
@@ -176,6 +179,9 @@ def test_two_processes_of_an_experiment_share_a_bucket_and_no_folder(server, out
     results = xarray.open_zarr(open_storage(f"{out}/runs.zarr").zarr_store(), chunks=None)
     assert results.attrs["complete"]
     assert results.attrs["flags"]["sweeps"] == out
+    # So was each cell.
+    cells = [path for path in written if "/cells/" in path]
+    assert len(cells) == len(set(cells)) == 2
     # The first alone writes files, and says so.
     assert "results, summary and figure are in" in first.stdout
     # What the processes' runtime says of itself aside.
@@ -183,7 +189,12 @@ def test_two_processes_of_an_experiment_share_a_bucket_and_no_folder(server, out
     record = json.loads((tmp_path / "0" / "run.json").read_text())
     assert (record["devices"]["processes"], record["finished"]) == (2, True)
     assert {path.name for path in tmp_path.iterdir()} == {"0"}
-    assert not (tmp_path / "0" / "sweeps").exists()
+    assert not {"sweeps", "cells"} & {path.name for path in (tmp_path / "0").iterdir()}
+    # The first draws them again, and the second does nothing.
+    (tmp_path / "0" / "summary.json").unlink()
+    assert [each.returncode for each in shared(out, tmp_path, "--figures_only")] == [0, 0]
+    assert (tmp_path / "0" / "summary.json").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"0"}
 
 
 def test_a_second_writer_is_refused_while_the_first_lives(server, out):
@@ -327,4 +338,4 @@ def test_without_obstore_the_extra_is_named(monkeypatch):
 def test_several_processes_do_not_share_a_memory(monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
     with pytest.raises(ValueError, match="what all processes share, got memory://x"):
-        resume._check_shared(open_storage("memory://x"))
+        processes.check_storage(open_storage("memory://x"))

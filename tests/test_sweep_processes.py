@@ -10,10 +10,12 @@ import threading
 
 import jax
 import pytest
+from command_lines import loaded
 from forks import ROOT, run_module
 from sweep_runs import AXES, assert_same_bits, small_run, small_sweep
 
 import initlab
+from experiments.harness import launching, runtime
 from initlab.sweeps import differences, processes
 
 pytestmark = pytest.mark.full_compile
@@ -182,6 +184,35 @@ def test_a_folder_that_is_not_shared_is_found_and_left_alone(in_processes, tmp_p
         assert "out must be a folder that all processes share, got " in str(ended[0])
         assert f"{tmp_path / there}, where process 2 on " in str(ended[0])
     assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("flag", ["--out", "--sweeps"])
+def test_a_place_that_is_not_shared_is_found_before_an_experiment_computes(
+    in_processes, tmp_path, monkeypatch, capsys, flag
+):
+    monkeypatch.setattr(processes, "_appears", lambda file: False)
+    monkeypatch.setattr(runtime, "start", lambda name: None)
+    with loaded("tests.toy_experiment") as (experiment, own):
+        experiment = experiment._replace(measure=lambda: pytest.fail("it computes"))
+        given = [f"--out={tmp_path / 'out'}", f"{flag}={tmp_path / 'kept'}"]
+        line = launching.parse_flags("toy", ["toy", *given])
+        assert in_processes(*[lambda: launching.run(experiment, own, line)] * 2) == [2, 2]
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    for each in said:
+        assert each.startswith(f"toy: {flag} ")
+        assert f"must be a folder that all processes share, got {tmp_path / 'kept'}" in each
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_are_the_first_process_s_alone(in_processes, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(processes, "_appears", lambda file: False)
+    monkeypatch.setattr(runtime, "start", lambda name: None)
+    with loaded("tests.toy_experiment") as (experiment, own):
+        line = launching.parse_flags("toy", ["toy", "--figures_only", f"--out={tmp_path / 'out'}"])
+        assert in_processes(*[lambda: launching.run(experiment, own, line)] * 2) == [2, 0]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == f"toy: --figures_only requires results in {tmp_path / 'out'}, and there are none"
 
 
 def test_a_lost_process_is_said_in_the_place_of_the_runtime_s_error(monkeypatch):

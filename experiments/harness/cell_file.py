@@ -1,14 +1,14 @@
-"""A table's cell on disk: its values, what decided them, and checksums of both."""
+"""A table's cell as a file: its values, what decided them, and checksums of both."""
 
+import io
 import json
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from initlab.files import replace_atomically
+from initlab.sweeps.storage import Storage
 
 __all__ = ["read", "write"]
 
@@ -18,37 +18,46 @@ GIVEN, MANIFEST = "given", "manifest"
 REMEDY = "remove it, and the same call finds its cell again"
 
 
-def write(path: Path, given: str, values: Mapping[str, np.ndarray]) -> None:
+def write(storage: Storage, name: str, given: str, values: Mapping[str, np.ndarray]) -> None:
     """Writes a cell, whole or not at all.
 
     Args:
-      path: the file, in a folder that need not exist.
+      storage: where it is kept.
+      name: the file's.
       given: everything that decided the values, as JSON.
       values: by name.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {**values, GIVEN: np.asarray(given)}
     manifest = json.dumps({name: _checksum(array) for name, array in arrays.items()})
-    # Given a file and not its name, since NumPy adds .npz to a name.
-    with replace_atomically(path) as partial, partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays, **{MANIFEST: np.asarray(manifest)})
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays, **{MANIFEST: np.asarray(manifest)})
+    storage.write(name, content.getvalue())
 
 
-def read(path: Path, given: str) -> dict[str, np.ndarray]:
+def read(storage: Storage, name: str, given: str) -> dict[str, np.ndarray] | None:
     """The values of a cell.
 
     Args:
-      path: a file of `write`.
+      storage: where it is kept.
+      name: a file of `write`.
       given: what decides the values that are wanted, as JSON.
 
     Returns:
-      The values by name.
+      The values by name; None where there is no such file.
 
     Raises:
       ValueError: if the file is damaged, or holds the values of another cell.
+      OSError: if it cannot be read.
     """
+    path = storage.locate(name)
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        content = storage.read(name)
+    except IsADirectoryError as error:
+        raise ValueError(f"{path} is damaged (it is a folder); {REMEDY}") from error
+    if content is None:
+        return None
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             arrays: dict[str, np.ndarray] = dict(kept)
         manifest: Any = json.loads(str(arrays.pop(MANIFEST)))
         is_whole = manifest == {name: _checksum(array) for name, array in arrays.items()}

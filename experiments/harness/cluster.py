@@ -14,6 +14,7 @@ from absl import flags
 from experiments.harness.command_line import current_settings
 from experiments.harness.native_errors import filter_native_errors
 from initlab.sweeps import processes, provenance
+from initlab.sweeps.storage import open_storage
 
 __all__ = ["compare", "define_flags", "initialize", "join", "leave"]
 
@@ -116,21 +117,24 @@ def initialize(
     )
 
 
-def compare(experiment: str, shared: Path | None) -> None:
-    """Raises in all processes unless they do the same, with a folder that they share.
+def compare(experiment: str) -> None:
+    """Raises in all processes unless they do the same, and keep it in a place that they share.
+
+    Sweeps and cells of all lie in --sweeps, or else in --out; the first process alone writes the
+    rest of --out. Of --figures_only the first alone reads, and nothing is shared.
 
     Args:
       experiment: its name.
-      shared: the folder that all must share, if any; it need not exist.
 
     Raises:
-      ValueError: with every flag, version or device that differs.
+      ValueError: with every flag, version or device that differs, or what is not shared.
     """
     if jax.process_count() == 1:
         return
     processes.agree(lambda: _describe(experiment), "the same command")
-    if shared is not None:
-        processes.check_shared(shared, "--out")
+    if not FLAGS.figures_only:
+        name = "--sweeps" if FLAGS.sweeps else "--out (or --sweeps, where sweeps and cells lie)"
+        processes.check_storage(open_storage(FLAGS.sweeps or FLAGS.out), name)
 
 
 def leave(status: int) -> int:
@@ -155,7 +159,7 @@ def leave(status: int) -> int:
 
 def _describe(experiment: str) -> Mapping[str, Any]:
     # A folder of each one's own, where the sweeps lie elsewhere.
-    own = (*OWN, "out") if FLAGS.sweeps else OWN
+    own = (*OWN, "out") if FLAGS.sweeps or FLAGS.figures_only else OWN
     given = {f"--{name}": value for name, value in current_settings().items() if name not in own}
     versions = {f"version of {name}": each for name, each in provenance.versions().items()}
     revision = provenance.revision(Path(__file__))

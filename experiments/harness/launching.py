@@ -64,8 +64,8 @@ def define_flags(experiment: Experiment) -> frozenset[str]:
     flags.DEFINE_string(
         "sweeps",
         "",
-        "Where sweeps are kept: a folder, s3://bucket/prefix or gs://bucket/prefix, which several "
-        "processes without a common disk share; in --out if empty.",
+        "Where sweeps and cells are kept: a folder, s3://bucket/prefix or gs://bucket/prefix, "
+        "which several processes without a common disk share; in --out if empty.",
     )
     flags.register_validator("sweeps", _check_sweeps)
     flags.DEFINE_bool("smoke", False, f"Small sizes: {dict(experiment.smoke)}.")
@@ -145,7 +145,7 @@ def run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
     except KeyboardInterrupt as interrupt:
         out = Path(FLAGS.out)
         if FLAGS.sweeps:
-            kept = f"finished sweeps are kept in {FLAGS.sweeps}: the same call goes on from there"
+            kept = f"what is finished is kept in {FLAGS.sweeps}: the same call goes on from there"
         elif (out / "sweeps").is_dir() or (out / "cells").is_dir():
             kept = f"what is finished is kept in {out}: the same call goes on from there"
         return exits.report_interrupt(experiment.name, interrupt, f"interrupted; {kept}")
@@ -166,8 +166,9 @@ def _run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
     if FLAGS.smoke:
         set_missing(experiment.smoke)
     runtime.start(experiment.name)
-    # The first process alone writes there, unless the sweeps of all lie in it.
-    cluster.compare(experiment.name, None if FLAGS.sweeps else out)
+    cluster.compare(experiment.name)
+    if FLAGS.figures_only and not runtime.is_first():
+        return exits.PASSED
     check_folder(out, experiment.name, FLAGS.figures_only)
     if FLAGS.figures_only:
         results, doubt = results_store.reopen(out, own, experiment)

@@ -35,8 +35,8 @@ def read_folder(given: str) -> Path:
         raise ValueError("--out must name a folder, got an empty name")
     if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", given):
         raise ValueError(
-            f"--out must be a folder of this machine, got {given} ({scheme[1]}); sweeps alone may "
-            "lie elsewhere, with --sweeps"
+            f"--out must be a folder of this machine, got {given} ({scheme[1]}); sweeps and cells "
+            "alone may lie elsewhere, with --sweeps"
         )
     return Path(given).expanduser()
 

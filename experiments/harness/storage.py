@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import xarray
 
 import initlab
 from experiments.harness import checkpoints, runtime
 from experiments.harness.command_line import FLAGS, current_settings
-from initlab.sweeps import processes
 from initlab.sweeps.root import add_attributes
 from initlab.sweeps.storage import open_storage
 from initlab.training import Run
@@ -21,6 +19,11 @@ __all__ = ["fill", "sweep", "sweeps_home"]
 def sweeps_home() -> str:
     """The folder or the URL that holds the experiment's sweeps."""
     return FLAGS.sweeps.rstrip("/") or str(Path(FLAGS.out) / "sweeps")
+
+
+def cells_home() -> str:
+    """The folder or the URL that holds the cells of the experiment's tables."""
+    return f"{FLAGS.sweeps.rstrip('/') or FLAGS.out}/cells"
 
 
 def sweep(
@@ -54,7 +57,7 @@ def fill(
     table: Sequence[Mapping[str, Any]],
     find: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """`checkpoints.fill`, stored in cells/ of --out.
+    """`checkpoints.fill`, stored in cells/ of --sweeps, or else of --out.
 
     Args:
       table: its cells, as for `checkpoints.fill`.
@@ -63,7 +66,4 @@ def fill(
     Returns:
       What was found, as NumPy arrays.
     """
-    if FLAGS.sweeps and jax.process_count() > 1:
-        # Else the process that has a cell would go on, and the others wait for it in a sweep.
-        processes.check_shared(Path(FLAGS.out), "--out")
-    return checkpoints.fill(Path(FLAGS.out) / "cells", table, find)
+    return checkpoints.fill(cells_home(), table, find)

@@ -16,8 +16,9 @@ import jax
 import numpy as np
 
 from initlab.sweeps.differences import differences, fields
+from initlab.sweeps.storage import Storage
 
-__all__ = ["LOST", "agree", "check_shared", "first_decides", "gather"]
+__all__ = ["LOST", "agree", "check_shared", "check_storage", "first_decides", "gather"]
 
 LOST = "another process has ended; the same call, made in all processes again, goes on from there"
 """What is said where a process waits for one that is no more."""
@@ -109,6 +110,24 @@ def first_decides(act: Callable[[], None]) -> None:
         refusal = ValueError(said)
     if refusal is not None:
         raise refusal
+
+
+def check_storage(storage: Storage, name: str = "out") -> None:
+    """Raises unless a storage, of which nothing need exist, is one and the same for all processes.
+
+    Args:
+      storage: a folder, or a prefix in an object store.
+      name: the argument or flag that named it, for the error.
+
+    Raises:
+      ValueError: with the processes that do not see it, or what they call it.
+    """
+    if storage.folder is not None:
+        check_shared(storage.folder, name)
+        return
+    if storage.name.startswith("memory:") and jax.process_count() > 1:
+        raise ValueError(f"{name} must be what all processes share, got {storage.name}")
+    agree(lambda: {name: storage.name}, f"the same {name}")
 
 
 def check_shared(folder: Path, name: str = "out") -> None:

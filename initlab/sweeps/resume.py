@@ -78,7 +78,7 @@ def _begin(
     """
     # What is unsupported, or differs between processes, is refused before anything is written.
     specification = processes.agree(lambda: specify(job, structure), "one sweep")
-    _check_shared(storage)
+    processes.check_storage(storage)
     begun: list[tuple[Storage, Lock | None]] = []
 
     def prepare() -> None:
@@ -91,15 +91,6 @@ def _begin(
 
     processes.first_decides(prepare)
     return begun[0] if begun else _lock(storage, held, shared=True)
-
-
-def _check_shared(storage: Storage) -> None:
-    if storage.folder is not None:
-        processes.check_shared(storage.folder)
-        return
-    if storage.name.startswith("memory:") and jax.process_count() > 1:
-        raise ValueError(f"out must be what all processes share, got {storage.name}")
-    processes.agree(lambda: {"out": storage.name}, "the same out")
 
 
 def _lock(
