@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["check_are_parameters", "framework_hint"]
+__all__ = ["check_are_parameters", "framework_hint", "mutation_hint"]
 
 FRAMEWORK_HINTS: Mapping[str, str] = MappingProxyType(
     {
@@ -33,6 +33,21 @@ def framework_hint(tree: Any) -> str:
         if any(module == start or module.startswith(f"{start}.") for module in modules):
             return f": {hint}"
     return ""
+
+
+def mutation_hint(error: BaseException) -> str:
+    """How to call an nnx model that counts its draws or keeps statistics, "" for other errors.
+
+    >>> mutation_hint(ValueError())
+    ''
+    """
+    kinds = {base.__name__ for base in type(error).__mro__ if base.__module__ == "flax.errors"}
+    if "TraceContextError" not in kinds:
+        return ""
+    return (
+        "; an nnx model that changes while it is called, as counters of random draws and running "
+        "statistics do, is rebuilt in each call: `nnx.merge(graph, params, rest, copy=True)(x)`"
+    )
 
 
 def check_are_parameters(tree: Any) -> None:

@@ -19,6 +19,7 @@ from heads_models import (
     masked,
     of_experts,
     of_heads,
+    skipping_blocks,
     softmax_by_hand,
     switch,
     two_of_them,
@@ -81,6 +82,9 @@ HEAD_FAULTS = {
     ),
     "sharp heads in scanned blocks": Fault(
         "sharp_attention", "q", "warn", plain(in_scanned_blocks, of_heads(3.0), LONG)
+    ),
+    "sharp heads in blocks of which some are skipped": Fault(
+        "sharp_attention", "q", "fail", plain(skipping_blocks, of_heads(8.0), LONG)
     ),
     "sharp heads by jax.nn": Fault(
         "sharp_attention", "q", "warn", plain(by_jax, of_heads(3.0), LONG)

@@ -214,6 +214,43 @@ def in_scanned_blocks(params, x):
     return jnp.einsum("bhte,hed->btd", mixed / total[..., None], params["o"])
 
 
+def _masked_step(state, q, k, v, turn, block):
+    causal = (turn * 4 + jnp.arange(4))[:, None] >= block * 4 + jnp.arange(4)[None]
+    top, total, mixed = state
+    z = jnp.where(causal, jnp.einsum("bhte,bhse->bhts", q, k) / 2, -1e30)
+    new = jnp.maximum(top, z.max(-1))
+    p, shrink = jnp.exp(z - new[..., None]), jnp.exp(top - new)
+    total = total * shrink + p.sum(-1)
+    return new, total, mixed * shrink[..., None] + jnp.einsum("bhts,bhse->bhte", p, v)
+
+
+def skipping_blocks(params, x):
+    """Causal: of blocks of keys those before are whole, one is masked, those behind are skipped."""
+    q, k, v = (
+        jnp.moveaxis(each.reshape(*each.shape[:2], -1, 4, 4), 2, 0) for each in _parts(params, x)
+    )
+    numbers = jnp.arange(len(q))
+
+    def row(_, given):
+        turn, q = given
+
+        def column(state, given):
+            block, k, v = given
+            steps = [
+                lambda state: _step(state, q, k, v),
+                lambda state: _masked_step(state, q, k, v, turn, block),
+                lambda state: state,
+            ]
+            return jax.lax.switch(jnp.sign(block - turn) + 1, steps, state), None
+
+        start = (jnp.full(q.shape[:3], -1e30), jnp.zeros(q.shape[:3]), jnp.zeros_like(q))
+        _, total, mixed = jax.lax.scan(column, start, (numbers, k, v))[0]
+        return None, mixed / total[..., None]
+
+    mixed = jnp.moveaxis(jax.lax.scan(row, None, (numbers, q))[1], 0, 2)
+    return jnp.einsum("bhte,hed->btd", mixed.reshape(len(x), 4, -1, 4), params["o"])
+
+
 def by_jax(params, x):
     q, k, v = (jnp.einsum("btd,hde->bthe", x, params[name]) for name in "qkv")
     return jnp.einsum("bthe,hed->btd", jax.nn.dot_product_attention(q, k, v), params["o"])

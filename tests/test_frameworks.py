@@ -10,6 +10,7 @@ import initlab
 from initlab import checks, networks
 from initlab.calibration import lsuv
 from initlab.initializers import by_path, constant, normal, orthogonal
+from initlab.symmetry import read_symmetry
 from initlab.taps import read_model
 from initlab.types import ParamSpec
 
@@ -58,6 +59,17 @@ def test_a_whole_equinox_model_is_no_tree_of_parameters():
     model = eqx.nn.MLP(4, 2, 3, 1, key=jax.random.key(0))
     with pytest.raises(TypeError, match=r"eqx\.partition\(model, eqx\.is_inexact_array\)"):
         read_model(lambda model, x: jax.vmap(model)(x), model, jnp.ones((3, 4)))
+
+
+def test_an_nnx_model_that_draws_is_rebuilt_in_each_call():
+    cell = nnx.RNN(nnx.GRUCell(4, 3, rngs=nnx.Rngs(0)))
+    graph, params, rest = nnx.split(cell, nnx.Param, ...)
+    x = jnp.ones((3, 2, 4))
+    with pytest.raises(TypeError, match=r"TraceContextError .*`nnx\.merge\(.*, copy=True\)\(x\)`"):
+        read_model(lambda p, x: nnx.merge(graph, p, rest)(x), params, x)
+    # A key that a program has closed over is no number; all units are outputs.
+    copied = lambda p, x: nnx.merge(graph, p, rest, copy=True)(x)  # noqa: E731
+    assert read_symmetry(copied, params, x).groups == ()
 
 
 def _equinox_model():

@@ -1,5 +1,7 @@
 """Softmaxes in a traced program: recognized however they are written, and measured as they are."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +22,7 @@ from heads_models import (
     masked,
     of_experts,
     of_heads,
+    skipping_blocks,
     softmax_by_hand,
     switch,
     two_of_them,
@@ -28,8 +31,10 @@ from heads_models import (
 
 import initlab
 from initlab import taps
-from initlab.taps.blockwise import block_statistics, merge_blocks
+from initlab.compilation import compile_to_run_once
+from initlab.taps.blockwise import block_statistics, merge_blocks, row_statistics
 from initlab.taps.softmax_statistics import choice_statistics, softmax_statistics
+from initlab.taps.trails import role_of
 
 
 def kinds(apply, params, x):
@@ -138,7 +143,7 @@ def test_blocks_have_the_numbers_of_their_whole_rows():
         found = [block_statistics(part, (3,)) for part in jnp.split(z, 4, axis=3)]
         blocks = {name: jnp.stack([each[name] for each in found]) for name in found[0]}
         whole = softmax_statistics(jnp.exp(shifted), shifted, (3,), units)
-        return merge_blocks(blocks, units[:3]), whole
+        return row_statistics(merge_blocks(blocks), units[:3]), whole
 
     for fill in (-1e4, -1e9, -np.inf):
         # Of a causal mask some blocks are masked as a whole.
@@ -146,6 +151,22 @@ def test_blocks_have_the_numbers_of_their_whole_rows():
         merged, whole = both(z)
         for name, each in merged.items():
             np.testing.assert_allclose(each, whole[name], rtol=1e-4)
+
+
+def test_blocks_in_branches_have_the_numbers_of_their_whole_rows():
+    params = of_heads()
+    model = taps.read_model(skipping_blocks, params, LONG)
+    (place,) = (each for each in model.plan.sites() if role_of(each.site) == "attention")
+    run = jax.jit(functools.partial(taps.measure_signals, model)).lower(params, LONG)
+    found = compile_to_run_once(run)(params, LONG)[place.key]["entropy"][:, 0]
+    q, k = (np.einsum("btd,hde->bhte", LONG, params[name]) for name in "qk")
+    z = np.where(np.tril(np.ones((16, 16), bool)), np.einsum("bhte,bhse->bhts", q, k) / 2, -np.inf)
+    p = np.exp(z - z.max(-1, keepdims=True))
+    p /= p.sum(-1, keepdims=True)
+    entropies = -np.sum(p * np.log(np.where(p > 0, p, 1)), -1).reshape(4, 4, 4, 4)
+    # A mean for each block of rows; the first row of all has one entry, and is not judged.
+    expected = entropies.sum((0, 3)).T / (4 * np.array([[3], [4], [4], [4]]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_the_share_that_a_capacity_in_the_model_drops_is_exact():

@@ -57,9 +57,9 @@ def adopt(
       init: `key -> params`: any pytree of floating arrays.
       apply: `(params, x) -> logits`, or any pytree of arrays (policy and value, a reconstruction
         and a code), pure. In flax.linen `module.apply`, in haiku that of
-        `hk.without_apply_rng(hk.transform(f))`; in flax.nnx `nnx.merge(graph, params, rest)(x)`
-        after `nnx.split(model, nnx.Param, ...)`; in equinox
-        `jax.vmap(eqx.combine(params, static))(x)` after `eqx.partition`.
+        `hk.without_apply_rng(hk.transform(f))`; in flax.nnx
+        `nnx.merge(graph, params, rest, copy=True)(x)` after `nnx.split(model, nnx.Param, ...)`; in
+        equinox `jax.vmap(eqx.combine(params, static))(x)` after `eqx.partition`.
       x: inputs, or `jax.ShapeDtypeStruct` of them, as apply takes them.
       rules: `{shell pattern: {"role": ..., "fan_in": ..., "fan_out": ...}}` against paths such as
         "params/Dense_0/kernel", "*" matching across "/"; the first pattern that matches a

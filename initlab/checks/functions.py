@@ -11,6 +11,7 @@ from typing import Any
 import jax
 
 from initlab.checks.values import TracedError
+from initlab.frameworks import mutation_hint
 from initlab.types import ParamSpec
 
 __all__ = ["called", "calling", "check_callable", "check_function", "raising_frame"]
@@ -158,6 +159,7 @@ def calling(name: str, call: str, function: Any = None) -> Iterator[None]:
                 "jax.lax.cond, and compute with jnp instead of np"
             ) from error
         said = next(iter(str(error).splitlines()), "")
+        said += mutation_hint(error)
         raise sort(f"{name} raised {kind} when called with {call}: {said}") from error
 
 

@@ -53,8 +53,7 @@ class ValueNumbers:
         """The number of an array that is written into the program."""
         if not checks.is_concrete(value) or np.size(value) > LARGEST:
             return self.fresh()
-        dtype = getattr(value, "dtype", np.asarray(value).dtype)
-        if not isinstance(dtype, np.dtype):  # a key array
+        if not isinstance(getattr(value, "dtype", np.dtype(int)), np.dtype):  # a key array
             return self.fresh()
         # Without the dtype: a literal may be a number of Python's or an array.
         return self._number(("constant", np.shape(value), str(np.asarray(value).tolist())))

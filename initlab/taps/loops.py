@@ -79,14 +79,13 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
         planned = Loop(cell["scope"], loop.length, gained, carried, loop.reverse)
         # Its softmaxes are the plan's, as those of the trace below are not.
         out = cell["out"]
-        blockwise.mark_blocks([each.trail for each in out])
+        running = blockwise.mark_blocks([each.trail for each in out], planned.body)
+        followed: Sequence[Sequence[int]] = ()
         # What a running softmax scales down is no memory that is lost.
-        if memory.takes_inputs(loop, shared_facts, carried, sliced_facts) and not (
-            blockwise.has_blocks(planned.body)
-        ):
+        if memory.takes_inputs(loop, shared_facts, carried, sliced_facts) and not running:
             given = (shared, state, xs)
             followed = memory.followed(loop.body, given, parts, out, scope)
-            planned = dataclasses.replace(planned, followed=followed)
+        planned = dataclasses.replace(planned, followed=followed, running=running)
     else:
         planned = scope.plan.entries[number]
         assert isinstance(planned, Loop)
@@ -102,7 +101,7 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
         return (state, [each for each, _ in moved]), (*measured, [each for _, each in moved])
 
     changes = [memory.first_changes(state, each) for each in followed_parts]
-    (state, _), (stacked, results, followed) = jax.lax.scan(
+    (state, _), (stacked, results, growths) = jax.lax.scan(
         step,
         (state, changes),
         (sliced, scope.slots_within(number)),
@@ -111,14 +110,14 @@ def scan(evaluate: Evaluate, loop: Scan, operands: list[Pair], scope: Scope) -> 
         unroll=loop.unroll,
     )
     scope.add(planned)
-    scope.results |= blockwise.merge_turns(planned.body, results)
+    scope.results |= blockwise.merge_turns(planned, results)
     is_recurrent = any(each.recurrent for _, each in operands)
     last = out or cell["out"]
     facts = _after_last(loop, planned, last, parts, is_recurrent)
-    firsts = {each[0]: growths for each, growths in zip(followed_parts, followed, strict=True)}
+    firsts = {each[0]: found for each, found in zip(followed_parts, growths, strict=True)}
     for part in parts:
-        growths, times = firsts.get(part), _times(last[part])
-        facts[part] = memory.place(scope, state[part], facts[part], growths, times)
+        times = _times(last[part])
+        facts[part] = memory.place(scope, state[part], facts[part], firsts.get(part), times)
     return list(zip([*state, *stacked], facts, strict=True))
 
 
@@ -136,11 +135,7 @@ def _meet_weights(loop: Scan, operands: list[Pair], scope: Scope) -> list[Pair]:
 
 
 def _evaluated(
-    evaluate: Evaluate,
-    body: Any,
-    pairs: Sequence[Pair],
-    inner: Scope,
-    trail_of: Callable[[Any], Any] = blockwise.leaving_trail,
+    evaluate: Evaluate, body: Any, pairs: Sequence[Pair], inner: Scope
 ) -> tuple[list[Any], list[Facts]]:
     """The results of a body in its own scope, and the facts that leave it."""
     out = evaluate(body, list(pairs), inner)
@@ -148,7 +143,7 @@ def _evaluated(
         inner.end(value, each, "")
     avals = [each.aval for each in body.jaxpr.outvars]
     results = [_typed(value, each) for (value, _), each in zip(out, avals, strict=True)]
-    return results, [_leaving(each, trail_of(each.trail)) for _, each in out]
+    return results, [_leaving(each) for _, each in out]
 
 
 def _settled(
@@ -183,7 +178,7 @@ def _after_last(
         dataclasses.replace(
             each,
             features=each.features if n < loop.carried else (False, *each.features),
-            trail=each.trail if n < loop.carried else blockwise.stacked_trail(each.trail),
+            trail=blockwise.trail_behind(each.trail, is_stacked=n >= loop.carried),
             norms=each.norms + gained,
             recurrent=is_recurrent,
             summed=1,
@@ -265,9 +260,14 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
     """
     (index, _), *rest = operands
     values = [value for value, _ in rest]
-    # A branch is part of the step in time that it lies in.
+    # A branch is part of the step in time that it lies in, and of the softmax.
     facts = [
-        dataclasses.replace(entering(each), recurrent=each.recurrent, kept=each.kept)
+        dataclasses.replace(
+            entering(each),
+            recurrent=each.recurrent,
+            kept=each.kept,
+            trail=blockwise.crossing_trail(each.trail),
+        )
         for _, each in rest
     ]
     number = len(scope.entries)
@@ -282,8 +282,7 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
     def alone(n: int, values: Any, slots: Any) -> Any:
         inner = scope.inner(number, n, plans[n], slots)
         pairs = list(zip(values, facts, strict=True))
-        trail_of = blockwise.branch_trail
-        results, leaving = _evaluated(evaluate, cond.branches[n], pairs, inner, trail_of)
+        results, leaving = _evaluated(evaluate, cond.branches[n], pairs, inner)
         cell[n] = inner, leaving
         return results, inner.results
 
@@ -311,7 +310,7 @@ def branch(evaluate: Evaluate, cond: Cond, operands: list[Pair], scope: Scope) -
                 features=_common(each),
                 recurrent=is_recurrent,
                 kept=functools.reduce(operator.or_, (facts.kept for facts in each)),
-                trail=next((facts.trail for facts in each if facts.trail is not None), None),
+                trail=blockwise.joined_trail([facts.trail for facts in each]),
             ),
         )
         for value, *each in zip(results, *(cell[n][1] for n in numbers), strict=True)
@@ -329,9 +328,10 @@ def entering(facts: Facts) -> Facts:
     return dataclasses.replace(facts, recurrent=False, kept=0, covers=1, **gone)
 
 
-def _leaving(facts: Facts, trail: Any) -> Facts:
-    """The same; a number that the body has computed stays there, a softmax's sum may run on."""
+def _leaving(facts: Facts) -> Facts:
+    """The same; a number that the body has computed stays there, a softmax may run on."""
     uniform = facts.uniform if checks.is_concrete(facts.uniform) else None
+    trail = blockwise.crossing_trail(facts.trail)
     known = {"uniform": uniform, "trail": trail, "kept": facts.kept, "covers": facts.covers}
     return dataclasses.replace(entering(facts), **known)
 

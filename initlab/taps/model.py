@@ -13,6 +13,7 @@ from initlab import checks
 from initlab.programs.equations import all_equations, has_lasting_effect
 from initlab.programs.primitives import CONTROL
 from initlab.programs.trace import trace
+from initlab.taps.blockwise import gather_blocks, merge_whole
 from initlab.taps.facts import Facts, Key, Recentre, Rescale
 from initlab.taps.notes import Notes
 from initlab.taps.parameter_statistics import parameter_statistics
@@ -103,6 +104,7 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
         return [value for value, _ in pairs]
 
     jax.eval_shape(plan_sites, *program.in_avals)
+    gather_blocks(plan)
     shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
     # Facts hold traced values, which must not outlive their trace.
     values = dict.fromkeys(("chain", "uniform", "trail", "strided", "product_of"))
@@ -195,9 +197,10 @@ def measure(
         for value, each in pairs:
             scope.end(value, each, "")
         outputs = [jnp.asarray(value) for value, _ in pairs]
+        results = merge_whole(model.plan, scope.results)
         tree = jax.tree.unflatten(model.out_tree, outputs)
         if loss is not None:
-            return loss(tree), (scope.results, outputs)
+            return loss(tree), (results, outputs)
         real = [each for each in outputs if jnp.issubdtype(each.dtype, jnp.floating)]
         cotangents = [
             jax.random.normal(jax.random.fold_in(key, n), each.shape, each.dtype)
@@ -205,7 +208,7 @@ def measure(
         ]
         pairs = zip(real, cotangents, strict=True)
         total = [jnp.sum((one * other).astype(jnp.float32)) for one, other in pairs]
-        return sum(total[1:], start=total[0]), (scope.results, outputs)
+        return sum(total[1:], start=total[0]), (results, outputs)
 
     differentiate = jax.value_and_grad(run, (0, 1), has_aux=True)
     (value, (sites, outputs)), (gradients, slots) = differentiate(leaves, slots_of(model.plan))
@@ -267,4 +270,4 @@ def measure_signals(
     ]
     scope = Scope(model.notes, plan=model.plan, rescale=rescale, recentre=recentre)
     evaluate(model.program, list(zip([*leaves, *inputs], facts, strict=True)), scope)
-    return scope.results
+    return merge_whole(model.plan, scope.results)

@@ -50,6 +50,7 @@ class Site:
       biases: bit set of the parameters that are added to it.
       uses: of a softmax or of a choice, what becomes of it (`taps.softmax.Softmax.uses`); the name
         of a function.
+      part_of: of a block of a softmax the key of the site that stands for all of its blocks.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class Site:
     recurrent: bool = False
     raw: int | None = None
     uses: Collection[str] = ()
+    part_of: Key | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,6 +85,7 @@ class Loop:
       carried: the facts of what every iteration is given by the one before.
       reverse: whether it begins with the last slice.
       followed: the parts of its state whose memory is measured, together where they are one.
+      running: the softmaxes inside whose sums run on over its turns.
     """
 
     body: "Scope"
@@ -91,6 +94,7 @@ class Loop:
     carried: Sequence[Facts]
     reverse: bool = False
     followed: Sequence[Sequence[int]] = ()
+    running: frozenset[Key] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

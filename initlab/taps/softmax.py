@@ -23,7 +23,7 @@ from initlab.programs.primitives import (
     REDUCTIONS,
     UNCHANGED,
 )
-from initlab.taps.blockwise import block_statistics, merge_blocks
+from initlab.taps.blockwise import block_statistics
 from initlab.taps.choices import choose, count_places, follow_choice, note_dropped, note_use
 from initlab.taps.facts import Facts, Pair
 from initlab.taps.scope import Scope, Site
@@ -216,7 +216,7 @@ def _combine(equation: Any, operands: Sequence[Pair], value: Any, scope: Scope) 
         return dataclasses.replace(plain, part=together, softmax=softmax, along=along)
     sums = [each for each in trails if each.part == "sum"]
     if name == "add" and len(sums) == 2:
-        _join_blocks(sums[0], sums[1], scope)
+        _join_blocks(sums[0], sums[1])
     # What is scaled by an exponential of maxima, as a running sum is, is itself.
     for part in ("weights", "mixture", "log_weights", "sum", "exponentials", "log_sum"):
         kept = parts.get(part)
@@ -242,23 +242,16 @@ def _scores(name: str, operands: Sequence[Pair], shape: tuple[int, ...]) -> Any:
     return value if trail is not None and trail.is_top else None
 
 
-def _join_blocks(one: Trail, other: Trail, scope: Scope) -> None:
+def _join_blocks(one: Trail, other: Trail) -> None:
     """Two sums that are added are of one softmax, which was taken block by block."""
     first, second = one.softmax, other.softmax
     assert first is not None
     assert second is not None
-    if first.uses is second.uses or first.axes != second.axes:
+    # Of one that has left a loop or a branch the axes are not known.
+    if first.axes and second.axes and first.axes != second.axes:
         return
-    first.blocks += second.blocks
-    second.key, second.uses, second.blocks = first.key, first.uses, first.blocks
-    if scope.plan is None or first.key not in scope.results:
-        return
-    found = [block_statistics(each, first.axes) for each in first.blocks]
-    if len({each["top"].shape for each in found}) > 1:
-        return
-    blocks = {name: jnp.stack([each[name] for each in found]) for name in found[0]}
-    units = tuple(flag for n, flag in enumerate(first.before.units) if n not in first.axes)
-    scope.results[first.key] |= merge_blocks(blocks, units)
+    first.unite(second)
+    first.uses.add("in_blocks")
 
 
 def _gate(equation: Any, trail: Trail, facts: Sequence[Facts]) -> None:
@@ -292,7 +285,7 @@ def _exponential(
     before = None if facts.trail is None else facts.trail.scores
     scores = value if before is None else before
     softmax = found or Softmax(value, plain)
-    softmax.blocks = [scores if name == "exp" else scores * np.asarray(np.log(2), scores.dtype)]
+    softmax.scores = scores if name == "exp" else scores * np.asarray(np.log(2), scores.dtype)
     if found is None:
         scope.softmaxes.append(softmax)
     if "chosen" in parts:
@@ -307,10 +300,10 @@ def _exponential(
 def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | None:
     value, facts = operands[0]
     trail, axes = facts.trail, tuple(equation.params["axes"])
-    if trail is None:
-        return None
-    kept = tuple(flag for n, flag in enumerate(trail.units) if n not in axes)
     name = equation.primitive.name
+    kept = tuple(flag for n, flag in enumerate(trail_units(facts)) if n not in axes)
+    if trail is None:
+        return Trail(kept, facts.names, is_top=True) if name == "reduce_max" else None
     is_sum = name == "reduce_sum"
     is_place = trail.part == "place" and name in ("reduce_sum", "reduce_max")
     # Sums and mixtures of blocks, stacked by a loop and summed after it.
@@ -329,6 +322,5 @@ def _reduce(equation: Any, operands: Sequence[Pair], scope: Scope) -> Trail | No
             assert scope.plan is not None
             planned = scope.plan.entries[key[-1]]
             if isinstance(planned, Site) and "in_blocks" in planned.uses:
-                (scores,) = softmax.blocks
-                scope.results[key] |= {"blocks": block_statistics(scores, axes)}
+                scope.results[key] |= {"blocks": block_statistics(softmax.scores, axes)}
     return Trail(kept, trail.names, "sum", softmax)

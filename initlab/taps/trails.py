@@ -23,10 +23,10 @@ class Softmax:
       uses: "normalized" (divided by its sum), "contracted" (with data), "over_units" (taken along
         units of a product, as experts or classes are), "chosen" (its largest are taken),
         "of_chosen" (it is taken among the largest), "used" (what was chosen bears on more than an
-        output), "in_blocks" (its sum runs on over the turns of a loop).
-      blocks: the scores that its sum has been taken of so far, before a maximum was subtracted;
-        more than one where it is taken block by block.
-      key: its site's.
+        output), "in_blocks" (its sum runs on over blocks).
+      scores: what exp is taken of, before a maximum was subtracted.
+      key: its site's, in the scope where it is taken.
+      sites: its own, and those of its other blocks where it is taken block by block.
       code: of a choice, the one-hot code of whose running sum a capacity is compared with.
     """
 
@@ -34,9 +34,20 @@ class Softmax:
     before: "Trail"
     axes: tuple[int, ...] = ()
     uses: set[str] = dataclasses.field(default_factory=set)
-    blocks: list[Any] = dataclasses.field(default_factory=list)
+    scores: Any = None
+    sites: list[Site] = dataclasses.field(default_factory=list)
     key: Key | None = None
     code: Any = None
+
+    def unite(self, other: "Softmax") -> None:
+        """The two are one, as its blocks are: they share their uses and sites from here on."""
+        if self.uses is other.uses:
+            return
+        self.uses |= other.uses
+        self.sites += other.sites
+        for site in other.sites:
+            site.uses = self.uses
+        other.uses, other.sites = self.uses, self.sites
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +88,7 @@ def role_of(site: Site) -> str | None:
     give, or their largest are chosen.
     """
     uses = set(site.uses)
-    if site.kind == "function":
+    if site.kind == "function" or site.part_of is not None:
         return None
     if site.kind not in ("softmax", "router"):
         return site.kind
@@ -112,5 +123,6 @@ def add_site(kind: str, softmax: Softmax, axes: Sequence[int], scope: Scope) -> 
         gradient=False,
         uses=softmax.uses,
     )
+    softmax.sites.append(site)
     softmax.key = scope.key(scope.add(site))
     return softmax.key
