@@ -1,6 +1,5 @@
 """Every test runs under strict promotion, on several CPU devices."""
 
-import atexit
 import gc
 import mmap
 import os
@@ -8,14 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.bytecode import share_bytecode
+
 if sys.dont_write_bytecode:
-    # As containers often say: then each worker, and each process that a test starts, compiles all
-    # of JAX's Python anew, for seconds. Before JAX is imported, so that the others read this one's.
-    bytecode = tempfile.TemporaryDirectory()
-    atexit.register(bytecode.cleanup)
-    sys.dont_write_bytecode, sys.pycache_prefix = False, bytecode.name
-    os.environ["PYTHONPYCACHEPREFIX"] = bytecode.name
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Before JAX is imported, so that the others read this process's.
+    share_bytecode()
 
 import jax
 import pytest

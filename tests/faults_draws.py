@@ -207,7 +207,7 @@ DRAW_FAULTS = {
         "fan_mismatch", "depthwise", "warn", plain(separable, separable_of(9 * 16), IMAGES)
     ),
     "a draw in bfloat16": Fault(
-        "coarse_draw", "1/w", "warn", plain(tanh_net, _one(1, _in_bfloat16))
+        "coarse_draw", "1/w", "warn", plain(tanh_net, lambda: _one(1, _in_bfloat16))
     ),
     "a draw in bfloat16 in flax": Fault(
         "coarse_draw", "Dense_1", "warn", lambda: _drawn(linen(Halves(rounded=False), ROWS))

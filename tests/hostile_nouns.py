@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from initlab import coordinates, initializers, networks, probes, sweeps, symmetry, tasks, theory
 from initlab.audits import audit
 from initlab.calibration import lsuv
-from initlab.signals import Prediction, Start, compare, prediction_dataset
+from initlab.signals import Prediction, Start, compare, prediction_dataset, signal_run
 from initlab.taps import measure, read_model, rows_of
 from initlab.training import make_run
 from initlab.types import Batch, ParamSpec, Role
@@ -30,12 +30,14 @@ HOMES = (
 )
 
 KEY = jax.random.key(0)
+STREAM = np.random.default_rng(0)
 NETWORK = networks.mlp((2, 4, 1), jnp.tanh)
 TASK = tasks.xor(points=8)
-PARAMS = initializers.initialize(KEY, NETWORK.specs, initializers.by_role(initializers.normal(0.5)))
+# With NumPy: each process that collects would compile the draws.
+PARAMS = jax.tree.map(lambda spec: STREAM.normal(0, 0.5, spec.shape).astype("f"), NETWORK.specs)
 # An output of one column has no cosine.
 WIDE = networks.mlp((2, 4, 2), jnp.tanh)
-WIDE_PARAMS = initializers.initialize(KEY, WIDE.specs, initializers.ntk())
+WIDE_PARAMS = jax.tree.map(lambda spec: STREAM.normal(0, 0.5, spec.shape).astype("f"), WIDE.specs)
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(8, 2)
 ONES = jax.tree.map(np.ones_like, PARAMS)
 GROUPS = symmetry.mlp_groups(PARAMS)
@@ -102,8 +104,6 @@ def _swept() -> Any:
 
 @functools.cache
 def _signals() -> Any:
-    from initlab.signals import signal_run
-
     run = signal_run(
         networks.mlp((2, 4, 4, 1), jnp.tanh),
         lambda point: initializers.ntk(),

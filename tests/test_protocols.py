@@ -15,9 +15,9 @@ from initlab.types import Objective
 
 # Those in the tables hide a scheme's own signature where they draw for another role.
 BARE = {
-    **{name: scheme for name, scheme in ALL.items() if ":" not in name},
-    "critical": I.critical(jnp.tanh),
-    "choice": I.choice(0, [I.zeros(), I.unit_normal]),
+    **{name: lambda name=name: ALL[name] for name in ALL if ":" not in name},
+    "critical": lambda: I.critical(jnp.tanh),
+    "choice": lambda: I.choice(0, [I.zeros(), I.unit_normal]),
 }
 OBJECTIVES = {
     name: value for name, value in vars(objectives).items() if isinstance(value, Objective)
@@ -39,7 +39,7 @@ def every_draw():
 
 @pytest.mark.parametrize("name", BARE)
 def test_an_initializer_takes_a_key_and_a_spec(name):
-    assert list(inspect.signature(BARE[name]).parameters) == ["key", "spec"]
+    assert list(inspect.signature(BARE[name]()).parameters) == ["key", "spec"]
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -53,19 +53,19 @@ def _flax(use_bias):
 
 
 MEANS = {
-    "biases take it": _flax(True),
-    "no biases": _flax(False),
-    "a bias times a constant": (
+    "biases take it": lambda: _flax(True),
+    "no biases": lambda: _flax(False),
+    "a bias times a constant": lambda: (
         _scaled_bias,
         _drawn({"weight": (6, 8), "bias": (8,), "out": (8, 2)}),
     ),
-    "layers in a loop": (_stacked_layers, _drawn({"weight": (3, 6, 6), "bias": (3, 6)})),
+    "layers in a loop": lambda: (_stacked_layers, _drawn({"weight": (3, 6, 6), "bias": (3, 6)})),
 }
 
 
 @pytest.mark.parametrize("name", MEANS)
 def test_a_mean_beyond_the_spread_is_not_made_large(name):
-    apply, params = MEANS[name]
+    apply, params = MEANS[name]()
     whitened = jax.jit(lambda params: layerwise_whitening(KEY, apply, params, SHIFTED))(params)
     outputs = np.asarray(apply(whitened, SHIFTED), np.float64)
     # Either the spread or the mean is 1, and the other one less.
