@@ -1,7 +1,8 @@
-"""Planted faults of attentions and routers."""
+"""Planted faults of attentions and routers, and of single members."""
 
 import flax.linen as nn
 from audit_models import SEQUENCE, Fault, plain
+from faults_members import MEMBER_FAULTS
 from heads_models import (
     LONG,
     attend,
@@ -95,4 +96,5 @@ HEAD_FAULTS = {
         "warn",
         lambda: flax_switch(router_init=nn.initializers.ones),
     ),
+    **MEMBER_FAULTS,
 }

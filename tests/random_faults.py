@@ -91,21 +91,30 @@ def not_a_number(net: Architecture, params: Any, layer: Layer) -> Planted | None
     return Planted(params, net.apply, "non_finite", ("fail",), (place,))
 
 
+BEYOND = 1e4
+"""By which factor a weight is too large or too small: e^6 = 403 is the limit of a signal in all.
+
+A net this narrow changes its signal by a factor of its own, 1/5 to 3.5 in 12,000 draws without a
+fault. Planted a factor of 25 beyond the limit, each is more than twice the limit in all of them; at
+1,000 a start whose signal grows by 2.5 by itself is within the limit, and rightly passes it.
+"""
+
+
 def too_large(net: Architecture, params: Any, layer: Layer) -> Planted | None:
-    """A weight is 100 times too large before a tanh, 1,000 times before a relu."""
+    """A weight is 100 times too large before a tanh, `BEYOND` times before a relu."""
     if not net.is_chain:
         return None
-    factor, code = (100, "saturated") if net.activation == "tanh" else (1e3, "exploding_signal")
+    factor, code = (100, "saturated") if net.activation == "tanh" else (BEYOND, "exploding_signal")
     params = _at(params, layer.path, layer.index, lambda leaf: leaf * factor)
     # Of few units some stay unsaturated by chance.
     return Planted(params, net.apply, code, ("warn", "fail"), (layer.place,))
 
 
 def too_small(net: Architecture, params: Any, layer: Layer) -> Planted | None:
-    """A weight is 1,000 times too small."""
+    """A weight is `BEYOND` times too small."""
     if not net.is_chain:
         return None
-    params = _at(params, layer.path, layer.index, lambda leaf: leaf / 1e3)
+    params = _at(params, layer.path, layer.index, lambda leaf: leaf / BEYOND)
     return Planted(params, net.apply, "vanishing_signal", ("fail",), (layer.place,))
 
 

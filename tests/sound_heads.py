@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from audit_models import SEQUENCE, normal, plain
+from faults_members import MEMBER_SOUND
 from heads_models import (
     DISTANCE,
     LONG,
@@ -69,4 +70,5 @@ HEAD_SOUND = {
         None,
         (),
     ),
+    **MEMBER_SOUND,
 }

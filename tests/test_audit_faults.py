@@ -49,6 +49,7 @@ EVERY_RUN = frozenset(
         "generated weights of one example",
         "layers out of balance",
         "one constant kernel",
+        "one expert of several in one sum",
         "one key, two shapes",
         "one layer of a relu net times 1e4",
         "one positive in a hundred",

@@ -47,6 +47,7 @@ EVERY_RUN = frozenset(
         "logistic regression from zero",
         "members with readouts of zero",
         "nnx: BatchNorm, Dropout",
+        "one head of normalized queries, drawn small",
         "repeated key heads",
         "scanned layers drawn one by one",
         "siren",

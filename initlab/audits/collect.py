@@ -19,6 +19,7 @@ from initlab.audits.coarse import find_coarse
 from initlab.audits.copies import find_copies
 from initlab.audits.duplicates import find_duplicates
 from initlab.audits.evidence import Evidence, signals_of, weights_of
+from initlab.audits.faint import find_faint
 from initlab.audits.instrument import Instrument
 from initlab.audits.keys import Drawn
 from initlab.audits.leaks import find_leaks
@@ -95,6 +96,9 @@ def collect(
     blocked, opened = find_blocked(
         model, asked.loss, measure, starts, result, _members(instrument), wide
     )
+    faint = find_faint(
+        model, starts, result["gradients"], instrument.batched, thresholds.max_efolds
+    )
     del result
     rows = measure_behind_zeros(model, rows, hidden, starts, measure, opened)
     step = None
@@ -128,6 +132,7 @@ def collect(
             blocks=copies.blocks,
             repeated=copies.repeated,
             batched=instrument.batched,
+            faint=faint[seed],
         )
 
     found = [evidence(seed) for seed in range(draws.shape[0])]

@@ -69,9 +69,10 @@ def _product(evidence: Evidence, signal: Signal) -> Signal | None:
 
 
 def dead_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """Units that are flat on every example: all of a layer, or more than a draw leaves flat."""
+    """Units that are flat on every example: all of a layer or member, or more than a draw's."""
     causes = {id(signal): weights for signal, weights in dead_layers(evidence)}
     for signal in activations(evidence):
+        share = signal.dead
         # Half, and three standard errors of a share of one half: see `Thresholds.dead`.
         chance = 0.5 + 3 * math.sqrt(0.25 / max(1, signal.units))
         is_seen = evidence.model.notes.batch >= EXAMPLES or signal.units >= EXAMPLES
@@ -98,13 +99,19 @@ def dead_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
         elif signal.dead > chance:
             failed = signal.dead >= thresholds.dead
             line = thresholds.dead if failed else chance
+        elif is_seen and signal.half_dead:
+            *part, share = max(signal.half_dead, key=lambda each: each[-1])
+            more = f" and of {len(signal.half_dead) - 1} more" * (len(signal.half_dead) > 1)
+            what = f"most units of {member_name(evidence, signal, *part)}{more} are dead: {what}"
+            failed = share >= thresholds.dead
+            line = thresholds.dead if failed else 0.5
         else:
             continue
         yield Finding(
             "dead_units",
             "fail" if failed else "warn",
             signal.place,
-            signal.dead,
+            share,
             line,
             what,
             _remedy(evidence, signal),

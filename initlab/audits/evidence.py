@@ -18,6 +18,7 @@ from initlab.taps import Chain, Model, Row
 
 if TYPE_CHECKING:
     from initlab.audits.coarse import Draw
+    from initlab.audits.faint import Faint
     from initlab.audits.fans import Fans
     from initlab.audits.keys import Drawn
     from initlab.audits.optimizers import FirstUpdate
@@ -95,6 +96,7 @@ class Signal:
     norms_gained: int = 0
     row: int = -1
     dead_slices: tuple[tuple[int, int], ...] = ()
+    half_dead: tuple[tuple[int, int, float], ...] = ()
     of_units: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     names: int = 0
     biases: int = 0
@@ -152,6 +154,7 @@ class Evidence:
       blocks: where the block of a name in widths lies that is one of several.
       repeated: axes of parameters with slices that hold the same random numbers.
       batched: axes of parameters in each index of which units lie, as members have them.
+      faint: slices of weights that are far smaller than their siblings.
       chains: numbers of rows that follow each other on the way to an output or to a join.
       blocked: of each parameter whose gradient is zero though outputs depend on it, what becomes of
         it.
@@ -192,6 +195,7 @@ class Evidence:
     blocks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     repeated: Sequence[Repeated] = ()
     batched: Sequence[tuple[str, BlockAxis]] = ()
+    faint: "Sequence[Faint]" = ()
 
     @functools.cached_property
     def by_row(self) -> dict[int, Signal]:
@@ -251,7 +255,8 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
             "norms_gained": row.norms_gained,
         }
         if "dead" in row.values:
-            more["dead_slices"] = _dead_slices(row, np.asarray(row.values["dead"][seed]))
+            dead = np.asarray(row.values["dead"][seed])
+            more["dead_slices"], more["half_dead"] = _dead_slices(row, dead), _half_dead(row, dead)
         signals.append(Signal(*facts, **more, **values))
     return signals
 
@@ -289,6 +294,34 @@ def _dead_slices(row: Row, dead: np.ndarray) -> tuple[tuple[int, int], ...]:
         if len(parts) and ((axis == 0 and row.leading) or size * likely**each < BY_CHANCE):
             return tuple((int(part), size) for part in parts)
     return ()
+
+
+def _half_dead(row: Row, dead: np.ndarray) -> tuple[tuple[int, int, float], ...]:
+    """The members, of whose units more than half are dead, and their share: more than by chance."""
+    shape = row.unit_shape
+    for axis, size in enumerate(shape[:-1]):
+        shares = np.moveaxis(dead.reshape(shape), axis, 0).reshape(size, -1).mean(axis=1)
+        each = dead.size // size
+        # Members of an ensemble see the same data; an expert may be sent a single example, on which
+        # half of its units are off.
+        likely = np.full(size, 0.5)
+        if axis == 0 and row.leading:
+            others = (dead.sum() - each * shares + 1) / (dead.size - each + 2)
+            likely = np.minimum(likely, others)
+        parts = [
+            (n, size, float(share))
+            for n, (share, usual) in enumerate(zip(shares, likely, strict=True))
+            if 0.5 < share < 1 and size * _chance(share, usual, each) < BY_CHANCE
+        ]
+        if parts:
+            return tuple(parts)
+    return ()
+
+
+def _chance(share: float, likely: float, count: int) -> float:
+    """At most how probable such a share of draws is, each likely by itself (Chernoff 1952)."""
+    off, on = share * math.log(share / likely), (1 - share) * math.log((1 - share) / (1 - likely))
+    return math.exp(-count * (off + on))
 
 
 def _is_computed(values: Mapping[str, float]) -> bool:

@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 import math
+import operator
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from initlab.audits.evidence import Evidence, Signal
+from initlab.audits.faint import Faint
 from initlab.audits.finding import Finding
 from initlab.audits.thresholds import Thresholds
+from initlab.symmetry import BlockAxis
 from initlab.taps import Chain
 
 __all__ = ["behind_siblings", "by_member", "member_name", "slice_of"]
@@ -46,26 +49,34 @@ def by_member(find: Diagnostic, besides: OfMember | None = None) -> Diagnostic:
             told.add(each.place)
             yield each
         for member in _apart(evidence):
-            findings = list(find(_only(evidence, *member), thresholds))
+            findings = [
+                _of_member(evidence, each, *member)
+                for each in find(_only(evidence, *member), thresholds)
+            ]
             if besides is not None and not findings:
                 findings = list(besides(evidence, thresholds, *member))
             for each in findings:
                 if each.place not in told:
                     told.add(each.place)
-                    signal = next(s for s in evidence.signals if s.place == each.place)
-                    name = member_name(evidence, signal, *member)
-                    yield each._replace(cause=f"in {name}, {each.cause}")
+                    yield each
 
     return found
+
+
+def _of_member(evidence: Evidence, finding: Finding, index: int, size: int) -> Finding:
+    signal = next(s for s in evidence.signals if s.place == finding.place)
+    name = member_name(evidence, signal, index, size)
+    return finding._replace(cause=f"in {name}, {finding.cause}")
 
 
 def behind_siblings(
     evidence: Evidence, thresholds: Thresholds, index: int, size: int
 ) -> Iterator[Finding]:
-    """A member whose rms is under exp(-max_efolds) of its siblings' median, on any path.
+    """A member whose rms, or a weight's, is under exp(-max_efolds) of its siblings' median.
 
-    Heads lie on no path that every signal takes, so that no chain of places judges them. What is
-    exactly zero is left out, as an expert that no data are sent to; so is a readout.
+    Heads lie on no path that every signal takes, so that no chain of places judges them, and where
+    members are summed in the product that makes them, no signal is one's (`faint`). What is exactly
+    zero is left out, as an expert that no data are sent to; so is a readout.
 
     Args:
       evidence: of one start.
@@ -77,25 +88,65 @@ def behind_siblings(
       The first such place, as `vanishing_signal`.
     """
     line = math.exp(-thresholds.max_efolds)
+    # What is normalized afterwards may have any size.
+    normalized = functools.reduce(
+        operator.or_,
+        (
+            1 << each.bit
+            for each in evidence.faint
+            if (each.index, each.axis.size) == (index, size) and not each.is_lost
+        ),
+        0,
+    )
     ends = {chain.rows[-1] for chain in evidence.chains if chain.is_output}
     for signal in evidence.signals:
         parts = _parts(signal, "rms", size)
         if parts is None or signal.kind not in ("product", "sum") or signal.row in ends:
             continue
+        if signal.names & normalized:
+            continue
         others = np.delete(parts, index)
         others = others[(others > 0) & np.isfinite(others)]
         if len(others) and 0 < parts[index] < line * np.median(others):
-            yield Finding(
-                "vanishing_signal",
-                "fail",
-                signal.place,
-                float(parts[index] / np.median(others)),
-                line,
-                "the signal is that much smaller than the median of its siblings, beside which "
-                "what it says is lost",
-                "draw the weights of all of them with one variance, gain^2/fan_in",
-            )
+            finding = _lost(signal.place, float(parts[index] / np.median(others)), line)
+            yield _of_member(evidence, finding, index, size)
             return
+    for each in evidence.faint:
+        is_lost = each.is_lost and not _is_own_readout(evidence, each)
+        if (each.index, each.axis.size) == (index, size) and is_lost:
+            finding = _lost(_place_of(evidence, each), each.ratio, line, "weights are")
+            name = _slice_name(each.path, each.axis, index)
+            yield finding._replace(cause=f"in {name}, {finding.cause}")
+            return
+
+
+def _lost(place: str, ratio: float, line: float, what: str = "signal is") -> Finding:
+    return Finding(
+        "vanishing_signal",
+        "fail",
+        place,
+        ratio,
+        line,
+        f"the {what} that much smaller than the median of its siblings, beside which what it says "
+        "is lost",
+        "draw the weights of all of them with one variance, gain^2/fan_in",
+    )
+
+
+def _place_of(evidence: Evidence, faint: Faint) -> str:
+    """Where the weight is used first, by its own name where no product is called by it."""
+    end = "" if faint.layer is None else f"[{faint.layer}]"
+    used = [s.place for s in evidence.signals if s.names >> faint.bit & 1 and s.kind == "product"]
+    return next((each for each in used if end in each), f"{faint.path}{end}")
+
+
+def _is_own_readout(evidence: Evidence, faint: Faint) -> bool:
+    """Whether a member has outputs of its own, made by this weight: they may start at any size."""
+    ends = {chain.rows[-1] for chain in evidence.chains if chain.is_output}
+    return any(
+        s.row in ends and s.names >> faint.bit & 1 and _axis(s, faint.axis.size) is not None
+        for s in evidence.signals
+    )
 
 
 def member_name(evidence: Evidence, signal: Signal, index: int, size: int) -> str:
@@ -117,9 +168,13 @@ def member_name(evidence: Evidence, signal: Signal, index: int, size: int) -> st
     ]
     what = "(a member, an expert or a head)"
     for path, block in [*near, *axes]:
-        is_whole = block.outer == block.inner == 1 and not block.start and not block.rest
-        return f"{'index' if is_whole else 'block'} {index} of axis {block.axis} of {path} {what}"
+        return f"{_slice_name(path, block, index)} {what}"
     return f"slice {index} of {size} {what}"
+
+
+def _slice_name(path: str, block: BlockAxis, index: int) -> str:
+    is_whole = block.outer == block.inner == 1 and not block.start and not block.rest
+    return f"{'index' if is_whole else 'block'} {index} of axis {block.axis} of {path}"
 
 
 def slice_of(signal: Signal, name: str, index: int, size: int) -> float:
@@ -163,7 +218,7 @@ def _apart(evidence: Evidence) -> list[tuple[int, int]]:
     for signal in evidence.signals:
         for name, units in signal.of_units.items():
             sizes.update(units.shape[name == "over_time" : -1])
-    found = set()
+    found = {(each.index, each.axis.size) for each in evidence.faint}
     for signal in evidence.signals:
         for size in sorted(sizes):
             rms, flat = (_parts(signal, name, size) for name in ("rms", "saturated"))

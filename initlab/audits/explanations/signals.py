@@ -59,7 +59,9 @@ report = audit(apply, params, x)""",
         remedy="Draw weights with variance gain^2/fan_in, with the activation's gain "
         "(initlab.theory.gain; 1 for tanh, sqrt(2) for relu), or put norms between the layers.",
         threshold="rms of the last layer over that of the first: under e^-{max_efolds:g} a "
-        "failure; at a steady rate under e^-{trend_efolds:g} a warning; zero a failure.",
+        "failure; at a steady rate under e^-{trend_efolds:g} a warning; zero a failure. Of a "
+        "member, an expert or a head its rms, or its weights', over its siblings' median: under "
+        "e^-{max_efolds:g} a failure.",
         reason=_TRAINABLE,
         example="report = audit(tanh_net, [0.01 * draw(n, 8, 8) for n in range(6)], x)",
     ),
@@ -129,8 +131,8 @@ report = audit(linear_net, [5 * draw(n, 8, 8) for n in range(6)], x)""",
         "layer (initlab.theory.dying_relu_probability), or use an activation with a slope on both "
         "sides, as leaky relu.",
         threshold="share of a layer's units that are flat on every example: {dead:g} a failure, as "
-        "is a layer or a member of an ensemble all of whose units are; over one half by three "
-        "standard errors a warning.",
+        "is a layer or a member of an ensemble all of whose units are; over one half, by more than "
+        "three standard errors or by more than its siblings make likely, a warning.",
         reason="A draw symmetric about 0 leaves each unit on for half of all directions, so that "
         "at most half can be off at once, whatever the correlation of the examples.",
         example="""\
