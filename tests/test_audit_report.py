@@ -12,6 +12,7 @@ from audit_models import ROWS, layers, lecun, normal, tanh_net
 import initlab
 from initlab.audits import Finding
 from initlab.audits.ignores import apply_ignores, read_ignores
+from initlab.audits.text import rows_table
 
 pytestmark = pytest.mark.quick
 
@@ -138,15 +139,22 @@ def test_a_path_is_written_as_in_the_model_and_lines_are_short(report):
 
 
 class _Tags(HTMLParser):
-    """What tags a page opens and closes, and its text."""
+    """What tags a page opens and closes, its text, and its links and their targets."""
 
     def __init__(self, page):
         super().__init__()
         self.opened, self.closed, self.said = [], [], ""
+        self.targets, self.links, self.labels = [], [], []
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
         self.opened.append(tag)
+        given = dict(attrs)
+        # Nothing runs and nothing is loaded.
+        assert not {name for name in given if name.startswith("on") or name == "src"}
+        self.targets += [given["id"]] if "id" in given else []
+        self.links += [given["href"]] if "href" in given else []
+        self.labels += [given["aria-label"]] if tag == "a" and "aria-label" in given else []
 
     def handle_endtag(self, tag):
         self.closed.append(tag)
@@ -168,3 +176,33 @@ def test_html_holds_the_report_escaped(report):
     assert "verdict: warn" in tags.said
     assert tags.opened.count("tr") == 1 + str(report).count("product") + 2
     assert "ignore: " in _Tags(_audit({"saturated": ["<u>"]})._repr_html_()).said
+
+
+def test_a_page_links_places_rows_and_findings(report):
+    evil = Finding("untracked", "info", "<script>x</script>", jnp.nan, jnp.nan, "<i>", "&amp;")
+    flat = evil._replace(code="saturated", place="net/1/w[3], net/2/w", cause="\"'><img src=x>")
+    page = _Tags(dataclasses.replace(report, findings=(*report.findings, evil, flat)).to_html())
+    assert not {"script", "img", "link", "i"} & set(page.opened)
+    assert "<script>x</script>" in page.said
+    assert "cause: \"'><img src=x>" in page.said
+    assert len(set(page.targets)) == len(page.targets)
+    assert {each.removeprefix("#") for each in page.links} <= set(page.targets)
+    # The finding has both of its places, and both rows have the finding.
+    lines = [line["place"] for line in rows_table(report.rows)]
+    last = f"#finding-{sum(each.startswith('finding') for each in page.targets) - 1}"
+    assert page.links.count(last) == 2
+    for place in ("net/1/w", "net/2/w"):
+        # Two points of the strip and the finding.
+        assert page.links.count(f"#row-{lines.index(place)}") == 3
+    rms = report.places["net/1/w"].rms
+    assert f"net/1/w, product: rms of the signal {rms:.3g}" in page.labels
+
+
+def test_a_page_of_numbers_that_have_no_logarithm(report):
+    rows = tuple(
+        dataclasses.replace(row, values={"rms": np.asarray([value])})
+        for row, value in zip(report.rows, [0.0, np.inf, np.nan] * len(report.rows), strict=False)
+    )
+    page = _Tags(dataclasses.replace(report, rows=rows).to_html())
+    assert {each.rpartition(" ")[2] for each in page.labels} == {"0"}
+    assert "svg" not in _Tags(dataclasses.replace(report, rows=rows[2:3]).to_html()).opened

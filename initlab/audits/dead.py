@@ -85,7 +85,7 @@ def dead_units(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
                 continue
             kept = [weight.path for weight in causes[id(signal)]]
             what = "every unit has slope zero on every example, so that no gradient passes" + (
-                f", and {listed(kept)} never get one" if kept else ""
+                f", and none ever reaches {listed(kept)}" if kept else ""
             )
             failed, line = is_seen, thresholds.dead
         elif is_seen and (parts := _dead_parts(evidence, signal)):

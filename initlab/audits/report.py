@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlab import extras
-from initlab.audits import html, text
+from initlab.audits import html, standalone, text
 from initlab.audits.finding import Finding
 from initlab.audits.ignores import Ignore
 from initlab.audits.matrices import Matrices
@@ -75,6 +75,10 @@ class Report:
     def _repr_html_(self) -> str:
         """The same as HTML, for notebooks."""
         return html.report_html(self)
+
+    def to_html(self) -> str:
+        """One HTML file: findings, a strip of rms and gradient, the table; nothing is loaded."""
+        return standalone.report_page(self)
 
     @property
     def places(self) -> Places:

@@ -48,7 +48,7 @@ IGNORE = flags.DEFINE_list(
     flag_values=FLAGS,
 )
 FORMAT = flags.DEFINE_enum(
-    "format", "text", ["text", "json", "sarif"], "Of the report.", flag_values=FLAGS
+    "format", "text", ["text", "json", "sarif", "html"], "Of the report.", flag_values=FLAGS
 )
 BASELINE = flags.DEFINE_string(
     "baseline", None, "A JSON file of findings that are accepted.", flag_values=FLAGS
@@ -146,6 +146,8 @@ def _formatted(report: Report, name: str, make: Callable[[], Any]) -> str:
     match FORMAT.value:
         case "json":
             return report.to_json()
+        case "html":
+            return report.to_html()
         case "sarif":
             return sarif.to_sarif(report, name, make)
     return str(report)
