@@ -20,6 +20,25 @@ def elman(params, x):
     return jax.lax.scan(step, start, jnp.swapaxes(x, 0, 1))[0] @ params["out"]
 
 
+def unrolled_elman(params, x):
+    h = jnp.zeros((len(x), WIDTH))
+    for token in jnp.unstack(x, axis=1):
+        h = jnp.tanh(token @ params["in"] + h @ params["state"])
+    return h @ params["out"]
+
+
+def convolved(params, x):
+    """A long convolution with a kernel of each unit's powers."""
+    times = jnp.arange(x.shape[1])
+    kernel = params["decay"][:, None] ** jnp.asarray(times, jnp.float32)[None]
+    return jnp.einsum("bti,ih,ht,ho->bo", x, params["in"], kernel[:, ::-1], params["out"])
+
+
+def powers(decay):
+    spread = np.linspace(0.5, 1.0, WIDTH).astype(np.float32)
+    return without_state(recurrent(0.1)) | {"decay": np.float32(decay) * spread}
+
+
 def indexed(params, x):
     """The same, its inputs taken by their number."""
 
@@ -270,6 +289,12 @@ TIME_FAULTS = {
     ),
     "the same, example by example": Fault(
         "time_decay", "in + state", "warn", plain(example_by_example, recurrent(0.01), LONG)
+    ),
+    "the same, unrolled": Fault(
+        "time_decay", "state", "warn", plain(unrolled_elman, recurrent(0.01), LONG[:, :8])
+    ),
+    "a kernel of powers that forgets": Fault(
+        "time_decay", "decay", "warn", plain(convolved, powers(0.01), LONG)
     ),
     "the same in flax": Fault("time_decay", "SimpleCell", "warn", _cells(0.01)),
     "the same, a cell with its own derivative": Fault(

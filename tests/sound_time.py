@@ -52,6 +52,22 @@ def _lstm_layer(draw, fan_in, width=WIDTH):
     return {"x": draw(fan_in, 4 * width), "h": square, "b": bias}
 
 
+def _unrolled(params, x):
+    """One layer, step by step in Python: its first forget gates multiply a state of zeros."""
+    layer = params["layer"]
+    h = c = jnp.zeros((len(x), layer["h"].shape[0]))
+    for t in range(x.shape[1]):
+        i, f, g, o = jnp.split(x[:, t] @ layer["x"] + h @ layer["h"] + layer["b"], 4, -1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+    return dense(params["out"], h)
+
+
+def _unrolled_params():
+    draw = Draws(59)
+    return {"layer": _lstm_layer(draw, SEQUENCE.shape[-1]), "out": draw.dense(WIDTH, 4)}
+
+
 def _lstm(params, x):
     for layer in params["layers"]:
         x = _lstm_states(layer, x)
@@ -326,6 +342,7 @@ SOUND_TIME = {
     "Mamba": (plain(_mamba1, _mamba1_params, TOKENS), token_loss, ()),
     # Steps of 0.001 to 0.1 lie where softplus is nearly flat, by design.
     "Mamba-2": (plain(_mamba2, _mamba2_params, TOKENS), token_loss, ()),
+    "LSTM, unrolled": (plain(_unrolled, _unrolled_params, SEQUENCE), None, ()),
     "S4D": (plain(_s4d, _s4d_params, SEQUENCE), None, ()),
     "Griffin": (plain(_griffin, _griffin_params, TOKENS), token_loss, ()),
     "retention": (plain(_retention, _retention_params, TOKENS), token_loss, ()),

@@ -20,6 +20,7 @@ EVERY_RUN = frozenset(
         "a draw in bfloat16",
         "a draw stuck at its bound",
         "a graph's weights over 1000",
+        "a kernel of powers that forgets",
         "a learning rate of 3,000",
         "a log variance that overflows",
         "a masked layer times 100",

@@ -15,6 +15,7 @@ from initlab.symmetry import find_groups
 from initlab.taps import read_model
 from initlab.taps.recurrence import components, takes_slices
 from initlab.taps.scope import bits
+from initlab.taps.unrolled import find_unrolled, memory_of
 
 STATES = {
     "two cells": (lambda h, c, x: (jnp.tanh(h + x), c * x), [[0], [1]]),
@@ -42,6 +43,40 @@ def test_slices_by_number_are_inputs_of_a_step():
     assert not takes_slices(program, [False, True])
     program, _ = trace(lambda x, t: x * t, jnp.ones(3), 1)
     assert not takes_slices(program, [True, True])
+
+
+def decaying(p, x):
+    h = jnp.zeros_like(x[:, 0])
+    for t in range(x.shape[1]):
+        h = jax.jit(jnp.add)(h @ p, jnp.take(x, t, axis=1))
+    return h
+
+
+def test_what_an_unrolled_step_keeps_is_measured():
+    params, x = 0.3 * np.eye(3, dtype=np.float32), np.ones((2, 7, 3), np.float32)
+    program, _ = trace(decaying, params, x)
+    (found,) = find_unrolled(program, 1)
+    memory = jax.jit(lambda p, x: memory_of(program, (p, x), found))(params, x)["memory"]
+    np.testing.assert_allclose(memory, np.log(0.3), rtol=1e-5)
+
+
+def shared_layers(p, x):
+    for _ in range(7):
+        x = x + jnp.tanh(x[:, :1] - x) @ p
+    return x
+
+
+def to_a_fixed_point(p, x):
+    z = jnp.zeros_like(x[:, 0])
+    for _ in range(7):
+        z = jnp.tanh(x[:, 0] + z @ p)
+    return z
+
+
+@pytest.mark.parametrize("apply", [shared_layers, to_a_fixed_point])
+def test_layers_that_share_their_parameters_are_no_steps_in_time(apply):
+    program, _ = trace(apply, jnp.ones((3, 3)), jnp.ones((2, 7, 3)))
+    assert find_unrolled(program, 1) == []
 
 
 def test_a_ragged_product_is_a_product_with_each_row_s_matrix():

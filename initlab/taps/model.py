@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from initlab.taps.notes import Notes
 from initlab.taps.parameter_statistics import parameter_statistics
 from initlab.taps.scope import Scope, slots_of
 from initlab.taps.statistics import signal_statistics
+from initlab.taps.unrolled import Unrolled, add_unrolled, memory_of
 from initlab.taps.walk import evaluate
 from initlab.types import Apply, OutputLoss, Params
 
@@ -37,6 +39,7 @@ class Model:
       notes: what the program says besides.
       outputs: the facts of each output.
       out_tree: the outputs' tree.
+      unrolled: recurrences without a loop, by the key of the site that stands for each.
     """
 
     program: Any
@@ -46,6 +49,7 @@ class Model:
     notes: Notes
     outputs: tuple[Facts, ...]
     out_tree: Any
+    unrolled: Mapping[Key, Unrolled]
 
     @property
     def trained(self) -> int:
@@ -105,11 +109,12 @@ def read_model(apply: Apply, params: Params, batch: Any) -> Model:
 
     jax.eval_shape(plan_sites, *program.in_avals)
     gather_blocks(plan)
+    unrolled = add_unrolled(program, len(leaves), plan)
     shapes = tuple(tuple(leaf.shape) for _, leaf in leaves)
     # Facts hold traced values, which must not outlive their trace.
     values = dict.fromkeys(("chain", "uniform", "trail", "strided", "product_of"))
     facts = tuple(dataclasses.replace(each, **values) for each in outputs)
-    return Model(program, paths, shapes, plan, notes, facts, jax.tree.structure(out))
+    return Model(program, paths, shapes, plan, notes, facts, jax.tree.structure(out), unrolled)
 
 
 def leaves_for(model: Model, params: Params, batch: Any) -> tuple[list[Any], list[Any]]:
@@ -198,6 +203,8 @@ def measure(
             scope.end(value, each, "")
         outputs = [jnp.asarray(value) for value, _ in pairs]
         results = merge_whole(model.plan, scope.results)
+        for place, each in model.unrolled.items():
+            results[place] = memory_of(model.program, [*leaves, *inputs], each)
         tree = jax.tree.unflatten(model.out_tree, outputs)
         if loss is not None:
             return loss(tree), (results, outputs)

@@ -98,6 +98,9 @@ def extend(equation: Any, operands: Sequence[tuple[Any, Facts]]) -> Chain | None
     if name == "select_n" and not operands[0][1].data:
         # A mask that does not come from the value itself: not a function of the value alone.
         return None
+    if name == "mul" and any(_is_zero(facts) for _, facts in operands):
+        # As a gate of a state that starts at zero: the gate is no flatter for it.
+        return None
     value, first = inside[0]
     was_nonlinear = any(facts.chain is not None and facts.chain.is_nonlinear for _, facts in inside)
     # max(x, -inf), as softmax has it, is x.
@@ -116,6 +119,10 @@ def root_of(facts: Facts) -> Facts:
 def _is_infinite(facts: Facts) -> bool:
     """Whether it is an infinite number: the larger of it and a value is no function."""
     return checks.is_concrete(facts.uniform) and bool(np.isinf(facts.uniform or 0))
+
+
+def _is_zero(facts: Facts) -> bool:
+    return checks.is_concrete(facts.uniform) and bool(facts.uniform == 0)
 
 
 def _run_anywhere(equation: Any, values: Sequence[Any]) -> Any:
