@@ -54,6 +54,8 @@ def failing(*_):
     raise RuntimeError("my own")
 
 
+UNHASHABLE = type("Scaled", (), {"__hash__": None, "__call__": lambda self, z: z / 2})()
+
 ACTIVATIONS = [
     ("theory.gain", {"activation": jax.nn.softmax}, "activation must be elementwise"),
     ("networks.mlp", {"activation": jax.nn.softmax}, "activation must be elementwise, got softmax"),
@@ -244,6 +246,17 @@ THEORY = [
     ("theory.finite_width_variance", {"width": 0.5}, "width must be at least 1, got 0.5"),
     ("theory.finite_width_gradient", {"width": 0}, "width must be at least 1"),
     ("theory.finite_width_correlation", {"width": 0.5}, "width must be at least 1"),
+    ("theory.finite_width_gradient", {"activation": jnp.exp, "q0": 30.0}, "activation must have a"),
+    ("theory.finite_width_variance", {"activation": jnp.exp, "q0": 30.0}, "activation must have a"),
+    (
+        "theory.finite_width_gradient",
+        {"sigma_w2": 1e250, "depth": 2},
+        "sigma_w2.*the mean at layer",
+    ),
+    ("theory.finite_width_correlation", {"q0": 0.0}, "q0.* 1 - c at layer 0 is nan"),
+    ("theory.pair_expectation", {"function": UNHASHABLE}, "function must be hashable.*lambda z"),
+    ("theory.expectation", {"function": jnp.sort}, "function must be elementwise"),
+    ("theory.gain", {"activation": UNHASHABLE}, "activation must be hashable"),
     ("theory.dying_relu_probability", {"width": 0}, "width and depth must be at least 1"),
     ("theory.linear_learning_time", {"end": 2.0}, "end must be.*strength|strength.*end"),
     ("theory.linear_learning_time", {"start": 1.2}, "start must be.*end|end.*start"),
@@ -264,7 +277,17 @@ KEYS = [
     ("initializers.initialize", {"specs": None}, "specs must"),
     ("initializers.initialize", {"specs": PARAMS}, "specs must hold ParamSpec"),
     ("initializers.initialize", {"initializer": 3}, "initializer must be a function"),
-    ("initializers.initialize", {"initializer": lambda key, spec: (1, 2)}, "must be an array"),
+    *(
+        ("initializers.initialize", {"initializer": initializer}, f"initializer {pattern}")
+        for initializer, pattern in [
+            (lambda key, spec: (1, 2), r"returns for params\['layer_1/bias'\] must be an array"),
+            (lambda key, spec: np.ones(7), r"returns for params\['.*'\] must have shape"),
+            (lambda *_: None, "returns.*must be an array, got NoneType"),
+            (np.tanh, r"must be a function of \(key, spec\), got tanh, which takes 1 array"),
+            (failing, r"raised RuntimeError when called with \(key, spec\): my own"),
+        ]
+    ),
+    ("initializers.by_role", {"weight": np.tanh}, r"weight must be a function of \(key, spec\)"),
     ("signals.signal_run", {"network": 3}, "network must be an initlab Network"),
 ]
 TABLE = {

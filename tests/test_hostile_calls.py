@@ -146,6 +146,8 @@ def test_a_hostile_call_has_the_value_that_it_must(name):
         ("report.wilson_interval", "runs", jax.jit),
         ("symmetry.cut_down", "leaf", jax.grad),
         ("report.quartiles", "losses", jax.jit),
+        ("report.format_quartiles", "values", jax.jit),
+        ("coordinates.coordinate_check", "batch", jax.jit),
         ("objectives.label_entropy", "y", jax.jit),
     ],
 )

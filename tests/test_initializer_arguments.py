@@ -201,19 +201,19 @@ def test_traced_arrays_are_no_numbers():
                 KEY, {"a": {"w": weight_spec(2, 3)}}, lambda key, spec: jnp.zeros(spec.shape[::-1])
             ),
             ValueError,
-            r"params\['a/w'\] must have shape \(2, 3\), got \(3, 2\)",
+            r"what initializer returns for params\['a/w'\] must have shape \(2, 3\), got \(3, 2\)",
         ),
         (
             lambda: I.initialize(
                 KEY, {"w": weight_spec(2, 3)}, lambda key, spec: jnp.zeros(spec.shape, jnp.bfloat16)
             ),
             ValueError,
-            r"params\['w'\] must be float32, got bfloat16",
+            r"what initializer returns for params\['w'\] must be float32, got bfloat16",
         ),
         (
             lambda: I.initialize(KEY, {"w": weight_spec(2, 3)}, lambda key, spec: 0.0),  # pyright: ignore
             TypeError,
-            r"params\['w'\] must be an array, got float",
+            r"what initializer returns for params\['w'\] must be an array, got float",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """Finite width: the cosine of two inputs and the gradient, beside networks drawn in NumPy."""
 
+import functools
 from typing import Any
 
 import jax
@@ -69,6 +70,14 @@ def test_the_gradient_shifts_with_the_width_as_predicted():
     predicted = theory.finite_width_gradient(jax.nn.gelu, *variances, START[0], WIDTH, DEPTH)
     wide = theory.propagate(jax.nn.gelu, *variances, *START, DEPTH).gradient
     assert_shifted(draw(jax.nn.gelu, *variances)[1], predicted, wide)
+
+
+def test_no_weights_pass_no_gradient_and_signals_of_zero_no_fluctuation():
+    of = functools.partial(theory.finite_width_gradient, jax.nn.gelu, width=WIDTH, depth=DEPTH)
+    np.testing.assert_array_equal(of(sigma_w2=0.0, sigma_b2=0.1, q0=1.0), [0] * DEPTH + [1])
+    # With q = 0 every slope is gelu'(0) = 1/2: chi = 6 / 4, to the power of the layers that follow.
+    powers = 1.5 ** np.arange(DEPTH, -1, -1)
+    np.testing.assert_allclose(of(sigma_w2=6.0, sigma_b2=0.0, q0=0.0), powers, rtol=1e-12)
 
 
 def test_the_shift_of_the_cosine_is_of_the_order_of_1_over_width():

@@ -169,6 +169,25 @@ def test_the_phase_diagram_is_made_of_fixed_points():
         np.testing.assert_allclose(theory.fixed_point(phi, sigma_w2, sigma_b2).chi1, 1, rtol=1e-10)
 
 
+@pytest.mark.thorough
+def test_the_slopes_of_the_phase_diagram_are_those_of_its_points():
+    """By either variance; an ordered point beside chaotic ones, and one without weights."""
+    weights, biases = jnp.array([0.0, 1.0, 1.5, 4.0]), jnp.array([0.05])
+
+    def total(weights, biases):
+        points = theory.edge_of_chaos(jnp.tanh, weights, biases).fixed_point
+        return jnp.sum(points.c) + jnp.sum(points.xi_c)
+
+    def one(sigma_w2, sigma_b2):
+        point = theory.fixed_point(jnp.tanh, sigma_w2, sigma_b2)
+        return point.c + point.xi_c
+
+    by_weights, by_biases = jax.grad(total, argnums=(0, 1))(weights, biases)
+    single = jax.vmap(jax.grad(one, argnums=(0, 1)), (0, None))(weights[1:], biases[0])
+    np.testing.assert_allclose(by_weights[1:], single[0], rtol=1e-3)
+    np.testing.assert_allclose(by_biases, jnp.sum(single[1], keepdims=True), rtol=1e-3)
+
+
 def test_a_phase_diagram_wants_two_grids():
     with pytest.raises(ValueError, match=r"sigma_b2 must be a grid of rank one, got shape \(\)"):
         theory.edge_of_chaos(jnp.tanh, np.ones(2), np.asarray(0.0))

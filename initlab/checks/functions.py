@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from initlab.checks.values import TracedError
 from initlab.frameworks import mutation_hint
@@ -74,6 +75,12 @@ def check_function(name: str, value: Any, takes: Sequence[Any]) -> None:
         wanted = "(params, batch)"
     elif tuple(takes) == SPEC:
         wanted = "(key, spec)"
+    # The signature of NumPy's takes as many again, in which the result is written.
+    if isinstance(value, np.ufunc) and value.nin != len(takes):
+        raise TypeError(
+            f"{name} must be a function of {wanted}, got {called(value)}, which takes "
+            f"{value.nin} array{'s' if value.nin > 1 else ''}"
+        )
     try:
         signature = inspect.signature(value)
     # Some built-in functions have none that Python can tell.

@@ -49,15 +49,13 @@ def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:
         )
 
 
-def check_array(path: str, value: Any, spec: ParamSpec) -> None:
+def check_array(name: str, value: Any, spec: ParamSpec) -> None:
     """Raises unless value is an array of the spec's shape and dtype."""
-    _check_is_array(path, value)
+    _check_is_array(name, value)
     if tuple(value.shape) != tuple(spec.shape):
-        raise ValueError(
-            f"params[{path!r}] must have shape {tuple(spec.shape)}, got {tuple(value.shape)}"
-        )
+        raise ValueError(f"{name} must have shape {tuple(spec.shape)}, got {tuple(value.shape)}")
     if value.dtype != spec.dtype:
-        raise ValueError(f"params[{path!r}] must be {np.dtype(spec.dtype)}, got {value.dtype}")
+        raise ValueError(f"{name} must be {np.dtype(spec.dtype)}, got {value.dtype}")
 
 
 def check_array_leaves(params: Params) -> None:
@@ -67,7 +65,7 @@ def check_array_leaves(params: Params) -> None:
     """
     for path, leaf in leaves_by_path("params", params).items():
         if not isinstance(leaf, numbers.Number):
-            _check_is_array(path, leaf, params)
+            _check_is_array(f"params[{path!r}]", leaf, params)
 
 
 def check_floating_params(params: Params, *, allow_complex: bool = False) -> list[tuple[str, Any]]:
@@ -94,7 +92,7 @@ def check_floating_params(params: Params, *, allow_complex: bool = False) -> lis
     if not leaves:
         raise ValueError("params must hold at least one array, got none")
     for path, leaf in leaves:
-        _check_is_array(path, leaf, params)
+        _check_is_array(f"params[{path!r}]", leaf, params)
         if not jnp.issubdtype(leaf.dtype, jnp.inexact if allow_complex else jnp.floating):
             hint = framework_hint(params)
             if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
@@ -186,15 +184,15 @@ def check_params(params: Any, specs: Any) -> None:
     if unknown := [path for path in given if path not in expected]:
         raise ValueError(f"params hold {unknown}, which the network lacks; it has {list(expected)}")
     for path, spec in expected.items():
-        check_array(path, given[path], spec)
+        check_array(f"params[{path!r}]", given[path], spec)
 
 
-def _check_is_array(path: str, value: Any, params: Any = None) -> None:
+def _check_is_array(name: str, value: Any, params: Any = None) -> None:
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         kind = type(value).__name__
-        raise TypeError(f"params[{path!r}] must be an array, got {kind}{framework_hint(params)}")
+        raise TypeError(f"{name} must be an array, got {kind}{framework_hint(params)}")
     if getattr(value.dtype, "kind", "") in TEXT_OR_OBJECTS:
-        raise TypeError(f"params[{path!r}] must be an array of numbers, got {value.dtype}")
+        raise TypeError(f"{name} must be an array of numbers, got {value.dtype}")
 
 
 def leaves_by_path(name: str, tree: Any) -> dict[str, Any]:

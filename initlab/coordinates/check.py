@@ -106,7 +106,8 @@ def coordinate_check(
       The check; print it. `figures.draw_coordinates({title: check.to_dataset()})` is its picture.
 
     Raises:
-      TypeError: if make or loss is not a function, a count not an integer, or a loss not a scalar.
+      TypeError: if make or loss is not a function, a count not an integer, a loss not a scalar, or
+        batch traced.
       ValueError: if there are too few widths, seeds, layers or steps, one of them is given
         twice, or tolerance is negative.
 
@@ -124,6 +125,7 @@ def coordinate_check(
     >>> check.layers, check.change.shape
     (('first', 'last'), (2, 8, 1, 2))
     """
+    checks.check_known("batch", batch, "coordinate_check")
     checks.check_callable("make", make)
     checks.check_callable("loss", loss)
     checks.check_count("steps", steps, 1)

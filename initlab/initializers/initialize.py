@@ -40,7 +40,7 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
 
     Raises:
       TypeError: if specs holds none, or something else than ParamSpec of floating arrays, as
-        counters and statistics of a framework, or initializer is not callable.
+        counters and statistics of a framework, or initializer is not callable or raises.
       ValueError: if the initializer returns another shape or dtype than the spec's, or is made by
         `by_path` and one of its patterns matches no parameter; if two specs have one path.
 
@@ -80,8 +80,10 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     def draw_one(key: jax.Array, spec: ParamSpec) -> jax.Array:
         if spec.members:
             return _draw_members(key, spec, draw_one)
-        value = initializer(key, spec)
-        checks.check_array(spec.path, value, spec)
+        with checks.calling("initializer", "(key, spec)"):
+            value = initializer(key, spec)
+        name = f"what initializer returns for params[{spec.path!r}]"
+        checks.check_array(name, value, spec)
         return value
 
     return jax.tree_util.tree_map_with_path(draw, specs)

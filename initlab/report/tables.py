@@ -41,6 +41,7 @@ def format_quartiles(values: Sequence[float]) -> str:
     >>> format_quartiles([1.0, 2.0, 3.0])
     '2 [1, 3]'
     """
+    checks.check_known("values", values, "format_quartiles")
     low, middle, high = (f"{value:.3g}" for value in values)
     return f"{middle} [{low}, {high}]"
 

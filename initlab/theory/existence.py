@@ -1,5 +1,6 @@
 """Whether a Gaussian mean is finite, as far as the quadrature reaches."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,7 +11,16 @@ from initlab import checks
 from initlab.theory.evaluation import in_float64
 from initlab.types import Activation, Array
 
-__all__ = ["REACH", "check_mean", "has_mean", "lost_layers", "nan_after", "nan_where", "where_mean"]
+__all__ = [
+    "REACH",
+    "check_holds",
+    "check_mean",
+    "has_mean",
+    "lost_layers",
+    "nan_after",
+    "nan_where",
+    "where_mean",
+]
 
 REACH = 12.0
 """Standard deviations that quadratures cover: the normal density is 2e-32 there."""
@@ -103,6 +113,30 @@ def check_mean(name: str, function: Activation, q: Any, c: Any = None, *, power:
             f"out at {REACH:.0f} standard deviations, for q = "
             f"{np.broadcast_to(q, off.shape)[off].ravel()[0]}"
         )
+
+
+def check_holds(what: str, result: Any, names: Sequence[str]) -> None:
+    """Raises ValueError where a known result is beyond its dtype; traced, it says so itself.
+
+    Args:
+      what: the result's name.
+      result: an array of one axis.
+      names: of the arguments that it depends on.
+
+    Raises:
+      ValueError: with the first entry that is not finite.
+
+    >>> check_holds("a mean", np.array([1.0, np.inf]), ("q0", "depth"))
+    Traceback (most recent call last):
+    ValueError: q0 and depth must give numbers that float64 holds, and a mean at layer 1 is inf
+    """
+    if not checks.is_concrete(result) or np.isfinite(result).all():
+        return
+    layer = int(np.argmin(np.isfinite(result)))
+    raise ValueError(
+        f"{', '.join(names[:-1])} and {names[-1]} must give numbers that float64 holds, and {what} "
+        f"at layer {layer} is {result[layer]}"
+    )
 
 
 def where_mean(

@@ -27,6 +27,7 @@ that of a random direction. It is 0 at the last layer, and
        w = sigma_w2^2 E phi^2 phi'^2 / (n q_(l+1) chi)   `alignment_weight`
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import compute
-from initlab.theory.existence import lost_layers, nan_where
+from initlab.theory.existence import check_holds, lost_layers, nan_where
 from initlab.theory.finite_width import check_numbers
 from initlab.theory.maps import gradient_factor, second_moment
 from initlab.theory.piecewise import Pieces, find_pieces, slope_pieces
@@ -102,7 +103,8 @@ def finite_width_gradient(
     Raises:
       TypeError: if activation is not a function of one array, depth not an integer, or a number not
         real.
-      ValueError: if activation is not elementwise, depth under 1, or a number negative or not one.
+      ValueError: if activation is not elementwise, depth under 1, a number negative or not one, or
+        a mean infinite or beyond float64; traced numbers give what is not finite.
 
     Source: the conditioning on the way forward is that of Bolthausen 2014, arXiv:1201.2891;
     Roberts, Yaida and Hanin 2021, arXiv:2106.10165, chapter 9, for gradients at finite width.
@@ -117,9 +119,10 @@ def finite_width_gradient(
     means, q = compute(_gradients, (pieces, depth), numbers)
     # Products of the two have means where the fourth powers of both have.
     for function in (activation, slope_pieces(pieces).function):
-        lost = lost_layers(function, q, means[:-1], power=4)
+        lost = lost_layers(function, q, q, power=4)
         if lost is not None:
             means = nan_where(jnp.append(jnp.full_like(lost, lost.any()), False), means)
+    check_holds("the mean", means, ("activation", *numbers, "depth"))
     return means
 
 
@@ -146,48 +149,68 @@ def _gradients(
 
     def forward(state: tuple[jax.Array, ...], _: None) -> Any:
         q, shift, variance = state
-        (next_q, q_slope), q_curvature = _two_slopes(
-            lambda q: sigma_w2 * second_moment(pieces, q) + sigma_b2, q
+        (moment, moment_slope), moment_curvature = _two_slopes(
+            lambda q: second_moment(pieces, q), q
         )
-        (chi, chi_slope), chi_curvature = _two_slopes(
-            lambda q: gradient_factor(pieces, sigma_w2, q), q
+        (slope_moment, slope_of_it), curvature_of_it = _two_slopes(
+            lambda q: gradient_factor(pieces, one, q), q
         )
-        moment, slope_moment = (next_q - sigma_b2) / sigma_w2, chi / sigma_w2
+        q_slope = sigma_w2 * moment_slope
+        # Where all pre-activations are 0, the next are so too unless something is added.
+        is_zero = q == 0
+        added = sigma_w2 * pieces.function(zero) ** 2 + sigma_b2
+        next_q = jnp.where(is_zero, added, sigma_w2 * moment + sigma_b2)
+        share = _ratio(sigma_w2, next_q)
         squares = average(lambda z, a, s: a**2 * s**2, q)
         noise = sigma_w2**2 * (average(lambda z, a, s: a**4, q) - moment**2) / width
         # Equation (3): what the layer's own units add to the covariance, beside the part due to v.
-        own = sigma_w2**2 * (squares - moment * slope_moment) / width
+        own = sigma_w2 * (squares - moment * slope_moment) / width
         layer = _Layer(
             q_slope=q_slope,
-            chi=chi,
-            chi_shift=(chi_slope * shift + chi_curvature * variance / 2) / chi,
-            log_chi_slope=chi_slope / chi,
-            chi_q_covariance=(own + chi_slope * q_slope * variance) / chi,
-            alignment_weight=sigma_w2**2 * squares / (width * next_q * chi),
-            alignment_gain=q * q_slope**2 / (next_q * chi),
-            alignment_source=sigma_w2 * average(lambda z, a, s: z**2 * s**2, q) / (q * chi),
+            chi=sigma_w2 * slope_moment,
+            chi_shift=_ratio(slope_of_it * shift + curvature_of_it * variance / 2, slope_moment),
+            log_chi_slope=_ratio(slope_of_it, slope_moment),
+            chi_q_covariance=_ratio(own + slope_of_it * q_slope * variance, slope_moment),
+            alignment_weight=share * _ratio(squares, width * slope_moment),
+            alignment_gain=share * _ratio(q * moment_slope**2, slope_moment),
+            alignment_source=_ratio(average(lambda z, a, s: z**2 * s**2, q), q * slope_moment),
         )
         # Equation (2): the next layer's delta and v.
-        shift = q_slope * shift + q_curvature * variance / 2
-        return (next_q, shift, q_slope**2 * variance + noise), (layer, q)
+        shift = q_slope * shift + sigma_w2 * moment_curvature * variance / 2
+        variance = q_slope**2 * variance + noise
+        # A layer of zeros has no fluctuations; its derivatives by q may be infinite.
+        certain = _Layer(q_slope, layer.chi, zero, zero, zero, layer.alignment_weight, zero, one)
+        layer, shift, variance = jax.tree.map(
+            functools.partial(jnp.where, is_zero),
+            (certain, zero, zero),
+            (layer, shift, variance),
+        )
+        return (next_q, shift, variance), (layer, q)
 
-    zero = jnp.zeros_like(q0)
+    zero, one = jnp.zeros_like(q0), jnp.ones_like(q0)
     _, (layers, seen) = jax.lax.scan(forward, (q0, zero, zero), length=depth)
 
     def backward(
         state: tuple[jax.Array, ...], layer: _Layer
     ) -> tuple[tuple[jax.Array, ...], jax.Array]:
-        log, alignment, influence = state
+        mean, alignment, influence = state
         # Equation (1), before the state moves on: alignment and influence are those of layer k + 1.
-        log = log + jnp.log(layer.chi) + layer.chi_shift + layer.chi_q_covariance * influence
-        log = log + alignment * layer.alignment_weight
+        log = layer.chi_shift + layer.chi_q_covariance * influence
+        # By its factors, of which one may be 0: no weights, or no slopes.
+        mean = mean * layer.chi * jnp.exp(log + alignment * layer.alignment_weight)
         # Equations (4) and (3), for the layer before.
         alignment = layer.alignment_gain * alignment + layer.alignment_source - 1
         influence = layer.log_chi_slope + layer.q_slope * influence
-        return (log, alignment, influence), log
+        return (mean, alignment, influence), mean
 
-    _, logs = jax.lax.scan(backward, (zero, zero, zero), layers, reverse=True)
-    return jnp.concatenate([jnp.exp(logs), jnp.ones_like(logs[:1])]), seen
+    _, before = jax.lax.scan(backward, (one, zero, zero), layers, reverse=True)
+    return jnp.concatenate([before, jnp.ones_like(before[:1])]), seen
+
+
+def _ratio(part: jax.Array, whole: jax.Array) -> jax.Array:
+    """`part / whole`; 0 for a whole of 0, of which what counts is that chi or a signal is 0."""
+    is_zero = whole == 0
+    return jnp.where(is_zero, jnp.zeros_like(part), part / jnp.where(is_zero, 1, whole))
 
 
 def _two_slopes(

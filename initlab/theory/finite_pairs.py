@@ -36,7 +36,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.theory.evaluation import compute
-from initlab.theory.existence import lost_layers, nan_after
+from initlab.theory.existence import check_holds, lost_layers, nan_after
 from initlab.theory.finite_width import check_numbers
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import kernel_mean
@@ -93,7 +93,8 @@ def finite_width_correlation(
     if checks.is_concrete(c0) and abs(float(c0)) == 1:
         raise ValueError(f"c0 must be in (-1, 1), got {c0}")
     distances, q = compute(_cosine_distances, (find_pieces(activation), depth), numbers)
-    lost = lost_layers(activation, q[:-1], q[1:], power=4)
+    lost = lost_layers(activation, q[:-1], q[:-1], power=4)
+    check_holds("1 - c", distances, ("activation", *numbers, "depth"))
     return distances if lost is None else nan_after(lost, distances)
 
 

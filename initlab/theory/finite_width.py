@@ -9,7 +9,7 @@ import numpy as np
 
 from initlab import checks
 from initlab.theory.evaluation import compute
-from initlab.theory.existence import lost_layers, nan_after
+from initlab.theory.existence import check_holds, lost_layers, nan_after
 from initlab.theory.maps import second_moment
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import mean
@@ -65,8 +65,8 @@ def finite_width_variance(
     Raises:
       TypeError: if activation is not a function of one array, depth not an integer, or a number not
         real.
-      ValueError: if activation is not elementwise, depth under 1, a number negative, or width of
-        another shape.
+      ValueError: if activation is not elementwise, depth under 1, a number negative, width of
+        another shape, or a mean infinite or beyond float64; traced, these are not finite.
 
     Source: Hanin and Rolnick 2018, arXiv:1803.01719, for relu; Roberts, Yaida and Hanin 2021,
     arXiv:2106.10165, chapter 4, for any activation.
@@ -81,7 +81,9 @@ def finite_width_variance(
     numbers = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "q0": q0}
     check_numbers(numbers)
     found = compute(_layers, (find_pieces(activation), depth), numbers | {"width": width})
-    lost = lost_layers(activation, found.mean[..., :-1], found.mean[..., 1:], power=4)
+    lost = lost_layers(activation, found.mean[..., :-1], found.mean[..., :-1], power=4)
+    for name, each in found._asdict().items():
+        check_holds(name, each, ("activation", *numbers, "width", "depth"))
     return found if lost is None else FiniteWidth(*(nan_after(lost, each) for each in found))
 
 

@@ -13,7 +13,7 @@ from initlab.theory.evaluation import compute, in_batches
 from initlab.theory.fixed_points import FixedPoint, check_fixed, depth_scale, fixed_q, q_table
 from initlab.theory.piecewise import Pieces, find_pieces
 from initlab.theory.quadrature import half_squared_difference
-from initlab.theory.roots import bracketed_root
+from initlab.theory.roots import bracketed_root, differentiable_root
 from initlab.types import Activation, Array
 
 __all__ = ["EdgeOfChaos", "edge_of_chaos"]
@@ -53,8 +53,7 @@ def edge_of_chaos(activation: Activation, sigma_w2: Array, sigma_b2: Array) -> E
       sigma_b2: variances of the biases, [B], at least 0.
 
     Returns:
-      The diagram, NumPy float64; traced in the dtype of traced arguments. Only q, chi1 and xi_q
-      are differentiable.
+      The diagram, NumPy float64; traced in the dtype of traced arguments.
 
     Raises:
       TypeError: if activation is not a function of one array, or a grid is not real.
@@ -104,11 +103,15 @@ def _chaotic_correlations(
     # The map is smooth in ln q and in the angle (in c it is not at c = 1, of activations with
     # kinks), so that a series' error falls geometrically with its terms.
     log_q = jnp.where(chaotic, jnp.log(jnp.where(chaotic, q, jnp.ones_like(q))), jnp.nan)
+    # Where the table lies decides no number, and no derivative.
+    seen = jax.lax.stop_gradient(log_q)
     middle, half = (
-        jnp.nan_to_num((jnp.nanmax(log_q) + sign * jnp.nanmin(log_q)) / 2) for sign in (1, -1)
+        jnp.nan_to_num((jnp.nanmax(seen) + sign * jnp.nanmin(seen)) / 2) for sign in (1, -1)
     )
-    # All of one q, or none chaotic: a table of some width all the same, never 0 / 0.
-    half = jnp.maximum(half, jnp.asarray(1e-3, dtype))
+    # All of one q, or none chaotic: a table of some width all the same, since its derivative by q
+    # is that of its rounding errors over the width. Its ends are beyond every q: the arccos of a
+    # series has no derivative there.
+    half = jnp.maximum(half * np.asarray(1.01, dtype), jnp.asarray(0.5, dtype))
     grid = jnp.exp(middle + half * _points(Q_POINTS, dtype))
     angles = (1 + _points(count, dtype)) * np.asarray(np.pi / 4, dtype)
 
@@ -130,7 +133,12 @@ def _chaotic_correlations(
         place = jnp.clip(jnp.nan_to_num((log_q - middle) / half), -1, 1)
         series = sigma_w2 * jnp.sum(_chebyshev(place, Q_POINTS)[:, None] * table, axis=0)
 
-        place = bracketed_root(lambda x: jnp.sum(_chebyshev(x, count) * series) - 1, *ends)
+        def excess(series: jax.Array, x: jax.Array) -> jax.Array:
+            return jnp.sum(_chebyshev(x, count) * series) - 1
+
+        known = functools.partial(excess, jax.lax.stop_gradient(series))
+        place = bracketed_root(known, *ends)
+        place = differentiable_root(functools.partial(excess, series), place)
         angle = (1 + place) * np.asarray(np.pi / 4, dtype)
         steepness = jnp.sum(
             _chebyshev(place, count) * jnp.sum(derivative * series[None, :], axis=1)
@@ -140,7 +148,8 @@ def _chaotic_correlations(
         slope = 1 + jnp.tan(angle / 2) * steepness * np.asarray(4 / np.pi, dtype)
         return jnp.cos(angle), slope
 
-    return in_batches(solve, (sigma_w2, log_q), BATCH)
+    # A root that does not count must not spoil the derivatives of those that do.
+    return in_batches(solve, (jnp.where(chaotic, sigma_w2, jnp.ones_like(q)), log_q), BATCH)
 
 
 def _points(count: int, dtype: jnp.dtype) -> jax.Array:

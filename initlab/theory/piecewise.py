@@ -67,11 +67,12 @@ def slope_pieces(pieces: Pieces) -> Pieces:
     return Pieces(derivative, pieces.kinks, max(pieces.order - 1, 0))
 
 
-def find_pieces(function: Activation) -> Pieces:
+def find_pieces(function: Activation, name: str = "activation") -> Pieces:
     """Bisects each of many small cells towards the larger change: a jump stays, slopes vanish.
 
     Args:
       function: an elementwise function; the numbers that it holds must be concrete.
+      name: the argument's, for the error.
 
     Returns:
       The function and its kinks in [-32, 32], of which no two share a cell of 1/128.
@@ -87,15 +88,15 @@ def find_pieces(function: Activation) -> Pieces:
     """
     if not checks.is_hashable(function):
         raise TypeError(
-            f"activation must be hashable, got {checks.called(function)}, which is not: write "
+            f"{name} must be hashable, got {checks.called(function)}, which is not: write "
             "lambda z: f(z)"
         )
-    return _find_pieces(function)
+    return _find_pieces(function, name)
 
 
 @functools.lru_cache(maxsize=256)
-def _find_pieces(function: Activation) -> Pieces:
-    _check_elementwise(function)
+def _find_pieces(function: Activation, name: str) -> Pieces:
+    _check_elementwise(function, name)
     derivatives: list[Activation] = [function]
     for _ in range(DERIVATIVES - 1):
         derivatives.append(functools.partial(slope, derivatives[-1]))
@@ -127,10 +128,10 @@ def _find_pieces(function: Activation) -> Pieces:
     with np.errstate(invalid="ignore"):
         jumps = np.abs(at_high - at_low) > JUMP * size
     order = np.argmax(jumps.any(1)) if jumps.any() else math.inf
-    return Pieces(function, tuple(_distinct(high[jumps.any(0)])), float(order))
+    return Pieces(function, tuple(_distinct(high[jumps.any(0)], name)), float(order))
 
 
-def _distinct(places: np.ndarray) -> list[float]:
+def _distinct(places: np.ndarray, name: str) -> list[float]:
     """Ascending, each once, rounded to 12 digits where that is within rounding error."""
     rounded = np.round(places, 12)
     places = np.where(np.abs(places - rounded) < 1e-14, rounded + 0.0, places)
@@ -140,16 +141,16 @@ def _distinct(places: np.ndarray) -> list[float]:
             kept.append(float(place))
     if len(kept) > MOST_KINKS:
         raise ValueError(
-            f"an activation must have at most {MOST_KINKS} kinks or jumps in [-{REACH:.0f}, "
+            f"{name} must have at most {MOST_KINKS} kinks or jumps in [-{REACH:.0f}, "
             f"{REACH:.0f}], got {len(kept)}, from {kept[0]:g} to {kept[-1]:g}; one that is steeper "
             "than floats can show looks so too"
         )
     return kept
 
 
-def _check_elementwise(function: Activation) -> None:
+def _check_elementwise(function: Activation, name: str) -> None:
     with jax.enable_x64(True):
-        check_activation("activation", function, np.float64, shape=(9,), mixing=ValueError)
+        check_activation(name, function, np.float64, shape=(9,), mixing=ValueError)
         program = jax.make_jaxpr(function)(jax.ShapeDtypeStruct((9,), np.float64))
     if not all(map(checks.is_concrete, program.consts)):
-        raise TypeError(f"activation {function!r} must not hold traced values")
+        raise TypeError(f"{name} {function!r} must not hold traced values")

@@ -73,7 +73,7 @@ def expectation(function: Activation, q: Array | float) -> Expectation:
     >>> round(float(second_moment.value), 12)
     1.0
     """
-    found = evaluate(_expectation, (find_pieces(function),), {"q": q})
+    found = evaluate(_expectation, (find_pieces(function, "function"),), {"q": q})
     return where_mean("function", function, found, q)
 
 
@@ -98,7 +98,7 @@ def pair_expectation(function: Activation, q: Array | float, c: Array | float) -
     >>> round(float(pair.value * 2 * np.pi), 12)
     1.0
     """
-    found = evaluate(_pair_expectation, (find_pieces(function),), {"q": q, "c": c})
+    found = evaluate(_pair_expectation, (find_pieces(function, "function"),), {"q": q, "c": c})
     return where_mean("function", function, found, q, c)
 
 
