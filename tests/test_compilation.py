@@ -41,8 +41,15 @@ def test_a_value_that_xla_does_not_take_is_an_error(options):
 def test_what_is_large_is_optimized(width, is_fast, monkeypatch):
     fast = []
     monkeypatch.setattr(compilation, "compile_fast", fast.append)
-    compilation.compile_to_run_once(_double(width))
+    jax.config.update("jax_disable_most_optimizations", False)
+    try:
+        compilation.compile_to_run_once(_double(width))
+    finally:
+        jax.config.update("jax_disable_most_optimizations", True)
     assert len(fast) == is_fast
+    # Where nothing is optimized, nothing need be counted.
+    compilation.compile_to_run_once(_double(width))
+    assert len(fast) == is_fast + 1
 
 
 def test_a_file_compiles_fast_unless_it_is_marked():

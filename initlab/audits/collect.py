@@ -81,7 +81,9 @@ def collect(
     def measure(starts: Params) -> Any:
         return instrument.program(starts, batch, draws)
 
-    first = jax.tree.map(lambda leaf: leaf[0], starts)
+    # On a CPU these are views, and slices of them compile nothing.
+    hosted = jax.tree.map(np.asarray, starts)
+    first = jax.tree.map(lambda leaf: leaf[0], hosted)
     leaks = find_leaks(model, first, batch, independent=asked.independent, causal=asked.causal)
     predictions = [None] * draws.shape[0]
     if asked.prior is not None:
@@ -106,7 +108,7 @@ def collect(
         step = measure_update(model, asked.loss, asked.optimizer, starts, batch)
 
     def evidence(seed: int) -> Evidence:
-        params = jax.tree.map(lambda leaf: leaf[seed], starts)
+        params = jax.tree.map(lambda leaf: leaf[seed], hosted)
         copies = find_copies(params, instrument.groups, instrument.batched)
         return Evidence(
             model,

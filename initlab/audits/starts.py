@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from initlab import checks
 from initlab.compilation import compile_or_reuse, compile_to_run_once
@@ -24,7 +25,7 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
                 "keys require init, a function that draws params from each of them, got init=None"
             )
         checks.check_array_leaves(params)
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params), key[None]
+        return jax.tree.map(_alone, params), key[None]
     if params is not None:
         raise ValueError("params must be None where init draws them, got params as well as init")
     keys = jax.random.split(key, SEEDS) if keys is None else keys
@@ -44,3 +45,8 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
     with checks.calling("init", "(key)"):
         lowered = jax.jit(jax.vmap(drawn)).lower(jax.ShapeDtypeStruct(keys.shape, keys.dtype))
     return compile_or_reuse(lowered, compile_to_run_once)(keys), draws
+
+
+def _alone(leaf: Any) -> jax.Array:
+    # On an array of JAX's, a new axis is a program to compile for each shape.
+    return jnp.asarray(leaf[None]) if isinstance(leaf, np.ndarray) else jnp.asarray(leaf)[None]
