@@ -201,6 +201,17 @@ def _vmapped_low_rank(bad):
     return params | {"B": zeros(3, 2, FEATURES)}
 
 
+def settled(params, x):
+    """Behind a loop of unknown length a gate of one less one, and a branch of two zeros."""
+
+    def step(state):
+        return state[0] + 1, jnp.tanh(state[1])
+
+    h = jax.lax.while_loop(lambda state: state[0] < 2, step, (0, x))[1] @ params["in"]
+    h = h + (params["g"] - 1) * jnp.tanh(h @ params["w"])
+    return (h + params["a"] * (jax.nn.relu(h @ params["up"]) @ params["down"])) @ params["out"]
+
+
 class _Branch(nn.Module):
     """A branch behind a gate of zero, whose end is zero as well or not."""
 
@@ -258,6 +269,13 @@ MODELS = {
     ),
     "tanh of a gate": Blocked(gated(jnp.tanh), _gated(0), opens={"w": "g"}),
     "a gate of one less one": Blocked(gated(lambda g: g - 1), _gated(1), opens={"w": "g"}),
+    "a gate and a pair of zeros behind a while loop": Blocked(
+        settled,
+        _gated(1) | {"a": zeros(), "up": he(4, WIDTH, WIDTH), "down": zeros(WIDTH, WIDTH)},
+        ("a", "down", "up"),
+        ("a", "down", "up"),
+        opens={"w": "g"},
+    ),
     "a gate for each feature": Blocked(
         gated(lambda g: (g / (1 + g**2))[None]), _gated(zeros(WIDTH)), opens={"w": "g"}
     ),

@@ -46,6 +46,21 @@ def as_frameworks_promote():
         yield
 
 
+@pytest.fixture
+def measured(monkeypatch):
+    """What counts the runs of the compiled measurement."""
+    from initlab.audits import instrument
+
+    runs, compile_or_reuse = [], instrument.compile_or_reuse
+
+    def counted(*given):
+        program = compile_or_reuse(*given)
+        return lambda *operands: runs.append(1) or program(*operands)
+
+    monkeypatch.setattr(instrument, "compile_or_reuse", counted)
+    return runs
+
+
 # Each beside a faster one of its kind.
 SLOW = {
     "a narrow layer that has died",
@@ -57,9 +72,11 @@ SLOW = {
 
 
 @pytest.mark.parametrize("name", rows(MODELS, MODELS.keys() - SLOW))
-def test_what_never_moves_is_what_never_moves_and_has_the_cause_that_it_has(name):
+def test_what_never_moves_is_what_never_moves_and_has_the_cause_that_it_has(name, measured):
     model = MODELS[name]
     report = initlab.audit(model.apply, model.params, ROWS, loss=distance)
+    # The start, and once more with all moved that opens or never does.
+    assert len(measured) == 2
     told = _told(report)
     seen = gradients_seen(model.apply, model.params, ROWS, distance)
     # By descent itself, not by what the table says.
@@ -117,21 +134,6 @@ def test_what_is_named_alone_gives_a_gradient(name):
             assert not np.any(_at(before, place))
             assert np.any(_at(gradients(_stepped(params, before, named[1])), place))
     assert waiting.items() >= model.opens.items()
-
-
-@pytest.fixture
-def measured(monkeypatch):
-    """What counts the runs of the compiled measurement."""
-    from initlab.audits import instrument
-
-    runs, compile_or_reuse = [], instrument.compile_or_reuse
-
-    def counted(*given):
-        program = compile_or_reuse(*given)
-        return lambda *operands: runs.append(1) or program(*operands)
-
-    monkeypatch.setattr(instrument, "compile_or_reuse", counted)
-    return runs
 
 
 def test_what_opens_in_the_third_step_waits_for_the_second(measured):
@@ -223,9 +225,9 @@ def test_nothing_is_run_again_where_every_parameter_has_a_gradient(measured):
 @pytest.mark.quick
 @pytest.mark.parametrize("count", [1, 5, 12, 13, 30, 49, 60])
 def test_sets_of_candidates_show_any_two(count):
-    from initlab.audits import blocked
+    from initlab.audits import step_by_step
 
-    sets = np.asarray(blocked._sets(count))
+    sets = np.asarray(step_by_step._sets(count))
     for pair in np.random.default_rng(0).integers(0, count, (20, 2)):
         hit = np.any(sets[:, pair], axis=1)
         needed = {n for n in range(count) if np.all(hit[sets[:, n]])}

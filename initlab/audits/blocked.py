@@ -1,15 +1,14 @@
 """Parameters without a gradient at the start: which of them get one, after what, and which never.
 
 What a parameter waits for is read off the program of the gradients (`openings`), and the program
-itself is asked whether it is so: it is measured once more, with all moved that ever will, and not
-at all where every parameter has a gradient. A start whose zeros all open is settled by that.
+itself is asked whether it is so: it is measured once more, with all moved that ever will, and zeros
+replaced that never do; not at all where every parameter has a gradient.
 
-Otherwise the program is measured at params moved by one step of descent after another, and what a
-parameter waited for is found by steps of other sizes: so is what waits for something else than a
-zero, as a gate `g - 1` at 1. What never gets a gradient is measured with zeros replaced.
+Where a gradient appears that nothing explains, as of terms that cancel, the program is measured at
+params moved by one step of descent after another, and what a parameter waited for is found by steps
+of other sizes.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,19 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.audits.descent import Flags, Program, Slot, moved
-from initlab.audits.openers import find_openers
-from initlab.audits.openings import Opening, find_openings, opened
+from initlab.audits.descent import Flags, Program, Slot
+from initlab.audits.openings import SMALL_STEP, Opening, find_openings, opened
+from initlab.audits.step_by_step import descend, find_partners
 from initlab.taps import Model
 from initlab.types import OutputLoss, Params
 
 __all__ = ["Blocked", "Found", "find_blocked"]
-
-MAX_STEPS = 16
-"""Zeros open one after the other; no model is known that has more than three in a row."""
-
-SINGLY = 12
-"""Up to so many candidates are left out one by one, more of them in sets."""
 
 
 class Blocked(NamedTuple):
@@ -51,8 +44,8 @@ class Found(NamedTuple):
 
     Attributes:
       blocked: for each seed `{path: Blocked}`; empty where every parameter has a gradient.
-      opened: what was measured with all moved that ever gets a gradient, without the gradients; or
-        None, where nothing was, or something never does.
+      opened: what was measured with all moved that ever gets a gradient, and zeros replaced that
+        never do, without the gradients; or None, where nothing was.
     """
 
     blocked: list[dict[str, Blocked]]
@@ -101,27 +94,34 @@ def find_blocked(
         return Found([{} for _ in sizes])
     program = Program(model.paths, slots, run)
     start, alive, after = (sizes, _gradients(measured)), sizes != 0, None
-    steps, by, ahead = np.zeros(sizes.shape, int), {}, leaves
-    openings = find_openings(model, loss, slots, is_zero, alive)
+    openings = find_openings(model, loss, slots, leaves, is_zero, zero, alive, waiting)
+    found = None
     if openings is not None:
-        ahead = opened(slots, leaves, start[1], is_zero, alive, openings, wide)
-        after = measure(jax.tree.unflatten(tree, ahead))
-        has_one = waiting & (_sizes(after, slots) != 0)
-        steps, by = _explained(program, openings, has_one)
-        # That a member has one is all that is asked of it.
-        steps[has_one & is_member] = 1
-    if (waiting & (steps == 0)).any():
-        # Something else than zeros that open ends it, or nothing does: asked step by step.
+        # What never opens is drawn at random as well, so that one run asks for all of it.
+        drawn = (_never(openings, sizes.shape) | _flags(wide, slots) & ~is_member) & zero & waiting
+        drawn &= ~_with(openings, sizes.shape, lambda each: each.steps)
+        # What zeros do not explain may end with a step: a whole one, or it is said never to end.
+        is_read = _with(openings, sizes.shape, lambda each: each.steps or each.needs)
+        share = 1.0 if (waiting & ~is_member & ~is_read).any() else SMALL_STEP
+
+        def moving(drawn: Flags) -> tuple[Any, Flags]:
+            ahead = opened(slots, leaves, start[1], is_zero, alive, openings, drawn, wide, share)
+            after = measure(jax.tree.unflatten(tree, ahead))
+            return after, waiting & (_sizes(after, slots) != 0)
+
+        after, has_one = moving(drawn)
+        is_clear = not drawn.any() or not _may_be_either(openings, slots, has_one)
+        by_steps = has_one if is_clear else moving(np.zeros_like(drawn))[1]
+        found = _explained(program, openings, has_one, by_steps, drawn)
+    if found is None:
+        # Something else than zeros ends it: asked step by step.
         after = None
-        steps, by, ahead = _descend(program, leaves, start, waiting, zero & ~is_member)
-    never = waiting & (steps == 0)
-    for number, slot in enumerate(slots):
-        if slot.is_member:
-            # What becomes of all of a parameter is told once.
-            whole = [n for n, each in enumerate(slots) if each.leaf == slot.leaf]
-            never[:, number] &= ~(never & ~is_member)[:, whole].any(axis=1)
-    for where, names in _partners(program, ahead, never, never & zero).items():
-        by[where] = names
+        steps, by, ahead = descend(program, leaves, start, waiting, zero & ~is_member)
+        never = _once(slots, waiting & (steps == 0))
+        by |= find_partners(program, ahead, never, never & zero)
+    else:
+        steps, by = found
+        never = _once(slots, waiting & (steps == 0))
     # A member without a gradient for another reason is no fault: an expert that no token chose.
     told = waiting & (~is_member | never)
     blocked = [
@@ -132,22 +132,94 @@ def find_blocked(
         }
         for seed in range(len(sizes))
     ]
-    if never.any() or after is None:
+    if after is None:
         return Found(blocked)
     return Found(blocked, {name: after[name] for name in after if name != "gradients"})
 
 
-def _explained(
-    program: Program, openings: Sequence[dict[int, Opening]], has_one: Flags
-) -> tuple[np.ndarray, dict[tuple[int, int], tuple[str, ...]]]:
-    """Steps and names of those openings that are found to be so."""
-    steps, by = np.zeros(has_one.shape, int), {}
+def _never(openings: Sequence[dict[int, Opening]], shape: tuple[int, ...]) -> Flags:
+    """The zeros that keep some slot from ever having a gradient."""
+    flags = np.zeros(shape, bool)
     for seed, found in enumerate(openings):
-        for number, opening in found.items():
-            if has_one[seed, number]:
-                steps[seed, number] = opening.steps
-                if opening.leaf is not None:
-                    by[seed, number] = (program.paths[opening.leaf],)
+        for opening in found.values():
+            flags[seed, list(opening.needs)] = True
+    return flags
+
+
+def _with(
+    openings: Sequence[dict[int, Opening]], shape: tuple[int, ...], holds: Callable[[Opening], Any]
+) -> Flags:
+    """The slots of whose opening something holds."""
+    flags = np.zeros(shape, bool)
+    for seed, found in enumerate(openings):
+        flags[seed, [number for number, opening in found.items() if holds(opening)]] = True
+    return flags
+
+
+def _once(slots: Sequence[Slot], never: Flags) -> Flags:
+    """Without the members of a parameter that as a whole never gets a gradient: told once."""
+    once = never.copy()
+    for number, slot in enumerate(slots):
+        if slot.is_member:
+            whole = [n for n, s in enumerate(slots) if s.leaf == slot.leaf and not s.is_member]
+            once[:, number] &= ~never[:, whole].any(axis=1)
+    return once
+
+
+def _may_be_either(
+    openings: Sequence[dict[int, Opening]], slots: Sequence[Slot], has_one: Flags
+) -> bool:
+    """Whether a gradient may be there for the steps or for the zeros that were drawn."""
+    each = [(openings[seed].get(n), slots[n]) for seed, n in np.argwhere(has_one).tolist()]
+    return any(
+        not slot.is_member if opening is None else not opening.is_sure for opening, slot in each
+    )
+
+
+def _explained(
+    program: Program,
+    openings: Sequence[dict[int, Opening]],
+    has_one: Flags,
+    by_steps: Flags,
+    drawn: Flags,
+) -> tuple[np.ndarray, dict[tuple[int, int], tuple[str, ...]]] | None:
+    """Steps and names of what is found to have a gradient once all that is said to open has moved.
+
+    Args:
+      program: the compiled measurement.
+      openings: what each slot waits for.
+      has_one: flags of the slots that have a gradient now and had none, [seeds, slots].
+      by_steps: the same without zeros drawn at random.
+      drawn: flags of those zeros.
+
+    Returns:
+      As `descend`, without the params; None if one has a gradient that nothing explains.
+    """
+    steps, by = np.zeros(has_one.shape, int), {}
+    cancels: set[int] = set()
+    for seed, number in np.argwhere(has_one).tolist():
+        opening = openings[seed].get(number)
+        if opening is None and program.slots[number].is_member:
+            # That a member has one is all that is asked of it.
+            steps[seed, number] = 1
+        elif opening is None and not by_steps[seed, number]:
+            cancels.add(seed)
+        elif opening is not None and opening.steps and by_steps[seed, number]:
+            steps[seed, number] = opening.steps
+            if opening.leaf is not None:
+                by[seed, number] = (program.paths[opening.leaf],)
+        elif opening is not None and opening.needs:
+            by[seed, number] = tuple(program.slots[n].path for n in opening.needs)
+        else:
+            return None
+    for seed in cancels:
+        # As of a last bias, over which the slopes of a loss cancel while its data are cut off: it
+        # waits for all zeros on their way, and so does what is before it.
+        every = tuple(np.flatnonzero(drawn[seed]).tolist())
+        if every not in {opening.needs for opening in openings[seed].values()}:
+            return None
+        for number in np.flatnonzero(has_one[seed] & (steps[seed] == 0)).tolist():
+            by[seed, number] = tuple(program.slots[n].path for n in every)
     return steps, by
 
 
@@ -197,103 +269,3 @@ def _zeros(leaves: Sequence[np.ndarray], slots: Sequence[Slot]) -> Flags:
         part = leaves[slot.leaf][slot.place]
         columns.append(~part.reshape(len(part), -1).any(axis=1))
     return np.stack(columns, axis=1)
-
-
-def _descend(
-    program: Program,
-    leaves: list[np.ndarray],
-    start: tuple[np.ndarray, list[Any]],
-    waiting: Flags,
-    zero: Flags,
-) -> tuple[np.ndarray, dict[tuple[int, int], tuple[str, ...]], list[np.ndarray]]:
-    """Steps of descent until no further slot gets a gradient.
-
-    Returns:
-      After how many steps each slot has one ([seeds, slots], 0 for never or from the start), what
-      each waited for, and the params in the end.
-    """
-    sizes, gradients = start
-    # A member moves with its parameter.
-    may_move = ~np.asarray([slot.is_member for slot in program.slots], bool)[None]
-    steps, by = np.zeros(sizes.shape, int), {}
-    was_moved = np.zeros(sizes.shape, bool)
-    for step in range(1, MAX_STEPS):
-        alive = (sizes != 0) & may_move
-        before, fresh = leaves, alive & ~was_moved
-        leaves = moved(program.slots, before, gradients, alive)
-        now, ahead = program.run(leaves)
-        opened = waiting & (now != 0) & (steps == 0)
-        if not opened.any():
-            break
-        steps[opened] = step
-        # First those at zero, as gates and ends of branches are; then whatever else has moved.
-        for candidates in (fresh & zero, alive & ~zero):
-            unknown = opened & ~_is_key(by, opened.shape)
-            by |= find_openers(program, before, gradients, now, unknown, alive, candidates)
-        was_moved |= alive
-        sizes, gradients = now, ahead
-        if not (waiting & (steps == 0)).any():
-            break
-    return steps, by, leaves
-
-
-def _is_key(found: dict[tuple[int, int], Any], shape: tuple[int, ...]) -> Flags:
-    flags = np.zeros(shape, bool)
-    for where in found:
-        flags[where] = True
-    return flags
-
-
-def _partners(
-    program: Program, leaves: list[np.ndarray], never: Flags, zero: Flags
-) -> dict[tuple[int, int], tuple[str, ...]]:
-    """The zeros that keep each slot from ever getting a gradient: all that would have to change.
-
-    All zeros are drawn at random in their place; then all but some. Whose gradient is gone when one
-    of them is left at zero is blocked by that one.
-    """
-    numbers = np.asarray(np.nonzero(zero.any(axis=0))[0])
-    paths = [program.slots[number].path for number in numbers.tolist()]
-    if not paths:
-        return {}
-    rng = np.random.default_rng(0)
-    chosen = {program.slots[number].leaf for number in numbers.tolist()}
-    # Upwards: relu of a gate is open there.
-    drawn = [
-        -np.abs(rng.normal(size=leaf.shape if n in chosen else ())) for n, leaf in enumerate(leaves)
-    ]
-    every = never & (program.run(moved(program.slots, leaves, drawn, zero))[0] != 0)
-    if not every.any():
-        return {}
-    closed, sets = [], _sets(len(numbers))
-    for left_out in sets:
-        kept = zero.copy()
-        kept[:, numbers[left_out]] = False
-        closed.append(every & (program.run(moved(program.slots, leaves, drawn, kept))[0] == 0))
-    found = {}
-    for seed, slot in zip(*np.nonzero(every), strict=True):
-        needed = [
-            path
-            for n, path in enumerate(paths)
-            if all(shut[seed, slot] for left, shut in zip(sets, closed, strict=True) if left[n])
-        ]
-        # Two ways past the same zeros: no one of them is needed.
-        found[seed, slot] = tuple(needed or paths)
-    return found
-
-
-def _sets(count: int) -> list[Flags]:
-    """Sets of candidates such that which of them matter shows where one or two do.
-
-    One by one; or lines over a prime field, any two of which meet in one point at most (Kautz and
-    Singleton 1964): 3 sqrt(count) sets, each candidate in three.
-    """
-    if count <= SINGLY:
-        return list(np.eye(count, dtype=bool))
-    prime = next(p for p in itertools.count(math.isqrt(count - 1) + 1) if _is_prime(p))
-    slope, offset = np.divmod(np.arange(count), prime)
-    return [(slope * x + offset) % prime == y for x in range(3) for y in range(prime)]
-
-
-def _is_prime(number: int) -> bool:
-    return number > 1 and all(number % each for each in range(2, math.isqrt(number) + 1))

@@ -2,7 +2,8 @@
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from initlab.programs.control import Call, Cond, Scan, While, control
+from initlab.programs.equations import run_equation
 from initlab.programs.primitives import (
     CONTRACTIONS,
     CUMULATIVE,
@@ -25,7 +27,7 @@ from initlab.programs.primitives import (
 )
 from initlab.programs.walk import walk
 
-__all__ = ["NONZERO", "Ways", "find_ways"]
+__all__ = ["NONZERO", "Number", "Ways", "find_ways"]
 
 Ways = frozenset[int]
 """Bit sets of inputs, none of which holds another: an array is not zero as soon as all inputs of
@@ -33,6 +35,9 @@ one of them are not. Empty for what is always zero."""
 
 NONZERO: Ways = frozenset({0})
 """What waits for no input."""
+
+Number = tuple[float | tuple[float, ...], Ways | Sequence[Ways]]
+"""What all entries of an input are, and its bit as a way of its own; or what each row is."""
 
 ALWAYS_ZERO: Ways = frozenset()
 
@@ -45,29 +50,59 @@ LARGEST = 10**6
 
 
 class _Known(NamedTuple):
-    """What is carried with an array: its ways, or its rows', and the one number that it is."""
+    """What is carried with an array.
+
+    Attributes:
+      ways: its ways, or its rows'.
+      value: the one number that all its entries are, where that is known, or its rows'.
+      sources: the inputs that the number is made of, one in each way; or its rows'.
+    """
 
     ways: Ways | tuple[Ways, ...]
-    value: float | None = None
+    value: float | tuple[float, ...] | None = None
+    sources: Ways | tuple[Ways, ...] = frozenset()
+
+    @property
+    def single(self) -> float | None:
+        return None if isinstance(self.value, tuple) else self.value
 
     @property
     def whole(self) -> Ways:
-        return _either(self.ways) if isinstance(self.ways, tuple) else self.ways
+        return _whole(self.ways)
 
     def row(self, number: int) -> Ways:
-        return self.ways[number] if isinstance(self.ways, tuple) else self.ways
+        return _row(self.ways, number)
+
+    def slice(self, number: int) -> "_Known":
+        value = self.value[number] if isinstance(self.value, tuple) else self.value
+        return _Known(self.row(number), value, _row(self.sources, number))
 
 
-def find_ways(program: Any, inputs: Sequence[Ways | Sequence[Ways]]) -> list[list[Ways]]:
+def _whole(ways: Ways | tuple[Ways, ...]) -> Ways:
+    return _either(ways) if isinstance(ways, tuple) else ways
+
+
+def _row(ways: Ways | tuple[Ways, ...], number: int) -> Ways:
+    return ways[number] if isinstance(ways, tuple) else ways
+
+
+def find_ways(
+    program: Any,
+    inputs: Sequence[Ways | Sequence[Ways]],
+    numbers: Mapping[int, Number] = MappingProxyType({}),
+) -> list[list[Ways]]:
     """The ways in which each output of a program stops being zero, read off its equations.
 
     A product needs both factors, a sum one term, a function that is zero at zero its operand; what
-    an unknown operation gives is not zero. So it is exact for what is zero because factors are, and
-    knows nothing of terms that cancel.
+    an unknown operation gives is not zero. So it is exact for what is zero because factors are. Of
+    terms that cancel it knows those that are made of given numbers alone, as a gate `g - 1` at 1:
+    it opens as soon as one of these moves.
 
     Args:
       program: a closed jaxpr.
       inputs: of each of its inputs the ways, or those of each of its rows.
+      numbers: of inputs that hold one number, `{input: (the number, ways of one bit each)}`; the
+        bit of an input, or those of its rows.
 
     Returns:
       Of each output the ways of its rows, or of the one whole that it is.
@@ -76,10 +111,13 @@ def find_ways(program: Any, inputs: Sequence[Ways | Sequence[Ways]]) -> list[lis
     >>> program = jax.make_jaxpr(lambda a, b, x: jnp.tanh(a) * (b * x) + a)(0.0, 0.0, 1.0)
     >>> find_ways(program, [frozenset({1}), frozenset({2}), NONZERO])
     [[frozenset({1})]]
+    >>> program = jax.make_jaxpr(lambda g, x: (g - 1) * x)(1.0, 1.0)
+    >>> find_ways(program, [NONZERO, NONZERO], {0: (1.0, frozenset({1}))})
+    [[frozenset({1})]]
     """
-    given = [
-        _Known(each if isinstance(each, frozenset) else _merged(tuple(each))) for each in inputs
-    ]
+    given = [_Known(_of_rows(each)) for each in inputs]
+    for place, (value, sources) in numbers.items():
+        given[place] = _Known(given[place].ways, value, _of_rows(sources))
     results = _read(program, given)
     return [list(k.ways) if isinstance(k.ways, tuple) else [k.ways] for k in results]
 
@@ -126,6 +164,10 @@ def _both(one: Ways, other: Ways) -> Ways:
     return _minimal(frozenset(a | b for a, b in itertools.product(one, other)))
 
 
+def _of_rows(ways: Ways | Sequence[Ways]) -> Ways | tuple[Ways, ...]:
+    return ways if isinstance(ways, frozenset) else _merged(tuple(ways))
+
+
 def _merged(rows: tuple[Ways, ...]) -> Ways | tuple[Ways, ...]:
     return rows[0] if len(set(rows)) == 1 else rows
 
@@ -141,7 +183,9 @@ def _step(equation: Any, operands: list[_Known]) -> list[_Known]:
             return _scan(loop, operands)
         case While() as loop:
             return _while(loop, operands)
-    name, values = equation.primitive.name, [each.value for each in operands]
+    name = equation.primitive.name
+    # What a zero is compared with counts, but not that it is zero: it may open.
+    values = [k.single if not k.sources or k.whole == NONZERO else None for k in operands]
     count = len(equation.outvars)
     if name in UNCHANGED and len(operands) == count:
         return operands
@@ -153,8 +197,20 @@ def _step(equation: Any, operands: list[_Known]) -> list[_Known]:
             )
             return [_Known(_merged(tuple(rows)))] * count
     ways = _result(equation, [k.whole for k in operands], values)
-    is_moved = name in PASSING and name != "neg" and len(operands) == 1
-    return [_Known(ways, values[0] if is_moved else None)] * count
+    if name in PASSING and name != "neg" and len(operands) == 1:
+        return [_Known(ways, operands[0].value, operands[0].sources)] * count
+    return [_number(equation, operands, ways)] * count
+
+
+def _number(equation: Any, operands: Sequence[_Known], ways: Ways) -> _Known:
+    """The result of an operation on numbers, computed; one that is zero opens with any of them."""
+    sources = frozenset[int]().union(*(_whole(k.sources) for k in operands))
+    values = [k.single for k in operands]
+    if equation.primitive.name not in ELEMENTWISE or not sources or None in values:
+        return _Known(ways)
+    given = [np.asarray(v, e.aval.dtype) for v, e in zip(values, equation.invars, strict=True)]
+    value = float(np.real(np.asarray(run_equation(equation, given)[0])))
+    return _Known(sources if value == 0 and ways == NONZERO else ways, value, sources)
 
 
 def _result(equation: Any, ways: list[Ways], values: Sequence[float | None]) -> Ways:
@@ -227,7 +283,7 @@ def _scan(loop: Scan, operands: Sequence[_Known]) -> list[_Known]:
     rows: list[list[_Known]] = []
     order = range(loop.length)
     for number in reversed(order) if loop.reverse else order:
-        slices = [_Known(each.row(number)) for each in sliced]
+        slices = [each.slice(number) for each in sliced]
         given = (*shared, *carry, *slices)
         if given not in known:
             known[given] = _read(loop.body, given)
