@@ -26,40 +26,34 @@ def test_a_file_imports_only_from_the_floors_below_it():
     assert said.returncode == 0, said.stdout + said.stderr
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=name)
-def test_a_file_is_short(path):
-    assert path.read_text().count("\n") <= 350
+# One test of all files: three for each would be a fifth of the suite's tests.
+def test_files_are_short():
+    lines = {name(path): path.read_text().count("\n") for path in [*SOURCES, *TESTS]}
+    assert {file: count for file, count in lines.items() if count > 350} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_file_says_what_it_offers(path):
-    text = path.read_text()
-    # A __main__ is run, and imported by nobody; an __init__ may hold nothing but a docstring.
-    if path.name != "__main__.py" and (path.name != "__init__.py" or "import" in text):
-        assert "__all__" in text or 'if __name__ == "__main__"' in text
+def test_files_say_what_they_offer():
+    def is_silent(path):
+        text = path.read_text()
+        # A __main__ is run, and imported by nobody; an __init__ may hold nothing but a docstring.
+        if path.name == "__main__.py" or (path.name == "__init__.py" and "import" not in text):
+            return False
+        return "__all__" not in text and 'if __name__ == "__main__"' not in text
+
+    assert [name(path) for path in SOURCES if is_silent(path)] == []
 
 
 NEWLY_LOADED = """
 import sys, jax, numpy, optax, chex, absl
-before = {{name.partition(".")[0] for name in sys.modules}}
-import {}
-print(*{{name.partition(".")[0] for name in sys.modules}} - before)
+before = {name.partition(".")[0] for name in sys.modules}
+import initlab, initlab.theory, initlab.initializers, initlab.symmetry, initlab.networks
+print(*{name.partition(".")[0] for name in sys.modules} - before)
 """
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "initlab",
-        "initlab.theory",
-        "initlab.initializers",
-        "initlab.symmetry",
-        "initlab.networks",
-    ],
-)
-def test_importing_loads_nothing_beyond_jax_and_what_it_loads(module):
-    code = NEWLY_LOADED.format(module)
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def test_importing_loads_nothing_beyond_jax_and_what_it_loads():
+    command = [sys.executable, "-c", NEWLY_LOADED]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
     assert set(said.stdout.split()) - sys.stdlib_module_names == {"initlab"}
 
 
@@ -89,10 +83,14 @@ BEYOND = {
 """What a package of the library may import beside the standard library and what is PURE."""
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in SOURCES if p.is_relative_to(ROOT / "initlab")], ids=name
-)
-def test_a_file_of_the_library_imports_only_what_its_package_may(path):
+def test_files_of_the_library_import_only_what_their_packages_may():
+    library = [path for path in SOURCES if path.is_relative_to(ROOT / "initlab")]
+    beyond = {name(path): _beyond(path) for path in library}
+    assert {file: modules for file, modules in beyond.items() if modules} == {}
+
+
+def _beyond(path):
+    """What a file imports that its package may not."""
     imported = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -103,7 +101,7 @@ def test_a_file_of_the_library_imports_only_what_its_package_may(path):
             imported.add(str(node.module).split(".")[0])
     package = path.relative_to(ROOT / "initlab").parts[0].removesuffix(".py")
     allowed = {"initlab"} | PURE | BEYOND.get(package, set())
-    assert imported - sys.stdlib_module_names <= allowed
+    return imported - sys.stdlib_module_names - allowed
 
 
 # types.py holds nouns without behaviour; py.typed holds nothing.
@@ -113,7 +111,7 @@ HOMES = {path.stem for path in (ROOT / "initlab").iterdir() if path.stem[0] != "
 }
 
 
-@pytest.mark.parametrize("home", sorted(HOMES))
-def test_every_module_of_the_library_has_its_test_file_and_quick_tests(home):
+def test_every_module_of_the_library_has_its_test_file_and_quick_tests():
     """Of its quick tests, beside the examples in docstrings, some must be there."""
-    assert "pytest.mark.quick" in (ROOT / "tests" / f"test_{home}.py").read_text()
+    for home in HOMES:
+        assert "pytest.mark.quick" in (ROOT / "tests" / f"test_{home}.py").read_text(), home

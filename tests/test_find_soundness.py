@@ -24,7 +24,7 @@ from initlab import symmetry as sy
 from initlab.symmetry import dimensions, primitive_rules, propagate_axes
 from initlab.symmetry.rule_types import elementwise, fresh
 
-ARCHITECTURES = 4000 if IS_THOROUGH else 120
+ARCHITECTURES = 4000 if IS_THOROUGH else 80
 
 
 @pytest.fixture(autouse=True, scope="module")
