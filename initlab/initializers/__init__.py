@@ -4,28 +4,32 @@ What other libraries call them. Where a mean is given, `shifted(..., mean)`; an 
 `shifted(uniform((b - a) / 2), (a + b) / 2)`.
 
 torch.nn.init:
-  uniform_, normal_, constant_, ones_, zeros_: `uniform`, `normal`, `constant`, `ones`, `zeros`
-  trunc_normal_(t, 0, std, a, b): `truncated_normal(std, a / std, b / std)`
-  eye_, dirac_, orthogonal_: `identity`, `dirac`, `orthogonal`
-  sparse_: `sparse`, which counts what is not zero, into each unit
-  xavier_normal_, xavier_uniform_: `glorot_normal`, `glorot_uniform`; with a gain,
+
+  - uniform_, normal_, constant_, ones_, zeros_: `uniform`, `normal`, `constant`, `ones`, `zeros`
+  - trunc_normal_(t, 0, std, a, b): `truncated_normal(std, a / std, b / std)`
+  - eye_, dirac_, orthogonal_: `identity`, `dirac`, `orthogonal`
+  - sparse_: `sparse`, which counts what is not zero, into each unit
+  - xavier_normal_, xavier_uniform_: `glorot_normal`, `glorot_uniform`; with a gain,
     `variance_scaling(gain**2, fan_avg, unit_normal or unit_uniform)`
-  kaiming_normal_, kaiming_uniform_: `he_normal`, `he_uniform`; with a slope or a mode,
+  - kaiming_normal_, kaiming_uniform_: `he_normal`, `he_uniform`; with a slope or a mode,
     `variance_scaling(2 / (1 + a**2), fan_in or fan_out, unit_normal or unit_uniform)`
 
 jax.nn.initializers, and flax:
-  normal, truncated_normal, constant, ones, zeros, orthogonal, delta_orthogonal: the same names
-  uniform(scale), on [0, scale): `shifted(uniform(scale / 2), scale / 2)`
-  variance_scaling(scale, mode, law): `variance_scaling(scale, fan_..., unit_...)`
-  lecun_uniform, glorot_uniform, he_uniform (xavier, kaiming): the same names
-  lecun_normal, glorot_normal, he_normal are truncated there:
+
+  - normal, truncated_normal, constant, ones, zeros, orthogonal, delta_orthogonal: the same names
+  - uniform(scale), on [0, scale): `shifted(uniform(scale / 2), scale / 2)`
+  - variance_scaling(scale, mode, law): `variance_scaling(scale, fan_..., unit_...)`
+  - lecun_uniform, glorot_uniform, he_uniform (xavier, kaiming): the same names
+  - lecun_normal, glorot_normal, he_normal are truncated there:
     `variance_scaling(1 or 2, fan_in or fan_avg, unit_truncated_normal)`
 
 keras.initializers:
-  Zeros, Ones, Constant, Identity, Orthogonal: `zeros`, `ones`, `constant`, `identity`, `orthogonal`
-  RandomNormal, RandomUniform, TruncatedNormal: `normal`, `uniform`, `truncated_normal`
-  VarianceScaling, LecunUniform, GlorotUniform, HeUniform: as in jax
-  LecunNormal, GlorotNormal, HeNormal: truncated, as in jax
+
+  - Zeros, Ones, Constant: `zeros`, `ones`, `constant`
+  - Identity, Orthogonal: `identity`, `orthogonal`
+  - RandomNormal, RandomUniform, TruncatedNormal: `normal`, `uniform`, `truncated_normal`
+  - VarianceScaling, LecunUniform, GlorotUniform, HeUniform: as in jax
+  - LecunNormal, GlorotNormal, HeNormal: truncated, as in jax
 
 haiku.initializers: UniformScaling(scale): `variance_scaling(scale**2, fan_in, unit_uniform)`
 """
