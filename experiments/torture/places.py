@@ -1,7 +1,6 @@
 """Where in its work a sweep was killed, by what its store shows."""
 
 import json
-import math
 import re
 from typing import NamedTuple
 
@@ -51,7 +50,7 @@ def look(store: str, seeds: int) -> State:
     for content in storage.map(storage.read, [*markers, RECORD]):
         known |= set(json.loads(content)["checksums"]) if content else set()
     return State(
-        len(markers) / math.ceil(worker.runs(seeds) / worker.CHUNK),
+        len(markers) / worker.chunks(seeds),
         frozenset(name for name in names if "/c/" in name and name not in known),
         frozenset(name for name in names if name.endswith(".partial")),
         RECORD in names,

@@ -1,5 +1,6 @@
 """One process of a small sweep, to be killed: what it computes, and how it is started."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -23,7 +24,16 @@ from initlab import probes
 from initlab.initializers import by_role, normal
 from initlab.sweeps import lease
 
-__all__ = ["CHUNK", "HEARTBEAT_SECONDS", "Call", "complete", "runs", "small_sweep", "start"]
+__all__ = [
+    "CHUNK",
+    "HEARTBEAT_SECONDS",
+    "Call",
+    "chunks",
+    "complete",
+    "small_sweep",
+    "start",
+    "start_server",
+]
 
 BLOCK = 4
 CHUNK = 64
@@ -64,9 +74,9 @@ def small_sweep(seeds: int, out: str | None = None) -> xarray.Dataset:
     return initlab.sweep(run, axes, out=out, block=BLOCK, devices=devices, progress=False)
 
 
-def runs(seeds: int) -> int:
-    """How many runs the sweep has."""
-    return 4 * seeds
+def chunks(seeds: int) -> int:
+    """How many chunks the sweep of four runs a seed has."""
+    return math.ceil(4 * seeds / CHUNK)
 
 
 class Call(NamedTuple):
@@ -100,6 +110,13 @@ def start(call: Call, target: int = 0, aim: Aim | None = None) -> list[BaseProce
     for process in processes:
         process.start()
     return list(processes)
+
+
+def start_server() -> None:
+    """Starts the server that forks processes, and waits until it has imported what they need."""
+    first = FORKS.Process(target=int)
+    first.start()
+    first.join()
 
 
 def complete(call: Call) -> bool:
