@@ -153,12 +153,12 @@ def find_unrolled(program: Any, params: int) -> list[Unrolled]:
 
     >>> def net(p, x):
     ...     h = x[:, 0]
-    ...     for t in range(5):
+    ...     for t in range(1, 5):
     ...         h = jnp.tanh(h @ p + x[:, t])
     ...     return h
     >>> program = jax.make_jaxpr(net)(jnp.ones((3, 3)), jnp.ones((2, 5, 3)))
     >>> [(each.names, each.steps) for each in find_unrolled(program, 1)]
-    [(1, 4)]
+    [(1, 3)]
     """
     reader = _Reader()
     inputs = [
