@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_calibration import KEY, REFINERS, X
+from thorough import rows
 
 from initlab import audits
 from initlab.calibration import gradinit, lsuv, metainit, to_criticality
@@ -238,3 +239,22 @@ def test_of_several_outputs_none_is_enlarged(name):
     h = np.tanh(np.tanh(X @ refined["in"]) @ refined["hidden"])
     assert 0.3 < np.sqrt(np.mean(h**2)) < 1
     assert np.abs(refined["value"] / params["value"]).max() < 0.5
+
+
+def _rate(params, x):
+    """Of a Poisson regression: its rate is the exponential of one product."""
+    return jnp.exp(jnp.tanh(x @ params["in"]) @ params["out"])
+
+
+@pytest.mark.parametrize(
+    "name", rows(("lsuv", "layerwise_whitening", "to_criticality"), every_run={"lsuv"})
+)
+def test_what_is_exponentiated_as_the_output_is_not_enlarged(name):
+    stream = np.random.default_rng(9)
+    drawn = {"in": 0.3 * stream.normal(size=(4, 8)), "out": 0.1 * stream.normal(size=(8, 1))}
+    params = jax.tree.map(lambda leaf: leaf.astype(np.float32), drawn)
+    refined = REFINERS[name](KEY, _rate, params, ROWS)
+    logs, before = (np.log(_rate(p, ROWS)) for p in (refined, params))
+    # What is capped is the rms at the start, its mean included.
+    assert np.std(logs) < 1.1 * np.sqrt(np.mean(before**2))
+    assert not np.allclose(refined["in"], params["in"])

@@ -105,4 +105,4 @@ def _factors(
         backward = norms[before] / norms[after]
         # f_k and b_k both grow as the k-th scale does: their product as its square.
         factors = factors.at[after].set(1 / jnp.sqrt(forward * backward))
-    return factors
+    return jnp.minimum(factors, caps / rms)

@@ -44,7 +44,8 @@ def lsuv(
       is only looked up; and so does one that a product does not take as it is, moved or times
       constants: the model may undo what is done to a weight that it normalizes or adds to another.
       What modulates a signal that passes on without it (a gate that is open at zero, a log-scale of
-      a coupling flow, what is added to the data themselves) has at most the rms that it came with;
+      a coupling flow, the last product before an exponential or a sigmoid that is the output, what
+      is added to the data themselves) has at most the rms that it came with;
       of the data themselves, at most `1/sqrt(number of branches)` too. Where a model has several
       outputs, as an actor-critic has, the last weight of each is not enlarged.
       Where the outputs are more than four times as large by it all the same, params are given back

@@ -21,7 +21,8 @@ RAW = 1e-3
 class Tests:
     """Measurements that tell which of K products modulate: each with some of them left out.
 
-    A gate that is open at zero (a sigmoid, the exponential of a coupling flow) and what is added to
+    A gate that is open at zero (a sigmoid, the exponential of a coupling flow, or one that is the
+    model's output, as the rate of a Poisson regression is) and what is added to
     the data themselves change a signal that passes on without them. They need no size; given one,
     each layer enlarges the signal anew, and a flow's density moves away from the data's. Whether a
     product is needed is measured: without one that is, another one vanishes, as all behind a layer
@@ -67,8 +68,9 @@ def find_tests(products: Products) -> Tests | None:
     outputs = [facts for facts in products.model.outputs if facts.data]
     may_be_raw = any(own.isdisjoint(facts.above) for facts in outputs)
     leaves, on_path = np.asarray(products.leaf), np.asarray(products.on_path)
-    is_gate = np.asarray([bool(notes.gating >> leaf & 1) for leaf in products.leaf])
-    candidates = ~on_path & (is_gate | may_be_raw)
+    is_open = np.asarray(products.is_open)
+    is_gate = np.asarray([bool(notes.gating >> leaf & 1) for leaf in products.leaf]) | is_open
+    candidates = (~on_path | is_open) & (is_gate | may_be_raw)
     if not candidates.any():
         return None
     # Leaf by leaf: the slices of a stacked one are alike.

@@ -35,6 +35,8 @@ class Products:
       on_path: whether the product lies on every path from the data to one of the outputs.
       before: the number of the product before it on that path; None of the first, and off paths.
       is_head: of several outputs, whether it is the last product of one and on no other's path.
+      is_open: of a single output, whether it is the last product before it and the output is not
+        near zero where the product is: an exponential, a sigmoid.
       ends: the key of the sum that a residual branch's last product is added in; else None.
       sums: how many times a branch is added to a stream.
     """
@@ -46,6 +48,7 @@ class Products:
     on_path: tuple[bool, ...]
     before: tuple[int | None, ...]
     is_head: tuple[bool, ...]
+    is_open: tuple[bool, ...]
     ends: tuple[Key | None, ...]
     sums: int
 
@@ -191,7 +194,7 @@ def read_products(model: Model) -> Products | None:
     # A loop's products follow each other within an iteration, then come those of the next.
     order = sorted(found, key=lambda entry: _moment(found[entry][0], entry[1]))
     uses = tuple(tuple(place.key for place in found[entry]) for entry in order)
-    on_path, before, is_head = _paths(model, uses)
+    on_path, before, is_head, is_open = _paths(model, uses)
     return Products(
         model,
         tuple(leaf for leaf, _ in order),
@@ -200,6 +203,7 @@ def read_products(model: Model) -> Products | None:
         on_path,
         before,
         is_head,
+        is_open,
         tuple(ends.get(leaf) for leaf, _ in order),
         sums,
     )
@@ -207,20 +211,21 @@ def read_products(model: Model) -> Products | None:
 
 def _paths(
     model: Model, uses: Sequence[Sequence[Key]]
-) -> tuple[tuple[bool, ...], tuple[int | None, ...], tuple[bool, ...]]:
-    """`on_path`, `before` and `is_head` of products."""
-    above = [facts.above for facts in model.outputs if facts.data]
-    paths = [
-        [n for n, keys in enumerate(uses) if keys_above.issuperset(keys)] for keys_above in above
-    ]
+) -> tuple[tuple[bool, ...], tuple[int | None, ...], tuple[bool, ...], tuple[bool, ...]]:
+    """`on_path`, `before`, `is_head` and `is_open` of products."""
+    outputs = [facts for facts in model.outputs if facts.data]
+    paths = [[n for n, keys in enumerate(uses) if each.above.issuperset(keys)] for each in outputs]
     before: list[int | None] = [None] * len(uses)
     for path in paths:
         for one, other in itertools.pairwise(path):
             before[other] = one
     times = [sum(n in path for path in paths) for n in range(len(uses))]
-    ends = {path[-1] for path in paths if path} if len(above) > 1 else set[int]()
+    ends = {path[-1] for path in paths if path} if len(outputs) > 1 else set[int]()
     is_head = [n in ends and times[n] == 1 for n in range(len(uses))]
-    return tuple(map(bool, times)), tuple(before), tuple(is_head)
+    pairs = zip(outputs, paths, strict=True)
+    open_ends = {path[-1] for each, path in pairs if path and each.is_gate}
+    is_open = [n in open_ends and len(outputs) == 1 for n in range(len(uses))]
+    return tuple(map(bool, times)), tuple(before), tuple(is_head), tuple(is_open)
 
 
 def _has_own_numbers(place: Place) -> bool:

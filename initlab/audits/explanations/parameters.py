@@ -57,13 +57,13 @@ report = audit(apply, params, x)""",
     ),
     "unused_parameter": Explanation(
         cause="The gradient of a parameter is exactly zero: no output depends on it, a "
-        "stop_gradient or a step function lies on every path, or zeros block it. What it waits for "
-        "is the one parameter whose step alone gives it a gradient.",
+        "stop_gradient or a step function lies on every path, or other parameters are zero. Where "
+        "it waits for one of these, it gets a gradient once that has taken a step.",
         remedy="Use it or remove it; move the stop_gradient; of several zeros that multiply each "
         "other start all but one elsewhere, as at random.",
-        threshold="gradient = 0, now and at params moved by steps of descent until no further "
-        "parameter gets one: a failure where it never does, a warning where nothing reads it or a "
-        "stop_gradient cuts the data's path, a note where steps end it or it is frozen on purpose.",
+        threshold="gradient = 0, now and, by what the gradients' program multiplies, after any "
+        "number of steps: a failure where it stays so, a warning where nothing reads it or a "
+        "stop_gradient cuts the data's path, a note where steps open it or it is frozen by design.",
         reason="Exact: a gradient of zero is no step, for every optimizer without weight decay.",
         example="""\
 def apply(params, x):
