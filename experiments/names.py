@@ -143,6 +143,7 @@ BINARY_TASKS = {
     "circles": tasks.circles,
     "moons": tasks.moons,
     "xor": tasks.xor,
+    "spiral": tasks.spiral,
     "blobs": tasks.blobs,
     "breast_cancer": tasks.breast_cancer,
 }

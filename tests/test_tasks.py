@@ -17,6 +17,7 @@ TABLE = {
     "moons": (tasks.moons, objectives.binary, 200, 2, 0, 1),
     "blobs": (tasks.blobs, objectives.binary, 200, 2, 0, 1),
     "xor": (tasks.xor, objectives.binary, 200, 2, 0, 1),
+    "spiral": (tasks.spiral, objectives.binary, 200, 2, 0, 1),
     "breast_cancer": (tasks.breast_cancer, objectives.binary, 455, 30, 114, 1),
     "wine": (tasks.wine, objectives.softmax, 142, 13, 36, 3),
     "digits": (tasks.digits, objectives.softmax, 1437, 64, 360, 10),
@@ -129,12 +130,17 @@ def test_circles_give_the_published_first_cost():
 
 
 @pytest.mark.quick
-def test_noiseless_circles_moons_and_xor_lie_where_they_should():
+def test_noiseless_circles_moons_spirals_and_xor_lie_where_they_should():
     task = tasks.circles(noise=0, factor=0.5)
     np.testing.assert_allclose(np.hypot(*task.x.T), np.where(task.y == 1, 0.5, 1.0))
     task = tasks.moons(points=101, noise=0)
     center = np.where(task.y == 1, 1.0, 0.0)[:, None] * [1.0, 0.5]
     np.testing.assert_allclose(np.linalg.norm(task.x - center, axis=1), 1.0)
+    task = tasks.spiral(points=40, turns=2.0, noise=0)
+    np.testing.assert_allclose(task.x[:20], -task.x[20:])
+    radius, angle = np.hypot(*task.x.T), np.unwrap(np.arctan2(*task.x[:20].T))
+    np.testing.assert_allclose(radius[:20], 4 * np.arange(1, 21) / 20)
+    np.testing.assert_allclose(angle - angle[0], radius[:20] * np.pi - angle[0])
     task = tasks.xor(points=40, noise=0)
     np.testing.assert_array_equal(np.abs(task.x), 1)
     np.testing.assert_array_equal(task.y, task.x[:, 0] * task.x[:, 1] < 0)
@@ -199,6 +205,8 @@ def test_shares_that_do_not_fit(name, test_share):
         (tasks.moons, {"noise": np.inf}, ValueError, "noise must be finite, got inf"),
         (tasks.blobs, {"centers": 1}, ValueError, "centers must be at least 2, got 1"),
         (tasks.blobs, {"points": 3, "centers": 4}, ValueError, "points must be at least 4, got 3"),
+        (tasks.spiral, {"points": 3}, ValueError, "points must be even, got 3"),
+        (tasks.spiral, {"turns": 0}, ValueError, "turns must be over 0, got 0"),
         (tasks.xor, {"points": 6}, ValueError, "points must be a multiple of 4, got 6"),
         (tasks.xor, {"noise": np.nan}, ValueError, "noise must be finite, got nan"),
     ],

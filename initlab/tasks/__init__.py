@@ -3,7 +3,7 @@
 from initlab.tasks.custom import from_arrays, from_file
 from initlab.tasks.sklearn_data import breast_cancer, digits, wine
 from initlab.tasks.subset import take
-from initlab.tasks.synthetic import blobs, circles, flower, moons, xor
+from initlab.tasks.synthetic import blobs, circles, flower, moons, spiral, xor
 
 __all__ = [
     "blobs",
@@ -14,6 +14,7 @@ __all__ = [
     "from_arrays",
     "from_file",
     "moons",
+    "spiral",
     "take",
     "wine",
     "xor",

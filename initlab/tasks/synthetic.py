@@ -9,7 +9,7 @@ from initlab import extras, objectives
 from initlab.checks import check_count, check_scale, checked
 from initlab.types import Task
 
-__all__ = ["blobs", "circles", "flower", "moons", "xor"]
+__all__ = ["blobs", "circles", "flower", "moons", "spiral", "xor"]
 
 
 @checked
@@ -160,6 +160,45 @@ def blobs(seed: int = 5, points: int = 200, centers: int = 6) -> Task:
     made = make_blobs(points, n_features=2, centers=centers, random_state=seed)
     x, center = _arrays(made)
     return Task(x, center % 2, objectives.binary)
+
+
+@checked
+def spiral(seed: int = 0, points: int = 200, turns: float = 1.5, noise: float = 0.1) -> Task:
+    """Two arms that wind around each other: +-(r sin t, r cos t) with r = 4 t / (2 pi turns).
+
+    Class 0 is the arm of the plus sign, t = 2 pi turns k / n for k = 1, ..., n, n = points / 2.
+
+    Args:
+      seed: seed of the legacy stream.
+      points: how many points, even; half of them on each arm.
+      turns: how often an arm goes around the origin, over 0.
+      noise: standard deviation of each coordinate around its arm.
+
+    Returns:
+      A binary task, x [points, 2], class 0 first, from the centre outward; no test part.
+
+    Raises:
+      TypeError: a seed or a count that is not a whole number.
+      ValueError: an odd number of points, fewer than 2, turns or a noise out of range.
+
+    Source: Lang and Witbrock 1988, Learning to tell two spirals apart.
+
+    >>> spiral(points=4, turns=1.0, noise=0.0).x.round(6).tolist()
+    [[0.0, -2.0], [-0.0, 4.0], [-0.0, 2.0], [0.0, -4.0]]
+    """
+    check_count("seed", seed, 0)
+    check_count("points", points, 2)
+    check_scale("turns", turns)
+    check_scale("noise", noise)
+    if points % 2:
+        raise ValueError(f"points must be even, got {points}")
+    if turns == 0:
+        raise ValueError("turns must be over 0, got 0")
+    half = points // 2
+    t = 2 * np.pi * turns * np.arange(1, half + 1) / half
+    arm = (4 * t / (2 * np.pi * turns))[:, None] * np.column_stack([np.sin(t), np.cos(t)])
+    x = np.concatenate([arm, -arm]) + noise * np.random.RandomState(seed).randn(points, 2)
+    return Task(x, np.repeat([0, 1], half), objectives.binary)
 
 
 @checked
