@@ -22,8 +22,8 @@ from tests.thorough import IS_THOROUGH
 # They define flags when imported, which then are those of every binary in that process.
 collect_ignore = ["tests/shared_experiment.py", "tests/toy_experiment.py"]
 
-# The plugin's tests run pytest within pytest.
-pytest_plugins = ("pytester",)
+# The plugin's tests run pytest within pytest; those of the page run a browser.
+pytest_plugins = ("pytester", "tests.browsers")
 
 # JAX keeps what it traces: every walk over all of that finds next to nothing to collect.
 gc.set_threshold(50_000, 10, 10)

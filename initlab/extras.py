@@ -8,6 +8,7 @@ __all__ = ["EXTRAS", "MissingExtraError", "needed"]
 EXTRAS = {
     "matplotlib": "figures",
     "obstore": "cloud",
+    "plotly": "figures",
     "sklearn": "data",
     "tqdm": "sweeps",
     "xarray": "sweeps",

@@ -73,6 +73,7 @@ BEYOND = {
     "command": {"absl"},
     "coordinates": {"scipy", "xarray"},
     "figures": {"matplotlib", "xarray"},
+    "page": {"plotly"},
     "pytest_plugin": {"pytest"},
     "report": {"xarray"},
     # Inside functions alone: the run and the predictions need none of it.

@@ -1,4 +1,4 @@
-"""The command `initlab`: audits a start from a shell, and explains what a code means."""
+"""The command `initlab`: audits a start from a shell, explains codes, writes the page."""
 
 from initlab.command.main import main
 

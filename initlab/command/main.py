@@ -1,4 +1,4 @@
-"""The command line: `initlab audit package.module:factory`, `initlab explain CODE`."""
+"""The command line: `initlab audit package.module:factory`, `explain CODE`, `page`."""
 
 import contextlib
 import dataclasses
@@ -15,6 +15,7 @@ from initlab.audits.ignores import check_code, read_ignores
 from initlab.command import baseline, sarif
 from initlab.command.explain import explain, overview
 from initlab.command.factory import audit_factory, find_factory, make_arguments
+from initlab.page import write_page
 from initlab.terminal import one_line
 
 __all__ = ["main"]
@@ -22,6 +23,7 @@ __all__ = ["main"]
 USAGE = """\
 initlab audit package.module:factory [flags]    Will the start of a model train?
 initlab explain [CODE]                          What does a code mean? Without one: all codes.
+initlab page [--out page.html]                  A page where anybody watches a start train.
 
 The factory takes nothing and gives what initlab.audit takes, by name: apply, batch, params or init,
 perhaps loss. Exit status: 0; 1 for the verdict "fail"; 2 for what is refused, or a model that
@@ -59,6 +61,7 @@ WRITE_BASELINE = flags.DEFINE_boolean(
     "Whether to accept all failures and warnings from now on: they are written to --baseline.",
     flag_values=FLAGS,
 )
+OUT = flags.DEFINE_string("out", "page.html", "The file that `page` writes.", flag_values=FLAGS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: list[str]) -> int:
     if {"--help", "-h", "--helpfull"} & set(argv):
-        print(f"{USAGE}\nFlags of audit:\n{FLAGS.get_help()}")
+        print(f"{USAGE}\nFlags of audit, and --out of page:\n{FLAGS.get_help()}")
         return exits.PASSED
     FLAGS.unparse_flags()
     for name in FLAGS:
@@ -103,11 +106,14 @@ def _main(argv: list[str]) -> int:
         case ["explain", code]:
             print(explain(code))
             return exits.PASSED
+        case ["page"]:
+            print(write_page(OUT.value))
+            return exits.PASSED
         case others:
             given = " ".join(others) or "nothing"
             raise ValueError(
-                f"the command must be `audit package.module:factory` or `explain [CODE]`, got "
-                f"{given}; `initlab --help` says more"
+                f"the command must be `audit package.module:factory`, `explain [CODE]` or `page`, "
+                f"got {given}; `initlab --help` says more"
             )
 
 

@@ -1,0 +1,134 @@
+/** One clock for both sides: it asks for the next steps while the last ones are drawn. */
+import { isStill } from "./theme.js";
+
+/** Steps a second. */
+export const SPEEDS = [5, 20, 60, 240, 960, 3840];
+
+/** Milliseconds that the steps of one picture may take. */
+const BUDGET = 14;
+
+/** A frame that comes a little early makes its step all the same. */
+const SLACK = 0.25;
+
+/**
+ * @param {object} client of the workers that train
+ * @param {(histograms: boolean) => object} want what a snapshot must hold
+ * @param {{snapshot: (snapshot: object, isFirst: boolean) => void, playing: (isPlaying: boolean) => void,
+ *   failure: (error: Error) => void}} hear
+ * @returns {object} load, step, rewind, look, play, pause, toggle, faster, isPlaying, speed
+ */
+export function createClock(client, want, hear) {
+  let [isPlaying, isBusy, speed] = [false, false, 3];
+  // What was asked before the last load is not drawn any more.
+  let era = 0;
+  let ready = null;
+  let [before, due, frames] = [0, 0, 0];
+  // What one step takes here, in milliseconds, so that no picture is kept waiting for many.
+  let cost = 0;
+  // Where it is, and the step at which it stops by itself.
+  let [at, goal] = [0, Infinity];
+
+  async function ask(type, content, isFirst) {
+    const mine = era;
+    try {
+      const snapshot = await client.ask(type, content);
+      if (mine !== era) return;
+      at = snapshot.step;
+      hear.snapshot(snapshot, isFirst);
+    } catch (error) {
+      if (mine === era) {
+        clock.pause();
+        hear.failure(error);
+      }
+    }
+  }
+
+  function frame(now) {
+    if (!isPlaying) return;
+    requestAnimationFrame(frame);
+    const shown = ready;
+    ready = null;
+    const rest = isStill() ? 400 : 0;
+    if (!isBusy && now - before >= rest) {
+      due += ((now - before) / 1000) * SPEEDS[speed];
+      before = now;
+      const most = cost > 0 ? Math.max(Math.floor(BUDGET / cost), 1) : 4;
+      const steps = Math.min(Math.floor(due + SLACK), rest ? 40 * most : most, goal - at);
+      if (steps > 0) {
+        // What it could not keep up with is not made up for later.
+        due = Math.min(due - steps, 1);
+        advance(steps);
+      }
+    }
+    if (shown) hear.snapshot(shown, false);
+  }
+
+  async function advance(steps) {
+    const mine = era;
+    isBusy = true;
+    frames += 1;
+    const asked = performance.now();
+    try {
+      const snapshot = await client.ask("step", { count: steps, want: want(frames % 6 === 0) });
+      const spent = (performance.now() - asked) / steps;
+      cost = cost > 0 ? 0.8 * cost + 0.2 * spent : spent;
+      if (mine === era) at = snapshot.step;
+      if (mine === era && isPlaying) ready = snapshot;
+      else if (mine === era) hear.snapshot(snapshot, false);
+      if (at >= goal) clock.pause();
+    } catch (error) {
+      clock.pause();
+      hear.failure(error);
+    } finally {
+      isBusy = false;
+    }
+  }
+
+  function begin() {
+    era += 1;
+    [ready, at] = [null, 0];
+  }
+
+  const clock = {
+    isPlaying: () => isPlaying,
+    speed: () => SPEEDS[speed],
+    /** Starts a state anew; it plays on if it was playing. */
+    load(state) {
+      begin();
+      return ask("load", { state, want: want(true) }, true);
+    },
+    rewind() {
+      begin();
+      return ask("rewind", { want: want(true) }, true);
+    },
+    /** The same step, for another net or a finer picture. */
+    look: () => ask("look", { want: want(true) }, false),
+    step(steps = 1) {
+      clock.pause();
+      return ask("step", { count: steps, want: want(true) }, false);
+    },
+    play(until = Infinity) {
+      goal = until;
+      if (isPlaying) return;
+      isPlaying = true;
+      before = performance.now();
+      due = 0;
+      hear.playing(true);
+      requestAnimationFrame(frame);
+    },
+    pause() {
+      if (!isPlaying) return;
+      isPlaying = false;
+      if (ready) hear.snapshot(ready, false);
+      ready = null;
+      hear.playing(false);
+    },
+    toggle: () => (isPlaying ? clock.pause() : clock.play()),
+    setSpeed(index) {
+      speed = Math.min(Math.max(index, 0), SPEEDS.length - 1);
+      return speed;
+    },
+    speedIndex: () => speed,
+  };
+  return clock;
+}
