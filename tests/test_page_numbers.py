@@ -161,8 +161,11 @@ def test_every_activation_start_and_optimizer_trains_alike(page, lab):
     np.testing.assert_allclose([each["start"] for each in drawn], params[:, 0], 1e-6, 3e-6)
     # Of a gradient that has become small, rounding leaves what it leaves of the run's largest.
     largest = np.linalg.norm(gradient, axis=2).max(axis=1) + 1e-12
-    # From zeros the first gradients are of rounding's size, and Adam divides them by their own.
-    most = np.asarray([1e-3 if case[1:] == ("zeros", "adam") else 1e-4 for case in CASES])
+    # From zeros the first gradients are of rounding's size, and Adam divides them by their own; of
+    # relu, where all examples then move together, one at the kink gives its whole term or none.
+    most = np.full(len(CASES), 1e-4)
+    for name in ACTIVATIONS:
+        most[CASES.index((name, "zeros", "adam"))] = 2e-2 if name == "relu" else 1e-3
     for trained in (drawn, given):
         seen = {
             name: np.asarray([[step[name] for step in run["seen"]] for run in trained])

@@ -56,10 +56,11 @@ export function criticalLine(name, mostSigmaB2) {
   const { moments, slopes } = tableOf(name);
   const line = [];
   GRID.forEach((q, index) => {
-    const [sigmaW2, sigmaB2] = [1 / slopes[index], q - moments[index] / slopes[index]];
+    const [sigmaW2, excess] = [1 / slopes[index], q - moments[index] / slopes[index]];
     // Where a line is one point (relu), each q has it, but for rounding.
-    if (!Number.isFinite(sigmaW2) || sigmaB2 < -ROUNDING * q) return;
-    if (sigmaB2 <= mostSigmaB2) line.push([sigmaW2, Math.max(0, sigmaB2)]);
+    const sigmaB2 = Math.abs(excess) <= ROUNDING * q ? 0 : excess;
+    if (!Number.isFinite(sigmaW2) || sigmaB2 < 0) return;
+    if (sigmaB2 <= mostSigmaB2) line.push([sigmaW2, sigmaB2]);
     else if (line.length > 0 && line.at(-1)[1] < mostSigmaB2) {
       // Between two points of the grid: where the line leaves the picture.
       const [beforeW2, beforeB2] = line.at(-1);
