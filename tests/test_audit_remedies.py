@@ -8,6 +8,8 @@ import jax
 import numpy as np
 import pytest
 from audit_faults import FAULTS
+from audit_models import residual
+from heads_models import attend, unit
 from thorough import rows
 
 import initlab
@@ -74,6 +76,36 @@ class Start:
     def scaled(self, paths, factor):
         return {path: self.leaves[path] * self.leaves[path].dtype.type(factor) for path in paths}
 
+    def opened(self):
+        """Gates that keep 0.98 of a state, time steps of 1e-3 to 1e-1 (softplus of a bias)."""
+        steps = np.log(np.expm1(np.logspace(-3, -1, 16))).astype(np.float32)
+        usual = {"dt_bias": steps}
+        if "gate" in self.leaves:
+            # One that multiplies as it is, or behind a sigmoid.
+            usual["gate"] = np.where(self.leaves["gate"] == 1, 2, 4).astype(np.float32)
+        return {path: usual[path] for path in self.leaves if path in usual}
+
+    def along_or_scaled(self, finding):
+        """New draws; of residual branches the old ones by 1/sqrt(depth)."""
+        if self.apply is residual:
+            return self.scaled(["blocks/w"], len(self.leaves["blocks/w"]) ** -0.5)
+        return self.drawn(self.along(finding))
+
+    def orthogonal(self, finding):
+        paths = named_in(finding.place, self.leaves)
+        draws = np.random.default_rng(0)
+        return {
+            path: np.linalg.qr(draws.normal(size=self.leaves[path].shape))[0].astype(np.float32)
+            for path in paths
+        }
+
+    def with_norms(self, finding):
+        """Tokens that are normalized, which are the batch itself here."""
+        self.batch = (self.batch - self.batch.mean(-1, keepdims=True)) / self.batch.std(
+            -1, keepdims=True
+        )
+        return self.drawn(named_in(finding.place, self.leaves))
+
     def of_units(self, name):
         """The weights that hold the units of a group."""
         groups = find_groups(self.apply, self.params, self.batch)
@@ -90,36 +122,31 @@ class Start:
 
 OTHERWISE = frozenset(
     {
-        # Another of the ways that the remedy names: a norm, a branch's scale, a temperature.
-        "QK norm with a temperature of 20",
-        "a mixture of one expert",
-        "tokens that are all alike",
-        "unscaled residual branches",
         # The weights that are named make others, whose fans the draw must meet.
         "generated kernels",
-        # What is told is not what was planted, and not cured where it is told: a gate, a time step,
-        # a grid, the layers behind the one that is named.
+        # What is told is not what was planted, and not cured where it is told: a grid.
         "a bump's grid that no input reaches",
-        "a state halved 60 times",
-        "a trunk with one shrinking head",
-        "a state halved in a while loop",
-        "a state that grows over 60 steps",
-        "time steps of 1e-5",
-        "time steps of 1e-5, one by one",
     }
 )
-"""Rows whose first remedy a new draw of what it names does not carry out."""
+"""Rows whose first remedy is not carried out by what is below."""
+
+APPLIES = {"QK norm with a temperature of 20": attend(normalize=unit)}
+"""Of rows whose remedy changes the model: the model that it asks for."""
 
 Repair = Callable[[Start, initlab.audits.Finding, re.Match], dict]
 
 REPAIRS: dict[str, Repair] = {
+    r"start larger what multiplies the signal": lambda s, f, m: s.opened(),
+    r"start time steps larger": lambda s, f, m: s.opened(),
+    r"draw recurrent weights orthogonal \(init": lambda s, f, m: s.orthogonal(f),
+    r"draw the router's weights .*normalize the tokens": lambda s, f, m: s.with_norms(f),
     r"draw every unit's weights at random": lambda s, f, m: s.drawn(s.of_units(f.place)),
     r"draw each index with a key of its own": lambda s, f, m: s.drawn(named_in(f.place, s.leaves)),
     r"split the key": lambda s, f, m: s.drawn(named_in(f.place, s.leaves)[1:] or s.leaves),
     r"draw the weights at and before this place": lambda s, f, m: s.drawn(
         named_in(f.place, s.leaves)
     ),
-    r"draw weights with (?:a smaller )?variance": lambda s, f, m: s.drawn(s.along(f)),
+    r"draw weights with (?:a smaller )?variance": lambda s, f, m: s.along_or_scaled(f),
     r"bring the weights to one scale": lambda s, f, m: s.drawn(
         named_in(f"{f.place} {f.cause}", s.leaves)
     ),
@@ -170,6 +197,7 @@ def test_a_remedy_cures_its_finding_and_breaks_nothing(name):
         while found := repaired(start, report):
             first, change = found
             start.leaves |= change
+            start.apply = APPLIES.get(name, start.apply)
             after = start.audit()
             left = {(each.code, each.severity) for each in after.findings}
             told = first.code, first.severity

@@ -71,40 +71,45 @@ def find_faint(
     """
     leaves, slopes = jax.tree.leaves(starts), jax.tree.leaves(gradients)
     places = [
-        (bit, axis)
+        (bit, axis, outer)
         for bit, path in enumerate(model.paths)
         if (model.notes.contracted | model.notes.multiplied) & model.trained & 1 << bit
-        for axis in _axes(model, bit, [axis for other, axis in batched if other == path])
+        for axis, outer in _axes(model, bit, [axis for other, axis in batched if other == path])
     ]
     found: list[list[Faint]] = [[] for _ in leaves[0]]
     share = math.exp(-max_efolds)
     for seed, slices in enumerate(found):
-        for bit, axis in places:
+        for bit, axis, outer in places:
             is_stacked = bool(model.notes.stacked >> bit & 1)
-            sizes = _sizes(np.asarray(leaves[bit])[seed], axis, is_stacked)
+            sizes = _sizes(np.asarray(leaves[bit])[seed], axis, outer)
             usual = _usual(sizes)
             is_faint = (sizes > 0) & (sizes < share * usual)
             if not is_faint.any():
                 continue
             # Read here alone: gradients are as large as the params.
-            effects = sizes * _sizes(np.asarray(slopes[bit])[seed], axis, is_stacked)
+            effects = sizes * _sizes(np.asarray(slopes[bit])[seed], axis, outer)
             among = _usual(effects)
             # Zeros may hide all of them, which leaves the weights' word.
             is_lost = (effects < share * among) | (among == 0)
             for layer, index in np.argwhere(is_faint).tolist():
                 ratio = float(sizes[layer, index] / usual[layer, 0])
-                own, lost = layer if is_stacked else None, bool(is_lost[layer, index])
+                own, lost = layer if is_stacked and not outer else None, bool(is_lost[layer, index])
                 slices.append(Faint(model.paths[bit], bit, axis, index, ratio, own, lost))
     return found
 
 
-def _axes(model: Model, bit: int, known: Sequence[BlockAxis]) -> list[BlockAxis]:
-    """The axes of members, and all others of a weight that has three or more."""
+def _axes(model: Model, bit: int, known: Sequence[BlockAxis]) -> list[tuple[BlockAxis, int | None]]:
+    """The axes of members, and all others of a weight that has three or more.
+
+    Each with the axis in each index of which its slices are compared, if there is one: that of a
+    loop's layers, or another one of members, as of heads in each member.
+    """
     shape, first = model.shapes[bit], model.notes.stacked >> bit & 1
     if len(shape) - first < 3 and not model.notes.contracted >> bit & 1:
         return []  # A gate may be small.
     # Layers of a stack are places of their own.
     axes = [axis for axis in known if axis.axis >= first]
+    whole = [axis.axis for axis in axes if axis == BlockAxis(axis.axis, axis.size)]
     if len(shape) - first > 2:
         taken = {axis.axis for axis in axes}
         axes += [
@@ -112,17 +117,25 @@ def _axes(model: Model, bit: int, known: Sequence[BlockAxis]) -> list[BlockAxis]
             for n, size in enumerate(shape)
             if n >= first and n not in taken and size >= SIBLINGS
         ]
-    entries = math.prod(shape[first:])
-    return [axis for axis in axes if axis.size > 1 and entries >= ENTRIES * axis.size]
+    outer = {axis: [0 if first else None, *(n for n in whole if n != axis.axis)] for axis in axes}
+    return [
+        (axis, other)
+        for axis, others in outer.items()
+        for other in others
+        if axis.size > 1
+        and math.prod(shape) >= ENTRIES * axis.size * (1 if other is None else shape[other])
+    ]
 
 
-def _sizes(leaf: Any, axis: BlockAxis, is_stacked: bool) -> np.ndarray:
-    """The rms of each slice, [layers, slices]; of a weight that is not stacked [1, slices]."""
+def _sizes(leaf: Any, axis: BlockAxis, outer: int | None) -> np.ndarray:
+    """The rms of each slice, [indices of the outer axis, slices]; without one [1, slices]."""
     array = np.asarray(leaf).astype(np.float64)
-    along = np.moveaxis(array, axis.axis, 0)
-    inside = along[axis.start : along.shape[0] - axis.rest]
-    parts = inside.reshape(axis.outer, axis.size, axis.inner, *along.shape[1:])
-    parts = parts[None] if not is_stacked else np.moveaxis(parts, 3, 0)
+    array = array[None] if outer is None else np.moveaxis(array, outer, 0)
+    # Where the axis lies now.
+    moved = axis.axis + (outer is None or outer > axis.axis)
+    along = np.moveaxis(array, moved, 1)
+    inside = along[:, axis.start : along.shape[1] - axis.rest]
+    parts = inside.reshape(len(along), axis.outer, axis.size, axis.inner, *along.shape[2:])
     others = tuple(n for n in range(1, parts.ndim) if n != 2)
     return np.sqrt(np.mean(np.square(parts), axis=others))
 

@@ -3,12 +3,60 @@
 import math
 
 from initlab.audits.evidence import Evidence, Signal
-from initlab.audits.finding import listed
+from initlab.audits.finding import Finding, listed
 
-__all__ = ["LARGE", "finite", "smaller_readout"]
+__all__ = [
+    "LARGE",
+    "LARGER",
+    "finite",
+    "multiplied_by_others",
+    "over_time",
+    "smaller_readout",
+]
 
 LARGE = 50.0
 """A signal of this rms overflows an exponential of float32, and its products soon float16."""
+
+LARGER = (
+    "start larger what multiplies the signal here, as a gate, a forget gate or a time step: the "
+    "weights that are named have their usual size"
+)
+
+
+def multiplied_by_others(evidence: Evidence, finding: Finding) -> bool:
+    """Whether a fall is not made by the weights of its place, which are of a usual size.
+
+    Args:
+      evidence: of the start.
+      finding: the fall.
+
+    Returns:
+      Whether each weight there has at least 1/e of the std 1/sqrt(fan_in).
+    """
+    fans, contracted = evidence.fans, evidence.model.notes.contracted
+    names = next((s.names for s in evidence.signals if s.place == finding.place), 0)
+    own = [w for w in evidence.weights if names & contracted & 1 << w.bit]
+    if not all(w.bit in fans for w in own):
+        return False
+    return all(w.rms * math.sqrt(fans[w.bit].fan_in) > math.exp(-1) for w in own)
+
+
+def over_time(evidence: Evidence, finding: Finding) -> Finding:
+    """With what helps a weight that a loop over time repeats: no other draw keeps a norm so long.
+
+    Args:
+      evidence: of the start.
+      finding: of a signal that grows or falls.
+
+    Returns:
+      The finding, its remedy another where it lies in such a loop.
+    """
+    if not any(s.over_time and s.place == finding.place for s in evidence.signals):
+        return finding
+    return finding._replace(
+        remedy="draw recurrent weights orthogonal (initializers.orthogonal), which keep a state's "
+        "norm over many steps, or add norms or gates that start open"
+    )
 
 
 def finite(evidence: Evidence, what: str, place: str) -> str:

@@ -9,7 +9,7 @@ from initlab.audits.balance import explained
 from initlab.audits.dead import activations, dead_layers
 from initlab.audits.evidence import Evidence, Signal
 from initlab.audits.finding import Finding, listed
-from initlab.audits.remedies import finite
+from initlab.audits.remedies import LARGER, finite, multiplied_by_others, over_time
 from initlab.audits.steps import (
     Steps,
     backward_steps,
@@ -73,11 +73,13 @@ def non_finite(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
 
 def vanishing_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """The rms falls by more than `max_efolds`, or steadily by `trend_efolds`, or to 0."""
-    yield from once_each(
+    for finding in once_each(
         finding
         for chain in judged_chains(evidence)
         for finding in _vanishing_signal(evidence, chain, thresholds)
-    )
+    ):
+        is_other = "at this place" in finding.cause and multiplied_by_others(evidence, finding)
+        yield finding._replace(remedy=LARGER) if is_other else over_time(evidence, finding)
 
 
 def _vanishing_signal(
@@ -144,7 +146,8 @@ def exploding_signal(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
         )
     ):
         biases = _drowning(evidence, finding)
-        remedy = f"start {listed(biases)} at zero" if biases else finding.remedy
+        remedy = over_time(evidence, finding).remedy
+        remedy = f"start {listed(biases)} at zero" if biases else remedy
         yield inverted(finding)._replace(remedy=remedy)
 
 

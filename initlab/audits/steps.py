@@ -208,7 +208,8 @@ def entry(steps: Steps, limit: float, *, backward: bool = False) -> tuple[Signal
     """Where a fall enters, and whether it does so in one step.
 
     One step that falls by more than twice what is usual, and e, is where: the first such step, if
-    there are several. A fall of many equal steps is reported where it passes the limit.
+    there are several. Where it takes more than three of them it is no one step. A fall of many
+    equal steps is reported where it passes the limit.
 
     Args:
       steps: places with logarithms, which fall by more than limit in all.
@@ -229,7 +230,7 @@ def entry(steps: Steps, limit: float, *, backward: bool = False) -> tuple[Signal
     if falls[largest] <= 2 * usual + 1:
         return steps[crossed][0], False
     first = int(np.flatnonzero(falls >= falls[largest] / 2)[0])
-    return steps[first + (not backward)][0], True
+    return steps[first + (not backward)][0], 3 * falls[largest] > values[0] - values[-1]
 
 
 def find_fall(
