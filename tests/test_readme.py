@@ -1,4 +1,4 @@
-"""README's claims that a machine can check: its example runs, its files are there."""
+"""The claims of README and guide that a machine can check: examples run, files are there."""
 
 import re
 from pathlib import Path
@@ -12,25 +12,50 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_examples_run_and_say_what_they_say(capsys, tmp_path, monkeypatch):
+GUIDE = sorted((ROOT / "docs" / "guide").glob("*.md"))
+PAGES = {path.stem: path.read_text() for path in (ROOT / "README.md", *GUIDE)}
+
+
+def blocks(page):
+    """The examples of a page, in their order."""
+    return re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+
+
+def test_the_first_example_has_fifteen_lines():
+    assert len([line for line in blocks(README)[0].splitlines() if line]) == 15
+
+
+@pytest.mark.parametrize("name", [name for name, page in PAGES.items() if blocks(page)])
+def test_the_examples_run_and_say_what_they_say(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    examples = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert len([line for line in examples[0].splitlines() if line]) == 15
-    names = {}
-    for code in examples:
+    page, names = PAGES[name], {}
+    for code in blocks(page):
         said = ""
         try:
-            exec(compile(code, "README.md", "exec"), names)
+            exec(compile(code, name, "exec"), names)
         except AssertionError as error:
             said = f"AssertionError: {error}"
         # What it prints follows it, before the next example.
-        after = README.partition(code)[2].partition("```python\n")[0]
+        after = page.partition(code)[2].partition("```python\n")[0]
         promised = after.partition("```text\n")[2].partition("```")[0]
         assert (capsys.readouterr().out + said).split() == promised.split()
 
 
+def test_the_readme_is_a_front_page():
+    assert README.count("\n") < 200
+
+
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "WORKSPACE.md", "CHANGELOG.md", "docs/decisions.md"]
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "WORKSPACE.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        *[str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*/*.md")],
+        "docs/decisions.md",
+    ],
 )
 def test_every_link_and_every_file_that_a_page_names_is_there(name):
     page = ROOT / name
@@ -55,14 +80,11 @@ def test_every_experiment_is_in_the_readme():
         assert f"| `experiments.{name}` |" in README, name
 
 
-def test_every_network_is_in_the_readme():
+def test_every_network_and_initializer_is_in_the_guide():
     for name in networks.__all__:
-        assert f"`{name}" in README, name
-
-
-def test_every_initializer_is_in_the_readme():
+        assert f"`{name}" in PAGES["initializers"], name
     for name in initializers.__all__:
-        assert f"`{name}`" in README, name
+        assert f"`{name}`" in PAGES["initializers"], name
 
 
 def test_every_code_of_the_audit_is_in_the_readme():
