@@ -176,6 +176,7 @@ MODELS = [
     ("audits.audit", {"prior": np.array([None, "a"])}, "prior must be real numbers, got object"),
     ("audits.audit", {"labels": [[1.0], [1.0, 2.0]]}, "labels must be an array.*differ in length"),
     ("taps.measure_signals", {"fixed": 3}, "fixed must be a set, got 3"),
+    ("taps.measure", {"loss": failing}, r"loss raised RuntimeError when called with \(outputs\)"),
     ("taps.measure_signals", {"fixed": frozenset("a")}, "an entry of fixed must be an integer"),
     ("probes.gradient_norm", {"params": INTEGERS}, r"params\['layer_1/bias'\] must be floating"),
     ("calibration.lsuv", {"target": 2**70}, "target must hold numbers of 32 bits, got 11805"),

@@ -99,7 +99,8 @@ def _run_traced(case: Case, by: str) -> Outcome:
     function, arguments = public_functions()[case.function], clean_arguments(case.function)
     default = inspect.signature(function).parameters[case.parameter].default
     clean = arguments.get(case.parameter, BY_NAME.get(case.parameter, default))
-    is_noun = not all(isinstance(leaf, NUMERIC) for leaf in jax.tree.leaves(clean))
+    given = jax.tree.leaves(clean)
+    is_noun = not given or not all(isinstance(leaf, NUMERIC) for leaf in given)
     # Where a noun is wanted, a traced number is none.
     value = jnp.float32(0.5) if clean is None or is_noun else jax.tree.map(jnp.asarray, clean)
 

@@ -74,6 +74,7 @@ def refine(
     ('', True)
     """
     checks.check_callable("refiner", refiner)
+    checks.check_known("key", key, "refine")
     limits = Thresholds() if thresholds is None else thresholds
     before = audit(apply, params, batch, loss=loss, thresholds=thresholds)
     refined = refiner(key, apply, params, batch)

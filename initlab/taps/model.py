@@ -207,7 +207,8 @@ def measure(
             results[place] = memory_of(model.program, [*leaves, *inputs], each)
         tree = jax.tree.unflatten(model.out_tree, outputs)
         if loss is not None:
-            return loss(tree), (results, outputs)
+            with checks.calling("loss", "(outputs)"):
+                return loss(tree), (results, outputs)
         real = [each for each in outputs if jnp.issubdtype(each.dtype, jnp.floating)]
         cotangents = [
             jax.random.normal(jax.random.fold_in(key, n), each.shape, each.dtype)
