@@ -15,7 +15,7 @@ from experiments.harness import cluster, progress, results_store, runtime
 from experiments.harness.command_line import FLAGS, adopt_flags, current_settings, set_missing
 from experiments.harness.experiment import Experiment
 from experiments.harness.output_folder import check_folder, claimed, read_folder
-from initlab import exits, figures, report
+from initlab import exits, figures, files, report
 from initlab.sweeps import provenance
 from initlab.sweeps.storage import open_storage
 from initlab.terminal import one_line
@@ -70,6 +70,7 @@ def define_flags(experiment: Experiment) -> frozenset[str]:
     flags.register_validator("sweeps", _check_sweeps)
     flags.DEFINE_bool("smoke", False, f"Small sizes: {dict(experiment.smoke)}.")
     flags.DEFINE_bool("figures_only", False, "Draw again from the results in --out.")
+    flags.DEFINE_bool("html", False, "Write figure.html too: the results, to be explored.")
     flags.DEFINE_integer(
         "block", None, "Runs that a device computes together: divides 16, or is a multiple of it."
     )
@@ -190,6 +191,10 @@ def _run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
         logging.warning("%s", doubt)
     report.write_json(out / "summary.json", summary)
     figures.save(experiment.draw(results, settings), out / "figure")
+    if FLAGS.html:
+        page = figures.explorer_page(results, title=experiment.name)
+        with files.replace_atomically(out / "figure.html") as partial:
+            partial.write_text(page, encoding="utf-8")
     print(experiment.show(summary, settings))
     print(f"\nresults, summary and figure are in {one_line(out)}")
     return experiment.verdict(summary)

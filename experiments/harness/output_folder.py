@@ -15,7 +15,7 @@ __all__ = ["check_folder", "claimed", "read_folder", "read_record", "remedy"]
 KEPT = {"sweeps", "cells"}
 """What a run that was interrupted goes on from; each file in them says whose it is."""
 
-WRITTEN = {"results.zarr", "summary.json", "figure.png", "figure.svg"}
+WRITTEN = {"results.zarr", "summary.json", "figure.png", "figure.svg", "figure.html"}
 """What a finished run leaves beside run.json."""
 
 

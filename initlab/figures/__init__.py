@@ -5,6 +5,7 @@ from initlab import extras
 with extras.needed("initlab.figures"):
     from initlab.figures.audit import draw_audit
     from initlab.figures.coordinates import draw_coordinates
+    from initlab.figures.explorer import explorer_page
     from initlab.figures.signals import draw_signal
     from initlab.figures.style import save
 
@@ -12,5 +13,6 @@ __all__ = [
     "draw_audit",
     "draw_coordinates",
     "draw_signal",
+    "explorer_page",
     "save",
 ]

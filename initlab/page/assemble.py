@@ -2,11 +2,11 @@
 
 import html
 import importlib.metadata
-import json
 import re
 from pathlib import Path
 
 from initlab import extras
+from initlab.markup import as_data, as_script
 from initlab.page.bundle import bundle, find_workers
 from initlab.page.data import page_data
 
@@ -49,19 +49,10 @@ def assemble() -> str:
     pieces = {
         "version": html.escape(importlib.metadata.version("initlab")),
         "style": (STATIC / "page.css").read_text(encoding="utf-8"),
-        "charts": _script(offline.get_plotlyjs()),
-        "data": _data({"tasks": page_data()}),
-        "workers": _data({name: bundle(modules, name) for name in find_workers(modules)}),
-        "script": _script(f"(() => {{\n{bundle(modules, 'main.js')}\n}})();"),
+        "charts": as_script(offline.get_plotlyjs()),
+        "data": as_data({"tasks": page_data()}),
+        "workers": as_data({name: bundle(modules, name) for name in find_workers(modules)}),
+        "script": as_script(f"(() => {{\n{bundle(modules, 'main.js')}\n}})();"),
     }
     page = (STATIC / "index.html").read_text(encoding="utf-8")
     return re.sub(r"<!-- page:(\w+) -->", lambda found: pieces[found[1]], page)
-
-
-def _script(text: str) -> str:
-    # JavaScript's strings and patterns read "\x3c" as "<": no text ends the tag it stands in.
-    return re.sub(r"<(?=/script|!--)", r"\\x3c", text, flags=re.IGNORECASE)
-
-
-def _data(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
