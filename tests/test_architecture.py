@@ -72,7 +72,7 @@ BEYOND = {
     "audits": {"xarray"},
     "command": {"absl"},
     "coordinates": {"scipy", "xarray"},
-    "figures": {"matplotlib", "xarray"},
+    "figures": {"matplotlib", "plotly", "xarray"},
     "page": {"plotly"},
     "pytest_plugin": {"pytest"},
     "report": {"xarray"},

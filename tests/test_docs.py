@@ -16,7 +16,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 # Rooms whose names nobody calls: `initlab.training` stands in the reference's first page.
 INSIDE = {
     "activations", "adoption", "bilinear", "checks", "command", "compilation", "exits", "extras",
-    "files", "frameworks", "keys", "page", "programs", "pytest_plugin", "taps", "terminal",
+    "files", "frameworks", "keys", "markup", "page", "programs", "pytest_plugin", "taps",
+    "terminal",
     "training",
 }  # fmt: skip
 

@@ -155,7 +155,8 @@ function draw() {
   Plotly.react(chart, traces().map((trace) => ({ ...trace, name: plain(trace.name) })), {
     xaxis: { ...axis, title: { text: plain(over.value) }, type: logX.checked ? "log" : over.value && !isNumeric(over.value) ? "category" : "linear" },
     yaxis: { ...axis, title: { text: plain(variable.value) }, type: logY.checked ? "log" : "linear" },
-    legend: { title: { text: plain(lines.value) }, font: { color: ink } },
+    legend: { title: { text: plain(lines.value) }, font: { color: ink }, orientation: "h", y: -0.2 },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: ink, activecolor: COLORS[1] },
     showlegend: Boolean(lines.value), hovermode: "x unified", hoverlabel: { bgcolor: css.getPropertyValue("--paper"), font: { color: ink } },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { t: 20, r: 10 }, uirevision: over.value + variable.value,
   }, { responsive: true, displaylogo: false });
