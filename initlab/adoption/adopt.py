@@ -47,8 +47,9 @@ def adopt(
 
     Fans and role of a parameter that `scan` slices along its first axis are those of a slice, which
     `initialize` draws by itself. So it is with members (`ParamSpec.members`): the matrices of a
-    vmapped layer, of a block-diagonal one, of experts. A product that contracts nothing is a
-    multiplication. A branch beside which the stream itself goes through weights has
+    vmapped layer, of a block-diagonal one, of experts, of the modes of a Fourier layer. Real and
+    imaginary part of a complex weight have its role and its fans. A product that contracts nothing
+    is a multiplication. A branch beside which the stream itself goes through weights has
     no RESIDUAL: neither of the two began with the other. What is uncertain is in the network's
     `doubts`; such a parameter is a WEIGHT whose last two axes are inputs and units, unless a rule
     says otherwise.

@@ -49,6 +49,7 @@ class Tracked:
       sizes: of the parameter's axes.
       leads: whether the first axis is the parameter's whole first axis.
       stacked: how many slices a scan takes of it; this is one of them. 0 outside a scan.
+      partners: other parameters with which it makes up a complex one, and which lie as it does.
     """
 
     param: int
@@ -57,6 +58,12 @@ class Tracked:
     sizes: tuple[int, ...]
     leads: bool
     stacked: int = 0
+    partners: frozenset[int] = frozenset()
+
+    @property
+    def params(self) -> frozenset[int]:
+        """Its number and those of its partners."""
+        return self.partners | {self.param}
 
 
 class Linear(NamedTuple):

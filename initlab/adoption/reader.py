@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import operator
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from initlab.adoption.axes import axes_of_result, members_of_result
@@ -33,7 +33,7 @@ class Usage(NamedTuple):
     """
 
     uses: dict[int, list[Use]]
-    residual: set[int]
+    residual: frozenset[int]
     gates: set[int]
     readouts: frozenset[int]
     stacked: dict[int, int]
@@ -45,6 +45,7 @@ class Reader:
     Attributes:
       members: axes `(parameter, axis)` of members that are known before.
       found_members: those found out: free axes of weights that a later weight has matrices for.
+      partners: of a part of complex weights the other parts.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Reader:
         self.residual: set[int] = set()
         self.gates: set[int] = set()
         self.stacked: dict[int, int] = {}
+        self.partners: dict[int, frozenset[int]] = {}
         self._numbers: dict[Path, int] = {}
 
     def number(self, path: Path) -> int:
@@ -80,9 +82,13 @@ class Reader:
 
     def note(self, path: Path, tracked: Tracked, use: Use) -> None:
         """Notes a use; a loop that is read again replaces what it said before."""
-        self.uses[tracked.param][(*path, tracked.param)] = use
-        if tracked.stacked:
-            self.stacked[tracked.param] = tracked.stacked
+        self.partners[tracked.param] = self.partners.get(tracked.param, frozenset()) | (
+            tracked.partners
+        )
+        for param in tracked.params:
+            self.uses[param][(*path, param)] = use
+            if tracked.stacked:
+                self.stacked[param] = tracked.stacked
 
     def mark_untracked(self, path: Path, known: Known, why: str) -> Value:
         """A parameter that goes where it cannot be followed: a value like any other from there."""
@@ -90,7 +96,7 @@ class Reader:
             return known
         self.note(path, known, Use(Role.WEIGHT, 0, 0, why))
         # Equations count from 0, so that a negative entry is no other value's path.
-        return Value(self.number((*path, -1, known.param)), weights=frozenset({known.param}))
+        return Value(self.number((*path, -1, known.param)), weights=known.params)
 
     def read(self, program: Any, operands: Sequence[Known], path: Path = ()) -> list[Known]:
         """What is known of a program's results. Dead code notes no use."""
@@ -151,7 +157,14 @@ class Reader:
             return self.mark_untracked(path, known, why)
         # It is whole, so that the others are numbered as a slice's are.
         axes = tuple(each and tuple(n - 1 for n in each) for each in known.axes[1:])
-        return Tracked(known.param, known.own[1:], axes, known.sizes[1:], False, length)
+        return dataclasses.replace(
+            known,
+            own=known.own[1:],
+            axes=axes,
+            sizes=known.sizes[1:],
+            leads=False,
+            stacked=length,
+        )
 
     def _while(self, loop: While, path: Path, operands: list[Known]) -> list[Known]:
         # The condition only decides how often: what it uses is not on the way to the output.
@@ -287,7 +300,14 @@ def _read_once(program: Any, shapes: Sequence[tuple[int, ...]], reader: Reader) 
         for n, each in enumerate(results)
     ]
     uses = {param: list(by_path.values()) for param, by_path in reader.uses.items()}
-    return Usage(uses, reader.residual, reader.gates, _readouts(outputs), reader.stacked)
+    readouts = _with_partners(reader, _readouts(outputs))
+    residual = _with_partners(reader, reader.residual)
+    return Usage(uses, residual, reader.gates, readouts, reader.stacked)
+
+
+def _with_partners(reader: Reader, params: Iterable[int]) -> frozenset[int]:
+    """What is said of a complex weight is said of all its parts."""
+    return frozenset(params).union(*(reader.partners.get(each, ()) for each in params))
 
 
 def _readouts(outputs: Sequence[Value]) -> frozenset[int]:

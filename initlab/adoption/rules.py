@@ -5,6 +5,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
+
 from initlab.adoption.axes import axes_of_result, members_of_result, moved_axes
 from initlab.adoption.facts import (
     Known,
@@ -15,9 +17,10 @@ from initlab.adoption.facts import (
     own_sizes,
 )
 from initlab.adoption.reader import Path, Reader, Rule
-from initlab.adoption.weights import convolve, dot, gather, parameter_and_value
+from initlab.adoption.spectral import make_complex, paired, place, transform
+from initlab.adoption.weights import convolve, dot, gather, parameter_and_value, ragged_dot
 from initlab.programs.axes import contracts_nothing, moved
-from initlab.programs.primitives import PASSING, UNCHANGED
+from initlab.programs.primitives import PASSING, RAGGED, UNCHANGED
 from initlab.types import Role
 
 __all__ = ["RULES", "compute"]
@@ -94,7 +97,12 @@ def _add(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> li
         one, other = operands
         if isinstance(one, Value) and isinstance(other, Value):
             return [_sum(reader, path, one, other)]
-        return None
+        if not isinstance(one, Tracked) or not isinstance(other, Tracked):
+            return None
+        # Real and imaginary part: a + 1j * b. Other sums of parameters are no parameter.
+        is_complex = jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.complexfloating)
+        pair = paired(one, other) if is_complex else None
+        return None if pair is None else [pair]
     # A parameter and a number is the parameter still, as the 1 + scale of some norms.
     if value.is_constant:
         return [tracked]
@@ -201,18 +209,6 @@ def _divide(reader: Reader, equation: Any, path: Path, operands: list[Known]) ->
     return [dataclasses.replace(quotient, normal=below.normal)]
 
 
-def _transform(
-    reader: Reader, equation: Any, path: Path, operands: list[Known]
-) -> list[Known] | None:
-    """A Fourier transform along the last axes, or a part of it: what is a product is one still."""
-    (value,) = operands
-    if isinstance(value, Tracked) or value.linear is None:
-        return None
-    kept = len(value.linear.features) - len(equation.params.get("fft_lengths", ()))
-    mixed = any(value.linear.features[kept:]) or any(each > 1 for each in value.members[kept:])
-    return None if mixed else [_changed(reader, path, value)]
-
-
 def _root(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
     (value,) = operands
     if isinstance(value, Tracked):
@@ -236,6 +232,8 @@ def _join(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> l
     """A parameter set beside data, as a learned token is."""
     sides = [n for n, each in enumerate(operands) if isinstance(each, Tracked)]
     values = [each for each in operands if isinstance(each, Value)]
+    if not sides:
+        return place(reader, equation, path, operands)
     if len(sides) != 1 or not any(each.data for each in values):
         return None
     (side,) = sides
@@ -257,18 +255,21 @@ def _changed(reader: Reader, path: Path, value: Value, **changes: Any) -> Value:
 
 
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(PASSING, _pass),
+    **dict.fromkeys((*PASSING, "conj"), _pass),
     **dict.fromkeys(UNCHANGED, _unchanged),
     "add": _add,
     "add_any": _add,
+    "complex": make_complex,
     "concatenate": _join,
     "conv_general_dilated": _convolve,
     "div": _divide,
     "dot_general": _dot,
     "eq": _compare,
-    **dict.fromkeys(("fft", "imag", "real"), _transform),
+    **dict.fromkeys(("dynamic_update_slice", "pad", "scatter"), place),
+    **dict.fromkeys(("fft", "imag", "real"), transform),
     "gather": gather,
     "mul": _multiply,
+    **dict.fromkeys(RAGGED, ragged_dot),
     "rsqrt": _root,
     "sqrt": _root,
     "sub": _add,

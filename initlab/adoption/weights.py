@@ -8,10 +8,10 @@ from typing import Any
 from initlab.adoption.axes import axes_of_result, members_of_result
 from initlab.adoption.facts import Known, Linear, Tracked, Use, Value, join
 from initlab.adoption.reader import Path, Reader
-from initlab.programs.axes import DotAxes, dot_axes
+from initlab.programs.axes import DotAxes, dot_axes, runs_axes
 from initlab.types import Role
 
-__all__ = ["convolve", "dot", "gather", "parameter_and_value"]
+__all__ = ["convolve", "dot", "gather", "parameter_and_value", "ragged_dot"]
 
 TAKEN_APART = "is taken apart into members that none of its axes holds"
 
@@ -55,6 +55,30 @@ def dot(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> lis
         linear = Linear(fan_in, fan_out, features)
         out = _product(reader, path, weight, value, linear, members, doubt)
     return [dataclasses.replace(out, **on_axes)]
+
+
+def ragged_dot(
+    reader: Reader, equation: Any, path: Path, operands: list[Known]
+) -> list[Known] | None:
+    """Sorted rows, each by the matrix of its group: as many members as there are groups."""
+    value, weight, sizes, *_ = operands
+    runs = runs_axes(equation)
+    if not isinstance(weight, Tracked) or runs is None:
+        return None
+    if isinstance(value, Tracked) or isinstance(sizes, Tracked):
+        return None
+    axes, shape = dot_axes(equation), equation.invars[1].aval.shape
+    found = {n for n in (runs[1], *axes.batch[1]) if shape[n] > 1 and weight.own[n]}
+    doubt = TAKEN_APART if any(not weight.axes[n] for n in found) else ""
+    members = tuple(sorted(n for each in found for n in weight.axes[each] or ()))
+    units = [n for n in axes.free(1, len(shape)) if n != runs[1]]
+    rank = len(equation.outvars[0].aval.shape)
+    fan_in = math.prod(shape[n] for n in axes.contract[1])
+    fan_out = math.prod(shape[n] for n in units)
+    # The matrices' units are the last axes.
+    linear = Linear(fan_in, fan_out, tuple(n >= rank - len(units) for n in range(rank)))
+    # The sizes say only which rows are whose, as indices do.
+    return [_product(reader, path, weight, value, linear, members, doubt)]
 
 
 def _on_axes(
