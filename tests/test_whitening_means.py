@@ -10,6 +10,8 @@ import pytest
 from test_calibration import KEY
 
 from initlab.calibration import layerwise_whitening
+from initlab.compilation import compile_fast
+from initlab.taps import read_model, unit_factors
 
 SHIFTED = 1 + 0.05 * np.random.default_rng(7).normal(size=(24, 6)).astype(np.float32)
 
@@ -49,7 +51,7 @@ def _drawn(shapes):
 
 def _flax(use_bias):
     model = Layers(use_bias)
-    return lambda p, x: model.apply(p, x), model.init(KEY, SHIFTED)
+    return lambda p, x: model.apply(p, x), jax.jit(model.init)(KEY, SHIFTED)
 
 
 MEANS = {
@@ -98,3 +100,39 @@ def test_units_of_one_input_are_not_made_equal(features):
     assert 0.3 < np.sqrt(np.mean(spread**2)) < 1.1
     outputs = np.asarray(apply(whitened, x), np.float64)
     assert 0.3 < np.sqrt(np.mean(outputs**2)) < 1.5
+
+
+def _biased_by_ones(params, x):
+    """The offset is the weight of an input that is always 1."""
+    h = jnp.tanh(x + jnp.ones((12, 1)) @ params["offset"][None])
+    return h @ params["weight"] + jnp.broadcast_to(params["bias"], (12, 3))
+
+
+def test_factors_are_those_of_numpy_eager_compiled_and_batched():
+    """A unit whose spread is rounding; one whose mean is its spread; one with a mean beyond it."""
+    stream = np.random.default_rng(10)
+    x = np.stack([stream.normal(size=12), np.full(12, 0.1), np.arange(12) % 2], axis=1)
+    x, weight = x.astype(np.float32), np.array([[0, 0, 0.3], [0.7, 0, 2], [0, 0.7, 0]], "f")
+    offset = np.array([0.5, 0.3, 0], "f")
+    params = {"bias": np.zeros(3, np.float32), "offset": offset, "weight": weight}
+    model = read_model(_biased_by_ones, params, x)
+
+    def find(params):
+        factors, shifts = unit_factors(model, params, x)
+        return dict(zip(params, factors, strict=True)), dict(zip(params, shifts, strict=True))
+
+    z = np.tanh(x.astype(np.float64) + offset) @ weight
+    factor = np.append(1, 1 / z[:, 1:].std(axis=0))
+    means = (z * factor).mean(axis=0)
+    np.testing.assert_allclose(means[1], 1, rtol=1e-6)
+    assert means[2] > 1.1
+    wanted = {"weight": np.tile(factor, (3, 1)), "bias": 1, "offset": 1}
+    moved = {"weight": 0, "bias": np.array([-means[0], 0, -means[2]]), "offset": 0}
+    pair = jax.tree.map(lambda leaf: np.stack([leaf, leaf]), params)
+    run = jax.jit(lambda params, pair: (find(params), jax.vmap(find)(pair)))
+    compiled, both = compile_fast(run.lower(params, pair))(params, pair)
+    batched = jax.tree.map(lambda leaf: leaf[1], both)
+    for found in (find(params), compiled, batched):
+        for one, other in zip(found, (wanted, moved), strict=True):
+            for name in params:
+                np.testing.assert_allclose(one[name], other[name], 1e-4, 1e-6, err_msg=name)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 __all__ = [
     "EXAMPLES",
     "blank",
+    "centred",
     "deviation",
     "rms",
     "scaled_by_largest",
@@ -53,15 +54,39 @@ def rms(x: jax.Array) -> jax.Array:
     return largest * jnp.sqrt(jnp.mean(jnp.square(scaled)))
 
 
+def centred(x: jax.Array, axes: Sequence[int]) -> jax.Array:
+    """`x - mean x` over some axes, and 0 where all entries are equal up to the rounding of x.
+
+    The mean of equal numbers need not be that number: divided by what is left, it would be huge.
+
+    Args:
+      x: any array.
+      axes: those over which the mean is taken.
+
+    Returns:
+      The differences, in at least float32; not differentiated.
+
+    >>> centred(jnp.full((11, 1), 0.1), (0,)).any().item()
+    False
+    """
+    x, axes = jax.lax.stop_gradient(x), tuple(axes)
+    rounding = 2 * float(jnp.finfo(x.dtype).eps)
+    x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+    differences = x - jnp.mean(x, axes, keepdims=True)
+    largest, whole = (
+        jnp.max(jnp.abs(each), axes, keepdims=True, initial=0.0) for each in (differences, x)
+    )
+    # As a product, not "at most": NaN and infinity stay.
+    return differences * jnp.where(largest <= rounding * whole, 0, 1).astype(differences.dtype)
+
+
 def deviation(x: jax.Array, axes: Sequence[int]) -> jax.Array:
     """The standard deviation over some axes, which are kept with size 1; NaN as `rms` is.
 
     >>> deviation(jnp.asarray([[1e-30, 5.0], [3e-30, 5.0]]), (0,)).tolist()[0][1]
     0.0
     """
-    x = jax.lax.stop_gradient(x)
-    x = x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-    largest, scaled = scaled_by_largest(x - jnp.mean(x, tuple(axes), keepdims=True), tuple(axes))
+    largest, scaled = scaled_by_largest(centred(x, axes), tuple(axes))
     return largest * jnp.sqrt(jnp.mean(jnp.square(scaled), tuple(axes), keepdims=True))
 
 

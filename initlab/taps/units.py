@@ -13,13 +13,16 @@ from initlab.programs.equations import run_equation
 from initlab.taps.facts import Facts
 from initlab.taps.model import Model, leaves_for, measure_signals
 from initlab.taps.scope import bits
-from initlab.taps.statistics import deviation
+from initlab.taps.statistics import centred, deviation
 from initlab.types import Params
 
 __all__ = ["unit_factors"]
 
 ALIKE = 0.999
 """Units whose correlation is above it, plus or minus, vary alike."""
+
+TIE = 1e-3
+"""A mean so much beyond the spread, relatively, is larger."""
 
 
 @checks.checked
@@ -120,7 +123,9 @@ def _one_pass(
         product = jax.lax.stop_gradient(product).astype(jnp.float32)
         mean = jnp.mean(product, axis=others, keepdims=True)
         spread = deviation(product, others).reshape(mean.shape)
-        shift = jnp.where(jnp.isfinite(mean) & (jnp.abs(mean) > spread), -mean, 0)
+        # Of a feature that is 0 or 1 half the time both are the same: rounding must not decide.
+        beyond = jnp.abs(mean) > (1 + TIE) * spread
+        shift = jnp.where(jnp.isfinite(mean) & beyond, -mean, 0)
         moved = total + jnp.broadcast_to(shift, total.shape).astype(total.dtype)
         return moved, record(1 + shift, jnp.ones_like(shift), bias)
 
@@ -173,9 +178,8 @@ def _vary_alike(product: jax.Array, others: Sequence[int]) -> jax.Array:
 
     With a factor of its own each would become plus or minus the same unit.
     """
-    deviations = product.astype(jnp.float32)
+    deviations = centred(product, others).astype(jnp.float32)
     # By their largest entry first: squares of tiny or huge ones would leave float32.
-    deviations = deviations - jnp.mean(deviations, axis=others, keepdims=True)
     largest = jnp.max(jnp.abs(deviations), axis=others, keepdims=True)
     deviations = deviations / jnp.where(largest > 0, largest, 1)
     flat = jnp.moveaxis(deviations, others, range(len(others)))

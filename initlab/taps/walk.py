@@ -119,7 +119,9 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     facts = facts[:2] if name in RAGGED else facts
     scope.join([each for each in facts if each.data])
     recorded = None
-    if scope.rescale is not None and _is_contraction(equation):
+    # Of a product with constants, as a bias times ones, nothing would be recorded.
+    takes_data = any(each.data for each in facts)
+    if scope.rescale is not None and takes_data and _is_contraction(equation):
         (place, *others) = [n for n, each in enumerate(facts) if each.is_weight] or [None]
         if place is not None and not others and _may_be_scaled(facts[place], scope):
             added = _biases_of_next(scope)
