@@ -117,11 +117,11 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
     values, facts = [value for value, _ in operands], [each for _, each in operands]
     # The sizes of the runs are no factor.
     facts = facts[:2] if name in RAGGED else facts
-    scope.join([each for each in facts if each.data])
+    data = [each for each in facts if each.data]
+    scope.join(data)
     recorded = None
     # Of a product with constants, as a bias times ones, nothing would be recorded.
-    takes_data = any(each.data for each in facts)
-    if scope.rescale is not None and takes_data and _is_contraction(equation):
+    if scope.rescale is not None and data and _is_contraction(equation):
         (place, *others) = [n for n, each in enumerate(facts) if each.is_weight] or [None]
         if place is not None and not others and _may_be_scaled(facts[place], scope):
             added = _biases_of_next(scope)
@@ -133,7 +133,6 @@ def _step(equation: Any, operands: list[Pair], scope: Scope) -> list[Pair]:
         return [(each, join(facts, each.shape)) for each in results]
     pairs = [(each, result_facts(equation, facts, n)) for n, each in enumerate(results)]
     weights = [each for each in facts if each.is_weight]
-    data = [each for each in facts if each.data]
     if weights and data:
         pairs[0] = _product(equation, pairs[0], weights[0], scope, where, recorded)
     elif (side := generated_weight(equation, facts)) is not None:
