@@ -77,6 +77,97 @@ def blocks(scale):
     return ready
 
 
+def gated(params, x):
+    """Branches of two products and a gate."""
+    h = x @ params["in"]
+    for block in params["blocks"]:
+        h = h + block["gate"] * (jax.nn.relu(h @ block["up"] + block["b"][None]) @ block["down"])
+    return h @ params["out"]
+
+
+def of_gains(up, down, gate=1.0, bias=0.0):
+    """Params of `gated` whose weights are drawn at these sizes times 1/sqrt(fan_in)."""
+    return {
+        "in": normal(1, (8, 16), 8**-0.5),
+        "blocks": [
+            {
+                "up": normal(2 + n, (16, 32), up / 4),
+                "down": normal(6 + n, (32, 16), down * 32**-0.5),
+                "b": normal(11 + n, (32,), bias),
+                "gate": np.float32(gate),
+            }
+            for n in range(2)
+        ],
+        "out": normal(9, (16, 4), 0.25),
+    }
+
+
+def tiny_layer(params, x):
+    """Pre-norm branches of three products, scanned."""
+
+    def layer(h, block):
+        y = (h - h.mean(-1, keepdims=True)) / jnp.sqrt(h.var(-1, keepdims=True) + 1e-6)
+        y = jnp.tanh(jnp.tanh(y @ block["up"]) @ block["mid"])
+        return h + y @ block["down"], None
+
+    h, _ = jax.lax.scan(layer, x @ params["in"], params["blocks"])
+    return h @ params["out"]
+
+
+def of_layers(gains):
+    sizes = np.asarray(gains, np.float32)[:, None, None] / 4
+    names = enumerate(("up", "mid", "down"))
+    blocks = {name: sizes * normal(3 + n, (len(gains), 16, 16), 1.0) for n, name in names}
+    return {"in": normal(1, (8, 16), 0.35), "blocks": blocks, "out": normal(9, (16, 4), 0.25)}
+
+
+class _Tiny(nn.Module):
+    scale: float
+
+    @nn.compact
+    def __call__(self, x):
+        init = nn.initializers.variance_scaling(self.scale**2, "fan_in", "normal")
+        h = nn.Conv(8, (3, 3))(x)
+        for _ in range(2):
+            y = nn.relu(nn.Conv(8, (3, 3), kernel_init=init)(nn.LayerNorm()(h)))
+            h = h + nn.Conv(8, (3, 3), kernel_init=init)(y)
+        return nn.Dense(4)(h.mean((1, 2)))
+
+
+def tiny(scale):
+    def ready():
+        init, apply, x = linen(_Tiny(scale), IMAGES)
+        return apply, drawn(init), x
+
+    return ready
+
+
+def normed_inside(params, x):
+    """A normalization between the two products hides the first one's size."""
+    h = x @ params["in"]
+    for up, down in zip(params["up"], params["down"], strict=True):
+        y = jax.nn.relu(h @ up)
+        h = h + y / jnp.sqrt(jnp.mean(y**2, axis=-1, keepdims=True)) @ down
+    return h @ params["out"]
+
+
+def adapted(params, x):
+    """Weights beside a product of two small ones, as LoRA's."""
+    h = x @ params["in"]
+    for up, down in zip(params["up"], params["down"], strict=True):
+        h = jnp.tanh(h @ params["w"] + h @ up @ down)
+    return h @ params["out"]
+
+
+def pairs(up, down):
+    return {
+        "in": normal(1, (8, 16), 8**-0.5),
+        "up": [normal(2 + n, (16, 16), up / 4) for n in range(2)],
+        "down": [normal(6 + n, (16, 16), down / 4) for n in range(2)],
+        "out": normal(9, (16, 4), 0.25),
+    }
+
+
 BRANCH_FAULTS = {
     "generated weights that are too large": Fault(
         "exploding_signal", "heads/", "fail", plain(generated, heads_of(2.0))
@@ -101,6 +192,21 @@ BRANCH_FAULTS = {
     ),
     "a branch that drowns its stream in flax": Fault(
         "branch_dominates", "Dense_2", "fail", blocks(1e6)
+    ),
+    "all weights of the branches times 1e-4": Fault(
+        "vanishing_branch", "blocks/1/", "warn", plain(gated, lambda: of_gains(1e-4, 1e-4))
+    ),
+    "all weights of the branches times 1e-3": Fault(
+        "vanishing_branch", "blocks/0/", "warn", plain(gated, lambda: of_gains(1e-3, 1e-3))
+    ),
+    "one scanned branch times 1e-4": Fault(
+        "vanishing_branch",
+        "blocks/down[1]",
+        "warn",
+        plain(tiny_layer, lambda: of_layers((1.0, 1e-4, 1.0))),
+    ),
+    "convolutions of the branches times 1e-4 in flax": Fault(
+        "vanishing_branch", "Conv_2/kernel", "warn", tiny(1e-4)
     ),
 }
 
@@ -129,6 +235,33 @@ def _layer_scale():
 
 
 BRANCH_SOUND = {
+    **{
+        f"branches of two products, {what}": (plain(gated, lambda g=gains: of_gains(*g)), None, ())
+        for what, gains in {
+            "the last times 1e-4": (1.0, 1e-4),
+            "the last of zeros": (1.4, 0.0),
+            "the first times 1e-4": (1e-4, 1.0),
+            "a gate of 1e-6": (1.4, 1.0, 1e-6),
+            "a gate of zero": (1.4, 1.0, 0.0),
+            "both times 0.04": (0.04, 0.04),
+            "the last times 1e-4, drawn biases": (1.0, 1e-4, 1.0, 0.5),
+        }.items()
+    },
+    "scanned branches of three products": (
+        plain(tiny_layer, lambda: of_layers((1.0, 1.0, 1.0))),
+        None,
+        (),
+    ),
+    "a norm between small weights of a branch": (
+        plain(normed_inside, lambda: pairs(2e-3, 1e-4)),
+        None,
+        ("unbalanced_updates",),
+    ),
+    "small products beside a weight": (
+        plain(adapted, lambda: pairs(1e-4, 1e-4) | {"w": normal(10, (16, 16), 0.25)}),
+        None,
+        (),
+    ),
     "generated weights": (plain(generated, heads_of(0.22)), None, ()),
     "LayerScale of 1e-5": (plain(layer_scale, _layer_scale), None, ()),
     "a small embedding before pre-norm branches": (

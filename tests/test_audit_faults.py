@@ -33,6 +33,7 @@ EVERY_RUN = frozenset(
         "a trunk that hardly looks",
         "a weight of zero before a code",
         "a while loop",
+        "all weights of the branches times 1e-4",
         "an init that ignores its key",
         "an inner layer over 1e5",
         "an update that goes uphill",

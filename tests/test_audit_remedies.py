@@ -160,6 +160,7 @@ REPAIRS: dict[str, Repair] = {
     r"draw the weight that ends the branch smaller": lambda s, f, m: s.scaled(
         named_in(f.place.split("[")[0], s.leaves), 0.01
     ),
+    r"draw all weights of the branch": lambda s, f, m: s.drawn(named_in(f.cause, s.leaves)),
     r"draw query and key with variance 1/fan_in": lambda s, f, m: s.drawn(
         named_in(f.place, s.leaves)
     ),

@@ -35,6 +35,7 @@ EVERY_RUN = frozenset(
         "a switch of experts",
         "an init of zeros",
         "attention",
+        "branches of two products, the last times 1e-4",
         "bytes over 255",
         "dueling",
         "equinox: mlp",

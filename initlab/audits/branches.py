@@ -1,20 +1,22 @@
 """What is wrong with residual branches beside their stream."""
 
 import math
+import re
 from collections.abc import Iterator
 
-from initlab.audits.evidence import Evidence
-from initlab.audits.finding import Finding
+from initlab.audits.evidence import Evidence, Signal
+from initlab.audits.finding import Finding, listed
 from initlab.audits.thresholds import Thresholds
+from initlab.taps.scope import bits
 
-__all__ = ["branch_dominates"]
+__all__ = ["branch_dominates", "vanishing_branch"]
 
 
 def branch_dominates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
     """A branch so much larger than the stream it is added to that the stream is drowned.
 
-    A branch much smaller than its stream is no fault: a gate, a zero or a LayerScale of 1e-5 lets
-    it begin so.
+    A branch much smaller than its stream is no fault by itself: a gate, a zero or a LayerScale of
+    1e-5 lets it begin so; `vanishing_branch` tells what is none of these.
     """
     for signal in evidence.signals:
         # A stream that begins at zero, as a recurrent state, has no size to compare with.
@@ -37,3 +39,58 @@ def branch_dominates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
                     "or start the stream, as an embedding, with an rms near 1",
                 )
                 break
+
+
+def vanishing_branch(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
+    """A branch all of whose weights are far below 1/sqrt(fan_in), two of them or more.
+
+    The gradient of each is proportional to the others, so that the start is near a saddle point,
+    which descent leaves after a time of log(1/size). A deliberate small start is another thing:
+    there the last product or a gate is small, or zero, and learns through the others, which are
+    not. Between two weights a norm hides their size from each other. Times constants, as 1e4, a
+    small weight has no small product: the size of the branch tells.
+    """
+    line = math.exp(-thresholds.max_efolds)
+    for signal in evidence.signals:
+        if not 0 < signal.branch_ratio < line**2:
+            continue
+        sizes = _gains_inside(evidence, signal)
+        if len(sizes) > 1 and 0 < max(sizes.values()) < line:
+            yield Finding(
+                "vanishing_branch",
+                "warn",
+                signal.place,
+                max(sizes.values()),
+                line,
+                f"all weights of the branch that ends here, {listed(list(sizes))}, are under "
+                f"{line:.2g} of 1/sqrt(fan_in), so that each hides the gradient of "
+                "the others: the branch learns late or not at all",
+                "draw all weights of the branch but the last with variance gain^2/fan_in; the last "
+                "or a gate after it may be small, or zero",
+            )
+
+
+def _gains_inside(evidence: Evidence, signal: Signal) -> dict[str, float]:
+    """Of the weights that multiply a branch alone, rms * sqrt(fan_in): each one's gain.
+
+    Empty where there are none, one of them is not known, or a normalization lies between them.
+    """
+    before = [s for s in evidence.signals if s.row < signal.row and s.kind == "product"]
+    within = [s for s in before if s.through & ~signal.through]
+    # A sum is called by what ends its branch: the last product, or a gate behind it.
+    last = max(within, key=lambda s: (s.names == signal.names, s.row), default=signal)
+    inside = last.through & ~signal.through
+    # Of layers in one array those of this iteration.
+    turn = re.search(r"((?:\[\d+\])*)(?: \(\d+\))?$", signal.place)
+    index = turn[1] if turn else ""
+    # Of weights that are used again the latest products.
+    products = {s.names: s for s in before if s.names & inside and s.place.endswith(index)}
+    unknown = inside & evidence.model.notes.contracted & ~sum(1 << bit for bit in evidence.fans)
+    if unknown or any(s.norms != last.norms for s in products.values()):
+        return {}
+    paths = {bit: evidence.model.paths[bit] for bit in bits(inside) if bit in evidence.fans}
+    return {
+        weight.path: weight.rms * math.sqrt(evidence.fans[weight.bit].fan_in)
+        for weight in evidence.weights
+        if weight.path in (paths.get(weight.bit), f"{paths.get(weight.bit)}{index}")
+    }

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from initlab.audits import parameters, signals
 from initlab.audits.attention import sharp_attention
 from initlab.audits.balance import unbalanced_updates
-from initlab.audits.branches import branch_dominates
+from initlab.audits.branches import branch_dominates, vanishing_branch
 from initlab.audits.coarse import coarse_draw
 from initlab.audits.confidence import confident_start, unmet_prior
 from initlab.audits.dead import dead_units
@@ -75,6 +75,7 @@ DIAGNOSTICS: Mapping[str, Diagnostic] = MappingProxyType(
         "dead_units": dead_units,
         "saturated": by_member(signals.saturated),
         "branch_dominates": branch_dominates,
+        "vanishing_branch": vanishing_branch,
         "time_decay": time_decay,
         "sharp_attention": sharp_attention,
         "unbalanced_router": unbalanced_router,

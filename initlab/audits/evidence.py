@@ -71,6 +71,7 @@ class Signal:
         over_time [steps, ...], on these axes.
       names: bit set of the parameters that it is called by.
       biases: bit set of those that are added to it.
+      through: bit set of those that multiply it on every path from the data.
     """
 
     place: str
@@ -100,6 +101,7 @@ class Signal:
     of_units: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     names: int = 0
     biases: int = 0
+    through: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,6 +249,7 @@ def signals_of(rows: Sequence[Row], seed: int) -> list[Signal]:
             "row": number,
             "names": row.names,
             "biases": row.biases,
+            "through": row.through,
             "over_time": {
                 name: each[seed] for name, each in row.over_time.items() if name not in OF_UNITS
             },
