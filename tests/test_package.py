@@ -33,6 +33,9 @@ def vanishing():
     return dict(apply=apply, params=params, batch=jax.random.normal(jax.random.key(1), (8, 32)))
 """
 
+MAIN = "import sys; from initlab.command import main; sys.exit(main())"
+"""What the script `initlab` does."""
+
 EVERY_NAME = """
 import json, sys, jax
 jax.config.update("jax_platforms", "cpu")
@@ -220,11 +223,22 @@ def test_the_core_alone_offers_all_that_needs_no_extra(core, tmp_path):
 @pytest.mark.thorough
 def test_a_model_is_audited_with_the_core_alone(core, tmp_path):
     (tmp_path / "model.py").write_text(MODEL)
-    main = "import sys; from initlab.command import main; sys.exit(main())"
-    said = run(core, "-c", main, "audit", "model:vanishing", cwd=tmp_path)
+    said = run(core, "-c", MAIN, "audit", "model:vanishing", cwd=tmp_path)
     assert (said.returncode, said.stderr) == (1, "")
     assert said.stdout.startswith("verdict: fail")
     assert "vanishing_signal" in said.stdout
+
+
+@pytest.mark.thorough
+def test_the_page_is_written_with_its_two_extras_and_refused_without(built, core, tmp_path):
+    python = install(built[0], tmp_path / "environment", "figures", "data")
+    said = run(python, "-c", MAIN, "page", "--out", "page.html", cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    said = run(core, "-c", MAIN, "page", "--out", "none.html", cwd=tmp_path)
+    assert said.returncode == 2
+    assert said.stderr == 'initlab: initlab.page requires plotly: pip install "initlab[figures]"\n'
+    assert not (tmp_path / "none.html").exists()
 
 
 @pytest.mark.thorough
