@@ -49,6 +49,7 @@ SLOW = frozenset(
         "figures.draw_audit",
         "figures.draw_coordinates",
         "figures.draw_signal",
+        "figures.explorer_page",
         "figures.save",
         "networks.convnet",
         "networks.residual_mlp",

@@ -247,6 +247,7 @@ OF_HOME: dict[str, Any] = {
     "figures.draw_audit": lambda: {"results": audit(NETWORK.apply, PARAMS, X).to_dataset()},
     "figures.draw_coordinates": lambda: {"checks": {"tanh": _check().to_dataset()}},
     "figures.save": lambda: {"stem": pathlib.Path(tempfile.mkdtemp(), "figure")},
+    "figures.explorer_page": lambda: {"results": compare(_compared()), "title": "signals"},
     "figures.draw_signal": lambda: {"results": compare(_compared()), "title": "signals"},
     "initializers.choice": lambda: {"index": 1},
     "initializers.weight_law": lambda: {"draws": [(SPEC, [np.eye(4, 3, dtype=np.float32)])]},

@@ -29,11 +29,18 @@ import { checkState } from "./lab/settings.js";
 window.page = { fixedPoint, GALLERY, pythonProgram, keyOf, normal, split, uniform, checkState };
 const lab = createLab();
 window.lab = lab;
+// Older versions of playwright do not read typed arrays.
+window.plain = (value) => {
+  if (ArrayBuffer.isView(value)) return Array.from(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, plain(each)]));
+};
 window.ask = async (message) => {
   let last;
   await lab.handle({ id: 0, ...message }, (reply) => { last = reply; });
   if (last.type === "error") throw new Error(last.message);
-  return last;
+  return plain(last);
 };
 window.train = async (state, steps, params) => {
   const flat = (layers) => layers.flatMap((layer) => [...layer.weight.flat(), ...layer.bias]);

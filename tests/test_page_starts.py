@@ -17,7 +17,7 @@ SCAN = """async (state) => {
   const stopped = [];
   const grid = { scales: [0.5, 1, 2], rates: [0.1, 0.2, 0.3, 0.4] };
   const axes = { state, side: 0, ...grid, steps: 5, seeds: 3 };
-  await lab.handle({ id: 1, type: "scan", ...axes }, (part) => whole.push(part));
+  await lab.handle({ id: 1, type: "scan", ...axes }, (part) => whole.push(plain(part)));
   await lab.handle({ id: 2, type: "scan", ...axes }, (part) => {
     stopped.push(part);
     lab.handle({ id: 3, type: "cancel", target: 2 }, () => {});
