@@ -247,8 +247,8 @@ def _check_sequence(name: str, value: Any, each: Check | None) -> None:
         raise TypeError(f"{name} must be a sequence, got {value!r:.80}")
     if each is None:
         return
-    nouns = check_kind, _check_mapping, _check_sequence
-    if hasattr(value, "dtype") and getattr(each, "func", None) in nouns:
+    nouns = check_kind, check_callable, check_function, _check_mapping, _check_sequence
+    if hasattr(value, "dtype") and getattr(each, "func", each) in nouns:
         raise TypeError(f"{name} must be a sequence, got a {value.dtype} array")
     # Entries of an array, or numbers of a range, are all of one kind.
     listed = value if isinstance(value, list | tuple) else value[:1]

@@ -83,8 +83,12 @@ def check_function(name: str, value: Any, takes: Sequence[Any]) -> None:
         )
     try:
         signature = inspect.signature(value)
-    # Some built-in functions have none that Python can tell.
+    # Some built-in functions have none that Python can tell; such a class makes no arrays.
     except (TypeError, ValueError):
+        if isinstance(value, type):
+            raise TypeError(
+                f"{name} must be a function of {wanted}, got the class {called(value)}"
+            ) from None
         return
     names = list(signature.parameters)
     if tuple(takes) == SPEC and names[:2] == ["key", "shape"]:

@@ -270,7 +270,16 @@ def measure_signals(
     Returns:
       The statistics of products, sums and activations inside by site, as of `measure`, with what
       was recorded as "recorded".
+
+    Raises:
+      ValueError: if params or batch are not as the model was read, or recentre comes without
+        rescale.
+      TypeError: if rescale or recentre gives no pair.
     """
+    if recentre is not None and rescale is None:
+        raise ValueError("rescale must be given with recentre, whose products are rescaled ones")
+    rescale = _giving_pairs("rescale", rescale, "(equation, place, values, facts, added)")
+    recentre = _giving_pairs("recentre", recentre, "(total, product, bias, facts)")
     leaves, inputs = leaves_for(model, params, batch)
     facts = [
         dataclasses.replace(each, scales=each.scales and n not in fixed)
@@ -279,3 +288,18 @@ def measure_signals(
     scope = Scope(model.notes, plan=model.plan, rescale=rescale, recentre=recentre)
     evaluate(model.program, list(zip([*leaves, *inputs], facts, strict=True)), scope)
     return merge_whole(model.plan, scope.results)
+
+
+def _giving_pairs(name: str, function: Any, call: str) -> Any:
+    """The function, whose errors name it and the call; None for None."""
+
+    def checking(*given: Any) -> tuple[Any, Any]:
+        with checks.calling(name, call):
+            pair = function(*given)
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise TypeError(
+                f"{name} must return two, the second of which is recorded, got {pair!r:.80}"
+            )
+        return pair
+
+    return None if function is None else checking

@@ -134,8 +134,8 @@ def check_holds(what: str, result: Any, names: Sequence[str]) -> None:
         return
     layer = int(np.argmin(np.isfinite(result)))
     raise ValueError(
-        f"{', '.join(names[:-1])} and {names[-1]} must give numbers that float64 holds, and {what} "
-        f"at layer {layer} is {result[layer]}"
+        f"{', '.join(names[:-1])} and {names[-1]} must give numbers that "
+        f"{np.asarray(result).dtype} holds, and {what} at layer {layer} is {result[layer]}"
     )
 
 

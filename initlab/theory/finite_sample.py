@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.activations import check_activation
+from initlab.theory.existence import check_holds
 from initlab.types import Activation, Number
 
 __all__ = ["FiniteSample", "sample_finite_width"]
@@ -48,19 +49,20 @@ def sample_finite_width(
       activation: elementwise function phi.
       sigma_w2: fan_in times the variance of the Gaussian weights.
       sigma_b2: variance of the biases.
-      q0: variance of either input's pre-activations of the first layer.
+      q0: variance of either input's pre-activations of the first layer, over 0.
       c0: their correlation, in [-1, 1].
       width: n, units of each layer.
       depth: how many layers follow.
 
     Returns:
-      What one network shows, traced in JAX's own floating dtype.
+      What one network shows, traced in JAX's own floating dtype. The distance is NaN where all
+      units of a layer are 0 for either input, as in a dead layer of relu: 0 has no direction.
 
     Raises:
       TypeError: if activation is not a function of one array, width or depth not an integer, or a
         number not real.
-      ValueError: if activation is not elementwise, width or depth under 1, a number negative, or c0
-        outside [-1, 1].
+      ValueError: if activation is not elementwise, width or depth under 1, a number negative, c0
+        outside [-1, 1], q0 or both of sigma_w2 and sigma_b2 0, or q beyond the dtype.
 
     Source: Neal 1996, Bayesian learning for neural networks, chapter 2, for one layer; Roberts,
     Yaida and Hanin 2021, arXiv:2106.10165, section 4.1, for many.
@@ -73,13 +75,26 @@ def sample_finite_width(
     """
     checks.check_count("width", width, 1)
     checks.check_count("depth", depth, 1)
+    dtype = jnp.result_type(float)
+    largest = float(jnp.finfo(dtype).max)
     for name, value in (("sigma_w2", sigma_w2), ("sigma_b2", sigma_b2), ("q0", q0)):
         checks.check_scale(name, value)
+        if checks.is_concrete(value) and float(value) > largest:
+            raise ValueError(f"{name} must be at most {largest:.0e}, got {value}")
     checks.check_number("c0", c0)
     if checks.is_concrete(c0) and abs(float(c0)) > 1:
         raise ValueError(f"c0 must be in [-1, 1], got {c0}")
-    dtype = jnp.result_type(float)
     check_activation("activation", activation, dtype, mixing=ValueError)
+    # Its square roots' squares are to have all digits.
+    least = float(jnp.finfo(dtype).tiny / jnp.finfo(dtype).eps)
+    if checks.is_concrete(q0) and float(q0) < least:
+        raise ValueError(f"q0 must be at least {least:.0e}, got {q0}: signals of 0 have no cosine")
+    sigmas = (sigma_w2, sigma_b2)
+    if all(map(checks.is_concrete, sigmas)) and max(map(float, sigmas)) < least:
+        raise ValueError(
+            f"sigma_w2 or sigma_b2 must be at least {least:.0e}, got {sigma_w2} and {sigma_b2}: "
+            "signals of 0 have no cosine"
+        )
     sigma_w2, sigma_b2, q0, c0 = (jnp.asarray(x, dtype) for x in (sigma_w2, sigma_b2, q0, c0))
 
     def layer(
@@ -98,4 +113,6 @@ def sample_finite_width(
         return (jnp.sqrt(square), slope, jnp.sqrt(apart)), seen
 
     start: Any = (jnp.sqrt(q0), c0, jnp.sqrt(q0 * (1 - c0) * (1 + c0)))
-    return jax.lax.scan(layer, start, jax.random.split(key, depth + 1))[1]
+    found = jax.lax.scan(layer, start, jax.random.split(key, depth + 1))[1]
+    check_holds("q", found.q, ("activation", "sigma_w2", "sigma_b2", "q0"))
+    return found
