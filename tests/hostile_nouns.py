@@ -146,7 +146,7 @@ def _growth() -> symmetry.TransverseGrowth:
 NUMBERS = dict.fromkeys(["sigma_w2", "q", "q0", "chi1", "length", "strength", "scale", "std"], 1.5)
 NUMBERS |= {"sigma_b2": 0.1, "c": 0.5, "c0": 0.5, "correlation": 0.5, "start": 0.01, "end": 1.0}
 NUMBERS |= dict.fromkeys(["branches", "blocks", "positions"], 4)
-NUMBERS |= dict.fromkeys(["branch_layers", "channels", "draws"], 2)
+NUMBERS |= dict.fromkeys(["branch_layers", "channels", "draws", "inputs"], 2)
 NUMBERS |= dict.fromkeys(["time", "factor", "residual", "gain", "omega", "lower", "index"], 1)
 
 BY_NAME: dict[str, Any] = NUMBERS | {
@@ -178,7 +178,6 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "init": lambda point: initializers.he_normal(),
     "initializer": initializers.he_normal(),
     "initializers": (initializers.zeros(), initializers.ones()),
-    "inputs": 2,
     "iterations": 1,
     "key": KEY,
     "labels": np.zeros(4, np.int32),
