@@ -138,6 +138,7 @@ def test_pages_are_found_by_a_part_of_their_codes(run):
         (["audit", "command_models:sound", "--ignore=satured"], "did you mean 'saturated'?"),
         (["audit", "command_models:sound", "--baseline=nowhere.json"], "cannot be read"),
         (["audit", "command_models:sound", "--write_baseline"], "requires --baseline"),
+        (["audit", "command_models:sound", "--out", "r.html"], "to `initlab page` alone"),
         (["audit", "command_models:broken"], "ZeroDivisionError"),
         (["audit"], "the command must be"),
         (["adit", "x"], "the command must be"),

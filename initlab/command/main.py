@@ -118,6 +118,11 @@ def _main(argv: list[str]) -> int:
 
 
 def _audit(name: str) -> int:
+    if FLAGS["out"].present:
+        raise ValueError(
+            "--out must be given to `initlab page` alone: an audit prints its report, which "
+            "`> FILE` keeps"
+        )
     if WRITE_BASELINE.value and BASELINE.value is None:
         raise ValueError("--write_baseline requires --baseline, the file that it writes")
     for code in SELECT.value:

@@ -77,7 +77,7 @@ report = audit(apply, params, x)""",
         "hardly depend on the data, and the gradients of the weights, which are products with the "
         "signal, fall with it.",
         remedy="Draw weights with variance gain^2/fan_in, with the activation's gain "
-        "(initlab.theory.gain; 1 for tanh, sqrt(2) for relu), or put norms between the layers.",
+        "(initlab.theory.gain; 1.59 for tanh, sqrt(2) for relu), or put norms between the layers.",
         threshold="rms of the last layer over that of the first: under e^-{max_efolds:g} a "
         "failure; at a steady rate under e^-{trend_efolds:g} a warning; zero a failure. Of a "
         "member, an expert or a head its rms, or its weights', over its siblings' median: under "
