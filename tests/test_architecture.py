@@ -1,6 +1,7 @@
 """The house rules that a tool can check: floors, file lengths, what an import pulls in."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,13 @@ def test_files_say_what_they_offer():
         return "__all__" not in text and 'if __name__ == "__main__"' not in text
 
     assert [name(path) for path in SOURCES if is_silent(path)] == []
+
+
+def test_nothing_private_of_jax_is_named():
+    # What begins with an underscore changes without a word: in imports, attributes and strings.
+    private = re.compile(r"\bjax(lib)?(\.\w+)*\._(?!_)\w|from jax(lib)?(\.\w+)* import _\w")
+    others = [path for path in [*SOURCES, *TESTS] if path != Path(__file__)]
+    assert [name(path) for path in others if private.search(path.read_text())] == []
 
 
 NEWLY_LOADED = """
