@@ -180,6 +180,11 @@ MODELS = [
     ("audits.audit", {"labels": [[1.0], [1.0, 2.0]]}, "labels must be an array.*differ in length"),
     ("taps.measure_signals", {"fixed": 3}, "fixed must be a set, got 3"),
     ("taps.measure_signals", {"rescale": dict}, "rescale must be a function of .*the class dict"),
+    (
+        "audits.refine",
+        {"refiner": failing},
+        "refiner raised RuntimeError when called with .*my own",
+    ),
     ("taps.measure_signals", {"rescale": failing}, "rescale raised RuntimeError.*my own"),
     ("taps.measure_signals", {"rescale": lambda *_: 3}, "rescale must return two.*got 3"),
     ("taps.measure_signals", {"recentre": failing}, "rescale must be given with recentre"),

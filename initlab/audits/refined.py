@@ -61,7 +61,7 @@ def refine(
       or the loss is more than twice as large and larger by `excess_loss` of the thresholds.
 
     Raises:
-      TypeError: if refiner is not a function, or as `audit`.
+      TypeError: if refiner is not a function or raises, or as `audit`.
       ValueError: as the refiner and `audit`.
 
     >>> import jax.numpy as jnp
@@ -77,7 +77,8 @@ def refine(
     checks.check_known("key", key, "refine")
     limits = Thresholds() if thresholds is None else thresholds
     before = audit(apply, params, batch, loss=loss, thresholds=thresholds)
-    refined = refiner(key, apply, params, batch)
+    with checks.calling("refiner", "(key, apply, params, batch)"):
+        refined = refiner(key, apply, params, batch)
     after = audit(apply, refined, batch, loss=loss, thresholds=thresholds)
     reason = _what_is_worse(before, after, limits.excess_loss[0])
     return Refined(params if reason else refined, reason, before, after)

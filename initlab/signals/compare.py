@@ -170,7 +170,9 @@ def joint_probability(measured: np.ndarray, predicted: np.ndarray) -> float:
         raise ValueError(f"measured must have shape [seeds, layers], got {measured.shape}")
     seeds, layers = measured.shape
     if predicted.shape != (layers,):
-        raise ValueError(f"predicted must have shape [{layers}], got {predicted.shape}")
+        raise ValueError(
+            f"predicted must have shape [{layers}], the layers of measured, got {predicted.shape}"
+        )
     gap = measured.mean(axis=0) - predicted
     if seeds <= 2 * layers or not np.isfinite(measured).all() or not np.isfinite(gap).all():
         return float("nan")
