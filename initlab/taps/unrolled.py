@@ -229,6 +229,8 @@ def add_unrolled(program: Any, params: int, plan: Scope) -> dict[Key, Unrolled]:
     """
     found = {}
     for each in find_unrolled(program, params):
+        # Outside of the trial, where a fault that is no derivative's is told.
+        jax.eval_shape(lambda given, of=each: _products(program, given, of)(None), program.in_avals)
         run = functools.partial(_pushed, program, unrolled=each)
         try:
             jax.eval_shape(run, program.in_avals)
@@ -270,8 +272,8 @@ def memory_of(program: Any, operands: Sequence[Any], unrolled: Unrolled) -> dict
     }
 
 
-def _pushed(program: Any, operands: Sequence[Any], unrolled: Unrolled) -> Any:
-    """The products of a recurrence by their numbers, and how they change with the first."""
+def _products(program: Any, operands: Sequence[Any], unrolled: Unrolled) -> Callable:
+    """A function of changes of a recurrence's first products, or of None: all its products."""
     held = jax.lax.stop_gradient(list(operands))
     firsts = {chain[0]: n for n, chain in enumerate(unrolled.uses)}
     wanted = {number for chain in unrolled.uses for number in chain}
@@ -297,9 +299,15 @@ def _pushed(program: Any, operands: Sequence[Any], unrolled: Unrolled) -> Any:
         _run(program, held, step)
         return found
 
+    return run
+
+
+def _pushed(program: Any, operands: Sequence[Any], unrolled: Unrolled) -> Any:
+    """The products of a recurrence by their numbers, and how they change with the first."""
+    run = _products(program, operands, unrolled)
     shapes = jax.eval_shape(run, None)
-    keys = jax.random.split(jax.random.key(0), len(firsts))
-    at_first = [shapes[number] for number in firsts]
+    at_first = [shapes[chain[0]] for chain in unrolled.uses]
+    keys = jax.random.split(jax.random.key(0), len(at_first))
     pairs = list(zip(keys, at_first, strict=True))
     drawn = [jax.random.normal(key, each.shape, each.dtype) for key, each in pairs]
     zeros = [jnp.zeros(each.shape, each.dtype) for each in at_first]
