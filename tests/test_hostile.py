@@ -7,8 +7,6 @@ from hostile import ask
 from hostile_judge import Case, run_case
 from hostile_nouns import public_functions
 
-pytestmark = pytest.mark.quick
-
 
 def test_hostile_calls_are_answered_by_name_or_rightly():
     """None silently, and at most one in a hundred by a message that does not name the argument."""
@@ -20,6 +18,7 @@ def test_hostile_calls_are_answered_by_name_or_rightly():
     assert tally["obscure"] <= 1, bad
 
 
+@pytest.mark.quick
 def test_the_judge_tells_what_is_silent_and_what_is_obscure():
     """With functions that are known to be careless in the place of the library's."""
     careless = {
