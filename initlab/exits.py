@@ -1,10 +1,13 @@
 """How programs end: exit statuses, and errors as one line on stderr."""
 
+import os
+import select
 import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import jax
 
@@ -17,6 +20,7 @@ __all__ = [
     "INTERNAL_ERROR",
     "INTERRUPTED",
     "PASSED",
+    "UNREAD",
     "report_error",
     "report_interrupt",
 ]
@@ -36,6 +40,9 @@ INTERNAL_ERROR = 3
 INTERRUPTED = 130
 """What a shell reports for a program that Ctrl-C ended."""
 
+UNREAD = 141
+"""What a shell reports for a program whose reader has ended before it, as in `| head -1`."""
+
 ROOTS = (Path(__file__).parent, Path(__file__).parents[1] / "experiments")
 """The library and its experiments, whose errors are about what they were given."""
 
@@ -53,8 +60,11 @@ def report_error(program: str, error: Exception) -> int:
 
     Returns:
       BAD_INPUT for what the lab refuses, for what the system refuses (files, memory), and for what
-      a model's own code raises, with its traceback; else INTERNAL_ERROR, with a traceback.
+      a model's own code raises, with its traceback; UNREAD, and not a word, for output that nobody
+      reads any more; else INTERNAL_ERROR, with a traceback.
     """
+    if isinstance(error, BrokenPipeError) and _silence_unread():
+        return UNREAD
     if _is_of_memory(error):
         message = f"there is not enough memory for these sizes ({one_line(error)})"
         print(f"{program}: {message}", file=sys.stderr)
@@ -89,6 +99,30 @@ def report_interrupt(
     start = "\n" if sys.stderr.isatty() else ""
     print(f"{start}{program}: {one_line(interrupt) or advice}", file=sys.stderr)
     return INTERRUPTED
+
+
+def _silence_unread() -> bool:
+    """Leads output whose reader has gone to nowhere; whether there was any.
+
+    Python would complain of what is left in its buffers when it ends.
+    """
+    unread = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+    for stream in unread:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    return bool(unread)
+
+
+def _is_unread(stream: TextIO) -> bool:
+    # Asked of the system: a pipe that breaks may be another one, to a store or a process.
+    try:
+        asked = select.poll()
+        asked.register(stream.fileno(), 0)
+    except (OSError, ValueError):
+        # A stream in memory, or a closed one.
+        return False
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in asked.poll(0))
 
 
 def _is_of_memory(error: Exception) -> bool:

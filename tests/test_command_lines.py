@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import operator
+import os
 import re
 import shutil
 import sys
@@ -87,6 +88,19 @@ def test_statuses_are_told_apart(toy, tmp):
     assert (tmp / "toy" / "results.zarr").is_dir()
     app.define_help_flags()
     assert toy("--help") == (exits.PASSED, "")
+
+
+def test_an_experiment_whose_reader_has_gone_ends_without_a_word(tmp):
+    reading, writing = os.pipe()
+    os.close(reading)
+    given = ["--size=2", f"--out={tmp / 'toy'}"]
+    with (
+        loaded("tests.toy_experiment") as (experiment, own),
+        open(writing, "w") as unread,
+        contextlib.redirect_stdout(unread),
+    ):
+        assert call(experiment, own, given) == (exits.UNREAD, "")
+    assert (tmp / "toy" / "summary.json").is_file()
 
 
 def test_an_interruption_says_what_is_kept(toy, tmp):

@@ -1,6 +1,8 @@
 """How programs end: one line, the status, and a traceback where it is needed."""
 
+import contextlib
 import operator
+import os
 from pathlib import Path
 
 import jax
@@ -8,6 +10,7 @@ import pytest
 
 import initlab
 from initlab import exits
+from initlab.command import main
 from initlab.exits import report_error, report_interrupt
 
 pytestmark = pytest.mark.quick
@@ -95,3 +98,19 @@ def test_an_interruption_says_how_to_go_on(capsys):
     assert report_interrupt("program", KeyboardInterrupt(), "the same call goes on") == 130
     assert report_interrupt("program", KeyboardInterrupt("3 of 5 kept"), "no") == 130
     assert capsys.readouterr().err == "program: the same call goes on\nprogram: 3 of 5 kept\n"
+
+
+@pytest.mark.parametrize("given", [["explain"], ["explain", "saturated"], ["--help"]])
+def test_a_command_whose_reader_has_gone_ends_without_a_word(capsys, given):
+    reading, writing = os.pipe()
+    os.close(reading)
+    # That it closes says that nothing is left which Python would fail to write as it ends.
+    with open(writing, "w") as unread, contextlib.redirect_stdout(unread):
+        status = main(["initlab", *given])
+    assert (status, capsys.readouterr().err) == (exits.UNREAD, "")
+    assert exits.UNREAD == 141
+
+
+def test_another_pipe_that_breaks_is_told(capsys):
+    assert report_error("program", BrokenPipeError(32, "Broken pipe")) == exits.BAD_INPUT
+    assert capsys.readouterr().err == "program: [Errno 32] Broken pipe\n"

@@ -46,6 +46,9 @@ def launch(experiment: Experiment) -> NoReturn:
         # Before the experiment began, or after it ended.
         advice = "interrupted; the same call starts again, or goes on from what is kept"
         sys.exit(exits.report_interrupt(experiment.name, interrupt, advice))
+    except BrokenPipeError as unread:
+        # Of --help.
+        sys.exit(exits.report_error(experiment.name, unread))
     raise AssertionError("app.run exits")
 
 
@@ -121,6 +124,7 @@ def parse_flags(name: str, argv: list[str]) -> list[str]:
         print(f"{name}: {one_line(error)}", file=sys.stderr)
         sys.exit(exits.BAD_INPUT)
     except SystemExit as asked:
+        sys.stdout.flush()
         # absl ends --help with 1, which here is a verdict.
         sys.exit(exits.PASSED if asked.code == 1 else asked.code)
 
@@ -196,7 +200,8 @@ def _run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
         with files.replace_atomically(out / "figure.html") as partial:
             partial.write_text(page, encoding="utf-8")
     print(experiment.show(summary, settings))
-    print(f"\nresults, summary and figure are in {one_line(out)}")
+    # Flushed where it can be answered, and not as Python ends: perhaps nobody reads any more.
+    print(f"\nresults, summary and figure are in {one_line(out)}", flush=True)
     return experiment.verdict(summary)
 
 

@@ -78,7 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv if argv is None else argv)
     try:
-        return _main(argv)
+        status = _main(argv)
+        # Here, where it can be answered, and not as Python ends: perhaps nobody reads any more.
+        sys.stdout.flush()
+        return status
     except flags.Error as error:
         print(f"initlab: {one_line(error)}", file=sys.stderr)
         return exits.BAD_INPUT
