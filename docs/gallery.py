@@ -1,11 +1,14 @@
 """The gallery: a page for each experiment, which is run small when the documents are built."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from conclusions import CONCLUSIONS
 
 __all__ = ["write_pages"]
 
@@ -36,7 +39,12 @@ INDEX = """\
 # Gallery
 
 Each experiment answers one question. The pictures here are of small runs (`--smoke`), made when
-this page was built; without that flag the runs are those of the course and of the papers.
+this page was built; without that flag the runs are those of the course and of the papers. What each
+says is checked against the numbers of the run that is shown.
+
+Two programs answer a question of your own: `python -m experiments.audit` judges the start
+of your model, as the [guide](../guide/audit.md) has it, and `python -m experiments.page` writes the
+page in which two starts train side by side in a browser.
 
 ```{{toctree}}
 :maxdepth: 1
@@ -55,6 +63,10 @@ PAGE = """\
 ```bash
 python -m experiments.{name}
 ```
+
+## What it says
+
+{says}
 {shown}
 """
 
@@ -70,7 +82,8 @@ def _page(name: str, folder: Path) -> str:
     # The command stands in a block of its own.
     rest = re.sub(r"^    python -m .*\n", "", rest, flags=re.MULTILINE).strip()
     shown = "" if name in NOT_RUN else _shown(name, folder)
-    return PAGE.format(title=title.rstrip("."), rest=rest, name=name, shown=shown)
+    says = CONCLUSIONS[name].text
+    return PAGE.format(title=title.rstrip("."), rest=rest, name=name, says=says, shown=shown)
 
 
 def _shown(name: str, folder: Path) -> str:
@@ -81,6 +94,9 @@ def _shown(name: str, folder: Path) -> str:
     # 1 is the verdict of a check, and few seeds may fail one.
     if said.returncode not in (0, 1):
         raise RuntimeError(f"{' '.join(command)} exits {said.returncode}:\n{said.stderr}")
+    holds = CONCLUSIONS[name].holds
+    if holds is None or not holds(json.loads((out / "summary.json").read_text())):
+        raise RuntimeError(f"{' '.join(command)} does not say: {CONCLUSIONS[name].text}")
     # The last line says where this machine keeps the results.
     lines = [line for line in said.stdout.strip().split("\n") if str(out) not in line]
     table = "\n".join(["```text", *lines, "```"])

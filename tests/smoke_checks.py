@@ -18,6 +18,7 @@ __all__ = [
     "check_depth_constants",
     "check_framework_defaults",
     "check_initializer_zoo",
+    "check_page",
     "check_phase_diagram",
     "check_random_initialization",
     "check_saturation",
@@ -180,6 +181,13 @@ def check_initializer_zoo(ran):
     assert nothing["distinct_share"] == 1 / 16
     assert nothing["steps"] == [None] * 3
     assert "delta_orthogonal does not apply: delta_orthogonal requires" in ran.stdout
+
+
+def check_page(ran):
+    assert ran.stdout == f"{ran.out}\n"
+    text = ran.out.read_text()
+    assert text.startswith("<!doctype html>")
+    assert "<!-- page:" not in text.partition("<script>")[0]
 
 
 def check_depth_constants(ran):

@@ -1,17 +1,15 @@
 """The documentation's own parts; that it builds, `.ci/run` sees."""
 
-import importlib.util
 import pkgutil
 import re
 from pathlib import Path
 
 import pytest
+from docs_parts import DOCS, part
 
 import initlab
 
 pytestmark = pytest.mark.quick
-
-DOCS = Path(__file__).parents[1] / "docs"
 
 # Rooms whose names nobody calls: `initlab.training` stands in the reference's first page.
 INSIDE = {
@@ -20,16 +18,6 @@ INSIDE = {
     "terminal",
     "training",
 }  # fmt: skip
-
-
-def part(name):
-    """A file of docs/, which is no package, as a module."""
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -66,3 +54,8 @@ def test_the_gallery_tells_each_experiments_question():
     page = gallery._page("throughput", Path("nowhere"))
     assert page.startswith("# throughput\n\n**How fast: ")
     assert page.count("python -m experiments.throughput") == 1
+    assert "## What it says\n\nHow fast is a question" in page
+    # tests/test_experiments.py asks the runs themselves.
+    conclusions = part("conclusions").CONCLUSIONS
+    assert set(conclusions) == folders
+    assert {name for name, each in conclusions.items() if each.holds is None} == gallery.NOT_RUN

@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import smoke_checks as checks
+from docs_parts import part
 from forks import ROOT, run_module
 from smoke_checks import NO_CACHE, Finished
 
+CONCLUSIONS = part("conclusions").CONCLUSIONS
 FILES = {"figure.png", "figure.svg", "results.zarr", "run.json", "summary.json"}
 
 
@@ -22,6 +24,7 @@ class Smoke(NamedTuple):
       check: asserts what this run must find.
       flags: beside --out.
       extra: what it writes beside FILES.
+      file: where --out is a file, its name; nothing else is written then.
       status: its exit status.
       about_bits: compiled as a user's run is, since its findings are about rounding.
     """
@@ -29,13 +32,16 @@ class Smoke(NamedTuple):
     check: Callable[[Finished], None]
     flags: tuple[str, ...] = ("--smoke",)
     extra: frozenset[str] = frozenset()
+    file: str = ""
     status: int = 0
     about_bits: bool = False
 
 
 def run(name, *flags):
-    about_bits = name in SMOKE_RUNS and SMOKE_RUNS[name].about_bits
-    return run_module(f"experiments.{name}", NO_CACHE, *flags, full_compile=about_bits)
+    smoke = SMOKE_RUNS.get(name, Smoke(lambda ran: None))
+    # What writes one file compiles nothing.
+    flags = flags if smoke.file else (NO_CACHE, *flags)
+    return run_module(f"experiments.{name}", *flags, full_compile=smoke.about_bits)
 
 
 SWEEPS, CELLS = frozenset({"sweeps"}), frozenset({"cells"})
@@ -47,6 +53,7 @@ SMOKE_RUNS = {
     "depth_constants": Smoke(checks.check_depth_constants, ("--smoke", "--depth=4,1"), SWEEPS),
     "framework_defaults": Smoke(checks.check_framework_defaults, ("--smoke", "--size=64,32")),
     "initializer_zoo": Smoke(checks.check_initializer_zoo, extra=SWEEPS),
+    "page": Smoke(checks.check_page, (), file="page.html"),
     "phase_diagram": Smoke(checks.check_phase_diagram, extra=SWEEPS),
     "random_initialization": Smoke(
         checks.check_random_initialization,
@@ -70,7 +77,7 @@ SMOKE_RUNS = {
 def test_every_binary_has_a_smoke_run():
     folder = ROOT / "experiments"
     binaries = {path.parent.name for path in folder.glob("*/__main__.py")}
-    flat = {path.stem for path in folder.glob("*.py") if "harness.launch(" in path.read_text()}
+    flat = {path.stem for path in folder.glob("*.py") if "__main__" in path.read_text()}
     assert set(SMOKE_RUNS) == binaries | flat
 
 
@@ -82,7 +89,8 @@ def finished(tmp_path_factory):
     def finish(name):
         if name in ran:
             return ran[name]
-        smoke, out = SMOKE_RUNS[name], tmp_path_factory.mktemp(name) / "results"
+        smoke = SMOKE_RUNS[name]
+        out = tmp_path_factory.mktemp(name) / (smoke.file or "results")
         if name == "random_initialization":
             # The one that starts as from a shell.
             command = [sys.executable, "-m", f"experiments.{name}", NO_CACHE, *smoke.flags]
@@ -94,6 +102,9 @@ def finished(tmp_path_factory):
         assert said.returncode == smoke.status, said.stdout + said.stderr
         # chex warns at exit of assertions that nobody waited for; here each is waited for.
         assert "chexify" not in said.stderr
+        if smoke.file:
+            assert [path.name for path in out.parent.iterdir()] == [smoke.file]
+            return Finished(out, said.stdout, {})
         assert {path.name for path in out.iterdir()} == FILES | smoke.extra
         ran[name] = Finished(out, said.stdout, json.loads((out / "summary.json").read_text()))
         return ran[name]
@@ -103,7 +114,11 @@ def finished(tmp_path_factory):
 
 @pytest.mark.parametrize("name", SMOKE_RUNS)
 def test_a_smoke_run_finds_what_it_must(name, finished):
-    SMOKE_RUNS[name].check(finished(name))
+    ran = finished(name)
+    SMOKE_RUNS[name].check(ran)
+    # What the gallery says of it; the flags here change no conclusion.
+    concluded = CONCLUSIONS.get(name)
+    assert concluded is None or concluded.holds is None or concluded.holds(ran.summary)
 
 
 def test_a_run_is_written_down_so_that_it_can_be_run_again(finished):
