@@ -80,10 +80,10 @@ export function countClasses(classes) {
 }
 
 /**
- * Values of every unit over a square grid of the plane.
+ * Values of every unit over a square grid of the plane, each taken at the middle of its pixel.
  * @param {object} side - of a checked state.
  * @param {Float32Array} params - of a net.
- * @param {number} size - points along either axis.
+ * @param {number} size - pixels along either axis.
  * @param {number[]} bounds - `[x1 low, x1 high, x2 low, x2 high]`.
  * @returns {object} `{size, bounds, probability [size * size], z, a}`, z and a of each hidden layer
  *   [units * size * size]; x2 is the slower axis.
@@ -94,11 +94,11 @@ export function unitMaps(side, params, size, bounds) {
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
       const place = row * size + column;
-      x[place] = left + ((right - left) * column) / (size - 1);
-      x[size * size + place] = bottom + ((top - bottom) * row) / (size - 1);
+      x[place] = left + ((right - left) * (column + 0.5)) / size;
+      x[size * size + place] = bottom + ((top - bottom) * (row + 0.5)) / size;
     }
   }
-  const network = makeNetwork(sizesOf(side), side.activation, x);
+  const network = makeNetwork(sizesOf(side), side.activation, x, false);
   const logits = forward(network, params);
   return { size, bounds, probability: logits.map(sigmoid), z: network.z.slice(0, -1), a: network.a.slice(1) };
 }

@@ -27,22 +27,22 @@ import { sumExamples, sumInputs, sumOutputs } from "./products.js";
  * @param {number[]} sizes - inputs first, 1 logit last.
  * @param {string} name - of the activation.
  * @param {Float32Array} x - inputs [n_0, examples].
+ * @param {boolean} trains - whether there is room for a gradient, too.
  * @returns {Network} the network, with x as its data.
  */
-export function makeNetwork(sizes, name, x) {
+export function makeNetwork(sizes, name, x, trains = true) {
   const layers = layoutOf(sizes);
   const examples = x.length / sizes[0];
   const room = () => layers.map((layer) => new Float32Array(layer.units * examples));
-  const hidden = room().slice(0, -1);
   return {
     layers,
     activation: name,
     size: layers.at(-1).end,
     examples,
     z: room(),
-    a: [x, ...hidden],
-    slopes: room().slice(0, -1),
-    deltas: room(),
+    a: [x, ...room().slice(0, -1)],
+    slopes: trains ? room().slice(0, -1) : [],
+    deltas: trains ? room() : [],
   };
 }
 

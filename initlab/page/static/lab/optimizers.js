@@ -3,7 +3,9 @@
  */
 
 const MOMENTUM = Math.fround(0.9);
-const [BETA1, BETA2, EPSILON] = [0.9, 0.999, Math.fround(1e-8)];
+const [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8].map(Math.fround);
+// As float32 rounds 1 - 0.9 and 1 - 0.999, and not what BETA1 and BETA2 leave of 1.
+const [REST1, REST2] = [1 - 0.9, 1 - 0.999].map(Math.fround);
 
 /**
  * A step of one optimizer on one net.
@@ -54,11 +56,11 @@ function adam(rate, size) {
   let count = 0;
   return (params, gradient) => {
     count++;
-    const [correction1, correction2] = [Math.fround(1 - BETA1 ** count), Math.fround(1 - BETA2 ** count)];
+    const [correction1, correction2] = [BETA1, BETA2].map((beta) => Math.fround(1 - Math.fround(beta ** count)));
     for (let index = 0; index < size; index++) {
       const each = gradient[index];
-      first[index] = (1 - BETA1) * each + BETA1 * first[index];
-      second[index] = (1 - BETA2) * (each * each) + BETA2 * second[index];
+      first[index] = Math.fround(REST1 * each) + Math.fround(BETA1 * first[index]);
+      second[index] = Math.fround(REST2 * Math.fround(each * each)) + Math.fround(BETA2 * second[index]);
       const mean = Math.fround(first[index] / correction1);
       const rms = Math.fround(Math.sqrt(Math.fround(second[index] / correction2)));
       params[index] += Math.fround(-rate * Math.fround(mean / Math.fround(rms + EPSILON)));

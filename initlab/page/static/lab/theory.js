@@ -94,8 +94,8 @@ export function phaseDiagram(name, most, points) {
  * @param {object} side - of a checked state.
  * @param {object} data - of `makeData`.
  * @returns {object} `{applies, sigmaW2, sigmaB2, q, c, chi1, xi, phase, profile}`: the variances of
- *   hidden layers as deep as one likes; applies is false where weights are not random. The profile's
- *   signal is the rms of z of each layer, its gradient the rms of dL/dz over that of the output.
+ *   hidden layers as deep as one likes; applies is false where weights are neither zero nor drawn
+ *   independently of each other. The profile's signal is the rms of z of each layer, its gradient the rms of dL/dz over that of the output.
  */
 export function predictStart(side, data) {
   const { start, bias, activation: name, width } = side;
@@ -108,7 +108,7 @@ export function predictStart(side, data) {
   const point = fixedPoint(name, sigmaW2, sigmaB2);
   const distance = Math.abs(point.chi1 - 1);
   const phase = distance < 1e-6 ? "critical" : point.chi1 < 1 ? "ordered" : "chaotic";
-  const applies = !["zeros", "constant"].includes(start.scheme) && start.copies < 2;
+  const applies = start.scheme !== "constant" && start.copies < 2;
   return { applies, sigmaW2, sigmaB2, ...point, phase, profile: profileOf(side, factors, sigmaB2, data) };
 }
 

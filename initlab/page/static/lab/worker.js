@@ -9,7 +9,7 @@ import { phaseDiagram, predictStart } from "./theory.js";
 import { countTrained, evaluate, makeData, makeEnsemble, rewind, takeStep } from "./training.js";
 
 const LONGEST_CURVE = 200;
-const WANT = { focus: [0, 0], grid: 0, bounds: [-4, 4, -4, 4], bins: 0, diagnostics: true };
+const WANT = { focus: [0, 0], grid: 0, bounds: [-4, 4, -4, 4], bins: 0 };
 
 /**
  * A laboratory that answers messages one by one.
@@ -66,6 +66,7 @@ const ANSWERS = {
 
   step(lab, { count, want }) {
     requireLoaded(lab);
+    const began = performance.now();
     for (const { ensemble, curve } of lab.sides) {
       for (let taken = 0; taken < count; taken++) {
         takeStep(ensemble);
@@ -73,7 +74,8 @@ const ANSWERS = {
         if (count - taken <= LONGEST_CURVE) record(curve, ensemble);
       }
     }
-    return snapshot(lab, want);
+    const cost = (performance.now() - began) / count;
+    return { ...snapshot(lab, want), cost };
   },
 
   rewind(lab, { want }) {
@@ -170,7 +172,7 @@ function lookAt(run, focus, want) {
   const net = nets[Math.min(focus, nets.length - 1)];
   const curve = run.curve;
   run.curve = { step: [], loss: [], accuracy: [] };
-  if (want.diagnostics) evaluate(ensemble, net);
+  evaluate(ensemble, net);
   const losses = nets.map((each) => each.loss);
   return {
     loss: net.loss,
@@ -184,7 +186,7 @@ function lookAt(run, focus, want) {
       ...countTrained(losses, data.constantLoss),
     },
     curve,
-    layers: want.diagnostics ? measureLayers(ensemble, net, want.bins) : null,
+    layers: measureLayers(ensemble, net, want.bins),
     maps: want.grid > 1 ? unitMaps(side, net.params, want.grid, want.bounds) : null,
   };
 }

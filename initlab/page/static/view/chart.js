@@ -4,12 +4,14 @@ import { colors } from "./theme.js";
 
 /**
  * @param {string} title for screen readers
- * @param {string} [hint] what the keyboard does
+ * @param {string} [hint] what the keyboard does; with one, the chart is a stop of the tab key
  * @returns {{element: Element, draw: (traces: object[], layout: object) => Promise<void>, plot: Element}}
  */
 export function createChart(title, hint = "") {
   const plot = h("div", { class: "plot" });
-  const element = h("div", { class: "chart", role: "group", "aria-label": `${title}${hint ? `; ${hint}` : ""}` }, plot);
+  // An application, so that a screen reader leaves the arrow keys to it.
+  const reads = hint ? { role: "application", tabindex: 0, "aria-label": `${title}; ${hint}` } : { role: "group", "aria-label": title };
+  const element = h("div", { class: "chart", ...reads }, plot);
   const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
 
   return {

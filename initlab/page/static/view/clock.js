@@ -4,8 +4,11 @@ import { isStill } from "./theme.js";
 /** Steps a second. */
 export const SPEEDS = [5, 20, 60, 240, 960, 3840];
 
-/** Milliseconds that the steps of one picture may take. */
-const BUDGET = 14;
+/** Milliseconds that a worker may take for the steps of one picture. */
+const BUDGET = 10;
+
+/** Pictures that may be under way: a worker that is late once then leaves no frame without one. */
+const AHEAD = 2;
 
 /** A frame that comes a little early makes its step all the same. */
 const SLACK = 0.25;
@@ -15,17 +18,18 @@ const SLACK = 0.25;
  * @param {(histograms: boolean) => object} want what a snapshot must hold
  * @param {{snapshot: (snapshot: object, isFirst: boolean) => void, playing: (isPlaying: boolean) => void,
  *   failure: (error: Error) => void}} hear
- * @returns {object} load, step, rewind, look, play, pause, toggle, faster, isPlaying, speed
+ * @returns {object} load, step, rewind, look, play, pause, toggle, setSpeed, speedIndex, isPlaying
  */
 export function createClock(client, want, hear) {
-  let [isPlaying, isBusy, speed] = [false, false, 3];
+  let [isPlaying, speed] = [false, 3];
   // What was asked before the last load is not drawn any more.
   let era = 0;
-  let ready = null;
+  // Snapshots that are asked for, and those that wait for their frame: AHEAD of them in all.
+  let [flying, ready] = [0, []];
   let [before, due, frames] = [0, 0, 0];
-  // What one step takes here, in milliseconds, so that no picture is kept waiting for many.
+  // What one step takes the slower worker, in milliseconds, so that no picture waits for many.
   let cost = 0;
-  // Where it is, and the step at which it stops by itself.
+  // The last step that was asked for, and the one at which it stops by itself.
   let [at, goal] = [0, Infinity];
 
   async function ask(type, content, isFirst) {
@@ -33,7 +37,7 @@ export function createClock(client, want, hear) {
     try {
       const snapshot = await client.ask(type, content);
       if (mine !== era) return;
-      at = snapshot.step;
+      at = Math.max(at, snapshot.step);
       hear.snapshot(snapshot, isFirst);
     } catch (error) {
       if (mine === era) {
@@ -46,10 +50,9 @@ export function createClock(client, want, hear) {
   function frame(now) {
     if (!isPlaying) return;
     requestAnimationFrame(frame);
-    const shown = ready;
-    ready = null;
+    const shown = ready.shift();
     const rest = isStill() ? 400 : 0;
-    if (!isBusy && now - before >= rest) {
+    if (flying + ready.length < AHEAD && now - before >= rest) {
       due += ((now - before) / 1000) * SPEEDS[speed];
       before = now;
       const most = cost > 0 ? Math.max(Math.floor(BUDGET / cost), 1) : 4;
@@ -65,33 +68,33 @@ export function createClock(client, want, hear) {
 
   async function advance(steps) {
     const mine = era;
-    isBusy = true;
+    flying += 1;
     frames += 1;
-    const asked = performance.now();
+    at += steps;
     try {
       const snapshot = await client.ask("step", { count: steps, want: want(frames % 6 === 0) });
-      const spent = (performance.now() - asked) / steps;
-      cost = cost > 0 ? 0.8 * cost + 0.2 * spent : spent;
-      if (mine === era) at = snapshot.step;
-      if (mine === era && isPlaying) ready = snapshot;
-      else if (mine === era) hear.snapshot(snapshot, false);
-      if (at >= goal) clock.pause();
+      cost = cost > 0 ? 0.8 * cost + 0.2 * snapshot.cost : snapshot.cost;
+      if (mine !== era) return;
+      if (isPlaying) ready.push(snapshot);
+      else hear.snapshot(snapshot, false);
+      if (snapshot.step >= goal) clock.pause();
     } catch (error) {
-      clock.pause();
-      hear.failure(error);
+      if (mine === era) {
+        clock.pause();
+        hear.failure(error);
+      }
     } finally {
-      isBusy = false;
+      if (mine === era) flying -= 1;
     }
   }
 
   function begin() {
     era += 1;
-    [ready, at] = [null, 0];
+    [flying, ready, at] = [0, [], 0];
   }
 
   const clock = {
     isPlaying: () => isPlaying,
-    speed: () => SPEEDS[speed],
     /** Starts a state anew; it plays on if it was playing. */
     load(state) {
       begin();
@@ -118,9 +121,8 @@ export function createClock(client, want, hear) {
     },
     pause() {
       if (!isPlaying) return;
-      isPlaying = false;
-      if (ready) hear.snapshot(ready, false);
-      ready = null;
+      ready.forEach((snapshot) => hear.snapshot(snapshot, false));
+      [isPlaying, ready] = [false, []];
       hear.playing(false);
     },
     toggle: () => (isPlaying ? clock.pause() : clock.play()),

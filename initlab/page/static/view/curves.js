@@ -8,6 +8,9 @@ import { colors } from "./theme.js";
 const KINDS = { loss: "loss", accuracy: "accuracy" };
 const POINTS = 120;
 
+/** Of the time while it plays: plotly takes more than a frame for a chart. */
+const SHARE = 0.04;
+
 // Few enough that the picture keeps up, and always the last one.
 function chosen(length, most) {
   const step = Math.max(Math.ceil(length / most), 1);
@@ -35,48 +38,48 @@ function faint(side, kind, focus, color) {
   return { x, y, mode: "lines", line: { color, width: 0.8 }, opacity: 0.28, hoverinfo: "skip" };
 }
 
-/** @param {object} history of the runs */
+/**
+ * @param {object} history of the runs
+ * @returns {object} element, draw, drawOne, picture, clear
+ */
 export function createCurves(history) {
   const hint = "left and right arrow keys read values";
   const charts = Object.fromEntries(Object.entries(KINDS).map(([kind, title]) => [kind, createChart(`${title} by step`, hint)]));
   const spoken = h("p", { class: "reading", role: "status" });
   const element = h("div", { class: "curves" }, charts.loss.element, charts.accuracy.element, spoken);
-  let [cursor, last] = [null, null];
+  let [cursor, last, turn, due] = [null, null, 0, 0];
 
-  function draw(state, focus) {
+  function tracesOf(side, kind, focus, index) {
+    const [color, name] = [colors().sides[index], NAMES[index]];
+    const rows = chosen(side.step.length, POINTS);
+    const main = {
+      x: rows.map((row) => side.step[row]),
+      y: rows.map((row) => finite(side[kind][row][focus])),
+      mode: rows.length > 1 ? "lines" : "markers",
+      name,
+      line: { color, width: 2.5 },
+      marker: { color, size: 8, symbol: index ? "diamond" : "circle" },
+      hovertemplate: `${name}, step %{x}: %{y:.3g}<extra></extra>`,
+    };
+    return [faint(side, kind, focus, color), main];
+  }
+
+  function draw(kind, state, focus) {
     last = [state, focus];
-    const palette = colors().sides;
-    for (const [kind, title] of Object.entries(KINDS)) {
-      const traces = state.sides.flatMap((_, index) => {
-        const side = history.of(index);
-        const rows = chosen(side.step.length, POINTS);
-        const name = NAMES[index];
-        const line = { color: palette[index], width: 2.5 };
-        const main = {
-          x: rows.map((row) => side.step[row]),
-          y: rows.map((row) => finite(side[kind][row][focus])),
-          mode: rows.length > 1 ? "lines" : "markers",
-          name,
-          line,
-          marker: { color: palette[index], size: 8, symbol: index ? "diamond" : "circle" },
-          hovertemplate: `${name}, step %{x}: %{y:.3g}<extra></extra>`,
-        };
-        return [faint(side, kind, focus, palette[index]), main];
-      });
-      const yaxis = kind === "accuracy" ? { range: [0, 1.04], tickformat: ".0%" } : { rangemode: "tozero" };
-      charts[kind].draw(traces, {
-        title: { text: title, x: 0.02, xanchor: "left", y: 0.98, yanchor: "top", font: { size: 14 } },
-        xaxis: { title: { text: "step", standoff: 4 }, range: [0, Math.max(...state.sides.map((_, index) => history.of(index).step.at(-1) ?? 0), 10)] },
-        yaxis: kind === "loss" ? lossAxis(state.sides.map((_, index) => history.of(index)), focus, yaxis) : yaxis,
-        height: 220,
-      });
-    }
+    const sides = state.sides.map((_, index) => history.of(index));
+    const traces = sides.flatMap((side, index) => tracesOf(side, kind, focus, index));
+    charts[kind].draw(traces, {
+      title: { text: KINDS[kind], x: 0.02, xanchor: "left", y: 0.98, yanchor: "top", font: { size: 14 } },
+      xaxis: { title: { text: "step", standoff: 4 }, range: [0, Math.max(...sides.map((side) => side.step.at(-1) ?? 0), 10)] },
+      yaxis: kind === "loss" ? lossAxis(sides, focus) : { range: [0, 1.04], tickformat: ".0%" },
+      height: 220,
+    });
   }
 
   // A start of large weights begins at a loss of hundreds.
-  function lossAxis(sides, focus, plain) {
+  function lossAxis(sides, focus) {
     const most = Math.max(...sides.map((side) => side.loss.reduce((high, row) => Math.max(high, finite(row[focus]) ?? 0), 0)));
-    return most > 5 ? { type: "log" } : { ...plain, range: [0, Math.max(most * 1.08, 0.76)] };
+    return most > 5 ? { type: "log" } : { range: [0, Math.max(most * 1.08, 0.76)] };
   }
 
   function read(way) {
@@ -91,7 +94,6 @@ export function createCurves(history) {
   }
 
   Object.values(charts).forEach(({ element: chart }) => {
-    chart.tabIndex = 0;
     chart.addEventListener("keydown", (event) => {
       const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!way) return;
@@ -102,7 +104,19 @@ export function createCurves(history) {
 
   return {
     element,
-    draw,
+    /** Draws both charts. */
+    draw(state, focus) {
+      for (const kind of Object.keys(KINDS)) draw(kind, state, focus);
+    },
+    /** Draws one of them, in turn, unless that would take more of the time than SHARE. */
+    drawOne(state, focus) {
+      const began = performance.now();
+      if (began < due) return;
+      turn = 1 - turn;
+      draw(Object.keys(KINDS)[turn], state, focus);
+      const end = performance.now();
+      due = end + (end - began) / SHARE;
+    },
     picture: () => Object.values(charts).map((chart) => chart.plot),
     clear() {
       cursor = null;

@@ -83,5 +83,7 @@ export async function picture(state, step, sides, plots) {
   const half = (inner - 20) / 2;
   const charts = await Promise.all(plots.map(async (plot) => load(await Plotly.toImage(plot, { format: "svg", width: half, height: chartHeight }))));
   charts.forEach((chart, index) => context.drawImage(chart, margin + index * (half + 20), top, half, chartHeight));
-  return new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
+  return new Promise((resolve, reject) => {
+    sheet.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture is too large for this browser"))), "image/png");
+  });
 }

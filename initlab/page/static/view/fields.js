@@ -32,7 +32,8 @@ export function choice(label, choices, change) {
  * @returns {{element: Element, set: (value: number) => void}}
  */
 export function whole(label, [least, most], change) {
-  const output = h("output");
+  // The slider itself says it to a screen reader.
+  const output = h("span", { class: "value", "aria-hidden": "true" });
   const show = () => {
     output.textContent = slider.value;
   };
@@ -65,11 +66,10 @@ export function logarithmic(label, { decades: [least, most], zero = false, sign 
     slider.setAttribute("aria-valuetext", short(value));
     if (document.activeElement !== box) box.value = String(rounded(value, 6));
   };
+  // `set` answers what is taken; what is refused leaves the value of before.
   const take = (next) => {
-    if (!Number.isFinite(next) || next === value) return;
-    value = next;
+    if (Number.isFinite(next) && next !== value) change(next);
     show();
-    change(value);
   };
   slider.addEventListener("input", () => {
     const place = Number(slider.value);

@@ -1,8 +1,9 @@
 /** Numbers as a reader wants them. */
 
 /**
- * Three significant digits: 0.693, 12.4, 3.2e-7, 1.5e+6.
+ * Three significant digits, and one less beside an exponent: 0.693, 12.4, 3.2e-7, 1.5e+6.
  * @param {number} value
+ * @param {number} [digits]
  * @returns {string} "not finite" for NaN and infinity
  */
 export function short(value, digits = 3) {
@@ -15,11 +16,13 @@ export function short(value, digits = 3) {
   return String(Number(value.toPrecision(digits)));
 }
 
-/** A share as a percentage: "25 %". */
+/** A share as a percentage: "25 %"; what is not all or none is never shown as such: "99.8 %". */
 export function percent(share) {
   if (!Number.isFinite(share)) return "–";
   const points = 100 * share;
-  return `${points > 0 && points < 1 ? points.toFixed(1) : Math.round(points)} %`;
+  if (points > 0 && points < 1) return `${Number(points.toPrecision(1))} %`;
+  if (points > 99 && points < 100) return `${100 - Number((100 - points).toPrecision(1))} %`;
+  return `${Math.round(points)} %`;
 }
 
 /** A whole number with thin spaces between thousands: "12 000". */

@@ -64,7 +64,6 @@ export function createHistograms() {
       const hidden = layers.slice(0, -1);
       build(hidden.length);
       hidden.forEach((layer, index) => {
-        if (!layer.histogram) return;
         const cell = cells[index];
         cell.layer = layer;
         const { low, high, shares } = layer.histogram;

@@ -43,7 +43,8 @@ export function filled(values, row, column) {
  */
 export function createMap(client, getState, watch, say) {
   const chart = createChart("map of final loss over scale and learning rate", "arrow keys move, Enter watches that run");
-  const status = h("p", { class: "hint", role: "status" }, "Not computed yet.");
+  // Not spoken, as it changes at each message; that the map is complete is.
+  const status = h("p", { class: "hint" }, "Not computed yet.");
   const reading = h("p", { class: "reading", "aria-live": "polite" });
   const start = button("Compute the map", () => (running ? stop() : run()), { class: "primary" });
   const showTrained = h("input", { type: "checkbox", change: () => draw() });
@@ -152,7 +153,6 @@ export function createMap(client, getState, watch, say) {
     });
   }
 
-  chart.element.tabIndex = 0;
   chart.element.addEventListener("keydown", (event) => {
     const way = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!way && event.key !== "Enter") return;

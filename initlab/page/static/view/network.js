@@ -11,11 +11,11 @@ const SHADES = Float32Array.from({ length: 513 }, (_, index) => (index / 512) **
 
 /**
  * @param {number} value of a unit after its activation
- * @returns {number} -1..1: its sign, and its size so that 0.01 can still be seen
+ * @returns {number} -1..1: its sign, and its size so that 0.01 can still be seen; NaN of NaN
  */
 export function shade(value) {
   const size = SHADES[(512 * Math.sqrt(Math.min(Math.abs(value), 1))) | 0];
-  return value < 0 ? -size : size;
+  return value < 0 ? -size : value >= 0 ? size : NaN;
 }
 
 /** The same for an activation that lies between 0 and 1: about 1/2. */
@@ -25,12 +25,13 @@ function shadeSigmoid(value) {
 
 /**
  * @param {string} name of the side, for screen readers
- * @returns {{element: Element, draw: (side: object, snapshot: object) => void, resize: () => void,
- *   picture: () => {canvas: HTMLCanvasElement, svg: SVGElement}}}
+ * @returns {{element: Element, draw: (side: object, snapshot: object) => void, reset: () => void,
+ *   picture: () => {canvas: HTMLCanvasElement, svg: SVGElement}, summary: () => string}}
  */
 export function createNetwork(name) {
   const canvas = h("canvas", { "aria-hidden": "true" });
-  const drawing = svg("svg", { role: "group", "aria-label": `network ${name}` });
+  // An application, so that a screen reader leaves the arrow keys to it.
+  const drawing = svg("svg", { role: "application", "aria-label": `network ${name}; arrow keys move between its units` });
   const element = h("div", { class: "network" }, canvas, drawing);
   let [shape, plan, parts, last, width] = ["", null, null, null, 0];
   // Asked when it may have changed: at each frame it would make the browser lay out the page.
@@ -114,11 +115,10 @@ export function createNetwork(name) {
     if (!last) return "";
     const data = last.layers[layer];
     const column = Array.from({ length: data.fanIn }, (_, row) => short(data.weight[row * data.units + unit]));
-    const first = data.classes ? data.classes[unit] : unit;
-    const of = copies(data.classes ?? []).find((units) => units.includes(unit));
+    const of = copies(data.classes).find((units) => units.includes(unit));
     const twin = of ? `; a copy of unit${of.length > 2 ? "s" : ""} ${of.filter((each) => each !== unit).map((each) => each + 1).join(", ")}` : "";
     const weights = column.length > 6 ? `${column.slice(0, 6).join(", ")}, …` : column.join(", ");
-    return `layer ${layer + 1}, unit ${unit + 1}${first === unit && !of ? "" : twin}\nweights ${weights}\nbias ${short(data.bias[unit])}`;
+    return `layer ${layer + 1}, unit ${unit + 1}${twin}\nweights ${weights}\nbias ${short(data.bias[unit])}`;
   }
 
   function drawMaps(context, snapshot) {
@@ -162,7 +162,6 @@ export function createNetwork(name) {
     const { classes: palette, line, ink, soft } = colors();
     parts.units.forEach((rects, layer) => {
       const { classes, distinct, units } = layers[layer];
-      if (!classes) return;
       const key = `${classes.join(" ")} ${line}`;
       if (parts.groups[layer] === key) return;
       parts.groups[layer] = key;
@@ -171,7 +170,7 @@ export function createNetwork(name) {
         const group = groups.findIndex((each) => each.includes(unit));
         setAttribute(rect, "stroke", group < 0 ? soft : palette[group % palette.length]);
         setAttribute(rect, "stroke-width", group < 0 ? 1 : 3);
-        const twins = group < 0 ? "" : `, copy of ${groups[group].length - 1} other`;
+        const twins = group < 0 ? "" : `, copy of ${groups[group].length - 1} other${groups[group].length > 2 ? "s" : ""}`;
         setAttribute(rect, "aria-label", `layer ${layer + 1}, unit ${unit + 1}${twins}`);
       });
       parts.captions[layer].setAttribute("fill", groups.length ? ink : soft);
@@ -194,7 +193,7 @@ export function createNetwork(name) {
     const context = sharp(canvas, plan.width, plan.height);
     context.clearRect(0, 0, plan.width, plan.height);
     drawLinks(snapshot.layers);
-    if (snapshot.maps) drawMaps(context, snapshot);
+    drawMaps(context, snapshot);
     drawGroups(snapshot.layers);
   }
 

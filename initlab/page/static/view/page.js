@@ -19,6 +19,7 @@ import { createTakeaway } from "./takeaway.js";
 import { connectTheme, onTheme } from "./theme.js";
 import { connectTips } from "./tooltip.js";
 import { createTransport } from "./transport.js";
+import { createTurns } from "./turns.js";
 import { lecture, watchFor } from "./watch.js";
 
 /**
@@ -29,8 +30,8 @@ export function startPage({ tasks }) {
   const [trainer, reckoner] = [createPair(tasks), createClient(tasks)];
   const store = createStore(lecture(), checkState);
   const history = createHistory();
-  let [focus, step, lastSnapshot, seedsNow] = [0, 0, null, []];
-  let [drawnCurves, loading, predicting] = [0, 0, 0];
+  let [focus, step, last, seedsNow] = [0, 0, null, []];
+  let [loading, predicting] = [0, 0];
 
   const say = (text) => { byId("status").textContent = text; };
   const fail = (error) => {
@@ -56,7 +57,7 @@ export function startPage({ tasks }) {
     const state = store.get();
     const units = Math.max(...state.sides.map((side) => side.depth * side.width));
     const grid = units <= 8 ? 48 : units <= 16 ? 32 : 24;
-    return { focus: state.sides.map(() => focus), grid, bounds: boundsFor(state), bins: histograms ? 30 : 0, diagnostics: true };
+    return { focus: state.sides.map(() => focus), grid, bounds: boundsFor(state), bins: histograms ? 30 : 0 };
   }
 
   const hear = {
@@ -66,19 +67,18 @@ export function startPage({ tasks }) {
         curves.clear();
       }
       history.add(snapshot);
-      [step, lastSnapshot, seedsNow] = [snapshot.step, snapshot, [...snapshot.sides[0].ensemble.seeds]];
+      [step, last, seedsNow] = [snapshot.step, snapshot, snapshot.sides[0].ensemble.seeds];
       transport.step(step);
       snapshot.sides.forEach((data, index) => sides[index].draw(data));
-      seeds.draw(snapshot, focus);
+      if (clock.isPlaying() && !isFirst) turns.one();
+      else drawRest();
       document.body.dataset.step = step;
-      const now = performance.now();
-      if (!clock.isPlaying() || now - drawnCurves > 450) drawCurves(now);
     },
     playing(isPlaying) {
       transport.playing(isPlaying);
       document.body.dataset.playing = isPlaying;
       if (isPlaying) return say("Playing.");
-      drawCurves(performance.now());
+      drawRest();
       takeaway.update();
       return say(`Paused at step ${step}. ${sides.map((side, index) => (store.get().sides[index] ? side.say() : "")).join(" ")}`);
     },
@@ -86,8 +86,10 @@ export function startPage({ tasks }) {
   };
   const clock = createClock(trainer, want, hear);
 
-  function drawCurves(now) {
-    drawnCurves = now;
+  // Beside the networks and what they decide, which change at every frame.
+  function drawRest() {
+    if (!last) return;
+    turns.all();
     curves.draw(store.get(), focus);
   }
 
@@ -95,8 +97,15 @@ export function startPage({ tasks }) {
     if (store.get().task !== "own") say("To place points of your own, choose “Own points” as data.");
     else change((draft) => { draft.own.push([first, second, common.label()]); });
   };
-  const remove = () => change((draft) => { draft.sides.pop(); });
-  const compare = button("Compare with another start", () => change((draft) => { draft.sides.push(structuredClone(draft.sides[0])); }), { class: "compare" });
+  // The button that was pressed disappears: the focus goes where a reader goes on.
+  const remove = () => {
+    change((draft) => { draft.sides.pop(); });
+    compare.focus();
+  };
+  const compare = button("Compare with another start", () => {
+    change((draft) => { draft.sides.push(structuredClone(draft.sides[0])); });
+    sides[1].element.querySelector("select").focus();
+  }, { class: "compare" });
   const common = createCommon(store, change);
   const sides = NAMES.map((_, index) => createSide(index, store, change, { place, remove }));
   const curves = createCurves(history);
@@ -104,6 +113,11 @@ export function startPage({ tasks }) {
     focus = net;
     clock.look();
   });
+  const turns = createTurns([
+    ...sides.flatMap((side) => [side.drawNumbers, side.drawHistograms]),
+    () => seeds.draw(last, focus),
+    () => curves.drawOne(store.get(), focus),
+  ]);
   const prediction = createPrediction(reckoner, fail);
   const map = createMap(reckoner, store.get, (scale, rate) => {
     const index = mapped(store.get());
@@ -115,6 +129,7 @@ export function startPage({ tasks }) {
   const cards = createCards((entry) => {
     open(entry.state, () => {}, entry.steps);
     byId("watch").scrollIntoView({ block: "start", behavior: "instant" });
+    say(`${entry.title} plays to step ${entry.steps}. ${entry.sentence}`);
   });
   const takeaway = createTakeaway({
     getState: store.get, getStep: () => step, seeds: () => seedsNow, history, say, fail, plots: curves.picture,
@@ -192,13 +207,14 @@ export function startPage({ tasks }) {
   byId("map").append(map.element);
   byId("gallery").append(cards.element);
   byId("export").append(takeaway.element);
+  byId("keys").append(transport.keys);
   connectTips();
   connectTheme(byId("theme"));
 
   const redraw = () => {
     sides.forEach((side) => side.redraw());
     sides.forEach((side) => side.setData(taskOf(store.get()), boundsFor(store.get())));
-    if (lastSnapshot) drawCurves(performance.now());
+    drawRest();
     prediction.redraw();
     map.draw();
   };

@@ -21,17 +21,18 @@ export function between(first, second, share) {
   return from.map((value, index) => Math.round(value + share * (to[index] - value)));
 }
 
-// From all of `low` (index 0) over `middle` to all of `high`: pixels as whole numbers, in this
-// machine's order of bytes.
+// From all of `low` (index 0) over `middle` to all of `high`, then the colour of what is no number:
+// pixels as whole numbers, in this machine's order of bytes.
 function lookup() {
   if (table) return table;
-  const { low, middle, high } = colors();
-  const bytes = new Uint8ClampedArray(4 * LEVELS);
+  const { low, middle, high, line } = colors();
+  const bytes = new Uint8ClampedArray(4 * (LEVELS + 1));
   for (let index = 0; index < LEVELS; index += 1) {
     const place = (2 * index) / (LEVELS - 1) - 1;
     const color = between(middle, place < 0 ? low : high, Math.abs(place));
     bytes.set([...color, 255], 4 * index);
   }
+  bytes.set([...channels(line), 255], 4 * LEVELS);
   table = new Uint32Array(bytes.buffer);
   return table;
 }
@@ -57,9 +58,9 @@ export function paint(context, values, offset, size, place, square) {
     const from = offset + (size - 1 - row) * size;
     const to = row * size;
     for (let column = 0; column < size; column += 1) {
-      // NaN becomes level 0, where nothing is drawn of a run that diverged.
-      const level = (half * place(values[from + column]) + half + 0.5) | 0;
-      pixels[to + column] = lut[level < 0 ? 0 : level >= LEVELS ? LEVELS - 1 : level];
+      const level = half * place(values[from + column]) + half + 0.5;
+      // NaN, of a run that diverged, fails both comparisons.
+      pixels[to + column] = lut[level < LEVELS ? (level > 0 ? level | 0 : 0) : level >= LEVELS ? LEVELS - 1 : LEVELS];
     }
   }
   brush.putImageData(image, 0, 0);
@@ -82,12 +83,12 @@ export function trace(context, values, offset, size, level, square) {
   const y = (row) => square.y + square.width - (row + 0.5) * cell;
   for (let row = 0; row + 1 < size; row += 1) {
     const start = offset + row * size;
+    let [b, c] = [values[start] - level, values[start + size] - level];
     for (let column = 0; column + 1 < size; column += 1) {
-      const index = start + column;
-      const a = values[index] - level;
-      const b = values[index + 1] - level;
-      const c = values[index + size + 1] - level;
-      const d = values[index + size] - level;
+      // The corners of a cell, round it: the last one's right side is the next one's left.
+      const [a, d] = [b, c];
+      b = values[start + column + 1] - level;
+      c = values[start + size + column + 1] - level;
       const isAbove = a > 0;
       if (isAbove === b > 0 && isAbove === c > 0 && isAbove === d > 0) continue;
       const crossings = [];
@@ -115,5 +116,6 @@ export function sequential(share) {
   const place = Math.min(Math.max(share, 0), 1) * (SEQUENCE.length - 1);
   const index = Math.min(Math.floor(place), SEQUENCE.length - 2);
   const color = between(SEQUENCE[index], SEQUENCE[index + 1], place - index);
-  return { fill: `rgb(${color.join(",")})`, ink: share < 0.55 ? "#ffffff" : "#111111" };
+  // Where white and black are as easy to read, 4.6 to 1.
+  return { fill: `rgb(${color.join(",")})`, ink: share < 0.47 ? "#ffffff" : "#000000" };
 }

@@ -4,7 +4,7 @@ import { createClient } from "./client.js";
 /**
  * @param {object} tasks what each task's points are
  * @returns {{ask: (type: string, content: object) => Promise<object>}} load, step, rewind and look
- *   as the worker has them; a snapshot holds both sides
+ *   as the worker has them; a snapshot holds both sides, and the milliseconds of the slower one's step
  */
 export function createPair(tasks) {
   const clients = [createClient(tasks), createClient(tasks)];
@@ -19,7 +19,8 @@ export function createPair(tasks) {
       return client.ask(type, part);
     });
     const snapshots = await Promise.all(parts);
-    return { step: snapshots[0].step, sides: snapshots.flatMap((snapshot) => snapshot.sides) };
+    const cost = Math.max(...snapshots.map((snapshot) => snapshot.cost ?? 0));
+    return { step: snapshots[0].step, cost, sides: snapshots.flatMap((snapshot) => snapshot.sides) };
   }
   return { ask };
 }

@@ -28,7 +28,8 @@ const spell = (value) => (typeof value === "string" ? value : value === Infinity
  * @returns {{element: Element, update: (state: object) => Promise<void>, redraw: () => void}}
  */
 export function createPrediction(client, fail) {
-  const chart = createChart("phase diagram: chi1 over the variances of weights and biases, with a dot for each start");
+  // A second one where B has another activation, whose phases are others.
+  const charts = NAMES.map(() => createChart("phase diagram: chi1 over the variances of weights and biases, with a dot for each start"));
   const heads = NAMES.map((name) => h("th", { scope: "col" }, name));
   const cells = Object.fromEntries(ROWS.map(([key]) => [key, NAMES.map(() => h("td"))]));
   const body = ROWS.map(([key, symbol, what]) => {
@@ -38,7 +39,8 @@ export function createPrediction(client, fail) {
   });
   const caption = h("caption", { class: "sr" }, "what theory says of a start");
   const table = h("table", { class: "theory" }, caption, h("thead", {}, h("tr", {}, h("th"), h("th", { class: "meaning" }), ...heads)), h("tbody", {}, ...body));
-  const element = h("div", { class: "prediction" }, table, chart.element);
+  const note = h("p", { class: "hint", hidden: true });
+  const element = h("div", { class: "prediction" }, h("div", {}, table, note), h("div", { class: "phases" }, ...charts.map((chart) => chart.element)));
   let [asked, last] = [0, null];
 
   async function update(state) {
@@ -46,12 +48,16 @@ export function createPrediction(client, fail) {
     const mine = asked;
     try {
       const sides = await Promise.all(state.sides.map((_, side) => client.ask("theory", { state, side })));
-      const reach = (key, least) => Math.max(least, ...sides.map((each) => (each[key] < 50 ? 1.25 * each[key] : 0)));
-      const most = [reach("sigmaW2", 4), reach("sigmaB2", 1)].map((value) => Number(value.toPrecision(2)));
-      const { activation } = state.sides[0];
-      const phase = await client.ask("phase", { activation, most, points: POINTS });
+      const names = [...new Set(state.sides.map(({ activation }) => activation))];
+      const phases = await Promise.all(names.map(async (activation) => {
+        const dots = sides.flatMap((side, index) => (state.sides[index].activation === activation ? [{ ...side, index }] : []));
+        const reach = (key, least) => Math.max(least, ...dots.map((each) => (each[key] < 50 ? 1.25 * each[key] : 0)));
+        const most = [reach("sigmaW2", 4), reach("sigmaB2", 1)].map((value) => Number(value.toPrecision(2)));
+        const phase = await client.ask("phase", { activation, most, points: POINTS });
+        return { activation, dots: dots.filter((dot) => dot.applies), most, phase };
+      }));
       if (mine !== asked) return;
-      last = { state, sides, phase, most };
+      last = { sides, phases };
       redraw();
     } catch (error) {
       fail(error);
@@ -60,18 +66,24 @@ export function createPrediction(client, fail) {
 
   function redraw() {
     if (!last) return;
-    const { state, sides, phase, most } = last;
+    const { sides, phases } = last;
     heads.forEach((head, index) => { head.hidden = !sides[index]; });
     for (const [key] of ROWS) {
       cells[key].forEach((cell, index) => {
         cell.hidden = !sides[index];
-        if (sides[index]) cell.textContent = spell(sides[index][key]);
+        if (sides[index]) cell.textContent = sides[index].applies ? spell(sides[index][key]) : "–";
       });
     }
-    drawPhase(state, sides, phase, most);
+    const others = NAMES.filter((_, index) => sides[index] && !sides[index].applies);
+    note.hidden = others.length === 0;
+    note.textContent = `${others.join(" and ")}: no prediction, which is of weights that are drawn independently.`;
+    charts.forEach((chart, index) => {
+      chart.element.hidden = !phases[index];
+      if (phases[index]) drawPhase(chart, phases[index]);
+    });
   }
 
-  function drawPhase(state, sides, phase, most) {
+  function drawPhase(chart, { activation, dots: starts, phase, most }) {
     const { low, middle, high, ink, sides: palette, card } = colors();
     const columns = phase.sigmaW2.length;
     const z = Array.from(phase.sigmaB2, (_, row) =>
@@ -90,7 +102,7 @@ export function createPrediction(client, fail) {
       x: phase.critical.map(([x]) => x), y: phase.critical.map(([, y]) => y), mode: "lines",
       line: { color: ink, width: 2 }, hoverinfo: "skip",
     };
-    const dots = sides.map((side, index) => ({
+    const dots = starts.map(({ index, ...side }) => ({
       x: [Math.min(side.sigmaW2, most[0])], y: [Math.min(side.sigmaB2, most[1])], mode: "markers+text", cliponaxis: false,
       marker: { size: 14, color: palette[index], symbol: index ? "diamond" : "circle", line: { color: card, width: 2 } },
       text: [`${NAMES[index]}${side.sigmaW2 > most[0] || side.sigmaB2 > most[1] ? " →" : ""}`],
@@ -98,7 +110,7 @@ export function createPrediction(client, fail) {
       hovertemplate: `${NAMES[index]}: σ²w ${short(side.sigmaW2)}, σ²b ${short(side.sigmaB2)}<extra></extra>`,
     }));
     chart.draw([map, line, ...dots], {
-      title: { text: `phases of ${state.sides[0].activation}; line: χ₁ = 1`, x: 0.02, xanchor: "left", font: { size: 14 } },
+      title: { text: `phases of ${activation}; line: χ₁ = 1`, x: 0.02, xanchor: "left", font: { size: 14 } },
       margin: { l: 52, r: 10, t: 34, b: 44 },
       xaxis: { title: { text: "σ<sub>w</sub>²", standoff: 4 }, range: [0, most[0]] },
       yaxis: { title: { text: "σ<sub>b</sub>²", standoff: 4 }, range: [0, most[1]] },

@@ -12,7 +12,7 @@ const [WIDTH, HEIGHT] = [300, 22];
  */
 export function createSeeds(choose) {
   const rows = NAMES.map((name, index) => {
-    const dots = h("div", { class: "dots", role: "group", "aria-label": `seeds of ${name}` });
+    const dots = h("div", { class: "dots", role: "group", "aria-label": `seeds of ${name}; arrow keys move between them` });
     const bar = svg("rect", { y: 6, height: 10, class: `interval side-${index}` });
     const mark = svg("rect", { y: 2, width: 3, height: 18, class: "mark" });
     const scale = svg("rect", { x: 0, y: 10, width: WIDTH, height: 2, class: "axis" });
@@ -35,6 +35,16 @@ export function createSeeds(choose) {
     row.dots.replaceChildren(...row.buttons);
   }
 
+  // One stop for the tab key, the arrow keys within: there are 16 seeds of each side.
+  function move(event, { buttons }) {
+    const way = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const at = buttons.indexOf(document.activeElement);
+    buttons[Math.min(Math.max(at + way, 0), buttons.length - 1)].focus();
+  }
+  rows.forEach((row) => row.dots.addEventListener("keydown", (event) => move(event, row)));
+
   return {
     element,
     draw(snapshot, focus) {
@@ -52,6 +62,7 @@ export function createSeeds(choose) {
           setText(dot, isTrained ? "✓" : Number.isFinite(loss) ? "" : "×");
           setAttribute(dot, "class", `dot ${isTrained ? "trained" : ""}`);
           setAttribute(dot, "aria-pressed", net === focus);
+          setAttribute(dot, "tabindex", net === focus ? 0 : -1);
           setAttribute(dot, "aria-label", `seed ${ensemble.seeds[net]}: ${state}`);
         });
         const [low, high] = ensemble.interval;

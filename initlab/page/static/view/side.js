@@ -31,7 +31,7 @@ const NUMBERS = [
  * @param {object} store
  * @param {(edit: (draft: object) => void) => void} change
  * @param {{place: (point: number[]) => void, remove: () => void}} calls
- * @returns {object} element, draw, setData, redraw, network, boundary, say
+ * @returns {object} element, draw, drawNumbers, drawHistograms, setData, redraw, picture, say
  */
 export function createSide(index, store, change, calls) {
   const name = NAMES[index];
@@ -59,27 +59,34 @@ export function createSide(index, store, change, calls) {
     h("p", { class: "caption" }, "Where each layer's inputs z fall (bars), over the slope of the activation there (area):"),
     histograms.element,
   );
-  let shown = null;
+  let [shown, binned] = [null, null];
 
   function draw(snapshot) {
     const side = store.get().sides[index];
     if (!side) return;
     shown = snapshot;
-    pictures.classList.toggle("deep", side.depth > 3);
+    // A snapshot in six has histograms.
+    if (snapshot.layers[0].histogram) binned = snapshot.layers;
     network.draw(side, snapshot);
     boundary.draw(snapshot.maps);
-    strips.draw(snapshot.layers);
-    histograms.draw(snapshot.layers);
-    const hidden = snapshot.layers.slice(0, -1);
+  }
+
+  function drawNumbers() {
+    if (!shown || !store.get().sides[index]) return;
+    const { layers, ensemble, firstNonfinite } = shown;
+    strips.draw(layers);
+    const hidden = layers.slice(0, -1);
     const saturated = hidden.reduce((sum, layer) => sum + layer.saturation, 0) / hidden.length;
-    setText(values.loss, short(snapshot.loss));
-    setText(values.accuracy, percent(snapshot.accuracy));
+    setText(values.loss, short(shown.loss));
+    setText(values.accuracy, percent(shown.accuracy));
     setText(values.saturated, percent(saturated));
-    const { trained, seeds, loss } = snapshot.ensemble;
-    setText(values.trained, `${trained} of ${(seeds ?? loss).length}`);
-    const { firstNonfinite } = snapshot;
-    warning.hidden = !(firstNonfinite >= 0);
+    setText(values.trained, `${ensemble.trained} of ${ensemble.seeds.length}`);
+    warning.hidden = firstNonfinite < 0;
     setText(warning, `Diverged: a number was no longer finite at step ${firstNonfinite}.`);
+  }
+
+  function drawHistograms() {
+    if (binned && store.get().sides[index]) histograms.draw(binned);
   }
 
   function show(state) {
@@ -89,6 +96,7 @@ export function createSide(index, store, change, calls) {
     remove.hidden = index === 0;
     setText(start, describeStart(side));
     setText(rest, describeRest(side));
+    pictures.classList.toggle("deep", side.depth > 3);
   }
   store.subscribe(show);
   show(store.get());
@@ -96,11 +104,14 @@ export function createSide(index, store, change, calls) {
   return {
     element,
     draw,
+    /** Of what `draw` was given last. */
+    drawNumbers,
+    drawHistograms,
     setData: boundary.setData,
     /** Draws again what is there: another width, or light for dark. */
     redraw() {
       network.reset();
-      if (shown && store.get().sides[index]) draw(shown);
+      if (shown) draw(shown);
     },
     picture: () => ({ network: network.picture(), boundary: boundary.picture() }),
     /** The side in one sentence, for screen readers. */

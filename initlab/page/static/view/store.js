@@ -36,8 +36,24 @@ export function toHash(state) {
 /**
  * @param {string} hash of an address
  * @returns {object|null} what it says, not yet checked; null where it says nothing
+ * @throws {Error} where it is no state's
  */
 export function fromHash(hash) {
   const text = hash.replace(/^#/, "");
-  return text ? JSON.parse(decodeURIComponent(text)) : null;
+  return text ? parseState("the address after #", text, decodeURIComponent) : null;
+}
+
+/**
+ * @param {string} name of the text, for the error
+ * @param {string} text
+ * @param {(text: string) => string} [decode]
+ * @returns {object} what it says, not yet checked
+ * @throws {Error} where it is no JSON
+ */
+export function parseState(name, text, decode = (each) => each) {
+  try {
+    return JSON.parse(decode(text));
+  } catch {
+    throw new Error(`${name} must be a state as JSON, got ${text.slice(0, 60)}`);
+  }
 }

@@ -1,5 +1,5 @@
 /** The rms of the signal and of its gradient, layer by layer, as two strips of colour and number. */
-import { h, setText } from "./dom.js";
+import { h, setAttribute, setText } from "./dom.js";
 import { short } from "./format.js";
 import { sequential } from "./paint.js";
 import { tip } from "./tooltip.js";
@@ -24,7 +24,7 @@ export function createStrips() {
   const head = h("tr", {}, h("th", { scope: "col" }, "rms of"));
   const caption = h("caption", { class: "sr" }, "rms of signal and of gradient in each layer");
   const element = h("table", { class: "strips" }, caption, h("thead", {}, head), h("tbody", {}, ...rows));
-  let count = 0;
+  let [count, shown] = [0, []];
 
   function build(layers) {
     if (layers.length === count) return;
@@ -34,7 +34,7 @@ export function createStrips() {
     rows.forEach((row, strip) => {
       const cells = layers.map((_, index) => {
         const cell = h("td");
-        tip(cell, () => `${STRIPS[strip].what}\nlayer ${name(index)}: ${cell.dataset.value ?? ""}`);
+        tip(cell, () => `${STRIPS[strip].what}\nlayer ${name(index)}: ${short(shown[index][STRIPS[strip].key])}`);
         return cell;
       });
       row.replaceChildren(row.firstChild, ...cells);
@@ -44,17 +44,15 @@ export function createStrips() {
   return {
     element,
     draw(layers) {
+      shown = layers;
       build(layers);
       STRIPS.forEach(({ key }, strip) => {
         layers.forEach((layer, index) => {
           const cell = rows[strip].children[index + 1];
           const value = layer[key];
-          if (value === null || value === undefined) return;
           setText(cell, short(value, count > 5 ? 1 : 2).replace("not finite", "∞").replace("e-0", "e-"));
-          cell.dataset.value = short(value);
           const { fill, ink } = colorOf(value);
-          cell.style.background = fill;
-          cell.style.color = ink;
+          setAttribute(cell, "style", `background:${fill};color:${ink}`);
         });
       });
     },

@@ -3,14 +3,23 @@ import { pythonProgram } from "../lab/program.js";
 import { h } from "./dom.js";
 import { curvesText, download, picture, stateText } from "./exports.js";
 import { button } from "./fields.js";
+import { parseState } from "./store.js";
 
-async function copyText(text, area) {
+/** Copies a text; whether the browser let it. */
+async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
+    return true;
   } catch {
-    // A file:// page, or one without permission, has no clipboard: what is selected can be copied.
+    // A page without permission for the clipboard may still copy what is selected in it.
+    const [area, before] = [h("textarea", { class: "sr", readonly: true }), document.activeElement];
+    area.value = text;
+    document.body.append(area);
     area.select();
-    document.execCommand("copy");
+    const isCopied = document.execCommand("copy");
+    area.remove();
+    before?.focus();
+    return isCopied;
   }
 }
 
@@ -20,16 +29,12 @@ async function copyText(text, area) {
  */
 export function createTakeaway(page) {
   const code = h("textarea", { class: "code", readonly: true, rows: 18, spellcheck: "false", "aria-label": "the same run in Python" });
-  const copy = button("Copy the program", async () => {
-    await copyText(code.value, code);
-    page.say("The program was copied.");
-  });
-  const address = h("textarea", { class: "sr", readonly: true, tabindex: -1, "aria-hidden": "true" });
-  const share = button("Copy the address", async () => {
-    address.value = location.href;
-    await copyText(location.href, address);
-    page.say("The address was copied.");
-  });
+  const take = async (name, text) => {
+    const isCopied = await copyText(text);
+    page.say(isCopied ? `The ${name} was copied.` : `The browser does not let this page copy the ${name}: select it yourself.`);
+  };
+  const copy = button("Copy the program", () => take("program", code.value));
+  const share = button("Copy the address", () => take("address", location.href));
   const state = button("State as JSON", () => download("initlab-state.json", new Blob([stateText(page.getState())], { type: "application/json" })));
   const curves = button("Curves as CSV", () => download("initlab-curves.csv", new Blob([curvesText(page.history.rows(page.seeds()))], { type: "text/csv" })));
   const image = button("Picture as PNG", async () => {
@@ -41,7 +46,7 @@ export function createTakeaway(page) {
   });
   const file = h("input", { type: "file", accept: ".json,application/json", class: "sr", id: "state-file", change: async () => {
     try {
-      if (file.files[0]) page.load(JSON.parse(await file.files[0].text()));
+      if (file.files[0]) page.load(parseState("the file", await file.files[0].text()));
     } catch (error) {
       page.fail(error);
     }
@@ -49,7 +54,7 @@ export function createTakeaway(page) {
   } });
   const open = h("label", { for: "state-file", class: "button" }, "Open a state");
   const python = h("details", { class: "python", toggle: () => update() }, h("summary", {}, "Reproduce in Python"), h("p", { class: "hint" }, "This program runs with initlab and trains what is on the screen."), code, copy);
-  const element = h("div", { class: "takeaway" }, h("div", { class: "buttons" }, share, state, curves, image, file, open), address, python);
+  const element = h("div", { class: "takeaway" }, h("div", { class: "buttons" }, share, state, curves, image, file, open), python);
 
   function update() {
     if (python.open) code.value = pythonProgram(page.getState(), page.getStep());

@@ -52,8 +52,6 @@ function changed() {
 export function connectTheme(button) {
   const show = () => {
     button.setAttribute("aria-pressed", String(isDark()));
-    button.textContent = isDark() ? "Light" : "Dark";
-    button.setAttribute("aria-label", "dark colours");
   };
   button.addEventListener("click", () => {
     document.documentElement.dataset.theme = isDark() ? "light" : "dark";
