@@ -1,6 +1,7 @@
 """Input validation of the perceptron: descriptions, inputs and params that do not fit."""
 
 import re
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -114,3 +115,30 @@ def test_inputs_are_cast_to_the_networks_dtype():
 def test_a_dtype_must_be_named():
     with pytest.raises(TypeError, match="dtype must be floating, got None"):
         networks.mlp((2, 1), jnp.tanh, dtype=None)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("bias", "error", "message"),
+    [
+        (None, TypeError, "bias must be True, False, or a sequence of these for each layer, got N"),
+        (1, TypeError, "bias must be True, False, or"),
+        ((True, 0), TypeError, "bias must be True, False, or"),
+        ("no", TypeError, "bias must be True, False, or"),
+        ([True], ValueError, "bias must have an entry for each of the 2 layers, got 1"),
+    ],
+)
+def test_biases_that_do_not_fit(bias, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        networks.mlp((2, 3, 1), jnp.tanh, bias=bias)
+
+
+def test_a_branch_scale_is_one_finite_number():
+    cases: list[tuple[Any, type[Exception]]] = [
+        (np.nan, ValueError),
+        ("1", TypeError),
+        (np.ones(2), TypeError),
+    ]
+    for scale, error in cases:
+        with pytest.raises(error, match="branch_scale must be"):
+            networks.residual_mlp((2, 3, 1), 2, jnp.tanh, branch_scale=scale)

@@ -288,3 +288,56 @@ def test_layers_come_in_their_order():
     network = networks.mlp((2, *[3] * 10, 1), jnp.tanh)
     params = jax.tree.map(lambda spec: jnp.full(spec.shape, 0.5), network.specs)
     assert list(network.layers(params, np.ones((4, 2)))) == [f"layer_{n}" for n in range(1, 12)]
+
+
+@pytest.mark.quick
+def test_a_layer_without_bias_is_one_whose_bias_is_0():
+    sizes = (3, 5, 4, 2)
+    full = networks.mlp(sizes, jnp.tanh)
+    some = networks.mlp(sizes, jnp.tanh, bias=(False, True, False))
+    assert [len(some.specs[f"layer_{n}"]) for n in (1, 2, 3)] == [1, 2, 1]
+    for bias in (False, [False] * 3):
+        assert networks.mlp(sizes, jnp.tanh, bias=bias).specs == {
+            name: {"weight": leaves["weight"]} for name, leaves in full.specs.items()
+        }
+    params, x, _ = draw_data(sizes, 6, np.float32)
+    lacking = {
+        name: {leaf: params[name][leaf] for leaf in leaves} for name, leaves in some.specs.items()
+    }
+    zeroed = {
+        name: {leaf: value * (leaf in some.specs[name]) for leaf, value in leaves.items()}
+        for name, leaves in params.items()
+    }
+
+    @jax.jit
+    def both(lacking, zeroed):
+        scores = lambda network: lambda params: jnp.sum(network.apply(params, x) ** 2)  # noqa: E731
+        return tuple(
+            (network.layers(params, x), jax.grad(scores(network))(params))
+            for network, params in ((some, lacking), (full, zeroed))
+        )
+
+    (states, gradient), (want_states, want_gradient) = both(lacking, zeroed)
+    jax.tree.map(np.testing.assert_array_equal, states, want_states)
+    for name, leaves in gradient.items():
+        for leaf, got in leaves.items():
+            np.testing.assert_array_equal(got, want_gradient[name][leaf])
+
+
+def test_the_scale_of_a_branch_is_a_factor_on_its_last_layer():
+    @jax.jit
+    def logits(params, scale, x):
+        return networks.residual_mlp((2, 3, 1), 2, jnp.tanh, branch_scale=scale).apply(params, x)
+
+    network = networks.residual_mlp((2, 3, 1), 2, jnp.tanh)
+    draw = jax.random.normal(jax.random.key(0), (100,))
+    params = jax.tree.map(lambda spec: draw[: math.prod(spec.shape)].reshape(spec.shape),
+                          network.specs)  # fmt: skip
+    x = draw[:8].reshape(4, 2)
+    for scale in (0.0, 0.3, -2.0):
+        scaled = {name: leaves | {"layer_2": jax.tree.map(lambda p, s=scale: p * s, layer)}
+                  if (layer := leaves.get("layer_2")) else leaves
+                  for name, leaves in params.items()}  # fmt: skip
+        np.testing.assert_allclose(
+            logits(params, jnp.float32(scale), x), network.apply(scaled, x), rtol=1e-5, atol=1e-6
+        )

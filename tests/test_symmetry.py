@@ -63,16 +63,16 @@ def test_a_network_without_hidden_layers_has_no_hidden_units():
             "an mlp's params are a dict of layer_1, layer_2, ..., got ['head', 'layer_1']",
         ),
         (
-            {"layer_1": {"weight": np.zeros((2, 3))}},
-            "params['layer_1'] must hold a weight [i, j] and a bias [j], got shapes ",
+            {"layer_1": {"bias": np.zeros(3)}},
+            "params['layer_1'] must hold a weight [i, j] and at most a bias [j], got shapes ",
         ),
         (
             {"layer_1": {"weight": np.zeros((2, 3)), "bias": np.zeros(3), "gain": np.ones(3)}},
-            "params['layer_1'] must hold a weight [i, j] and a bias [j], got shapes ",
+            "params['layer_1'] must hold a weight [i, j] and at most a bias [j], got shapes ",
         ),
         (
             {"layer_1": {"weight": np.zeros((3, 3, 2, 3)), "bias": np.zeros(3)}},
-            "params['layer_1'] must hold a weight [i, j] and a bias [j], got shapes ",
+            "params['layer_1'] must hold a weight [i, j] and at most a bias [j], got shapes ",
         ),
     ],
 )

@@ -1,8 +1,10 @@
 """Checks of a model: its parameters by path, and that it takes them."""
 
 import contextlib
+import difflib
+import fnmatch
 import numbers
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +22,7 @@ __all__ = [
     "check_floating_params",
     "check_model",
     "check_params",
+    "check_patterns",
     "check_rank_at_least",
     "leaves_by_path",
     "naming_exchanged",
@@ -39,6 +42,21 @@ def path_name(tree_path: Sequence[Any]) -> str:
     ['layer_1/0', 'layer_1/1']
     """
     return jax.tree_util.keystr(tuple(tree_path), simple=True, separator="/")
+
+
+def check_patterns(patterns: Iterable[str], paths: Sequence[str]) -> None:
+    """Raises ValueError for a shell pattern that matches none of the paths; names the nearest.
+
+    >>> check_patterns(["layer1/*"], ["layer_1/bias", "layer_1/weight"])
+    Traceback (most recent call last):
+    ValueError: no parameter matches 'layer1/*'; the nearest paths are ['layer_1/bias',
+    'layer_1/weight']
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(paths, pattern):
+            near = fnmatch.filter(paths, f"*{pattern.strip('*')}*")[:3]
+            near = near or difflib.get_close_matches(pattern, paths, n=3, cutoff=0.0)
+            raise ValueError(f"no parameter matches {pattern!r}; the nearest paths are {near}")
 
 
 def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:

@@ -1,8 +1,6 @@
 """Params from specs: every parameter drawn by an initializer under its own key."""
 
 import dataclasses
-import difflib
-import fnmatch
 import math
 from typing import Any
 
@@ -52,7 +50,9 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     check_are_parameters(specs)
     if not jax.tree.leaves(specs):
         raise TypeError(f"specs must hold ParamSpec, got {type(specs).__name__} without one")
-    _check_patterns(initializer, specs)
+    # Those of `by_path`, within the combinators.
+    patterns = getattr(initializer, "patterns", ())
+    checks.check_patterns(patterns, list(checks.leaves_by_path("specs", specs)))
     # Not one jitted program for the tree: the generator is what takes long to compile, and there it
     # is compiled for each tensor, not each shape, and again for each scheme made anew. XLA would
     # also merge a scheme's factor with the sqrt(2) of a normal draw: other bits than op by op.
@@ -87,16 +87,6 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
         return value
 
     return jax.tree_util.tree_map_with_path(draw, specs)
-
-
-def _check_patterns(initializer: Initializer, specs: Params) -> None:
-    """Raises ValueError if a pattern of `by_path`, within the combinators, matches no path."""
-    paths = list(checks.leaves_by_path("specs", specs))
-    for pattern in getattr(initializer, "patterns", ()):
-        if not fnmatch.filter(paths, pattern):
-            near = fnmatch.filter(paths, f"*{pattern.strip('*')}*")[:3]
-            near = near or difflib.get_close_matches(pattern, paths, n=3, cutoff=0.0)
-            raise ValueError(f"no parameter matches {pattern!r}; the nearest paths are {near}")
 
 
 def _draw_members(key: jax.Array, spec: ParamSpec, draw: Initializer) -> jax.Array:

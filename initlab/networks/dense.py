@@ -51,7 +51,7 @@ def to_lanes(x: jax.Array) -> jax.Array:
     return jnp.pad(x.T, ((0, 0), (0, -x.shape[0] % LANES)), mode="edge")
 
 
-def dense(h: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
+def dense(h: jax.Array, weight: jax.Array, bias: jax.Array | None) -> jax.Array:
     """`z[j, b] = sum_i weight[i, j] h[i, b] + bias[j]`, each unit summed in the same order.
 
     Differentiable in every mode, to any order.
@@ -59,7 +59,7 @@ def dense(h: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
     Args:
       h: inputs [fan_in, B], B a multiple of LANES.
       weight: [fan_in, fan_out].
-      bias: [fan_out].
+      bias: [fan_out], or None for a layer without.
 
     Returns:
       Pre-activations [fan_out, B].
@@ -68,8 +68,11 @@ def dense(h: jax.Array, weight: jax.Array, bias: jax.Array) -> jax.Array:
     >>> dense(h, weight, bias)[:, 0].tolist()
     [2.0, 2.0, 2.0]
     """
+    z = _over_inputs(weight, h)
+    if bias is None:
+        return z
     # The bias is the weight of an input that is always 1, so that its gradient is summed as theirs.
-    return _over_inputs(weight, h) + _over_inputs(bias[None], jnp.ones_like(h[:1]))
+    return z + _over_inputs(bias[None], jnp.ones_like(h[:1]))
 
 
 def _sum_inputs(weight: jax.Array, h: jax.Array) -> jax.Array:

@@ -155,13 +155,21 @@ def hidden_layers(
 
 
 def add_branch(
-    params: Params, h: jax.Array, branch: Branch, axis: int, *, post_norm: bool = False
+    params: Params,
+    h: jax.Array,
+    branch: Branch,
+    axis: int,
+    *,
+    post_norm: bool = False,
+    scale: jax.Array | None = None,
 ) -> tuple[jax.Array, Any]:
-    """`h + gate branch(norm(h))`, or `norm(h + gate branch(h))`, with the branch's state.
+    """`h + scale gate branch(norm(h))`, or `norm(h + scale gate branch(h))`, with its state.
 
-    The norm over `axis` and the gate are there where the params have them.
+    The norm over `axis` and the gate are there where the params have them; scale, a number, where
+    it is given.
     """
     norm = params.get("norm")
     out, shown = branch(h if norm is None or post_norm else normalize(norm, h, axis))
-    h = h + (params["gate"] * out if "gate" in params else out)
+    out = params["gate"] * out if "gate" in params else out
+    h = h + (out if scale is None else scale * out)
     return (h if norm is None or not post_norm else normalize(norm, h, axis)), shown

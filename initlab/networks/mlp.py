@@ -16,7 +16,13 @@ __all__ = ["mlp"]
 
 
 @checks.checked
-def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float32) -> Network:
+def mlp(
+    sizes: Sequence[int],
+    activation: Activation,
+    *,
+    bias: bool | Sequence[bool] = True,
+    dtype: Any = jnp.float32,
+) -> Network:
     """`z_l = a_(l-1) W_l + b_l`, `a_l = activation(z_l)`; the last layer is linear: `a_L = z_L`.
 
     Units that start identical stay bit-identical under gradient descent, because every unit is
@@ -25,18 +31,20 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
     Args:
       sizes: `(n_0, n_1, ..., n_L)`, inputs first, logits last; `(2, 1)` is logistic regression.
       activation: elementwise function of the hidden layers, as `jnp.tanh`.
+      bias: whether layers have a `b_l`: all or none of them, or each, `(True, ..., False)`.
       dtype: floating dtype of params and activations.
 
     Returns:
-      The network. Its params are `{"layer_1": {"weight": [n_0, n_1], "bias": [n_1]}, ...}`;
+      The network. Its params are `{"layer_1": {"weight": [n_0, n_1], "bias": [n_1]}, ...}`, without
+      the biases of layers that have none;
       `apply(params, x [B, n_0])` gives logits [B, n_L]; `layers` gives z and a [B, n_l] of each.
       Both raise ValueError for params or x that do not fit.
 
     Raises:
-      TypeError: if a size is not an integer, activation not an elementwise function, or dtype not
-        floating.
-      ValueError: if there are fewer than two sizes, a size is under 1, or dtype is float64 while
-        `jax_enable_x64` is off.
+      TypeError: if a size is not an integer, activation not an elementwise function, bias not True
+        or False, or dtype not floating.
+      ValueError: if there are fewer than two sizes, a size is under 1, bias has not an entry for
+        each layer, or dtype is float64 while `jax_enable_x64` is off.
 
     >>> network = mlp((2, 4, 1), jnp.tanh)
     >>> network.specs["layer_1"]["weight"].shape
@@ -53,9 +61,12 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
 
     names = [f"layer_{number}" for number in range(1, len(sizes))]
     activations = dict.fromkeys(names[:-1], activation) | {names[-1]: identity}
+    biases = _each_layer("bias", bias, len(names))
     specs = {
-        name: _layer_specs(fan_in, fan_out, _role_of(name, names), dtype)
-        for name, fan_in, fan_out in zip(names, sizes, sizes[1:], strict=False)
+        name: _layer_specs(fan_in, fan_out, _role_of(name, names), has_bias, dtype)
+        for name, fan_in, fan_out, has_bias in zip(
+            names, sizes[:-1], sizes[1:], biases, strict=True
+        )
     }
 
     def forward(params: Params, x: Array) -> dict[str, LayerState]:
@@ -64,7 +75,7 @@ def mlp(sizes: Sequence[int], activation: Activation, *, dtype: Any = jnp.float3
         h = to_lanes(jnp.asarray(x, dtype))
         states = {}
         for name in names:
-            z = dense(h, params[name]["weight"], params[name]["bias"])
+            z = dense(h, params[name]["weight"], params[name].get("bias"))
             h = activations[name](z)
             states[name] = LayerState(z, h)
         return states
@@ -94,8 +105,24 @@ def _role_of(name: str, names: Sequence[str]) -> Role:
     return Role.INPUT if name == names[0] else Role.WEIGHT
 
 
-def _layer_specs(fan_in: int, fan_out: int, role: Role, dtype: np.dtype) -> dict[str, ParamSpec]:
-    return {
-        "weight": ParamSpec((fan_in, fan_out), fan_in, fan_out, role, dtype),
-        "bias": ParamSpec((fan_out,), fan_in, fan_out, Role.BIAS, dtype),
-    }
+def _each_layer(name: str, value: bool | Sequence[bool], layers: int) -> list[bool]:
+    """One truth value for each layer."""
+    if isinstance(value, bool | np.bool_):
+        return [bool(value)] * layers
+    given = list(value) if isinstance(value, Sequence) else []
+    if not given or not all(isinstance(each, bool | np.bool_) for each in given):
+        raise TypeError(
+            f"{name} must be True, False, or a sequence of these for each layer, got {value!r:.80}"
+        )
+    if len(given) != layers:
+        raise ValueError(
+            f"{name} must have an entry for each of the {layers} layers, got {len(given)}"
+        )
+    return [bool(each) for each in given]
+
+
+def _layer_specs(
+    fan_in: int, fan_out: int, role: Role, has_bias: bool, dtype: np.dtype
+) -> dict[str, ParamSpec]:
+    bias = {"bias": ParamSpec((fan_out,), fan_in, fan_out, Role.BIAS, dtype)} if has_bias else {}
+    return {"weight": ParamSpec((fan_in, fan_out), fan_in, fan_out, role, dtype), **bias}

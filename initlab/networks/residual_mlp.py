@@ -18,7 +18,7 @@ from initlab.networks.layers import (
     norm_specs,
     normalize,
 )
-from initlab.types import Activation, Array, LayerState, Network, Params, Role
+from initlab.types import Activation, Array, LayerState, Network, Number, Params, Role
 
 __all__ = ["residual_mlp"]
 
@@ -35,14 +35,17 @@ def residual_mlp(
     branch_layers: int = 2,
     layer_norm: bool = False,
     gate: bool = False,
+    branch_scale: Number = 1.0,
     scanned: bool = False,
     dtype: Any = jnp.float32,
 ) -> Network:
-    """`h_0 = x W_0 + b_0`, `h_l = h_(l-1) + g_l branch_l(norm_l(h_(l-1)))`, logits linear in `h_L`.
+    """`h_0 = x W_0 + b_0`, `h_l = h_(l-1) + s g_l branch_l(norm_l(h_(l-1)))`, logits linear in h_L.
 
     A branch is `W_2 phi(W_1 h + b_1) + b_2`, the full residual network of Yang and Schoenholz 2017
     (arXiv:1712.08969); with one layer `phi(W h + b)`, their reduced one; with m layers there is phi
-    between each two. The norm is a layer norm (also before the readout), g a trained scalar.
+    between each two. The norm is a layer norm (also before the readout), g a trained scalar, s a
+    number that is not trained: L^-1/2 keeps the stream's size at any depth L, CompleteP takes
+    L^-alpha with alpha in [1/2, 1] (Dey et al. 2025, arXiv:2505.01618).
     Units that start identical stay bit-identical, as in `mlp`.
 
     Args:
@@ -52,6 +55,7 @@ def residual_mlp(
       branch_layers: how many linear layers a branch has, at least 1.
       layer_norm: whether each branch and the readout see a normalized stream.
       gate: whether a scalar multiplies each branch.
+      branch_scale: s, any finite number; may be traced.
       scanned: whether the blocks are one `jax.lax.scan` over params stacked along a leading axis.
       dtype: floating dtype of params and activations.
 
@@ -62,10 +66,10 @@ def residual_mlp(
       block the stream [B, width] after it, and z and a of the branch's last activation.
 
     Raises:
-      TypeError: if a size is not an integer, activation not an elementwise function, or dtype not
-        floating.
-      ValueError: if sizes are not three, one is under 1, or dtype is float64 while
-        `jax_enable_x64` is off.
+      TypeError: if a size is not an integer, activation not an elementwise function, branch_scale
+        not a number, or dtype not floating.
+      ValueError: if sizes are not three, one is under 1, branch_scale is NaN or infinite, or dtype
+        is float64 while `jax_enable_x64` is off.
 
     >>> network = residual_mlp((2, 8, 1), 3, jnp.tanh, scanned=True)
     >>> network.specs["blocks"]["layer_2"]["weight"].shape
@@ -73,15 +77,20 @@ def residual_mlp(
     """
     sizes = tuple(sizes)
     _check(sizes, depth, branch_layers)
+    checks.check_number("branch_scale", branch_scale)
     dtype = checks.check_dtype(dtype)
     check_activation("activation", activation, dtype)
     specs = _specs(sizes, depth, branch_layers, layer_norm, gate, scanned, dtype)
+
+    # Of 1 the program is the one without it.
+    is_one = checks.is_concrete(branch_scale) and branch_scale == 1
+    scale = None if is_one else jnp.asarray(branch_scale, dtype)
 
     def block(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:
         def branch(h: jax.Array) -> tuple[jax.Array, LayerState]:
             return hidden_layers(params, h, _map, activation)
 
-        h, (z, a, _) = add_branch(params, h, branch, UNITS)
+        h, (z, a, _) = add_branch(params, h, branch, UNITS, scale=scale)
         return h, LayerState(z, a, h)
 
     def forward(params: Params, x: jax.Array, observe: bool) -> tuple[jax.Array, dict]:

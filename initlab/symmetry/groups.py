@@ -141,7 +141,8 @@ def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:
     weight) leaves the network's function alone (Hecht-Nielsen 1990).
 
     Args:
-      params: `{"layer_1": {"weight", "bias"}, ...}`: arrays, specs or anything with a shape.
+      params: `{"layer_1": {"weight", "bias"}, ...}`, biases where there are any: arrays, specs or
+        anything with a shape.
 
     Returns:
       The groups, first layer first.
@@ -166,7 +167,8 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
     """Each layer's units by what comes into them: columns of its weight, entries of its bias.
 
     Args:
-      params: `{"layer_1": {"weight", "bias"}, ...}`: arrays, specs or anything with a shape.
+      params: `{"layer_1": {"weight", "bias"}, ...}`, biases where there are any: arrays, specs or
+        anything with a shape.
 
     Returns:
       A group for each layer, the output's included, first layer first.
@@ -188,12 +190,13 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
             if isinstance(layer, Mapping)
             else {}
         )
-        weight, bias = shapes.get("weight"), shapes.get("bias")
-        if len(shapes) != 2 or not weight or len(weight) != 2 or bias != weight[1:]:
+        weight = shapes.pop("weight", None)
+        if not weight or len(weight) != 2 or shapes not in ({}, {"bias": weight[1:]}):
             raise ValueError(
-                f"params[{name!r}] must hold a weight [i, j] and a bias [j], got shapes {shapes}"
+                f"params[{name!r}] must hold a weight [i, j] and at most a bias [j], got shapes "
+                f"{shapes if weight is None else {'weight': weight, **shapes}}"
             )
-        axes = (UnitAxis(f"{name}/weight", 1), UnitAxis(f"{name}/bias", 0))
+        axes = (UnitAxis(f"{name}/weight", 1), *(UnitAxis(f"{name}/{leaf}", 0) for leaf in shapes))
         if groups and weight[0] != groups[-1].size:
             raise ValueError(
                 f"params[{name!r}] must take the {groups[-1].size} units of {groups[-1].name}, got "
