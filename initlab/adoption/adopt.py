@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from initlab import checks
-from initlab.adoption.facts import Use
+from initlab.adoption.facts import UNNORMALIZED, Use
 from initlab.adoption.reader import Usage, read_usage
 from initlab.adoption.rules import RULES, compute
 from initlab.frameworks import check_are_parameters
@@ -43,7 +43,8 @@ def adopt(
       (positions): EMBEDDING, fan_in 1;
     - added to a weight's product: BIAS, with the weight's fans;
     - multiplied with, then added to, what was divided by a root of the data: NORM_SCALE, NORM_BIAS;
-    - a scalar that multiplies what is then added: GATE.
+    - a scalar that multiplies what is then added, or a vector that multiplies a residual branch
+      (LayerScale): GATE.
 
     Fans and role of a parameter that `scan` slices along its first axis are those of a slice, which
     `initialize` draws by itself. So it is with members (`ParamSpec.members`): the matrices of a
@@ -145,6 +146,9 @@ def one_use(number: int, usage: Usage) -> Use:
     uses = usage.uses.get(number, [])
     if not uses:
         return Use(Role.WEIGHT, 0, 0, "is not used")
+    if number in usage.branch_gates:
+        gate = Use(Role.GATE, 1, 1)
+        uses = [gate if use.doubt == UNNORMALIZED else use for use in uses]
     if doubtful := [use for use in uses if use.doubt]:
         return doubtful[0]
     # A use that shows no members does not say that there are none: its axes are then all units'.
@@ -165,7 +169,7 @@ def one_use(number: int, usage: Usage) -> Use:
         if number in usage.residual:
             role = Role.RESIDUAL
         return use._replace(role=Role.READOUT if number in usage.readouts else role)
-    if use.role is Role.GATE and number not in usage.gates:
+    if use.role is Role.GATE and number not in usage.gates | usage.branch_gates:
         return use._replace(doubt="is a scalar that multiplies what is not added to anything")
     return use
 

@@ -10,6 +10,7 @@ from initlab.adoption.axes import Axes
 from initlab.types import Role
 
 __all__ = [
+    "UNNORMALIZED",
     "Known",
     "Linear",
     "Tracked",
@@ -18,6 +19,10 @@ __all__ = [
     "join",
     "own_sizes",
 ]
+
+
+UNNORMALIZED = "multiplies what no normalization gave"
+"""The doubt of a vector's use as a scale, unless it is found to be a branch's gate."""
 
 
 class Use(NamedTuple):
@@ -88,7 +93,7 @@ class Value:
       linear: the weights whose product it is.
       looked_up: whether it came out of a table.
       one_hot: whether it compares data with constants.
-      gates: scalars that multiply it.
+      gates: scalars, and vectors that scale no norm, that multiply it.
       members: how many members lie on each axis (`members_of_result`).
       origins: for each axis a bit set of the weights' axes that it began as (`axes_of_result`).
     """

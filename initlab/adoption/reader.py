@@ -28,6 +28,7 @@ class Usage(NamedTuple):
       uses: of each, as often as it is used.
       residual: those that end a branch whose output is added to what the branch began with.
       gates: scalars that multiply what is added to something.
+      branch_gates: scalars and vectors that multiply a branch before it is added to its stream.
       readouts: those that are the only last weight of an output, and no inner one of another.
       stacked: how many slices a scan takes of each.
     """
@@ -35,6 +36,7 @@ class Usage(NamedTuple):
     uses: dict[int, list[Use]]
     residual: frozenset[int]
     gates: set[int]
+    branch_gates: set[int]
     readouts: frozenset[int]
     stacked: dict[int, int]
 
@@ -61,6 +63,7 @@ class Reader:
         self.uses: dict[int, dict[Path, Use]] = defaultdict(dict)
         self.residual: set[int] = set()
         self.gates: set[int] = set()
+        self.branch_gates: set[int] = set()
         self.stacked: dict[int, int] = {}
         self.partners: dict[int, frozenset[int]] = {}
         self._numbers: dict[Path, int] = {}
@@ -302,7 +305,7 @@ def _read_once(program: Any, shapes: Sequence[tuple[int, ...]], reader: Reader) 
     uses = {param: list(by_path.values()) for param, by_path in reader.uses.items()}
     readouts = _with_partners(reader, _readouts(outputs))
     residual = _with_partners(reader, reader.residual)
-    return Usage(uses, residual, reader.gates, readouts, reader.stacked)
+    return Usage(uses, residual, reader.gates, reader.branch_gates, readouts, reader.stacked)
 
 
 def _with_partners(reader: Reader, params: Iterable[int]) -> frozenset[int]:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from initlab.adoption.axes import axes_of_result, members_of_result, moved_axes
 from initlab.adoption.facts import (
+    UNNORMALIZED,
     Known,
     Tracked,
     Use,
@@ -142,8 +143,10 @@ def _sum(reader: Reader, path: Path, one: Value, other: Value) -> Value:
     # A residual sum: every path through the branch's last weight begins with the stream's value.
     for stream, branch in ((one, other), (other, one)):
         params = {param for param, _ in branch.last}
-        if len(params) == 1 and all(above >> stream.number & 1 for _, above in branch.last):
-            reader.residual |= params
+        if params and all(above >> stream.number & 1 for _, above in branch.last):
+            reader.branch_gates |= branch.gates
+            if len(params) == 1:
+                reader.residual |= params
     # Only here is it known that a scalar's product is added to something, as a gate's is.
     reader.gates |= one.gates | other.gates
     linear = None
@@ -192,9 +195,12 @@ def _scaled(
         reader.note(path, tracked, Use(Role.GATE, 1, 1))
         return _changed(reader, path, value, linear=None, gates=value.gates | {tracked.param})
     # `normal` is kept: the bias of a norm follows its scale.
-    doubt = "" if value.normal else "multiplies what no normalization gave"
-    reader.note(path, tracked, Use(Role.NORM_SCALE, 1, 1, doubt))
-    return _changed(reader, path, value, linear=None)
+    if value.normal:
+        reader.note(path, tracked, Use(Role.NORM_SCALE, 1, 1))
+        return _changed(reader, path, value, linear=None)
+    # It may yet be found to be one gate for each channel of a branch (LayerScale).
+    reader.note(path, tracked, Use(Role.NORM_SCALE, 1, 1, UNNORMALIZED))
+    return _changed(reader, path, value, linear=None, gates=value.gates | {tracked.param})
 
 
 def _divide(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> list[Known] | None:
