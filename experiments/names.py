@@ -104,13 +104,32 @@ def _convnet(**settings: Any) -> Callable[..., Network]:
     return make
 
 
+def _recurrent(cell: str) -> Callable[..., Network]:
+    def make(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> Network:
+        # Its cells' functions are tanh and sigmoid whatever the activation.
+        del activation
+        return networks.recurrent(
+            (1, width, outputs), depth, length=inputs, cell=cell, last_only=True, scanned=True
+        )
+
+    return make
+
+
+def _state_space(
+    inputs: int, width: int, depth: int, outputs: int, activation: Activation
+) -> Network:
+    return networks.state_space(
+        (1, width, outputs), depth, activation, length=inputs, last_only=True, scanned=True
+    )
+
+
 def _transformer(**settings: Any) -> Callable[..., Network]:
     def make(inputs: int, width: int, depth: int, outputs: int, activation: Activation) -> Network:
         return networks.transformer(
             (1, width, outputs),
             depth,
             activation,
-            heads=math.gcd(width, 4),
+            heads=_heads(width, **settings),
             length=inputs,
             tokens=False,
             last_only=True,
@@ -119,6 +138,13 @@ def _transformer(**settings: Any) -> Callable[..., Network]:
         )
 
     return make
+
+
+def _heads(width: int, positions: str = "learned", **_: Any) -> int:
+    if positions == "rotary":
+        # Features in a head are turned in pairs.
+        return 1 if width % 2 else math.gcd(width // 2, 4)
+    return math.gcd(width, 4)
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {
@@ -130,12 +156,16 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "residual_convnet": _convnet(residual=True),
     "residual_convnet_norm": _convnet(residual=True, layer_norm=True),
     "transformer": _transformer(),
-    "post_norm_transformer": _transformer(post_norm=True),
+    "post_norm_transformer": _transformer(norm_at="post"),
+    "llama_transformer": _transformer(positions="rotary", norm="rms", mlp="gated"),
+    "lstm": _recurrent("lstm"),
+    "gru": _recurrent("gru"),
+    "state_space": _state_space,
 }
 """`(inputs, width, depth, outputs, activation) -> network` of flat examples [B, inputs].
 
-A convnet takes them for an image where inputs is a square, else for a signal; a transformer for a
-sequence of numbers. Depth counts hidden layers, or blocks.
+A convnet takes them for an image where inputs is a square, else for a signal; a transformer, a
+recurrent network or a state space for a sequence of numbers. Depth counts hidden layers, or blocks.
 """
 
 BINARY_TASKS = {

@@ -63,7 +63,7 @@ class Role(enum.Enum):
       NORM_SCALE: the scale of a normalisation layer.
       NORM_BIAS: what a normalisation layer adds.
       RESIDUAL: the last weights of a residual branch, whose output is added to the stream.
-      GATE: a scalar that multiplies a residual branch.
+      GATE: what multiplies a residual branch: a scalar, or one number for each of its channels.
     """
 
     WEIGHT = "weight"

@@ -9,7 +9,7 @@ import numpy as np
 
 from initlab import networks
 
-PHI = {"tanh": jnp.tanh, "relu": jax.nn.relu, "gelu": jax.nn.gelu}
+PHI = {"tanh": jnp.tanh, "relu": jax.nn.relu, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 
 
 def _residual_mlp(name, **settings):
@@ -35,10 +35,26 @@ def _transformer(name, sizes, *, heads, tokens=True, **settings):
             sizes, 2, PHI[name], heads=heads, length=5, tokens=tokens, **settings, **more
         )
 
-    fixed = {"post_norm": False, "last_only": False}
-    fixed |= {key: value for key, value in settings.items() if key in fixed}
-    oracle = functools.partial(network_oracles.transformer, name=name, heads=heads, **fixed)
+    oracle = functools.partial(network_oracles.transformer, name=name, heads=heads, **settings)
     return make, (3, 4) if tokens else (3, 4, sizes[0]), oracle
+
+
+def _recurrent(cell, sizes, **settings):
+    def make(**more):
+        return networks.recurrent(sizes, 2, length=5, cell=cell, **settings, **more)
+
+    oracle = functools.partial(network_oracles.recurrent, cell=cell)
+    return make, (3, 4) if settings.get("tokens") else (3, 4, sizes[0]), oracle
+
+
+def _state_space(name, sizes, *, last_only):
+    def make(**more):
+        return networks.state_space(
+            sizes, 2, PHI[name], length=5, states=3, last_only=last_only, **more
+        )
+
+    oracle = functools.partial(network_oracles.state_space, name=name, last_only=last_only)
+    return make, (3, 4, sizes[0]), oracle
 
 
 # name: (factory of scanned and dtype, shape of x, oracle)
@@ -54,11 +70,42 @@ CASES = {
     ),
     "transformer": _transformer("gelu", (7, 8, 3), heads=2),
     "transformer, post-norm tied": _transformer(
-        "relu", (7, 8, 7), heads=4, post_norm=True, tied=True
+        "relu", (7, 8, 7), heads=4, norm_at="post", tied=True
     ),
     "transformer, real-valued": _transformer(
-        "tanh", (3, 8, 2), heads=1, tokens=False, layer_norm=False, gate=True, last_only=True
+        "tanh", (3, 8, 2), heads=1, tokens=False, norm=None, gates="scalar", last_only=True
     ),
+    "transformer, Llama and caps": _transformer(
+        "silu",
+        (7, 8, 7),
+        heads=4,
+        kv_heads=2,
+        positions="rotary",
+        norm="rms",
+        qk_norm="rms",
+        softcap=0.7,
+        mlp="gated",
+        hidden=5,
+        gates="channel",
+        branch_scale=0.6,
+        tied=True,
+        readout_scale=0.5,
+    ),
+    "transformer, sandwich": _transformer(
+        "gelu",
+        (7, 6, 3),
+        heads=2,
+        kv_heads=1,
+        positions="sinusoidal",
+        norm_at="both",
+        qk_norm="layer",
+        attention_scale="1/d",
+        mlp="gated",
+        readout_softcap=1.5,
+    ),
+    "recurrent, LSTM": _recurrent("lstm", (7, 6, 3), tokens=True),
+    "recurrent, GRU": _recurrent("gru", (2, 6, 3)),
+    "state_space": _state_space("silu", (2, 6, 3), last_only=True),
 }
 
 
@@ -66,7 +113,7 @@ def draw_x(name, seed=0):
     """Inputs of a case: integers for tokens, else float64."""
     _, shape, _ = CASES[name]
     rng = np.random.default_rng(seed)
-    if name.startswith("transformer") and len(shape) == 2:
+    if name.startswith(("transformer", "recurrent")) and len(shape) == 2:
         return rng.integers(0, 7, shape)
     return rng.standard_normal(shape)
 

@@ -93,9 +93,39 @@ def _of_two(z, y):
             "tied requires tokens and as many outputs as inputs, got tokens=False",
         ),
         (
-            lambda: transformer((5, 6, 5), layer_norm=False, post_norm=True),
+            lambda: transformer((5, 6, 5), norm=None, norm_at="post"),
             ValueError,
-            "post_norm requires layer_norm=True, got False",
+            "norm_at='post' requires a norm, got norm=None",
+        ),
+        (
+            lambda: transformer((5, 6, 5), norm="batch"),
+            ValueError,
+            "norm must be one of 'layer', 'rms', None, got 'batch'",
+        ),
+        (
+            lambda: transformer((5, 8, 5), heads=4, kv_heads=3),
+            ValueError,
+            "kv_heads must divide heads 4, got 3",
+        ),
+        (
+            lambda: transformer((5, 6, 5), positions="rotary"),
+            ValueError,
+            "positions='rotary' requires an even number of features in a head, got 3 = 6 / 2",
+        ),
+        (
+            lambda: transformer((5, 6, 5), attention_scale="d"),
+            ValueError,
+            "attention_scale must be one of '1/sqrt(d)', '1/d', a number, got 'd'",
+        ),
+        (
+            lambda: transformer((5, 6, 5), softcap=0.0),
+            ValueError,
+            "softcap must be over 0, or None for none, got 0.0",
+        ),
+        (
+            lambda: transformer((5, 6, 5), branch_scale=np.ones(2)),
+            TypeError,
+            "branch_scale must be a number, got array([1., 1.])",
         ),
     ],
 )
@@ -260,7 +290,7 @@ def test_leaves_by_layer():
     for n, name in enumerate(("block_1", "block_2")):
         (_, bias), *_ = leaves[name]
         np.testing.assert_array_equal(bias, params["blocks"]["layer_1"]["bias"][n])
-    tied = transformer((5, 6, 5), tied=True, post_norm=True)
+    tied = transformer((5, 6, 5), tied=True, norm_at="post")
     assert layer_leaves(tied, start(tied))["readout"] == []
     foreign = Network({"a": {"w": ParamSpec((1,), 1, 1)}}, tied.apply, tied.layers)
     assert layer_names(foreign) == ("a",)

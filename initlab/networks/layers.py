@@ -8,22 +8,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.types import Activation, LayerState, Params, ParamSpec, Role
+from initlab import checks
+from initlab.types import Activation, LayerState, Number, Params, ParamSpec, Role
 
 __all__ = [
     "EPSILON",
     "add_branch",
     "branch_specs",
     "convolve",
+    "gated_layers",
     "hidden_layers",
     "linear",
     "linear_specs",
+    "multiplied",
     "norm_specs",
     "normalize",
 ]
 
 EPSILON = 1e-5
-"""Added to the variance in a layer norm (Ba, Kiros and Hinton 2016, arXiv:1607.06450)."""
+"""Added to the variance in a layer norm, to the mean square in an RMS norm."""
 
 LinearMap = Callable[[Params, jax.Array], jax.Array]
 """`(weight and bias, h) -> z`."""
@@ -48,16 +51,16 @@ def linear_specs(
     }
 
 
-def norm_specs(width: int, dtype: np.dtype) -> dict[str, ParamSpec]:
-    """A norm's scale and bias: each feature has its own, so both fans are 1.
+def norm_specs(width: int, dtype: np.dtype, norm: str = "layer") -> dict[str, ParamSpec]:
+    """A norm's scale and, of a layer norm, bias: each feature has its own, so both fans are 1.
 
-    >>> norm_specs(3, np.dtype("float32"))["scale"].shape
-    (3,)
+    >>> sorted(norm_specs(3, np.dtype("float32"))), sorted(norm_specs(3, np.float32, "rms"))
+    (['bias', 'scale'], ['scale'])
     """
-    return {
-        "scale": ParamSpec((width,), 1, 1, Role.NORM_SCALE, dtype),
-        "bias": ParamSpec((width,), 1, 1, Role.NORM_BIAS, dtype),
-    }
+    scale = {"scale": ParamSpec((width,), 1, 1, Role.NORM_SCALE, dtype)}
+    if norm == "rms":
+        return scale
+    return scale | {"bias": ParamSpec((width,), 1, 1, Role.NORM_BIAS, dtype)}
 
 
 def branch_specs(
@@ -69,28 +72,34 @@ def branch_specs(
 
 
 def normalize(params: Params, h: jax.Array, axis: int) -> jax.Array:
-    """`scale (h - mean h) / sqrt(var h + EPSILON) + bias` over one axis, that of features.
+    """`scale (h - mean h) / sqrt(var h + EPSILON) + bias`, or `scale h / sqrt(mean h^2 + EPSILON)`.
+
+    A layer norm where the params have a bias, else an RMS norm; over one axis, that of features.
 
     Args:
-      params: scale and bias [width].
+      params: scale and bias [width], or scale alone.
       h: any shape, width along `axis`.
       axis: that of features.
 
     Returns:
       An array of h's shape.
 
-    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450.
+    Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450; Zhang and Sennrich 2019, arXiv:1910.07467,
+      eq. 4.
 
     >>> params = {"scale": jnp.ones(2), "bias": jnp.zeros(2)}
     >>> [round(each, 3) for each in normalize(params, jnp.array([1.0, 5.0]), -1).tolist()]
     [-1.0, 1.0]
+    >>> normalize({"scale": jnp.ones(2)}, jnp.array([3.0, 3.0]), -1).round(3).tolist()
+    [1.0, 1.0]
     """
     # Two passes, the mean first: E h^2 - (E h)^2 cancels where the mean is large.
     shape = [1] * h.ndim
     shape[axis] = -1
-    centred = h - jnp.mean(h, axis, keepdims=True)
+    centred = h - jnp.mean(h, axis, keepdims=True) if "bias" in params else h
     scaled = centred * jax.lax.rsqrt(jnp.mean(centred**2, axis, keepdims=True) + EPSILON)
-    return scaled * params["scale"].reshape(shape) + params["bias"].reshape(shape)
+    scaled = scaled * params["scale"].reshape(shape)
+    return scaled + params["bias"].reshape(shape) if "bias" in params else scaled
 
 
 def linear(params: Params, h: jax.Array) -> jax.Array:
@@ -154,6 +163,22 @@ def hidden_layers(
     return (a if count == 1 else apply(params[f"layer_{count}"], a)), LayerState(z, a)
 
 
+def gated_layers(
+    params: Params, h: jax.Array, apply: LinearMap, activation: Activation
+) -> tuple[jax.Array, LayerState]:
+    """`W_2 (phi(W_1 h + b_1) * (V h + c)) + b_2`: a gated linear unit, V and c in "linear".
+
+    Returns:
+      What leaves the last map, and the state of the activation: z and phi(z), without the factor.
+
+    Source: Dauphin et al. 2017, arXiv:1612.08083; with silu SwiGLU, with gelu GEGLU, Shazeer 2020,
+      arXiv:2002.05202, eq. 6.
+    """
+    z = apply(params["layer_1"], h)
+    a = activation(z)
+    return apply(params["layer_2"], a * apply(params["linear"], h)), LayerState(z, a)
+
+
 def add_branch(
     params: Params,
     h: jax.Array,
@@ -161,15 +186,33 @@ def add_branch(
     axis: int,
     *,
     post_norm: bool = False,
-    scale: jax.Array | None = None,
+    branch_scale: Number = 1.0,
 ) -> tuple[jax.Array, Any]:
-    """`h + scale gate branch(norm(h))`, or `norm(h + scale gate branch(h))`, with its state.
+    """`h + branch_scale gate branch(norm(h))`, or, post-norm, the norm of the sum without one.
 
-    The norm over `axis` and the gate are there where the params have them; scale, a number, where
-    it is given.
+    The norm over `axis`, a second one after the branch ("norm_after") and the gate, a scalar or
+    one number for each feature of the last axis, are there where the params have them.
+
+    Returns:
+      The stream after it, and the branch's state.
     """
     norm = params.get("norm")
     out, shown = branch(h if norm is None or post_norm else normalize(norm, h, axis))
-    out = params["gate"] * out if "gate" in params else out
-    h = h + (out if scale is None else scale * out)
+    out = normalize(params["norm_after"], out, axis) if "norm_after" in params else out
+    if "gate" in params:
+        gate = params["gate"]
+        out = (jnp.broadcast_to(gate, out.shape) if jnp.ndim(gate) else gate) * out
+    h = h + multiplied(out, branch_scale)
     return (h if norm is None or not post_norm else normalize(norm, h, axis)), shown
+
+
+def multiplied(h: jax.Array, factor: Number) -> jax.Array:
+    """`factor h`; h itself where the factor is known to be 1.
+
+    >>> multiplied(jnp.ones(2), 0.5).tolist()
+    [0.5, 0.5]
+    """
+    # A product with 1 would be one more equation in every program that is read.
+    if checks.is_concrete(factor) and factor == 1:
+        return h
+    return jnp.asarray(factor, h.dtype) * h

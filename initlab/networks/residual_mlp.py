@@ -82,15 +82,11 @@ def residual_mlp(
     check_activation("activation", activation, dtype)
     specs = _specs(sizes, depth, branch_layers, layer_norm, gate, scanned, dtype)
 
-    # Of 1 the program is the one without it.
-    is_one = checks.is_concrete(branch_scale) and branch_scale == 1
-    scale = None if is_one else jnp.asarray(branch_scale, dtype)
-
     def block(params: Params, h: jax.Array) -> tuple[jax.Array, LayerState]:
         def branch(h: jax.Array) -> tuple[jax.Array, LayerState]:
             return hidden_layers(params, h, _map, activation)
 
-        h, (z, a, _) = add_branch(params, h, branch, UNITS, scale=scale)
+        h, (z, a, _) = add_branch(params, h, branch, UNITS, branch_scale=branch_scale)
         return h, LayerState(z, a, h)
 
     def forward(params: Params, x: jax.Array, observe: bool) -> tuple[jax.Array, dict]:
