@@ -47,6 +47,7 @@ _SELF_CONTAINED = {
     "he_normal": init.by_role(init.he_normal()),
     "he_uniform": init.by_role(init.he_uniform()),
     "orthogonal": init.by_role(init.orthogonal()),
+    "modular_orthogonal": init.by_role(init.modular_orthogonal()),
     "scaled_uniform_orthogonal": init.by_role(init.scaled_uniform_orthogonal()),
     # Convolutions only: their readout is a matrix.
     "delta_orthogonal": init.by_role(init.delta_orthogonal(), readout=init.orthogonal()),
@@ -58,9 +59,18 @@ _SELF_CONTAINED = {
     "siren": init.siren(),
     "skipinit": init.skipinit(init.he_normal()),
     "rezero": init.rezero(init.glorot_uniform()),
+    "zero_branch_ends": init.zero_branch_ends(init.he_normal()),
+    "depth_indexed": init.depth_indexed(),
     "small_readout": init.small_readout(init.lecun_normal()),
     "ntk": init.ntk(),
     "mup": init.mup(),
+    "mup_transformer": init.mup_transformer(),
+    "spectral": init.by_role(init.spectral()),
+    "nanogpt_speedrun": init.nanogpt_speedrun(),
+    # Of recurrent networks and state spaces only: they draw biases that others have not.
+    "forget_bias": init.forget_bias(init.lecun_normal()),
+    "chrono": init.chrono(init.lecun_normal(), 100),
+    "mamba": init.mamba(init.lecun_normal()),
     "mean_field": init.mean_field(),
     "torch_default": init.torch_default(),
     "keras_default": init.keras_default(),
@@ -77,6 +87,12 @@ INITIALIZERS: dict[str, Callable[[Activation, int], Initializer]] = {
     "critical": lambda activation, branches: init.ntk(*theory.critical_variances(activation)),
     "gpt2": lambda activation, branches: init.gpt2(branches),
     "fixup": lambda activation, branches: init.fixup(branches),
+    # A transformer's block is two branches.
+    "layer_scale": lambda activation, branches: init.layer_scale(
+        init.truncated_normal(0.02), max(1, branches // 2)
+    ),
+    "deepnorm": lambda activation, branches: init.deepnorm(max(1, branches // 2)),
+    "t_fixup": lambda activation, branches: init.t_fixup(max(1, branches // 2)),
 }
 """`(hidden activation, number of residual branches) -> initializer of the whole network`."""
 

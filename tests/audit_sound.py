@@ -43,6 +43,7 @@ from sound_heads import HEAD_SOUND
 from sound_inside import INSIDE_SOUND
 from sound_language import SOUND_LANGUAGE
 from sound_layers import SOUND_LAYERS
+from sound_networks import NETWORK_SOUND
 from sound_pairs import SOUND_PAIRS
 from sound_paths import PATH_SOUND
 from sound_science import SOUND_SCIENCE
@@ -339,7 +340,7 @@ SOUND = {
 
 SOUND |= SOUND_ADAPTERS | SOUND_CONTROL | SOUND_GENERATIVE | SOUND_LANGUAGE | SOUND_LAYERS
 SOUND |= SOUND_PAIRS | SOUND_SCIENCE | SOUND_TIME | SOUND_VISION
-SOUND |= HEAD_SOUND
+SOUND |= HEAD_SOUND | NETWORK_SOUND
 SOUND |= ASKED_SOUND
 SOUND |= DRAW_SOUND
 SOUND |= PATH_SOUND | STEP_SOUND | BRANCH_SOUND

@@ -197,6 +197,8 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "permutation": [1, 0, 2, 3],
     "point": {"seed": 0},
     "points": 8,
+    "inside": initializers.he_normal(),
+    "longest": 9.0,
     "predicted": np.ones(3),
     "measured": np.ones((2, 3)),
     "role": Role.WEIGHT,
@@ -233,15 +235,14 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "z": np.ones(3, np.float32),
 }
 
+MUP_BY_ADAM = {"parametrization": theory.Parametrization.MUP, "optimizer": theory.Optimizer.ADAM}
+
 OF_HOME: dict[str, Any] = {
     "coordinates.fit_slope": lambda: {"sizes": [4, 8], "measured": np.ones((2, 3))},
     "coordinates.of_network": lambda: {"optimizer": optax.sgd(0.1)},
     "calibration.changes": lambda: {"before": ONES, "after": ONES},
     "coordinates.assert_coordinates_stable": lambda: {"check": _check()},
-    "coordinates.scale_by_width": lambda: {
-        "parametrization": theory.Parametrization.MUP,
-        "optimizer": theory.Optimizer.ADAM,
-    },
+    "coordinates.scale_by_width": lambda: MUP_BY_ADAM,
     "coordinates.coordinate_check": lambda: {"seeds": (0, 1), "steps": 1, "loss": jnp.mean},
     "figures.draw_audit": lambda: {"results": audit(NETWORK.apply, PARAMS, X).to_dataset()},
     "figures.draw_coordinates": lambda: {"checks": {"tanh": _check().to_dataset()}},
@@ -249,11 +250,14 @@ OF_HOME: dict[str, Any] = {
     "figures.explorer_page": lambda: {"results": compare(_compared()), "title": "signals"},
     "figures.draw_signal": lambda: {"results": compare(_compared()), "title": "signals"},
     "initializers.choice": lambda: {"index": 1},
+    "initializers.log_prior": lambda: {"shares": [0.5, 0.5]},
     "initializers.weight_law": lambda: {"draws": [(SPEC, [np.eye(4, 3, dtype=np.float32)])]},
     "initializers.bias_law": lambda: {"spec": ParamSpec((3,), 4, 3, Role.BIAS)},
     "networks.adopt": lambda: {"init": lambda key: PARAMS},
     "networks.convnet": lambda: {"shape": (4, 4, 1), "depth": 1},
+    "networks.recurrent": lambda: {"depth": 1, "length": 3},
     "networks.residual_mlp": lambda: {"depth": 1},
+    "networks.state_space": lambda: {"depth": 1, "length": 3, "states": 2},
     "networks.transformer": lambda: {"sizes": (5, 4, 2), "depth": 1, "heads": 2, "length": 3},
     "report.best_rate": lambda: {"final": _swept()["loss"].isel(step=-1)},
     "report.best_rates": lambda: {"results": _swept()},
@@ -293,14 +297,8 @@ OF_HOME: dict[str, Any] = {
     "taps.unit_factors": lambda: {"model": _model()},
     "tasks.from_arrays": lambda: {"x": X, "y": LABELS},
     "tasks.from_file": lambda: {"path": _file()},
-    "theory.exponents": lambda: {
-        "parametrization": theory.Parametrization.MUP,
-        "optimizer": theory.Optimizer.ADAM,
-    },
-    "theory.growth": lambda: {
-        "parametrization": theory.Parametrization.MUP,
-        "optimizer": theory.Optimizer.ADAM,
-    },
+    "theory.exponents": lambda: MUP_BY_ADAM,
+    "theory.growth": lambda: MUP_BY_ADAM,
     "theory.edge_of_chaos": lambda: {
         "sigma_w2": np.array([1.0, 2.0, 3.0]),
         "sigma_b2": np.array([0.1, 0.2]),

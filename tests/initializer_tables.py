@@ -22,6 +22,8 @@ LARGE = (300, 200)
 
 # Kurtosis E[w^4] / E[w^2]^2 of each distribution: it gives the standard error of a variance.
 NORMAL, UNIFORM, TRUNCATED = 3.0, 9 / 5, 2.365537
+# Of N(0, 1) cut at -3 and 3.
+SQUARE_AT_3, TRUNCATED_AT_3 = 0.973337, 2.828882
 
 
 def weight_spec(*shape: int, dtype: Any = np.float32, role=Role.WEIGHT, path=""):
@@ -72,6 +74,22 @@ RANDOM = {
     # 16 branches of 3 layers: 16^(-1/4) is half, of a variance a quarter.
     "fixup": (I.fixup(16, 3), lambda i, o: 2 / i / 4, NORMAL),
     "fixup: input": (in_role(Role.INPUT, I.fixup(16, 3)), lambda i, o: 2 / i, NORMAL),
+    "depth_indexed": (
+        I.depth_indexed(0.03),
+        lambda i, o: 0.03**2 * SQUARE_AT_3,
+        TRUNCATED_AT_3,
+    ),
+    "depth_indexed: readout": (
+        in_role(Role.READOUT, I.depth_indexed()),
+        lambda i, o: SQUARE_AT_3 / i,
+        TRUNCATED_AT_3,
+    ),
+    # (8 L)^(-1/4) squared of L = 2 is 1/4; 0.67^2 L^(-1/2) of L = 16 is 0.67^2 / 4.
+    "deepnorm": (I.deepnorm(2), lambda i, o: 2 / (i + o) / 4, NORMAL),
+    "t_fixup": (I.t_fixup(16), lambda i, o: 0.67**2 / 4 * 2 / (i + o), NORMAL),
+    "nanogpt_speedrun": (I.nanogpt_speedrun(), lambda i, o: 1 / i, UNIFORM),
+    "mup_transformer": (I.mup_transformer(1.5), lambda i, o: 1.5**2 / i, NORMAL),
+    "spectral": (I.spectral(1.5), lambda i, o: 1.5**2 * min(1, o / i) / i, NORMAL),
     "skipinit": (I.skipinit(I.he_normal()), lambda i, o: 2 / i, NORMAL),
     "rezero": (I.rezero(I.glorot_uniform()), lambda i, o: 2 / (i + o), UNIFORM),
     "small_readout": (I.small_readout(I.lecun_normal()), lambda i, o: 1 / i, NORMAL),
@@ -130,6 +148,19 @@ CONSTANT = {
     "fixup: gate": (in_role(Role.GATE, I.fixup(4)), 1.0),
     "skipinit: gate": (in_role(Role.GATE, I.skipinit(I.he_normal(), 0.25)), 0.25),
     "rezero: gate": (in_role(Role.GATE, I.rezero(I.he_normal())), 0.0),
+    "zero_branch_ends: residual": (
+        in_role(Role.RESIDUAL, I.zero_branch_ends(I.ones())),
+        0.0,
+    ),
+    "zero_branch_ends": (I.zero_branch_ends(I.ones()), 1.0),
+    "layer_scale: gate": (in_role(Role.GATE, I.layer_scale(I.ones(), 24)), float(np.float32(1e-5))),
+    "mup_transformer: readout": (in_role(Role.READOUT, I.mup_transformer()), 0.0),
+    "nanogpt_speedrun: residual": (in_role(Role.RESIDUAL, I.nanogpt_speedrun()), 0.0),
+    # What their own biases are is in test_initializer_parts.
+    "forget_bias": (I.forget_bias(I.ones()), 1.0),
+    "chrono": (I.chrono(I.ones(), 9), 1.0),
+    "mamba": (I.mamba(I.ones()), 1.0),
+    "log_prior": (I.log_prior(I.ones(), [0.5]), 1.0),
     "gpt2: bias": (in_role(Role.BIAS, I.gpt2(8)), 0.0),
     "critical: norm_bias": (in_role(Role.NORM_BIAS, critical), 0.0),
     "mup: bias": (in_role(Role.BIAS, I.mup()), 0.0),
@@ -148,6 +179,7 @@ SWEPT = {
     "uniform": (I.uniform, 1),
     "orthogonal": (I.orthogonal, 1),
     "scaled_uniform_orthogonal": (I.scaled_uniform_orthogonal, 1),
+    "modular_orthogonal": (I.modular_orthogonal, 1),
     "delta_orthogonal": (I.delta_orthogonal, 1),
     "identity": (I.identity, 1),
     "dirac": (I.dirac, 1),

@@ -17,6 +17,14 @@ NOT_SCHEMES = {
     *("by_path", "by_role", "choice", "initialize", "scaled", "shifted"),
     *("fan_avg", "fan_in", "fan_out", "bias_law", "weight_law"),
     *("unit_normal", "unit_truncated_normal", "unit_uniform"),
+    # It needs the classes' shares.
+    "log_prior",
+}
+# Schemes that draw what other networks have not.
+PARTS = {
+    **dict.fromkeys(("deepnorm", "mup_transformer", "nanogpt_speedrun", "t_fixup"), "transformer"),
+    **dict.fromkeys(("chrono", "forget_bias"), "lstm"),
+    "mamba": "state_space",
 }
 
 
@@ -34,7 +42,7 @@ def test_every_name_starts_a_network(name):
             "last": {"weight": weight_spec(4, 2, role=Role.READOUT)},
         }
     else:
-        specs = initlab.networks.mlp((2, 4, 4, 2), jnp.tanh).specs
+        specs = names.NETWORKS[PARTS.get(name, "mlp")](2, 4, 2, 2, jnp.tanh).specs
     # Traced and not run: what the draws are is the tables' business.
     params = jax.eval_shape(lambda key: initlab.initialize(key, specs, initializer), KEY)
     assert jax.tree.structure(params) == jax.tree.structure(specs)

@@ -34,6 +34,8 @@ keras.initializers:
 haiku.initializers: UniformScaling(scale): `variance_scaling(scale**2, fan_in, unit_uniform)`
 """
 
+from initlab.initializers.branch_ends import depth_indexed, layer_scale, zero_branch_ends
+from initlab.initializers.class_priors import log_prior
 from initlab.initializers.combinators import by_path, by_role, choice, scaled, shifted
 from initlab.initializers.criticality import critical
 from initlab.initializers.defaults import flax_default, keras_default, torch_default
@@ -53,14 +55,22 @@ from initlab.initializers.identities import dirac, identity, zero_hadamard
 from initlab.initializers.initialize import initialize
 from initlab.initializers.laws import bias_law, weight_law
 from initlab.initializers.looks_linear import looks_linear
+from initlab.initializers.memory import chrono, forget_bias, mamba
 from initlab.initializers.orthogonality import (
     delta_orthogonal,
+    modular_orthogonal,
     orthogonal,
     scaled_uniform_orthogonal,
 )
 from initlab.initializers.residual import fixup, gpt2, rezero, skipinit
 from initlab.initializers.siren import siren
 from initlab.initializers.sparsity import sparse
+from initlab.initializers.transformers import (
+    deepnorm,
+    mup_transformer,
+    nanogpt_speedrun,
+    t_fixup,
+)
 from initlab.initializers.variance import (
     glorot_normal,
     glorot_uniform,
@@ -70,22 +80,26 @@ from initlab.initializers.variance import (
     lecun_uniform,
     variance_scaling,
 )
-from initlab.initializers.width import mean_field, mup, ntk, small_readout
+from initlab.initializers.width import mean_field, mup, ntk, small_readout, spectral
 
 __all__ = [
     "bias_law",
     "by_path",
     "by_role",
     "choice",
+    "chrono",
     "constant",
     "critical",
+    "deepnorm",
     "delta_orthogonal",
+    "depth_indexed",
     "dirac",
     "fan_avg",
     "fan_in",
     "fan_out",
     "fixup",
     "flax_default",
+    "forget_bias",
     "glorot_normal",
     "glorot_uniform",
     "gpt2",
@@ -94,11 +108,17 @@ __all__ = [
     "identity",
     "initialize",
     "keras_default",
+    "layer_scale",
     "lecun_normal",
     "lecun_uniform",
+    "log_prior",
     "looks_linear",
+    "mamba",
     "mean_field",
+    "modular_orthogonal",
     "mup",
+    "mup_transformer",
+    "nanogpt_speedrun",
     "normal",
     "ntk",
     "ones",
@@ -111,6 +131,8 @@ __all__ = [
     "skipinit",
     "small_readout",
     "sparse",
+    "spectral",
+    "t_fixup",
     "torch_default",
     "truncated_normal",
     "uniform",
@@ -119,6 +141,7 @@ __all__ = [
     "unit_uniform",
     "variance_scaling",
     "weight_law",
+    "zero_branch_ends",
     "zero_hadamard",
     "zeros",
 ]

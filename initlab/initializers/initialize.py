@@ -72,6 +72,11 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
         one = dataclasses.replace(spec, shape=spec.shape[1:], path=path, stack=())
         keys = jnp.stack([path_key(key, each) for each in spec.stack])
 
+        if getattr(initializer, "slice_by_slice", False):
+            # What depends on a slice's own path cannot be mapped over the slices.
+            each = [dataclasses.replace(one, path=own) for own in spec.stack]
+            return jnp.stack([draw_one(*slice) for slice in zip(keys, each, strict=True)])
+
         def draw_slice(key: jax.Array) -> jax.Array:
             return draw_one(key, one)
 

@@ -10,7 +10,7 @@ from initlab import checks
 from initlab.initializers.fans import at_centre, check_window, kernel_shape
 from initlab.types import Initializer, Number, ParamSpec
 
-__all__ = ["delta_orthogonal", "orthogonal", "scaled_uniform_orthogonal"]
+__all__ = ["delta_orthogonal", "modular_orthogonal", "orthogonal", "scaled_uniform_orthogonal"]
 
 
 @checks.checked
@@ -71,6 +71,37 @@ def scaled_uniform_orthogonal(gain: Number = 1.0) -> Initializer:
         matrix = _haar(key, inputs, units, gain, spec)
         matrix *= jnp.asarray(max(units / inputs, 1) ** 0.5, spec.dtype)
         return at_centre(matrix, window).reshape(spec.shape)
+
+    return init
+
+
+@checks.checked
+def modular_orthogonal(gain: Number = 1.0) -> Initializer:
+    """`w = gain sqrt(o/i) Q`, Q with orthonormal rows or columns: of modular norm gain.
+
+    i is fan_in and o fan_out. Where the width grows it is `scaled_uniform_orthogonal`, where it
+    shrinks it is smaller: no input then makes outputs of a larger rms than its own.
+
+    Args:
+      gain: a factor of the whole, at least 0; may be traced.
+
+    Returns:
+      The initializer; a convolution's matrix is [prod(window) * inputs, units].
+
+    Raises:
+      TypeError: if gain is not a number.
+      ValueError: if gain is negative, NaN or infinite; when drawn, if the spec's rank is under two.
+
+    Source: Large et al. 2024, arXiv:2405.14813, section 3 (the atomic module Linear).
+
+    >>> w = modular_orthogonal()(jax.random.key(0), ParamSpec((8, 2), 8, 2))
+    >>> bool(abs(w.T @ w - jnp.eye(2) / 4).max() < 1e-6)
+    True
+    """
+    draw = orthogonal(gain)
+
+    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
+        return draw(key, spec) * jnp.asarray((spec.fan_out / spec.fan_in) ** 0.5, spec.dtype)
 
     return init
 

@@ -11,9 +11,9 @@ from initlab import checks
 from initlab.initializers.combinators import by_role, scaled
 from initlab.initializers.fans import fan_in
 from initlab.initializers.variance import lecun_normal, variance_scaling
-from initlab.types import Initializer, Number
+from initlab.types import Initializer, Number, ParamSpec
 
-__all__ = ["mean_field", "mup", "ntk", "small_readout"]
+__all__ = ["mean_field", "mup", "ntk", "small_readout", "spectral"]
 
 
 @checks.checked
@@ -133,3 +133,36 @@ def mean_field(gain: Number = 1.0) -> Initializer:
     0.01
     """
     return mup(gain)
+
+
+@checks.checked
+def spectral(gain: Number = 1.0) -> Initializer:
+    """`w ~ N(0, gain^2 min(1, o/i)/i)`: a largest singular value of the order of sqrt(o/i).
+
+    i is fan_in and o fan_out: what keeps a signal's rms, and lets features move, at any shape. Of a
+    layer with fewer outputs than inputs, as the readout, it is muP's start; of others 1/fan_in.
+
+    Args:
+      gain: a factor of every weight, at least 0; may be traced.
+
+    Returns:
+      The initializer of one weight.
+
+    Raises:
+      TypeError: if gain is not a number.
+      ValueError: if gain is negative, NaN or infinite.
+
+    Source: Yang, Simon and Bernstein 2023, arXiv:2310.17813, condition 1 and section 3.
+
+    >>> import jax
+    >>> from initlab.types import ParamSpec
+    >>> w = spectral()(jax.random.key(0), ParamSpec((400, 100), 400, 100))
+    >>> round(float(w.std()), 3)
+    0.025
+    """
+    checks.check_scale("gain", gain)
+    return scaled(variance_scaling(1.0, _spectral_fan), gain)
+
+
+def _spectral_fan(spec: ParamSpec) -> float:
+    return fan_in(spec) * max(1.0, spec.fan_in / spec.fan_out)
