@@ -91,6 +91,7 @@ INITIALIZERS: dict[str, Callable[[Activation, int], Initializer]] = {
     "layer_scale": lambda activation, branches: init.layer_scale(
         init.truncated_normal(0.02), max(1, branches // 2)
     ),
+    "small_init": lambda activation, branches: init.small_init(max(1, branches // 2)),
     "deepnorm": lambda activation, branches: init.deepnorm(max(1, branches // 2)),
     "t_fixup": lambda activation, branches: init.t_fixup(max(1, branches // 2)),
 }

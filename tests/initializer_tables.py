@@ -87,6 +87,12 @@ RANDOM = {
     # (8 L)^(-1/4) squared of L = 2 is 1/4; 0.67^2 L^(-1/2) of L = 16 is 0.67^2 / 4.
     "deepnorm": (I.deepnorm(2), lambda i, o: 2 / (i + o) / 4, NORMAL),
     "t_fixup": (I.t_fixup(16), lambda i, o: 0.67**2 / 4 * 2 / (i + o), NORMAL),
+    "small_init": (I.small_init(4), lambda i, o: 0.4 / i, NORMAL),
+    "small_init: residual": (
+        in_role(Role.RESIDUAL, I.small_init(4)),
+        lambda i, o: 1 / 4 / o,
+        NORMAL,
+    ),
     "nanogpt_speedrun": (I.nanogpt_speedrun(), lambda i, o: 1 / i, UNIFORM),
     "mup_transformer": (I.mup_transformer(1.5), lambda i, o: 1.5**2 / i, NORMAL),
     "spectral": (I.spectral(1.5), lambda i, o: 1.5**2 * min(1, o / i) / i, NORMAL),

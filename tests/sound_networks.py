@@ -46,6 +46,7 @@ _READY = {
     "Llama, nanoGPT speedrun": _transformer(I.nanogpt_speedrun(), **LLAMA),
     "Llama, muP": _transformer(I.mup_transformer(), **LLAMA, attention_scale="1/d"),
     "Llama, LayerScale": _transformer(I.layer_scale(I.lecun_normal(), 3), **LLAMA, gates="channel"),
+    "Llama, small init": _transformer(I.small_init(3), **LLAMA),
     "DeepNorm": _transformer(I.deepnorm(3), norm_at="post", branch_scale=6**-0.25),
     "T-Fixup": _transformer(I.t_fixup(3), norm=None),
     "a sandwich with caps": _transformer(

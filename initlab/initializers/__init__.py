@@ -69,6 +69,7 @@ from initlab.initializers.transformers import (
     deepnorm,
     mup_transformer,
     nanogpt_speedrun,
+    small_init,
     t_fixup,
 )
 from initlab.initializers.variance import (
@@ -129,6 +130,7 @@ __all__ = [
     "shifted",
     "siren",
     "skipinit",
+    "small_init",
     "small_readout",
     "sparse",
     "spectral",

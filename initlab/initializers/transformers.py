@@ -9,10 +9,11 @@ import jax
 from initlab import checks
 from initlab.initializers.combinators import by_path, by_role, scaled
 from initlab.initializers.distributions import normal, unit_uniform, zeros
+from initlab.initializers.fans import fan_in, fan_out
 from initlab.initializers.variance import glorot_normal, lecun_normal, variance_scaling
 from initlab.types import Initializer, Number, ParamSpec
 
-__all__ = ["deepnorm", "mup_transformer", "nanogpt_speedrun", "t_fixup"]
+__all__ = ["deepnorm", "mup_transformer", "nanogpt_speedrun", "small_init", "t_fixup"]
 
 QUERY, KEY = "*query/weight", "*key/weight"
 
@@ -85,7 +86,7 @@ def t_fixup(depth: int) -> Initializer:
 
 
 def _over_width(key: jax.Array, spec: ParamSpec) -> jax.Array:
-    return variance_scaling(1.0, lambda spec: spec.fan_out)(key, spec)
+    return variance_scaling(1.0, fan_out)(key, spec)
 
 
 @checks.checked
@@ -118,6 +119,36 @@ def mup_transformer(gain: Number = 1.0) -> Initializer:
 
 
 @checks.checked
+def small_init(depth: int) -> Initializer:
+    """`w ~ N(0, 2/(5 d))`, ends of residual branches `N(0, (2/L)^2/d)`; d is the width.
+
+    Args:
+      depth: L, how many blocks, at least 1.
+
+    Returns:
+      The initializer of a whole network: embeddings and readout as weights, biases 0.
+
+    Raises:
+      TypeError: if depth is not an integer.
+      ValueError: if depth is under 1.
+
+    Source: Nguyen and Salazar 2019, arXiv:1910.05895 (SmallInit); the ends are Wang and
+      Komatsuzaki's of mesh-transformer-jax, together Black et al. 2022, GPT-NeoX, arXiv:2204.06745.
+
+    >>> from initlab.types import Role
+    >>> spec = ParamSpec((400, 100), 400, 100, Role.RESIDUAL)
+    >>> round(float(small_init(4)(jax.random.key(0), spec).std()), 3)
+    0.05
+    """
+    checks.check_count("depth", depth, 1)
+    return by_role(
+        variance_scaling(0.4),
+        residual=variance_scaling((2 / depth) ** 2, fan_out),
+        embedding=variance_scaling(0.4, fan_out),
+    )
+
+
+@checks.checked
 def nanogpt_speedrun() -> Initializer:
     """q, k, v `U(sqrt(3/i))`, mlps 0.4 times that, branch ends 0, embeddings 0.8, readout 0.001.
 
@@ -134,7 +165,7 @@ def nanogpt_speedrun() -> Initializer:
     >>> round(float(abs(nanogpt_speedrun()(jax.random.key(0), spec)).max()), 1)
     1.0
     """
-    uniform = variance_scaling(1.0, lambda spec: spec.fan_in, unit_uniform)
+    uniform = variance_scaling(1.0, fan_in, unit_uniform)
     rest = by_role(uniform, residual=zeros(), embedding=normal(0.8), readout=normal(0.001))
     patterns = {"*mlp/layer_1/weight": scaled(uniform, 0.4)}
     return by_path(patterns | {"*": rest})
