@@ -9,7 +9,7 @@ const KINDS = { loss: "loss", accuracy: "accuracy" };
 const POINTS = 120;
 
 /** Of the time while it plays: plotly takes more than a frame for a chart. */
-const SHARE = 0.04;
+const SHARE = 0.025;
 
 // Few enough that the picture keeps up, and always the last one.
 function chosen(length, most) {
