@@ -33,11 +33,12 @@ def _count(text: str) -> int:
 def assert_sound_start(pytestconfig: pytest.Config) -> Callable[..., None]:
     """`initlab.assert_sound_initialization`, with as many starts as --initlab-seeds says.
 
-    `def test_start(assert_sound_start): assert_sound_start(apply, params, batch)`
+    `def test_start(assert_sound_start): assert_sound_start(apply, params, batch)`, or with
+    `assert_sound_start(apply, batch=batch, init=init)` starts that init draws.
     """
     seeds = pytestconfig.getoption("initlab_seeds")
 
-    def check(apply: Any, params: Any, batch: Any, **settings: Any) -> None:
+    def check(apply: Any, params: Any = None, batch: Any = None, **settings: Any) -> None:
         # The line of the test is what a failure should show.
         __tracebackhide__ = True
         import jax

@@ -36,3 +36,19 @@ def broken():
 
 def incomplete():
     return {"apply": tanh_net}
+
+
+def unnamed():
+    return tanh_net, layers(lecun), ROWS
+
+
+def misspelled():
+    return {"apply": tanh_net, "params": layers(lecun), "Batches": ROWS}
+
+
+def unknown():
+    return sound() | {"rng": 0}
+
+
+def without_params():
+    return {"apply": tanh_net, "batch": ROWS}

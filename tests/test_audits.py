@@ -191,6 +191,8 @@ def test_bad_arguments_are_refused(more, error, message):
 def test_params_beside_an_init_are_refused():
     with pytest.raises(ValueError, match="params must be None where init draws them"):
         initlab.audit(tanh_net, layers(lecun), ROWS, init=_drawn)
+    with pytest.raises(ValueError, match="params must be given, or init, which draws them"):
+        initlab.audit(tanh_net, batch=ROWS)
 
 
 @pytest.mark.parametrize("examples", [1, 8])

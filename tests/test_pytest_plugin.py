@@ -26,7 +26,7 @@ def init(key):
 X = jax.random.normal(jax.random.key(0), (8, 3))
 
 def test_sound(assert_sound_start):
-    assert_sound_start(apply, None, X, init=init)
+    assert_sound_start(apply, batch=X, init=init)
 
 def test_zeros(assert_sound_start):
     assert_sound_start(apply, jax.tree.map(jnp.zeros_like, init(jax.random.key(0))), X)

@@ -30,8 +30,8 @@ __all__ = ["assert_sound_initialization", "audit"]
 @checks.checked
 def audit(
     apply: Apply,
-    params: Params,
-    batch: Any,
+    params: Params = None,
+    batch: Any = None,
     *,
     loss: OutputLoss | None = None,
     labels: Any = None,
@@ -53,7 +53,7 @@ def audit(
 
     Args:
       apply: a pure function `(params, batch) -> outputs`, of any framework.
-      params: a pytree of floating arrays; may be None where `init` is given.
+      params: a pytree of floating arrays; left out where `init` draws them.
       batch: what apply takes, examples on the first axis of the first array; at least two for
         their correlation to be seen, eight or more for dead units.
       loss: `outputs -> scalar`, labels closed over. Without one a random cotangent of unit variance
@@ -65,7 +65,8 @@ def audit(
         requires loss.
       key: of either style; draws that cotangent, and the seeds where keys are not given.
       keys: one for each start that `init` draws, [seeds].
-      init: `key -> params`; findings are then those of most seeds, with intervals.
+      init: `key -> params`, in the place of params: `audit(apply, batch=x, init=init)`. Findings are
+        then those of most seeds, with intervals.
       thresholds: what a measured number is compared with; `Thresholds` gives the reasons.
       ignore: findings that are accepted, as `{code: [path patterns]}` or `{code: {pattern:
         reason}}`: `{"unused_parameter": ["**/position_bias"]}`. In a pattern `*` is any part of a
@@ -134,8 +135,8 @@ def audit(
 @checks.checked
 def assert_sound_initialization(
     apply: Apply,
-    params: Params,
-    batch: Any,
+    params: Params = None,
+    batch: Any = None,
     *,
     loss: OutputLoss | None = None,
     labels: Any = None,

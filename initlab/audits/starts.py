@@ -24,6 +24,8 @@ def draw_starts(params: Params, init: Any, keys: Any, key: jax.Array) -> tuple[P
             raise ValueError(
                 "keys require init, a function that draws params from each of them, got init=None"
             )
+        if params is None:
+            raise ValueError("params must be given, or init, which draws them, got neither")
         checks.check_array_leaves(params)
         return jax.tree.map(_alone, params), key[None]
     if params is not None:

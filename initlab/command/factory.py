@@ -1,6 +1,7 @@
 """A model named on a command line: the factory that makes it, and its audit."""
 
 import contextlib
+import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -64,17 +65,27 @@ def make_arguments(make: Callable[[], Any]) -> dict[str, Any]:
       The arguments.
 
     Raises:
-      ValueError: if it gives another thing.
+      ValueError: if it gives another thing, leaves out what an audit needs, or gives what it does
+        not take; the nearest name is said.
     """
     with _refusing_exits("the factory"):
         given = make()
-    names = set(inspect.signature(audit).parameters)
-    if not isinstance(given, Mapping) or not {"apply", "batch"} <= set(given) <= names:
-        got = sorted(given) if isinstance(given, Mapping) else type(given).__name__
-        raise ValueError(
-            "the factory must give a dict with apply, batch, params or init, perhaps loss or "
-            f"another argument of initlab.audit; got {got}"
-        )
+    wanted = "the factory must give a dict with apply, batch and params or init"
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{wanted}, got {type(given).__name__}")
+    names = list(inspect.signature(audit).parameters)
+    got = f"got {', '.join(map(repr, given)) or 'none'}"
+    # First: a required key may be missing because it is misspelled.
+    for each in given:
+        if each not in names:
+            near = difflib.get_close_matches(str(each).lower(), names, n=1)
+            hint = f": did you mean {near[0]!r}?" if near else f" ({', '.join(names)})"
+            raise ValueError(f"{wanted}, {each!r} is no argument of initlab.audit{hint}; {got}")
+    for key in ("apply", "batch"):
+        if key not in given:
+            raise ValueError(f"{wanted}, {key!r} is missing; {got}")
+    if "params" not in given and "init" not in given:
+        raise ValueError(f"{wanted}, 'params' and 'init' are both missing; {got}")
     return dict(given)
 
 
@@ -92,7 +103,7 @@ def audit_factory(given: Mapping[str, Any], seeds: int, seed: int, **more: Any) 
       The report.
 
     Raises:
-      ValueError: if seeds are asked for without an init, or there are neither params nor init.
+      ValueError: if seeds are asked for without an init.
     """
     given = {"key": jax.random.key(seed), **given, **more}
     if seeds:
@@ -103,8 +114,6 @@ def audit_factory(given: Mapping[str, Any], seeds: int, seed: int, **more: Any) 
         given["params"] = None
     elif "keys" not in given:
         init = given.pop("init", None)
-        if "params" not in given:
-            if init is None:
-                raise ValueError(f"the factory must give params or init, got {sorted(given)}")
+        if given.get("params") is None and init is not None:
             given["params"] = jax.jit(lambda key: init(key))(given["key"])
-    return audit(given.pop("apply"), given.pop("params", None), given.pop("batch"), **given)
+    return audit(**given)
