@@ -1,8 +1,11 @@
-"""How many programs JAX compiles, counted through its public monitoring events."""
+"""How many programs JAX compiles, counted through its public monitoring events; and how often an
+audit runs its one program."""
 
 import contextlib
 
 import jax
+
+from initlab.audits import auditing
 
 EVENT = "/jax/core/compile/backend_compile_duration"
 
@@ -27,3 +30,17 @@ def counting():
         yield count
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def counting_measurements(monkeypatch):
+    """A list that each run of an audit's compiled measurement makes longer by one."""
+    runs, make = [], auditing.make_instrument
+
+    def counted(*given):
+        instrument = make(*given)
+        return instrument._replace(
+            program=lambda *operands: runs.append(1) or instrument.program(*operands)
+        )
+
+    monkeypatch.setattr(auditing, "make_instrument", counted)
+    return runs

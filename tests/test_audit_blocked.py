@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from audit_models import ROWS
-from blocked_models import MODELS
+from audit_models import ROWS, normal
+from blocked_models import FEATURES, MODELS, OUTPUTS, WIDTH, he, zeros
+from compiled_programs import counting_measurements
 from descent_oracle import gradients_seen
 from thorough import rows
 
@@ -49,16 +50,7 @@ def as_frameworks_promote():
 @pytest.fixture
 def measured(monkeypatch):
     """What counts the runs of the compiled measurement."""
-    from initlab.audits import instrument
-
-    runs, compile_or_reuse = [], instrument.compile_or_reuse
-
-    def counted(*given):
-        program = compile_or_reuse(*given)
-        return lambda *operands: runs.append(1) or program(*operands)
-
-    monkeypatch.setattr(instrument, "compile_or_reuse", counted)
-    return runs
+    return counting_measurements(monkeypatch)
 
 
 # Each beside a faster one of its kind.
@@ -188,12 +180,14 @@ def test_a_start_with_many_zeros_is_measured_three_times_at_most(measured):
 
 @pytest.mark.quick
 def test_shares_of_a_step_tell_candidates_from_pairs_of_them():
-    from initlab.audits.openers import SHARES, _share
+    from initlab.audits.openers import SHARES, find_opener
 
     for number, share in enumerate(SHARES):
-        assert _share(1.2 * share, 1.0) == number
-        assert _share(share**2, 1.0) == -1
-    assert _share(1.0, 1.0) == _share(0.0, 1.0) == _share(np.inf, 1.0) == -1
+        assert find_opener(1.2 * share, 1.0) == number
+        assert find_opener(share**2, 1.0) is None
+    for part in (1.0, 0.0, np.inf, np.nan):
+        assert find_opener(part, 1.0) is None
+    assert find_opener(0.5, 0.0) is None
 
 
 def test_several_seeds_are_each_asked():
@@ -222,13 +216,84 @@ def test_nothing_is_run_again_where_every_parameter_has_a_gradient(measured):
     assert len(measured) == 1
 
 
-@pytest.mark.quick
-@pytest.mark.parametrize("count", [1, 5, 12, 13, 30, 49, 60])
-def test_sets_of_candidates_show_any_two(count):
-    from initlab.audits import step_by_step
+def bounded(params, x):
+    """Normalized layers of which one is off, by its biases: behind it only biases are left."""
+    for layer in params["layers"]:
+        h = jax.nn.relu(x @ layer["w"] + layer["b"][None])
+        h = h - h.mean(-1, keepdims=True)
+        h = h / jnp.sqrt(jnp.mean(h**2, -1, keepdims=True) + 1e-6)
+        x = h * layer["scale"][None] + layer["shift"][None]
+    return x @ params["out"]
 
-    sets = np.asarray(step_by_step._sets(count))
-    for pair in np.random.default_rng(0).integers(0, count, (20, 2)):
-        hit = np.any(sets[:, pair], axis=1)
-        needed = {n for n in range(count) if np.all(hit[sets[:, n]])}
-        assert needed == set(pair.tolist())
+
+def _bounded():
+    layers = [
+        {"w": he(n, FEATURES, FEATURES), "b": zeros(FEATURES), "scale": 1 + zeros(FEATURES)}
+        | {"shift": zeros(FEATURES)}
+        for n in range(3)
+    ]
+    layers[1]["b"] = layers[1]["b"] - 60
+    return {"layers": layers, "out": he(9, FEATURES, OUTPUTS)}
+
+
+def chosen(params, x):
+    """Experts one by one, of which a router takes the first of equal scores."""
+    scores = jax.nn.softmax(x @ params["router"])
+    best = jax.nn.one_hot(jnp.argmax(scores, axis=-1), len(params["experts"]))
+    weights = jnp.split(scores * best, len(params["experts"]), axis=-1)
+    return sum(w * (x @ each) for w, each in zip(weights, params["experts"], strict=True))
+
+
+def opposite(params, x):
+    """A branch behind the difference of two products, which are equal at the start."""
+    h = x @ params["in"]
+    return h @ params["out"] + jnp.tanh(h @ params["a"] - h @ params["b"]) @ params["c"]
+
+
+HARD = {
+    "behind a layer that is off": (bounded, _bounded(), {"out": ("layers/2/shift",)}, "fail"),
+    "experts that are chosen one after the other": (
+        chosen,
+        {
+            "router": 1 + zeros(FEATURES, 4),
+            "experts": [he(n, FEATURES, OUTPUTS) for n in range(4)],
+        },
+        {f"experts/{n}": ("router",) for n in (1, 2, 3)},
+        "warn",
+    ),
+    "products that cancel": (
+        opposite,
+        {
+            "in": he(1, FEATURES, WIDTH),
+            "a": he(2, WIDTH, WIDTH),
+            "b": he(2, WIDTH, WIDTH),
+            "c": he(3, WIDTH, OUTPUTS),
+            "out": he(4, WIDTH, OUTPUTS),
+        },
+        {"c": ("a", "b")},
+        "warn",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_what_no_zero_explains_is_measured_three_times_at_most(name, measured):
+    apply, params, opens, verdict = HARD[name]
+    report = initlab.audit(apply, params, ROWS, loss=distance)
+    assert len(measured) == 3
+    assert report.verdict == verdict, str(report)
+    told = _told(report)
+    seen = gradients_seen(apply, params, ROWS, distance)
+    gradients = jax.jit(jax.grad(lambda params: distance(apply(params, ROWS))))
+    for path, openers in opens.items():
+        assert seen[path].any()
+        assert told[path].severity == "info"
+        (opener,) = re.findall(r"zero (?:because|until) (\S+) (?:is|has)", told[path].cause)
+        assert opener in openers
+        noise = jax.tree_util.tree_map_with_path(
+            lambda keys, leaf, name=opener: (
+                leaf + (checks.path_name(keys) == name) * normal(1, leaf.shape, 1.0)
+            ),
+            params,
+        )
+        assert np.any(_at(gradients(noise), path))

@@ -3,6 +3,7 @@
 import jax
 import pytest
 from audit_faults import FAULTS
+from compiled_programs import counting_measurements
 from finding_texts import check_texts, is_a_sentence, names_as_written
 from thorough import rows
 
@@ -77,13 +78,14 @@ EVERY_RUN = frozenset(
 
 
 @pytest.mark.parametrize("name", rows(FAULTS, EVERY_RUN))
-def test_a_planted_fault_is_found_with_its_code_at_its_place(name):
-    fault = FAULTS[name]
+def test_a_planted_fault_is_found_with_its_code_at_its_place(name, monkeypatch):
+    fault, measured = FAULTS[name], counting_measurements(monkeypatch)
     # Other frameworks are written for JAX's own promotion.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         apply, params, batch, *more = fault.make()
         report = initlab.audit(apply, params, batch, loss=fault.loss, **dict(*more))
         check_texts(report, params)
+    assert 0 < len(measured) <= 3
     found = [(each.severity, each.place) for each in report.findings if each.code == fault.code]
     assert any(each == fault.severity and fault.place in place for each, place in found), str(
         report

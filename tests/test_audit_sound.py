@@ -3,6 +3,7 @@
 import jax
 import pytest
 from audit_sound import SOUND
+from compiled_programs import counting_measurements
 from descent_oracle import trains
 from thorough import IS_THOROUGH, rows
 
@@ -67,12 +68,13 @@ def test_the_table_is_large_and_some_of_it_is_tried_every_time():
 
 
 @pytest.mark.parametrize("name", rows(SOUND, EVERY_RUN))
-def test_a_sound_start_passes(name):
-    make, loss, explained = SOUND[name]
+def test_a_sound_start_passes(name, monkeypatch):
+    (make, loss, explained), measured = SOUND[name], counting_measurements(monkeypatch)
     # Other frameworks are written for JAX's own promotion.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         apply, params, batch, *more = make()
         report = initlab.audit(apply, params, batch, loss=loss, **dict(*more))
+    assert 0 < len(measured) <= 3
     said = {finding.code for finding in report.findings if finding.severity != "info"}
     assert said <= set(explained), str(report)
     assert report.verdict == ("warn" if explained else "pass")

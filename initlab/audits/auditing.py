@@ -65,8 +65,8 @@ def audit(
         requires loss.
       key: of either style; draws that cotangent, and the seeds where keys are not given.
       keys: one for each start that `init` draws, [seeds].
-      init: `key -> params`, in the place of params: `audit(apply, batch=x, init=init)`. Findings are
-        then those of most seeds, with intervals.
+      init: `key -> params`, in the place of params (`audit(apply, batch=x, init=init)`); findings
+        are then those of most seeds, with intervals.
       thresholds: what a measured number is compared with; `Thresholds` gives the reasons.
       ignore: findings that are accepted, as `{code: [path patterns]}` or `{code: {pattern:
         reason}}`: `{"unused_parameter": ["**/position_bias"]}`. In a pattern `*` is any part of a

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from initlab.audits.thresholds import Thresholds
 from initlab.taps import Model, Row, rows_of
 from initlab.types import Params
 
-__all__ = ["explained", "measure_rescaled", "unbalanced_updates"]
+__all__ = ["enlarged", "explained", "read_rescaled", "unbalanced_updates"]
 
 
 def unbalanced_updates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
@@ -106,17 +106,17 @@ def _spread(model: Model, weights: Sequence[Weight]) -> tuple[float, str, str]:
     return most / least, slow, fast
 
 
-def measure_rescaled(
+def enlarged(
     model: Model,
-    measure: Callable[[Params], Any],
     starts: Params,
     measured: Mapping[str, Any],
-    rows: Sequence[Row],
     line: float,
     *,
     is_suspicious: bool,
-) -> list[Rescaled | None]:
-    """What would be measured with small gates, readouts and modulations at their usual size.
+    base: Params | None = None,
+    never: Collection[str] = (),
+) -> tuple[list[str], Params] | None:
+    """Params with small gates, readouts and modulations at their usual size.
 
     Gates are what multiplies the signal entry by entry; readouts are the weights behind which no
     other product follows; modulations are the fastest of those that lie on some ways from the data
@@ -125,44 +125,60 @@ def measure_rescaled(
 
     Args:
       model: the model.
-      measure: params with a first axis of seeds to what `taps.measure` gives of each.
-      starts: such params.
-      measured: what `measure` gives of them.
-      rows: theirs.
+      starts: params with a first axis of seeds.
+      measured: what `taps.measure` gives of them.
       line: from which spread of the gradient_ratio on they are measured.
       is_suspicious: whether they are measured in any case, gates of zero included.
+      base: the params that are enlarged, if they are others than starts.
+      never: paths of parameters that never get a gradient: a gate of these does not grow.
 
     Returns:
-      Of each seed; None where nothing is out of balance, or nothing is small.
+      Their names, and the params; None where nothing is out of balance, or nothing is small.
     """
-    seeds = range(len(measured["loss"]))
-    weights = [weights_of(model, measured["params"], seed) for seed in seeds]
+    weights = [weights_of(model, measured["params"], n) for n in range(len(measured["loss"]))]
     if not is_suspicious and not any(_spread(model, each)[0] > line for each in weights):
-        return [None for _ in seeds]
-    leaves, tree = jax.tree.flatten(starts)
+        return None
+    leaves, tree = jax.tree.flatten(starts if base is None else base)
     gates = model.notes.multiplied & ~(model.notes.contracted | model.notes.looked_up)
     ends = _readouts(model) | _modulations(model, weights, line)
     names = []
-    for bit, leaf in enumerate(leaves):
+    for bit, leaf in enumerate(jax.tree.leaves(starts)):
         usual = 1.0 if gates >> bit & 1 else max(leaf.shape[1:], default=1) ** -0.5
         values = np.asarray(leaf)
         size = np.sqrt(np.mean(np.square(values.astype(np.float64))))
         is_gate = bool(gates >> bit & 1)
         if (is_gate or ends >> bit & 1) and 0 < size < SMALL * usual:
+            values = np.asarray(leaves[bit])
             leaves[bit] = (values.astype(np.float64) * (usual / size)).astype(values.dtype)
         elif is_suspicious and is_gate and size == 0 and model.trained >> bit & 1:
+            if model.paths[bit] in never:
+                continue
             leaves[bit] = np.ones_like(values)
         else:
             continue
         names.append(model.paths[bit])
-    if not names:
-        return [None for _ in seeds]
-    result = measure(jax.tree.unflatten(tree, leaves))
+    return (names, jax.tree.unflatten(tree, leaves)) if names else None
+
+
+def read_rescaled(
+    model: Model, names: Sequence[str], result: Mapping[str, Any], rows: Sequence[Row]
+) -> list[Rescaled]:
+    """What was measured with small gates, readouts and modulations at their usual size.
+
+    Args:
+      model: the model.
+      names: theirs, as `enlarged` gives them.
+      result: what `taps.measure` gives of the params of `enlarged`.
+      rows: of the start.
+
+    Returns:
+      Of each seed.
+    """
     after = jax.device_get({name: result[name] for name in result if name != "gradients"})
     grown = [_behind(*pair) for pair in zip(rows_of(model, after), rows, strict=True)]
     return [
         Rescaled(names, weights_of(model, after["params"], seed), signals_of(grown, seed))
-        for seed in seeds
+        for seed in range(len(after["loss"]))
     ]
 
 

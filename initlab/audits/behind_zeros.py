@@ -55,7 +55,7 @@ def measure_behind_zeros(
       hidden: as `find_hidden` gives it.
       starts: params with a first axis of seeds.
       measure: such params to what `taps.measure` gives of each: the compiled program.
-      opened: what it gave of params whose zeros were replaced already (`blocked.Found`), or None.
+      opened: what it gave of params whose zeros were replaced already (`Waiting.first`), or None.
 
     Returns:
       The rows; the same, and nothing is run, where zeros on every path hide no gradient.

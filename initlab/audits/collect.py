@@ -4,16 +4,16 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import optax
 
-from initlab.audits.balance import measure_rescaled
+from initlab.audits.balance import enlarged, read_rescaled
 from initlab.audits.behind_zeros import find_hidden, measure_behind_zeros
-from initlab.audits.blocked import find_blocked
+from initlab.audits.blocked import Waiting, find_waiting
 from initlab.audits.class_prior import ClassPrior, measure_predictions
 from initlab.audits.coarse import find_coarse
 from initlab.audits.copies import find_copies
@@ -62,7 +62,7 @@ def collect(
     asked: Asked,
     thresholds: Thresholds,
 ) -> Collected:
-    """Runs the compiled measurement, and again where a fault is suspected.
+    """Runs the compiled measurement, and again where a fault is suspected: three times at most.
 
     Args:
       instrument: of the model.
@@ -95,13 +95,19 @@ def collect(
     chains = chains_of(model, rows)
     hidden = find_hidden(rows, chains)
     wide = functools.reduce(operator.or_, hidden.values(), 0)
-    blocked, opened = find_blocked(
-        model, asked.loss, measure, starts, result, _members(instrument), wide
-    )
+    waiting = find_waiting(model, asked.loss, starts, result, _members(instrument), wide)
     faint = find_faint(
         model, starts, result["gradients"], instrument.batched, thresholds.max_efolds
     )
     del result
+    blocked, opened, left = [{} for _ in range(draws.shape[0])], None, None
+    if waiting is not None:
+        result = measure(waiting.first())
+        sizes = waiting.sizes(result)
+        blocked, again = waiting.told(sizes), waiting.second(sizes, result["gradients"])
+        left = None if again is None else _Left(waiting, sizes, again)
+        opened = {name: result[name] for name in result if name != "gradients"}
+        del result, waiting
     rows = measure_behind_zeros(model, rows, hidden, starts, measure, opened)
     step = None
     if asked.optimizer is not None and asked.loss is not None:
@@ -138,18 +144,54 @@ def collect(
         )
 
     found = [evidence(seed) for seed in range(draws.shape[0])]
-    rescaled = measure_rescaled(
+    found = _measured_again(model, found, left, measure, starts, measured, rows, thresholds)
+    return Collected(found, rows, measured, step)
+
+
+class _Left(NamedTuple):
+    """What waits, the sizes that its first measurement gave, and what else is to be measured."""
+
+    waiting: Waiting
+    sizes: np.ndarray
+    again: Params
+
+
+def _measured_again(
+    model: Model,
+    found: list[Evidence],
+    left: _Left | None,
+    measure: Callable[[Params], Any],
+    starts: Params,
+    measured: Mapping[str, Any],
+    rows: Sequence[Row],
+    thresholds: Thresholds,
+) -> list[Evidence]:
+    """With what one last measurement tells: of what waits, and of what is small, or of both."""
+    never = {path for each in found for path, known in each.blocked.items() if not known.steps}
+    grown = enlarged(
         model,
-        measure,
         starts,
         measured,
-        rows,
         thresholds.update_ratio[0],
         is_suspicious=any(has_collapsed(each, thresholds) for each in found),
+        base=None if left is None else left.again,
+        never=() if left is None else never,
     )
-    pairs = zip(found, rescaled, strict=True)
-    found = [dataclasses.replace(each, rescaled=grown) for each, grown in pairs]
-    return Collected(found, rows, measured, step)
+    if grown is not None:
+        result = measure(grown[1])
+    elif left is not None:
+        result = measure(left.again)
+    else:
+        return found
+    if left is not None:
+        waiting, sizes, _ = left
+        told = waiting.told(sizes, waiting.sizes(result), is_pure=grown is None)
+        pairs = zip(found, told, strict=True)
+        found = [dataclasses.replace(each, blocked=known) for each, known in pairs]
+    if grown is not None:
+        pairs = zip(found, read_rescaled(model, grown[0], result, rows), strict=True)
+        found = [dataclasses.replace(each, rescaled=rescaled) for each, rescaled in pairs]
+    return found
 
 
 def _members(instrument: Instrument) -> list[tuple[str, int]]:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.audits.descent import STEP, Flags, Slot, moved
-from initlab.programs.equations import all_equations, has_lasting_effect
+from initlab.audits.slots import STEP, Flags, Slot, flags_of, moved
+from initlab.programs.equations import all_equations
 from initlab.programs.primitives import COMPUTING_CALLBACKS
 from initlab.programs.trace import as_function, trace
 from initlab.programs.vanishing import NONZERO, Number, Ways, find_ways
@@ -49,7 +49,7 @@ def find_openings(
     factors: Flags,
     alive: Flags,
     waiting: Flags,
-) -> list[dict[int, Opening]] | None:
+) -> list[dict[int, Opening]]:
     """What each slot without a gradient waits for, as far as factors of zero explain it.
 
     The program of the gradients says which zeros must have moved for each not to be zero
@@ -67,11 +67,8 @@ def find_openings(
       waiting: flags of those that are asked about.
 
     Returns:
-      Of each seed `{slot: Opening}` for those that factors of zero explain; None where the
-      gradients have no program, as where the model writes to something that outlasts it.
+      Of each seed `{slot: Opening}` for those that factors of zero explain.
     """
-    if any(has_lasting_effect(each) for each in all_equations(model.program)):
-        return None
     program = _gradients_of(model, loss)
     known: dict[bytes, list[Ways]] = {}
 
@@ -232,12 +229,15 @@ def opened(
     openings: Sequence[dict[int, Opening]],
     drawn: Flags,
     wide: int,
+    routers: int,
     share: float,
+    shares: np.ndarray | float = 1.0,
 ) -> list[np.ndarray]:
     """Params in which all that ever gets a gradient has moved away from zero, and some zeros more.
 
     What has a gradient moves as far as it has one: by a step of descent, or if it is zero at random
-    in the entries that have one; what gets one later at random.
+    in the entries that have one; what gets one later at random, where it is zero or whole steps are
+    taken.
 
     Args:
       slots: of the leaves.
@@ -248,7 +248,10 @@ def opened(
       openings: what gets one later, of each seed.
       drawn: flags of the zeros that are drawn at random though they never get one.
       wide: bit set of the leaves that are opened to the size of a usual weight, others less.
+      routers: bit set of the leaves whose scores choose among experts: where whole steps are taken,
+        one after the other would choose each of these, and a random move of their own size does.
       share: of a step, by which what has a gradient and is not zero moves.
+      shares: [slots], what each slot's move is multiplied by.
 
     Returns:
       The leaves.
@@ -258,10 +261,11 @@ def opened(
         later[seed, [n for n, opening in found.items() if opening.steps]] = True
     is_member = np.asarray([slot.is_member for slot in slots], bool)[None]
     rng = np.random.default_rng(0)
-    which = (alive | later & zero) & ~is_member | drawn
-    later |= drawn
+    which = (alive | later & (zero | (share == 1))) & ~is_member | drawn
+    at_choice = alive & flags_of(routers if share == 1 else 0, slots)
+    later |= drawn | at_choice
     directions = list(gradients)
-    for leaf in {slot.leaf for n, slot in enumerate(slots) if (which & zero)[:, n].any()}:
+    for leaf in {slot.leaf for n, slot in enumerate(slots) if (which & (zero | later))[:, n].any()}:
         draw = rng.normal(size=leaves[leaf].shape[1:])
         # Gates and biases upwards: relu of a gate is open there.
         draw = -np.abs(draw) if draw.ndim < 2 else draw
@@ -272,11 +276,12 @@ def opened(
                 part = given[slot.place]
                 by_seed = (len(part),) + (1,) * (part.ndim - 1)
                 has_one = (part != 0) | later[:, n].reshape(by_seed)
-                at_zero = zero[:, n].reshape(by_seed)
-                given[slot.place] = np.where(at_zero, np.where(has_one, random, 0), part)
+                at_random = (zero | later)[:, n].reshape(by_seed)
+                given[slot.place] = np.where(at_random, np.where(has_one, random, 0), part)
         directions[leaf] = given
     factors = np.asarray(
         [(1.0 if wide >> slot.leaf & 1 else SMALL_STEP) / STEP for slot in slots], np.float64
     )
-    after = moved(slots, leaves, directions, which & ~zero, share)
-    return moved(slots, after, directions, which & zero, factors)
+    steps = np.where(at_choice.any(axis=0), 1 / STEP, share)
+    after = moved(slots, leaves, directions, which & ~zero, shares * steps)
+    return moved(slots, after, directions, which & zero, shares * factors)
