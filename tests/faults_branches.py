@@ -159,6 +159,20 @@ def adapted(params, x):
     return h @ params["out"]
 
 
+def attended(params, x):
+    """One attention beside its stream."""
+    h = x.reshape(len(x), 4, 2) @ params["in"]
+    q, k, v = (h @ params[name] for name in "qkv")
+    h = h + jax.nn.softmax(q @ jnp.swapaxes(k, 1, 2) / 4) @ v @ params["o"]
+    return h.mean(1) @ params["out"]
+
+
+def of_attention(value, output):
+    gains = {"q": 1.0, "k": 1.0, "v": value, "o": output}
+    square = {name: normal(n, (16, 16), gain / 4) for n, (name, gain) in enumerate(gains.items())}
+    return square | {"in": normal(5, (2, 16), 0.7), "out": normal(6, (16, 4), 0.25)}
+
+
 def pairs(up, down):
     return {
         "in": normal(1, (8, 16), 8**-0.5),
@@ -198,6 +212,15 @@ BRANCH_FAULTS = {
     ),
     "all weights of the branches times 1e-3": Fault(
         "vanishing_branch", "blocks/0/", "warn", plain(gated, lambda: of_gains(1e-3, 1e-3))
+    ),
+    "a first weight of 1e-6 before a last one of zero": Fault(
+        "vanishing_branch", "blocks/0/", "warn", plain(gated, lambda: of_gains(1e-6, 0.0))
+    ),
+    "values and outputs of an attention times 1e-4": Fault(
+        "vanishing_branch", "o", "warn", plain(attended, lambda: of_attention(1e-4, 1e-4))
+    ),
+    "values of 1e-6 before outputs of zero": Fault(
+        "vanishing_branch", "o", "warn", plain(attended, lambda: of_attention(1e-6, 0.0))
     ),
     "one scanned branch times 1e-4": Fault(
         "vanishing_branch",
@@ -245,8 +268,10 @@ BRANCH_SOUND = {
             "a gate of zero": (1.4, 1.0, 0.0),
             "both times 0.04": (0.04, 0.04),
             "the last times 1e-4, drawn biases": (1.0, 1e-4, 1.0, 0.5),
+            "the first times 1e-6, drawn biases, the last of zeros": (1e-6, 0.0, 1.0, 0.5),
         }.items()
     },
+    "an attention that ends in zeros": (plain(attended, lambda: of_attention(1.0, 0.0)), None, ()),
     "scanned branches of three products": (
         plain(tiny_layer, lambda: of_layers((1.0, 1.0, 1.0))),
         None,

@@ -19,6 +19,7 @@ EVERY_RUN = frozenset(
         "a branch that drowns its stream",
         "a branch that nearly drowns its stream",
         "a draw in bfloat16",
+        "a first weight of 1e-6 before a last one of zero",
         "a draw stuck at its bound",
         "a graph's weights over 1000",
         "a kernel of powers that forgets",

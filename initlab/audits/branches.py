@@ -42,32 +42,56 @@ def branch_dominates(evidence: Evidence, thresholds: Thresholds) -> Iterator[Fin
 
 
 def vanishing_branch(evidence: Evidence, thresholds: Thresholds) -> Iterator[Finding]:
-    """A branch all of whose weights are far below 1/sqrt(fan_in), two of them or more.
+    """A branch of which two weights or more are far below 1/sqrt(fan_in), one of them zero perhaps.
 
     The gradient of each is proportional to the others, so that the start is near a saddle point,
     which descent leaves after a time of log(1/size). A deliberate small start is another thing:
     there the last product or a gate is small, or zero, and learns through the others, which are
     not. Between two weights a norm hides their size from each other. Times constants, as 1e4, a
-    small weight has no small product: the size of the branch tells.
+    small weight has no small product: the size of the branch tells, or behind a zero the gradient
+    that the zero gets.
     """
     line = math.exp(-thresholds.max_efolds)
     for signal in evidence.signals:
-        if not 0 < signal.branch_ratio < line**2:
+        if not 0 <= signal.branch_ratio < line**2:
             continue
-        sizes = _gains_inside(evidence, signal)
-        if len(sizes) > 1 and 0 < max(sizes.values()) < line:
-            yield Finding(
-                "vanishing_branch",
-                "warn",
-                signal.place,
-                max(sizes.values()),
-                line,
-                f"all weights of the branch that ends here, {listed(list(sizes))}, are under "
-                f"{line:.2g} of 1/sqrt(fan_in), so that each hides the gradient of "
-                "the others: the branch learns late or not at all",
-                "draw all weights of the branch but the last with variance gain^2/fan_in; the last "
-                "or a gate after it may be small, or zero",
-            )
+        inside = _gains_inside(evidence, signal)
+        sizes = {path: size for path, size in inside.items() if size < line}
+        zeros = [path for path, size in sizes.items() if size == 0]
+        if len(sizes) < 2 or len(zeros) > 1 or (not signal.branch_ratio and not zeros):
+            continue
+        if zeros and not _is_starved(evidence, signal, zeros[0], line):
+            continue
+        others = [path for path in sizes if path not in zeros]
+        are = f"{listed(others)} {'is' if len(others) == 1 else 'are'}"
+        are = f"{zeros[0]} is zero and {are}" if zeros else are
+        yield Finding(
+            "vanishing_branch",
+            "warn",
+            signal.place,
+            max(sizes.values()),
+            line,
+            f"of the branch that ends here {are} under {line:.2g} of 1/sqrt(fan_in), so that each "
+            "hides the gradient of the others: the branch learns late or not at all",
+            "draw all weights of the branch but the last with variance gain^2/fan_in; the last "
+            "or a gate after it may be small, or zero",
+        )
+
+
+def _is_starved(evidence: Evidence, signal: Signal, path: str, line: float) -> bool:
+    """Whether a weight of zeros at a branch's end gets hardly any gradient: its inputs are tiny.
+
+    Its gradient is the product of its inputs and of the gradient at the sum, so that by these norms
+    it says how large its inputs are beside the stream: a bias or a function that is not zero at
+    zero may keep them large.
+    """
+    (weight,) = (each for each in evidence.weights if each.path == path)
+    entries = math.prod(evidence.model.shapes[weight.bit])
+    if not signal.gradient_norm > 0:
+        return False
+    inputs = weight.gradient_rms * math.sqrt(entries) / signal.gradient_norm
+    # The stream has the size of the sum: its branch is zero.
+    return inputs < line * signal.rms * math.sqrt(evidence.fans[weight.bit].fan_in)
 
 
 def _gains_inside(evidence: Evidence, signal: Signal) -> dict[str, float]:

@@ -32,13 +32,14 @@ params = {"in": draw(0, 8, 8) / 50, "up": draw(1, 8, 32), "down": 30 * draw(2, 3
 report = audit(apply, params | {"out": draw(3, 8, 2)}, x)""",
     ),
     "vanishing_branch": Explanation(
-        cause="All weights of a residual branch are tiny, so that the gradient of each, which is "
-        "proportional to the others, is tiny too: the start lies near a saddle point, and the "
-        "network learns as if it had no branch.",
+        cause="Two weights of a residual branch are tiny, or one is and its last is zero, so that "
+        "the gradient of each, which is proportional to the others, is tiny too: the start lies "
+        "near a saddle point, and the network learns as if it had no branch.",
         remedy="Draw all weights of the branch but the last with variance gain^2/fan_in. The last "
         "one, or a gate behind it, may be small or zero: it learns through the others.",
-        threshold="rms * sqrt(fan_in) of the largest of two or more weights in a branch: under "
-        "exp(-{max_efolds:g}) a warning, if the branch over its stream is under the square of it.",
+        threshold="rms * sqrt(fan_in) of two or more weights in a branch, one of them perhaps 0: "
+        "under exp(-{max_efolds:g}) a warning, if the branch over its stream is under the square "
+        "of it, or what a zero at its end is given is under it beside the stream.",
         reason="Gradient descent leaves a saddle point after a time of log(1/size). Two branches "
         "of width 32 at a rate of 0.03 have, after 300 steps, a loss of 0.03 from weights of "
         "1/sqrt(fan_in), and of 0.62 from 1/403 of them: without branches it is 0.64. Steps of "
