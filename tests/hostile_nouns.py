@@ -148,6 +148,7 @@ NUMBERS |= {"sigma_b2": 0.1, "c": 0.5, "c0": 0.5, "correlation": 0.5, "start": 0
 NUMBERS |= dict.fromkeys(["branches", "blocks", "positions"], 4)
 NUMBERS |= dict.fromkeys(["branch_layers", "channels", "draws", "inputs"], 2)
 NUMBERS |= dict.fromkeys(["time", "factor", "residual", "gain", "omega", "lower", "index"], 1)
+NUMBERS |= dict.fromkeys(["limit", "share", "threshold", "value"], 0.5)
 
 BY_NAME: dict[str, Any] = NUMBERS | {
     "activation": jnp.tanh,
@@ -182,8 +183,8 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "key": KEY,
     "labels": np.zeros(4, np.int32),
     "layers": ["layer_1"],
-    "limit": 0.5,
     "logits": LOGITS,
+    **dict.fromkeys(["marked", "trained"], np.eye(32) > 0),
     "loss": lambda outputs: jnp.mean(outputs**2),
     "make": make_subject,
     "network": NETWORK,
@@ -206,7 +207,6 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "runs": 10,
     "second_std": 1.0,
     "seed": 0,
-    "share": 0.5,
     "interval": (0.1, 0.9),
     "shares": {"he": (3, 10), "glorot": (10, 10)},
     "sizes": (2, 4, 1),
@@ -218,13 +218,11 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "successes": 3,
     "target": 1.0,
     "task": TASK,
-    "threshold": 0.5,
     "tokens": 3,
     "trained_under": 0.5,
     "unit": GROUPS[0].axes[0],
     "leaf": np.ones((2, 4), np.float32),
     "update": descend,
-    "value": 0.5,
     "values": [0.1, 0.2, 0.3],
     "variances": np.ones(3) / 3,
     "weight": initializers.he_normal(),
