@@ -180,6 +180,16 @@ LINES = {
         ("--batch_size=0", "--batch_size"),
         ("--network=mlp,mlp", "holds a name twice"),
     ],
+    "trainability_map": [
+        ("--x=sigma_v", "did you mean 'sigma_w'?"),
+        ("--x=learning_rat_1", "did you mean 'learning_rate_1'?"),
+        ("--x=sigma_w_3", "of one layer sigma_w_1 to learning_rate_2, got 'sigma_w_3'"),
+        ("--x=offset --y=offset", "--x and --y must be different axes"),
+        ("--span=1e-9", "must differ in float32"),
+        ("--y=sigma_b", "requires --bias"),
+        ("--y=depth --zoom=1", "--zoom requires axes of real numbers"),
+        ("--published --steps=50", "got --steps too"),
+    ],
     "throughput": [
         ("--size=2-3-1", "is none of"),
         ("--most_runs=10", "--most_runs"),

@@ -27,6 +27,7 @@ __all__ = [
     "check_theory_tables",
     "check_throughput",
     "check_torture",
+    "check_trainability_map",
     "check_what_breaks_symmetry",
     "check_zero_initialization",
 ]
@@ -221,6 +222,19 @@ def check_phase_diagram(ran):
     assert [row["network_sigma_w2"] for row in ran.summary["rows"]] == pytest.approx([1, 1, 3, 3])
     assert ran.summary["within"]["growth"] == 4
     assert "points in" in ran.stdout
+
+
+def check_trainability_map(ran):
+    first, zoomed = ran.summary["rows"]
+    assert ran.summary["pixels"] == [16, 16]
+    assert zoomed["span"] == pytest.approx([each / 2 for each in first["span"]])
+    # The border lies in the middle of the zoom, and within the map that it was found in.
+    for row in (first, zoomed):
+        assert 0.1 < row["share"] < 0.9
+    with xarray.open_zarr(ran.out / "results.zarr", consolidated=False) as results:
+        assert results["p_train"].dims == ("zoom", "activation", "dtype", "y", "x")
+        assert float(results["p_train"].isel(zoom=0, y=-1).mean()) < 0.2
+    assert "sigma_w x learning_rate" in ran.stdout
 
 
 def check_throughput(ran):

@@ -67,6 +67,7 @@ SMOKE_RUNS = {
     "theory_tables": Smoke(checks.check_theory_tables),
     "throughput": Smoke(checks.check_throughput),
     "torture": Smoke(checks.check_torture, extra=CELLS, about_bits=True),
+    "trainability_map": Smoke(checks.check_trainability_map, extra=SWEEPS),
     "what_breaks_symmetry": Smoke(checks.check_what_breaks_symmetry, about_bits=True),
     "zero_initialization": Smoke(
         checks.check_zero_initialization, extra=SWEEPS | CELLS, about_bits=True

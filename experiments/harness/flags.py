@@ -17,8 +17,10 @@ __all__ = [
     "define_name",
     "define_names",
     "define_numbers",
+    "define_pair",
     "define_scale",
     "define_share",
+    "define_switch",
     "define_text",
     "define_trained_fraction",
 ]
@@ -107,6 +109,27 @@ def define_share(name: str, default: float, help: str) -> flags.FlagHolder:
     return holder
 
 
+def define_pair(
+    name: str,
+    default: Sequence[float] | None,
+    help: str,
+    *,
+    least: float = -LARGEST,
+    most: float = LARGEST,
+    whole: bool = False,
+) -> flags.FlagHolder:
+    """A flag that takes numbers x,y from `least` to `most` (whole: integers), or one for both."""
+    given = None if default is None else [str(each) for each in default]
+    holder = flags.DEFINE_list(name, given, help)
+    flags.register_validator(name, lambda given: _check_pair(name, given, least, most, whole))
+    return holder
+
+
+def define_switch(name: str, help: str) -> flags.FlagHolder:
+    """A flag that is off unless it is given."""
+    return flags.DEFINE_bool(name, False, help)
+
+
 def define_text(name: str, default: str, help: str) -> flags.FlagHolder:
     """A flag that takes any text."""
     return flags.DEFINE_string(name, default, help)
@@ -144,6 +167,25 @@ def _check_scale(name: str, given: float) -> bool:
             f"--{name} must be 0 or between {SMALLEST:.2g} and {LARGEST:.2g}, which float32 can "
             f"hold, got {given}"
         )
+    return True
+
+
+def _check_pair(
+    name: str, given: Sequence[str] | None, least: float, most: float, whole: bool
+) -> bool:
+    """Whether the texts are one number or two."""
+    from_least = f" of {least:.3g} to {most:.3g}" if least > -LARGEST else ""
+    kind = "integers" if whole else "finite numbers"
+    required = f"--{name} requires two {kind}{from_least}, x,y, or one for both, got "
+    if given is None:
+        return True
+    try:
+        numbers = [int(text) if whole else float(text) for text in given]
+    except ValueError as error:
+        raise flags.ValidationError(f"{required}{','.join(given)!r}") from error
+    # NaN is at least nothing.
+    if len(numbers) not in (1, 2) or not all(least <= each <= most for each in numbers):
+        raise flags.ValidationError(f"{required}{','.join(given)!r}")
     return True
 
 

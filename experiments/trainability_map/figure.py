@@ -1,0 +1,107 @@
+"""Maps of P(train), of one seed, and of the final loss, with their border and theory's line."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import xarray
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from experiments.trainability_map.places import kind_of
+from initlab.figures.style import new_figure
+
+__all__ = ["draw_maps"]
+
+LEAST, MOST = 1e-3, 1e3
+"""Ends of the colours of the loss over the best constant's."""
+
+
+def draw_maps(results: xarray.Dataset) -> Figure:
+    """A row for each zoom, activation and dtype: P(train), the first seed, the median final loss.
+
+    Args:
+      results: as `maps.reduce_runs` gives them, over zoom too; attrs x, y, seeds.
+
+    Returns:
+      The figure.
+    """
+    seeds = results.attrs["seeds"]
+    rows = [
+        results.isel(zoom=zoom, activation=[name], dtype=[dtype])
+        for zoom in range(results.sizes["zoom"])
+        for name in range(results.sizes["activation"])
+        for dtype in range(results.sizes["dtype"])
+    ]
+    figure = new_figure(14, 1.2 + 4.0 * len(rows))
+    panels = figure.subplots(len(rows), 3, squeeze=False)
+    pictures: list[Any] = []
+    for line, of in zip(panels, rows, strict=True):
+        one = of.isel(activation=0, dtype=0)
+        pictures = _draw_row(line, one, results.attrs)
+        what = [str(of["activation"].values[0]), str(of["dtype"].values[0])]
+        zoom = f", zoom 2^{int(np.log2(_span(results.isel(zoom=0)) / _span(one)) + 0.5)}"
+        line[0].set_title(
+            f"{', '.join(what)}{zoom if results.sizes['zoom'] > 1 else ''}: P(train), {seeds} seeds"
+        )
+        line[1].set_title("one seed: trained, not trained")
+        line[2].set_title("median final loss / best constant's")
+    for column, picture in ((0, pictures[0]), (2, pictures[2])):
+        bar = figure.colorbar(
+            picture,
+            ax=panels[:, column].tolist(),
+            location="bottom",
+            fraction=0.1 / len(rows),
+            pad=0.05 / len(rows),
+            aspect=30,
+        )
+        bar.set_label("P(train)" if column == 0 else "ratio of losses; diverged: as the largest")
+    handles = [Line2D([], [], color="black", linewidth=0.8, label="P(train) = 1/2")]
+    if "curve_x" in results:
+        is_depth = "depth" in (results.attrs["x"], results.attrs["y"])
+        label = (
+            "6 xi_c, theory's trainable depth" if is_depth else "critical sigma_w of wide networks"
+        )
+        handles.append(Line2D([], [], color="#D55E00", linestyle="--", label=label))
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def _draw_row(line: Any, of: xarray.Dataset, attrs: Any) -> list[Any]:
+    share = of["p_train"].transpose("y", "x").values
+    first = of["trained"].isel(seed=0).transpose("y", "x").values.astype(float)
+    loss = np.clip(of["relative_loss"].transpose("y", "x").values, LEAST, MOST)
+    colors = matplotlib.colormaps["viridis"]
+    x, y = of["x_coordinate"].values, of["y_coordinate"].values
+    # Half a pixel beyond the ends, so that a pixel lies around its coordinate.
+    edges = [
+        end
+        for along in (x, y)
+        for end in (1.5 * along[0] - 0.5 * along[1], 1.5 * along[-1] - 0.5 * along[-2])
+    ]
+    style = {"extent": edges, "origin": "lower", "aspect": "auto", "interpolation": "nearest"}
+    pictures = [
+        line[0].imshow(share, vmin=0, vmax=1, cmap=colors, **style),
+        line[1].imshow(first, vmin=0, vmax=1, cmap=colors, **style),
+        line[2].imshow(loss, norm=LogNorm(LEAST, MOST), cmap="magma_r", **style),
+    ]
+    if share.min() < 0.5 <= share.max():
+        line[0].contour(x, y, share, levels=[0.5], colors="black", linewidths=0.8)
+    for number, axes in enumerate(line):
+        if "curve_x" in of and number != 1:
+            axes.plot(of["curve_x"], of["curve_y"], "--", color="#D55E00", linewidth=2)
+        axes.set_xlim(edges[0], edges[1])
+        axes.set_ylim(edges[2], edges[3])
+        axes.set_xlabel(_label(attrs["x"]))
+        axes.ticklabel_format(useOffset=True)
+    line[0].set_ylabel(_label(attrs["y"]))
+    return pictures
+
+
+def _label(name: str) -> str:
+    return f"log10 {name}" if kind_of(name).is_log else name
+
+
+def _span(of: xarray.Dataset) -> float:
+    return float(np.ptp(of["x_coordinate"].values))
