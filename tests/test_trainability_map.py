@@ -1,12 +1,15 @@
 """Maps of trainability: a run against NumPy, tiles that resume, pixels, borders, tables."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray
+from forks import run_module
+from smoke_checks import NO_CACHE
 
 import initlab
 from experiments.trainability_map import maps, places, runs, tables
@@ -53,6 +56,7 @@ def test_a_run_is_gradient_descent_in_the_published_parametrization(run, point):
 
 def test_an_interrupted_map_resumes_to_the_same_bits(run, tmp_path, monkeypatch):
     axes = {AXES[1]: [0.5, 1.0, 2.0], AXES[0]: np.geomspace(0.1, 1000, 4), "seed": range(4)}
+    alone = {"block": 16, "devices": jax.devices()[:1], "progress": False}
     real = computation.compute_chunks
 
     def interrupted(*arguments):
@@ -62,10 +66,10 @@ def test_an_interrupted_map_resumes_to_the_same_bits(run, tmp_path, monkeypatch)
     monkeypatch.setattr("initlab.sweeps.run_sweep.CHUNK_BLOCKS", 1)
     monkeypatch.setattr(resume, "compute_chunks", interrupted)
     with pytest.raises(KeyboardInterrupt, match="16 of 48 runs are kept"):
-        initlab.sweep(run, axes, out=tmp_path / "map", block=16, progress=False)
+        initlab.sweep(run, axes, out=tmp_path / "map", **alone)
     monkeypatch.setattr(resume, "compute_chunks", real)
-    resumed = initlab.sweep(run, axes, out=tmp_path / "map", block=16, progress=False)
-    whole = initlab.sweep(run, axes, block=16, progress=False)
+    resumed = initlab.sweep(run, axes, out=tmp_path / "map", **alone)
+    whole = initlab.sweep(run, axes, **alone)
     for name in ("loss_ratio", "relative_loss", "first_nonfinite_step"):
         assert resumed[name].values.tobytes() == whole[name].values.tobytes()
     assert len(set(whole["loss_ratio"].values.ravel())) > 40
@@ -160,6 +164,27 @@ def test_the_border_nearest_to_the_middle(swept):
     assert maps.boundary_point(nothing, *swept[1:]) is None
 
 
+@pytest.mark.thorough
+def test_a_zoom_follows_the_border(tmp_path):
+    out = tmp_path / "maps"
+    said = run_module("experiments.trainability_map", NO_CACHE, "--smoke", "--zoom=1", "--out", out)
+    assert said.returncode == 0, said.stderr
+    first, zoomed = json.loads((out / "summary.json").read_text())["rows"]
+    assert zoomed["span"] == pytest.approx([each / 2 for each in first["span"]])
+    assert zoomed["center"] != first["center"]
+    assert 0.3 < zoomed["share"] < 0.7
+    nowhere = tmp_path / "nowhere"
+    said = run_module(
+        "experiments.trainability_map", NO_CACHE, "--smoke", "--zoom=1", "--center=0,-3",
+        "--span=1,1", "--out", nowhere,
+    )  # fmt: skip
+    assert said.returncode == 2
+    assert "--zoom requires a map with a boundary" in said.stderr
+    assert not nowhere.exists()
+
+
+# The smoke run draws tanh's without biases.
+@pytest.mark.thorough
 def test_theorys_line_over_a_map():
     sigma_w = places.place_pixels("sigma_w", 0.1, 0.4, 3, "float32")
     rate = places.place_pixels("learning_rate", 0.0, 2.0, 3, "float32")

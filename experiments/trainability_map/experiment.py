@@ -74,7 +74,7 @@ CRITERION = flags.define_name(
 )
 TRAINED_FRACTION = flags.define_trained_fraction()
 PUBLISHED = flags.define_switch("published", "The published maps, with --seeds and --pixels.")
-SMOKE = {"pixels": ["16"], "seeds": 2, "steps": 20, "zoom": 1}
+SMOKE = {"pixels": ["16"], "seeds": 2, "steps": 20}
 
 SCAN = 16
 """Pixels along a side of the map in which --zoom first looks for a boundary."""
