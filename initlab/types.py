@@ -153,6 +153,8 @@ class Network(NamedTuple):
         Probes that look inside layers need it.
       doubts: `{path: reason}` of each parameter of an adopted model whose role or fans could not be
         inferred from its use; none in a network of the lab's own.
+      multipliers: `{path: number}` that the network multiplies a parameter by before it computes
+        with it (`networks.with_multipliers`); 1 for those that are not named.
     """
 
     specs: Any
@@ -160,6 +162,7 @@ class Network(NamedTuple):
     layers: Callable[[Params, Array], dict[str, LayerState]]
     activations: Mapping[str, Activation] = MappingProxyType({})
     doubts: Mapping[str, str] = MappingProxyType({})
+    multipliers: Mapping[str, Number] = MappingProxyType({})
 
 
 class Objective(NamedTuple):

@@ -101,7 +101,13 @@ def residual_mlp(
     def check_input(x: Array) -> Any:
         return checks.check_matrix("x", x, sizes[0])
 
-    return assemble(specs, forward, check_input, activation, depth)
+    network = assemble(specs, forward, check_input, activation, depth)
+    if scale is None or branch_layers == 1:
+        return network
+    # What a linear last layer gives, times s, is what its params times s give.
+    ends = checks.leaves_by_path("specs", specs)
+    factors = {path: scale for path in ends if f"/layer_{branch_layers}/" in path}
+    return network._replace(multipliers=factors)
 
 
 def _check(sizes: tuple, depth: int, branch_layers: int) -> None:

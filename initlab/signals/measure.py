@@ -105,6 +105,11 @@ def signal_run(
         # is that of z, and no layer must be cut out of the network.
         biases = _biases(network, params)
         gradient, (first, second, distance) = jax.grad(propagate, has_aux=True)(biases)
+        # Of a bias that is multiplied the gradient is too.
+        gradient = {
+            path: leaf / network.multipliers[path] if path in network.multipliers else leaf
+            for path, leaf in gradient.items()
+        }
         squares = _mean_squares(network, _with_biases(params, gradient), names)
         values = {
             "length": first,

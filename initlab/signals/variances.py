@@ -20,7 +20,9 @@ WEIGHTS = (Role.INPUT, Role.WEIGHT, Role.RESIDUAL)
 
 @checks.checked
 def variances(network: Network, params: Params) -> dict[Role, tuple[jax.Array, jax.Array]]:
-    """`sigma_w2 = fan_in E w^2` and `sigma_b2 = E b^2`, by the role of a layer's weights.
+    """`sigma_w2 = fan_in E (m w)^2` and `sigma_b2 = E (m b)^2`, by the role of a layer's weights.
+
+    m is the network's multiplier of a parameter, 1 in most.
 
     Args:
       network: whose params they are.
@@ -49,8 +51,13 @@ def variances(network: Network, params: Params) -> dict[Role, tuple[jax.Array, j
         if spec.role not in WEIGHTS:
             continue
         name = checks.path_name(path)
-        bias = params_by_path.get(f"{name.rpartition('/')[0]}/bias", jnp.zeros(1, spec.dtype))
-        squares = spec.fan_in * params_by_path[name] ** 2, bias**2
+        beside = f"{name.rpartition('/')[0]}/bias"
+        bias = params_by_path.get(beside, jnp.zeros(1, spec.dtype))
+        weight, bias = (
+            leaf * network.multipliers[each] if each in network.multipliers else leaf
+            for each, leaf in ((name, params_by_path[name]), (beside, bias))
+        )
+        squares = spec.fan_in * weight**2, bias**2
         # Row by row: one float32 sum of a million terms is off in its fourth digit.
         parts = [(jnp.mean(jnp.mean(each, axis=-1)), each.size) for each in squares]
         means.setdefault(spec.role, []).append(parts)

@@ -1,14 +1,11 @@
 """A training run and its loss, from a network, a task, an optimizer and probes."""
 
 import dataclasses
-import math
-import numbers
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from initlab import checks
@@ -16,13 +13,19 @@ from initlab.initializers import initialize
 from initlab.keys import path_key
 from initlab.networks.layer_params import layer_names
 from initlab.training.data import cast_inputs, describe, dtype_of, training_data
+from initlab.training.points import (
+    Point,
+    Recorded,
+    as_array,
+    check_point,
+    made,
+    network_at,
+    outline,
+)
 from initlab.training.steps import State, all_finite, make_step
-from initlab.types import Batch, History, Initializer, Network, Params, ParamSpec, Probe, Task
+from initlab.types import Batch, History, Initializer, Network, Params, Probe, Task
 
 __all__ = ["Point", "Run", "make_loss", "make_run"]
-
-Point = Mapping[str, Any]
-"""The scalars of one run by name; "seed" is always one of them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +83,7 @@ def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
 
 @checks.checked
 def make_run(
-    network: Network,
+    network: Network | Callable[[Point], Network],
     init: Callable[[Point], Any],
     task: Task,
     *,
@@ -98,7 +101,8 @@ def make_run(
     params become NaN or infinite goes on to its end and records when that happened.
 
     Args:
-      network: the model.
+      network: the model, or `point -> model` where its numbers depend on the point, as multipliers
+        or an activation's slope do; its parameters and layers must be the same at every point.
       init: `point -> initializer`, or `point -> params` (any pytree of the specs' shapes).
       task: data, loss, metric.
       optimizer: `point -> optax.GradientTransformation`.
@@ -113,10 +117,11 @@ def make_run(
 
     Returns:
       `run(point) -> History`. It raises ValueError for a point that lacks a name the run uses or
-      has one it does not use, and whatever `init` and `optimizer` raise for its numbers.
+      has one it does not use, and whatever `network`, `init` and `optimizer` raise for its numbers.
 
     Raises:
-      TypeError: if a count is not an integer, or init, optimizer or a probe not a function.
+      TypeError: if a count is not an integer, init, optimizer or a probe not a function, or network
+        asks for the value of one of the point's numbers.
       ValueError: if a count is out of range, or the network does not fit the task.
 
     >>> from initlab import initializers, networks, probes, tasks
@@ -134,22 +139,24 @@ def make_run(
     ([0, 1, 2], [0.693147, 0.693147, 0.693147])
     """
     _check_description(task, steps, every, batch_size)
-    x, y = training_data(network, task)
-    dtype = dtype_of(network)
+    whole = outline(network)
+    x, y = training_data(whole, task)
+    dtype = dtype_of(whole)
     x_test = None if task.x_test is None else cast_inputs(task.x_test, dtype)
     y_test = None if task.y_test is None else jnp.asarray(task.y_test)
 
     def descend(point: Point) -> History:
-        used = _Recorded({name: _as_array(value, dtype) for name, value in point.items()})
+        used = Recorded({name: as_array(value, dtype) for name, value in point.items()})
+        model = network_at(network, whole, used)
         key = jax.random.key(used["seed"])
-        start = _draw_start(network, _made("init", init, used), key)
-        descent = _made("optimizer", optimizer, used)
+        start = _draw_start(model, made("init", init, used), key)
+        descent = made("optimizer", optimizer, used)
         batch = Batch(x, y, x_test, y_test, task.objective, start)
         minibatches = None if batch_size is None else (path_key(key, "batches"), batch_size)
-        step = make_step(network, batch, descent, minibatches, invariants)
+        step = make_step(model, batch, descent, minibatches, invariants)
 
         def snapshot(state: State, span: tuple) -> tuple[State, dict[str, jax.Array]]:
-            values = _measure(probes, network, state.params, batch)
+            values = _measure(probes, model, state.params, batch)
             first, count = span
             state = jax.lax.fori_loop(
                 0, count, lambda i, state: step(first + i.astype(jnp.int32), state), state
@@ -169,39 +176,14 @@ def make_run(
         return History(first, values, state.first_nonfinite, state.params)
 
     def check(point: Point) -> None:
-        for name, value in point.items():
-            checks.check_number(name, value)
-            _check_fits(name, value, dtype)
-        _check_seed(point)
-        used = _Recorded(point)
-        _made("init", init, used)
-        _made("optimizer", optimizer, used)
+        check_point(point, dtype)
+        used = Recorded(point)
+        network_at(network, whole, used)
+        made("init", init, used)
+        made("optimizer", optimizer, used)
 
-    description = describe(network, task, probes, steps, every, batch_size)
-    return Run(jax.jit(descend), check, layer_names(network), description)
-
-
-def _made(name: str, function: Callable[[Point], Any], point: Point) -> Any:
-    """What a caller's function makes of a point; raises unless it is what it should be."""
-    with checks.calling(name, f"({sorted(point)})"):
-        made = function(point)
-    if name == "optimizer":
-        checks.check_optimizer("optimizer(point)", made)
-    elif callable(made):
-        checks.check_function("init(point)", made, (jax.Array, ParamSpec))
-    elif not jax.tree.leaves(made):
-        raise TypeError(f"init(point) must be an initializer or params, got {made!r:.80}")
-    return made
-
-
-def _check_fits(name: str, value: Any, dtype: Any) -> None:
-    """Raises ValueError for a number that the run's dtype makes infinite or 0."""
-    if isinstance(value, numbers.Integral) or jnp.issubdtype(jnp.asarray(value).dtype, jnp.integer):
-        return
-    with np.errstate(over="ignore", under="ignore"):
-        cast = float(np.asarray(value, np.float64).astype(dtype))
-    if not math.isfinite(cast) or (cast == 0) != (float(value) == 0):
-        raise ValueError(f"{name} must fit {np.dtype(dtype)}, in which {value!r} is {cast}")
+    description = describe(whole, task, probes, steps, every, batch_size)
+    return Run(jax.jit(descend), check, layer_names(whole), description)
 
 
 def _draw_start(network: Network, given: Any, key: jax.Array) -> Params:
@@ -230,30 +212,6 @@ def _measure(
     return values
 
 
-class _Recorded(Mapping):
-    """A point that records which of its names were read: one that is not read is an error."""
-
-    def __init__(self, point: Point) -> None:
-        self.point = dict(point)
-        self.read = {"seed"}
-
-    def __getitem__(self, name: str) -> Any:
-        self.read.add(name)
-        if name not in self.point:
-            raise ValueError(f"the run uses {name!r}, and its point has only {sorted(self.point)}")
-        return self.point[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.point)
-
-    def __len__(self) -> int:
-        return len(self.point)
-
-    def check_all_used(self) -> None:
-        if unused := sorted(set(self.point) - self.read):
-            raise ValueError(f"the run does not use {unused}; it uses {sorted(self.read)}")
-
-
 def _check_description(task, steps, every, batch_size) -> None:
     checks.check_count("every", every, 1)
     checks.check_count("steps", steps, 1)
@@ -263,17 +221,3 @@ def _check_description(task, steps, every, batch_size) -> None:
         checks.check_count("batch_size", batch_size, 1)
         if batch_size > len(task.x):
             raise ValueError(f"batch_size must be at most {len(task.x)}, got {batch_size}")
-
-
-def _check_seed(point: Point) -> None:
-    if "seed" not in point:
-        raise ValueError(f"a point must hold 'seed', got {sorted(point)}")
-    seed = np.asarray(point["seed"])
-    if seed.dtype.kind not in "iu" or not 0 <= seed < 2**31:
-        raise ValueError(f"seed must be an integer from 0 to 2^31 - 1, got {point['seed']!r}")
-
-
-def _as_array(value: Any, dtype: Any) -> jax.Array:
-    """Real numbers in the network's dtype, whole ones as they are."""
-    array = jnp.asarray(value)
-    return array.astype(dtype) if jnp.issubdtype(array.dtype, jnp.floating) else array
