@@ -14,12 +14,15 @@ from initlab.types import Role
 PLAIN = networks.mlp((2, 4, 1), jnp.tanh)
 
 
-def make(network, init=normal(0.5), optimizer=lambda p: optax.sgd(0.5), **changes):
+def make(network, init=None, optimizer=lambda p: optax.sgd(0.5), **changes):
     described = {"steps": 2, "every": 1, "probes": [probes.loss]} | changes
     return initlab.make_run(
-        network, lambda p: by_role(init), initlab.tasks.xor(points=8), optimizer=optimizer,
+        network,
+        lambda p: by_role(init or normal(0.5)),
+        initlab.tasks.xor(points=8),
+        optimizer=optimizer,
         **described,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.quick

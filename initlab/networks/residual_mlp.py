@@ -102,11 +102,11 @@ def residual_mlp(
         return checks.check_matrix("x", x, sizes[0])
 
     network = assemble(specs, forward, check_input, activation, depth)
-    if scale is None or branch_layers == 1:
+    if branch_layers == 1 or (checks.is_concrete(branch_scale) and branch_scale == 1):
         return network
     # What a linear last layer gives, times s, is what its params times s give.
     ends = checks.leaves_by_path("specs", specs)
-    factors = {path: scale for path in ends if f"/layer_{branch_layers}/" in path}
+    factors = {path: branch_scale for path in ends if f"/layer_{branch_layers}/" in path}
     return network._replace(multipliers=factors)
 
 
