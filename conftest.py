@@ -65,7 +65,11 @@ compiled = pytest.StashKey[tempfile.TemporaryDirectory]()
 def pytest_configure(config):
     """Sets up how programs are compiled, before pytest-xdist starts its workers."""
     if config.option.dist != "no":
-        config.option.tx = with_fast_workers(config.option.tx, os.environ.get("XLA_FLAGS", ""))
+        workers = with_fast_workers(config.option.tx, os.environ.get("XLA_FLAGS", ""))
+        if config.option.markexpr == "quick":
+            # Nothing quick needs the others, and a worker collects for 8 s.
+            workers = [worker for worker in workers if FAST in worker]
+        config.option.tx = workers
     _share_what_is_compiled(config)
 
 
@@ -140,6 +144,9 @@ def pytest_collection_modifyitems(config, items):
     for item in examples:
         if item.name not in SLOW_EXAMPLES:
             item.add_marker("quick")
+    for item in items:
+        if item.get_closest_marker("quick") and item.get_closest_marker("full_compile"):
+            raise pytest.UsageError(f"{item.nodeid}: quick tests run where all compiles fast")
 
 
 @pytest.fixture(autouse=True, scope="module")
