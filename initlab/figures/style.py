@@ -56,6 +56,12 @@ def save(figure: Figure, stem: Path) -> None:
       figure: the picture.
       stem: the files' path without an ending.
     """
-    for kind in ("png", "svg"):
-        with replace_atomically(stem.with_suffix(f".{kind}")) as partial:
-            figure.savefig(partial, format=kind)
+    engine = figure.get_layout_engine()
+    try:
+        for kind in ("png", "svg"):
+            with replace_atomically(stem.with_suffix(f".{kind}")) as partial:
+                figure.savefig(partial, format=kind)
+            # Laid out once: the layout takes as long as drawing, and both are to look alike.
+            figure.set_layout_engine(None)
+    finally:
+        figure.set_layout_engine(engine)
