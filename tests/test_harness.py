@@ -21,7 +21,7 @@ from initlab.sweeps import progress
 pytestmark = pytest.mark.full_compile
 
 BINARY = "experiments.saturation"
-SIZES = ("--activation=tanh", "--scale=1", "--seeds=4096", "--steps=400", "--early=100")
+SIZES = ("--activation=tanh", "--scale=1", "--seeds=4096", "--steps=100", "--early=50")
 
 
 def start_in_a_shell(*flags):
