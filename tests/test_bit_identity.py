@@ -1,6 +1,6 @@
 """Units that start identical stay bit-identical: a covering part of the table that
 
-`python -m experiments.zero_initialization` checks whole.
+`python -m experiments.zero_initialization` checks whole, and the channels of convolutions.
 """
 
 import chex
@@ -200,3 +200,40 @@ def test_units_are_summed_alike_where_runs_share_their_inputs(width):
     for z, weight, bias in jax.jit(lambda cases: [runs_of(*case) for case in cases])(cases):
         for alike in (np.swapaxes(z, 1, 2), np.asarray(weight), np.asarray(bias)):
             np.testing.assert_array_equal(alike, np.broadcast_to(alike[..., :1], alike.shape))
+
+
+@pytest.mark.parametrize("channels", [5, pytest.param(18, marks=THOROUGH)])
+def test_channels_that_start_identical_stay_bit_identical(channels):
+    network = initlab.networks.convnet((4, 4, 1), channels, 3, 1, jnp.tanh)
+    x = np.random.default_rng(0).standard_normal((6, 16))
+    task = initlab.tasks.from_arrays(x, np.arange(6) % 3)
+    # One scalar for each position of the window: unlike terms, tied over channels.
+    draws = iter(np.random.default_rng(1).standard_normal(100))
+    tied = {}
+    for layer, leaves in network.specs.items():
+        tied[layer] = {}
+        for name, spec in leaves.items():
+            window = spec.shape[:2] if len(spec.shape) == 4 else ()
+            values = [0.3 * next(draws) for _ in np.ndindex(*window)]
+            entries = np.reshape(values, (*window, *[1] * (len(spec.shape) - len(window))))
+            tied[layer][name] = jnp.asarray(np.broadcast_to(entries, spec.shape), jnp.float32)
+    # The readout's columns are classes, whose gradients differ.
+    groups = initlab.symmetry.find_groups(network.apply, tied, np.zeros((6, 16), np.float32))
+    assert {group.size for group in groups} == {channels}
+    run = initlab.make_run(
+        network,
+        lambda p: tied,
+        task,
+        optimizer=lambda p: optax.sgd(p["rate"]),
+        steps=20,
+        every=20,
+    )
+    points = {"seed": jnp.zeros(3, jnp.int32), "rate": jnp.asarray([0.1, 0.5, 1.0])}
+    params = jax.jit(jax.vmap(run.function))(points).params
+    for n in range(3):
+        after = jax.tree.map(lambda leaf, n=n: leaf[n], params)
+        assert initlab.symmetry.units_identical(after, groups)
+        moved = after["block_1"]["weight"] - tied["block_1"]["weight"]
+        assert float(jnp.max(jnp.abs(moved))) > 1e-3
+    gradient = jax.jit(jax.grad(initlab.make_loss(network, task)))(tied)
+    assert initlab.symmetry.units_identical(gradient, groups)

@@ -52,8 +52,8 @@ def convnet(
     Every convolution keeps the positions (stride 1). A first one, the stem, takes the data to
     `channels`; a branch is `conv phi conv` (He et al. 2016, arXiv:1603.05027, without the
     activation in front); the head is a linear readout of the channels' means over positions, or of
-    all positions. Bit-identity of units that start identical is not promised: the library's
-    convolution sums channels in no fixed order.
+    all positions. In a run (`make_run`) on a CPU channels that start identical stay bit-identical
+    but for a norm over them; called by itself, the library's convolution promises no order of sums.
 
     Args:
       shape: of one example, channels last: `(length, channels)` or `(height, width, channels)`.

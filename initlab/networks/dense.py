@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from initlab.bilinear import define_bilinear
 
-__all__ = ["LANES", "dense", "to_lanes"]
+__all__ = ["LANES", "NARROW", "dense", "sum_over_examples", "sum_over_inputs", "to_lanes"]
 
 LANES = 16
 """Floats in the widest vector register; unit axes and examples are padded to a multiple of it."""
@@ -68,11 +68,11 @@ def dense(h: jax.Array, weight: jax.Array, bias: jax.Array | None) -> jax.Array:
     >>> dense(h, weight, bias)[:, 0].tolist()
     [2.0, 2.0, 2.0]
     """
-    z = _over_inputs(weight, h)
+    z = sum_over_inputs(weight, h)
     if bias is None:
         return z
     # The bias is the weight of an input that is always 1, so that its gradient is summed as theirs.
-    return z + _over_inputs(bias[None], jnp.ones_like(h[:1]))
+    return z + sum_over_inputs(bias[None], jnp.ones_like(h[:1]))
 
 
 def _sum_inputs(weight: jax.Array, h: jax.Array) -> jax.Array:
@@ -112,23 +112,23 @@ def _sum_examples(h: jax.Array, dz: jax.Array) -> jax.Array:
 # Each product's gradients are the other two products. Under vmap each run has a product of its own:
 # a library would make one long product of runs that share the inputs, and its blocks cut the units
 # of a run in unequal parts.
-_over_inputs = define_bilinear(
+sum_over_inputs = define_bilinear(
     "sum_over_inputs",
     _sum_inputs,
-    lambda dz, h: _over_examples(h, dz),
-    lambda dz, weight: _over_outputs(weight, dz),
+    lambda dz, h: sum_over_examples(h, dz),
+    lambda dz, weight: sum_over_outputs(weight, dz),
 )
-_over_outputs = define_bilinear(
+sum_over_outputs = define_bilinear(
     "sum_over_outputs",
     _sum_outputs,
-    lambda dh, dz: _over_examples(dh, dz),
-    lambda dh, weight: _over_inputs(weight, dh),
+    lambda dh, dz: sum_over_examples(dh, dz),
+    lambda dh, weight: sum_over_inputs(weight, dh),
 )
-_over_examples = define_bilinear(
+sum_over_examples = define_bilinear(
     "sum_over_examples",
     _sum_examples,
-    lambda weight, dz: _over_outputs(weight, dz),
-    lambda weight, h: _over_inputs(weight, h),
+    lambda weight, dz: sum_over_outputs(weight, dz),
+    lambda weight, h: sum_over_inputs(weight, h),
 )
 
 

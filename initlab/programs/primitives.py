@@ -15,6 +15,7 @@ __all__ = [
     "COMPUTING_CALLBACKS",
     "CONTRACTIONS",
     "CONTROL",
+    "CONVOLUTIONS",
     "CUMULATIVE",
     "CUSTOM_DERIVATIVES",
     "ELEMENTWISE",
@@ -131,7 +132,10 @@ leading ones, the left factor's first."""
 RAGGED = _names("ragged_dot_general")
 """Rows sorted by the matrix that each is multiplied by, as tokens are by their experts."""
 
-CONTRACTIONS = _names("conv_general_dilated dot_general") | frozenset(PRODUCTS) | RAGGED
+CONVOLUTIONS = _names("conv_general_dilated")
+"""Products of weights and of what a window of them sees."""
+
+CONTRACTIONS = CONVOLUTIONS | _names("dot_general") | frozenset(PRODUCTS) | RAGGED
 """What sums products of the entries of two operands."""
 
 SLICES = _names("dynamic_slice gather slice split")

@@ -9,19 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
+from initlab.networks.convolutions import has_convolutions
 from initlab.types import Network, Probe, Task
 
-__all__ = ["cast_inputs", "describe", "dtype_of", "training_data"]
+__all__ = ["cast_inputs", "convolves", "describe", "dtype_of", "training_data"]
 
 
 def training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
     """The task's x and y as arrays; raises unless the network's logits for them fit the labels."""
     x = _fitting("x", task.x, cast_inputs(task.x, dtype_of(network)))
-    abstract = jax.tree.map(
-        lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs
-    )
     with checks.calling("network.apply", "(params, task.x)"):
-        logits = jax.eval_shape(network.apply, abstract, x)
+        logits = jax.eval_shape(network.apply, _abstract_params(network), x)
     required = task.objective.outputs(task.y)
     if logits.ndim != 2:
         raise ValueError(f"the network must give logits [B, K], got {logits.shape}")
@@ -30,6 +28,15 @@ def training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
             f"the task's labels require {required} logits, and the network gives {logits.shape[1]}"
         )
     return x, _fitting("y", task.y, jnp.asarray(task.y))
+
+
+def convolves(network: Network, x: jax.Array) -> bool:
+    """Whether the network has convolutions, for inputs of x's shape."""
+    return has_convolutions(jax.make_jaxpr(network.apply)(_abstract_params(network), x))
+
+
+def _abstract_params(network: Network) -> Any:
+    return jax.tree.map(lambda spec: jax.ShapeDtypeStruct(spec.shape, spec.dtype), network.specs)
 
 
 def _fitting(name: str, given: np.ndarray, cast: jax.Array) -> jax.Array:

@@ -11,8 +11,9 @@ import optax
 from initlab import checks
 from initlab.initializers import initialize
 from initlab.keys import path_key
+from initlab.networks.convolutions import convolutions_as_products
 from initlab.networks.layer_params import layer_names
-from initlab.training.data import cast_inputs, describe, dtype_of, training_data
+from initlab.training.data import cast_inputs, convolves, describe, dtype_of, training_data
 from initlab.training.points import (
     Point,
     Recorded,
@@ -78,7 +79,11 @@ def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
     0.693147
     """
     x, y = training_data(network, task)
-    return lambda params: task.loss(network.apply(params, x), y)
+
+    def loss(params: Params) -> jax.Array:
+        return task.loss(network.apply(params, x), y)
+
+    return convolutions_as_products(loss) if convolves(network, x) else loss
 
 
 @checks.checked
@@ -183,7 +188,9 @@ def make_run(
         made("optimizer", optimizer, used)
 
     description = describe(whole, task, probes, steps, every, batch_size)
-    return Run(jax.jit(descend), check, layer_names(whole), description)
+    # Gradients, probes and a refiner of the start are within: their convolutions are met as well.
+    function = convolutions_as_products(descend) if convolves(whole, x) else descend
+    return Run(jax.jit(function), check, layer_names(whole), description)
 
 
 def _draw_start(network: Network, given: Any, key: jax.Array) -> Params:
