@@ -1,6 +1,5 @@
 """How the documentation is built: `sphinx-build -W docs docs/_build/html`, without a network."""
 
-import importlib.metadata
 import sys
 from pathlib import Path
 
@@ -10,9 +9,11 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 import docstrings  # noqa: E402
 import gallery  # noqa: E402
 
+import initlab  # noqa: E402
+
 project = "initlab"
 author = copyright = "The initlab authors"
-release = importlib.metadata.version("initlab")
+release = initlab.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "gallery/*/*"]

@@ -3,6 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from initlab._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from initlab import (
         activations,

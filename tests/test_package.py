@@ -61,6 +61,18 @@ results = initlab.sweep(run, {"seed": range(3), "scale": [0.0, 1.0]}, out="store
 print(results["distinct_units"].isel(step=-1, layer=0).values.tolist())
 """
 
+FROM_A_PATH = """
+import importlib.metadata as metadata
+def missing(name):
+    raise metadata.PackageNotFoundError(name)
+found = metadata.Distribution.from_name
+metadata.Distribution.from_name = lambda name: (missing if name == "initlab" else found)(name)
+import initlab
+from initlab.command import sarif
+from initlab.sweeps.provenance import versions
+print(versions()["initlab"] == initlab.__version__ == sarif.__version__)
+"""
+
 CONSUMER = '''
 """A user's program whose type checker is strict."""
 
@@ -218,6 +230,16 @@ def test_the_core_alone_offers_all_that_needs_no_extra(core, tmp_path):
     }
     assert not set(extras.EXTRAS) & set(loaded)
     assert set(refused) < set(initlab.__all__)
+
+
+def test_a_checkout_works_from_its_path_without_being_installed(built):
+    assert built[0].name.startswith(f"initlab-{initlab.__version__}-")
+    said = run(sys.executable, "-c", FROM_A_PATH, cwd=ROOT)
+    assert (said.returncode, said.stdout) == (0, "True\n"), said.stderr
+    # Nor does any other file ask an installation for it.
+    files = [path for home in ("initlab", "experiments") for path in (ROOT / home).rglob("*.py")]
+    asking = [path.name for path in files if 'metadata.version("initlab")' in path.read_text()]
+    assert asking == []
 
 
 @pytest.mark.thorough

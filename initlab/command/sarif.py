@@ -5,13 +5,13 @@ brackets.
 """
 
 import hashlib
-import importlib.metadata
 import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from initlab._version import __version__
 from initlab.audits import Finding, Report, Thresholds
 from initlab.audits.diagnostics import DIAGNOSTICS
 from initlab.audits.explanations import EXPLANATIONS
@@ -44,7 +44,7 @@ def to_sarif(report: Report, name: str, make: Callable[[], Any]) -> str:
         "tool": {
             "driver": {
                 "name": "initlab",
-                "version": importlib.metadata.version("initlab"),
+                "version": __version__,
                 "rules": [_rule(code) for code in DIAGNOSTICS],
             }
         },

@@ -1,11 +1,11 @@
 """The page's files put together: one HTML text that asks nothing of a network."""
 
 import html
-import importlib.metadata
 import re
 from pathlib import Path
 
 from initlab import extras
+from initlab._version import __version__
 from initlab.markup import as_data, as_script
 from initlab.page.bundle import bundle, find_workers
 from initlab.page.data import page_data
@@ -47,7 +47,7 @@ def assemble() -> str:
         from plotly import offline
     modules = read_modules()
     pieces = {
-        "version": html.escape(importlib.metadata.version("initlab")),
+        "version": html.escape(__version__),
         "style": (STATIC / "page.css").read_text(encoding="utf-8"),
         "charts": as_script(offline.get_plotlyjs()),
         "data": as_data({"tasks": page_data()}),

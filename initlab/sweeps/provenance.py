@@ -12,6 +12,8 @@ from typing import Any
 
 import jax
 
+from initlab._version import __version__
+
 __all__ = ["device", "now", "provenance", "revision", "versions"]
 
 PACKAGES = ("jax", "jaxlib", "numpy", "optax", "chex", "xarray", "zarr", "scikit-learn")
@@ -34,7 +36,7 @@ def provenance() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """`{package: version}`, initlab and Python among them; what is not installed is left out."""
-    found = {"initlab": importlib.metadata.version("initlab"), "python": platform.python_version()}
+    found = {"initlab": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         # A sweep of one's own data does without scikit-learn.
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
