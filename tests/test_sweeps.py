@@ -1,5 +1,8 @@
 """Sweeps: labelled, equal to bare runs, traced once, and kept as they are."""
 
+import functools
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -62,15 +65,35 @@ def test_a_run_is_traced_once_however_many_blocks_there_are():
 @pytest.mark.quick
 def test_blocks_fill_vectors_and_no_larger_than_the_sweep_needs():
     runs = [small_run()]
-    assert program.choose_block(None, runs, "cpu", 10**6) == 128
-    assert program.choose_block(None, runs, "gpu", 10**6) == 4096
-    assert program.choose_block(None, runs, "gpu", 100) == 112
-    assert program.choose_block(64, runs, "cpu", 3) == 4
-    assert program.choose_block(8, runs, "cpu", 100) == 8
+    cpu = jax.local_devices()[0]
+    assert program.choose_block(None, runs, cpu, 10**6) == 128
+    assert program.choose_block(64, runs, cpu, 3) == 4
+    assert program.choose_block(8, runs, cpu, 100) == 8
     with pytest.raises(ValueError, match="must divide 16 or be a multiple of it, got 5"):
         initlab.sweep(small_run(), AXES, block=5, progress=False)
     with pytest.raises(ValueError, match="block must be at least 1"):
         initlab.sweep(small_run(), AXES, block=0, progress=False)
+
+
+def accelerator(memory=None, **says):
+    stats = memory and {"bytes_limit": memory}
+    return SimpleNamespace(platform="gpu", memory_stats=lambda: stats, **says)
+
+
+@pytest.mark.quick
+def test_an_accelerator_s_block_is_by_its_own_description():
+    runs = [small_run()]
+    chosen = functools.partial(program.choose_block, None, runs)
+    large = accelerator(memory=2**36, core_count=132)
+    assert chosen(large, 100) == 112
+    # As many cores again take twice as many runs, and where memory is short it decides.
+    doubled = accelerator(memory=2**36, core_count=264)
+    assert chosen(doubled, 10**9) == 2 * chosen(large, 10**9) > 4096
+    assert chosen(accelerator(memory=2**24, core_count=264), 10**9) < chosen(large, 10**9)
+    memories = [chosen(accelerator(memory=2**power), 10**9) for power in (10, 34, 35)]
+    assert memories[0] == 16
+    assert memories[2] == 2 * memories[1]
+    assert chosen(accelerator(), 10**9) == 4096
 
 
 @pytest.mark.quick

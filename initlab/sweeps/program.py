@@ -37,7 +37,14 @@ CPU_BYTES = 2**20
 """Activations of all those runs: few enough to stay near the core, at one run in any case."""
 
 ACCELERATOR_BLOCK = 4096
-"""Runs that one accelerator computes together: enough to fill it."""
+"""The same of an accelerator that says nothing of itself."""
+
+MEMORY_SHARE = 1 / 8
+"""Of an accelerator's memory: what a block's runs may hold by the estimate of `_bytes_of_run`."""
+
+THREADS, WAVES = 2048, 32
+"""Threads that a GPU's core runs at once, and how many times that many examples fill it: what one
+wave waits for, others hide."""
 
 
 class Traced(NamedTuple):
@@ -60,20 +67,32 @@ class Program(NamedTuple):
     width: int
 
 
-def default_block(run: Run, platform: str) -> int:
+def default_block(run: Run, device: Any) -> int:
     """How many runs one device computes together by default.
 
     Args:
       run: what is swept.
-      platform: of the device: "cpu", "gpu", "tpu".
+      device: one of those used.
 
     Returns:
-      On a CPU the largest power of two, up to 128, whose activations take up to a mebibyte; on an
-      accelerator 4096.
+      A power of two. On a CPU the largest, up to 128, whose activations take up to a mebibyte; on
+      an accelerator the largest whose runs fit a share of its memory and, where it says how many
+      cores it has, that fills them no more than WAVES times.
     """
-    if platform != "cpu":
-        return ACCELERATOR_BLOCK
-    return _power_of_two(min(CPU_BLOCK, CPU_BYTES // _bytes_of_signals(run)))
+    if device.platform == "cpu":
+        return _power_of_two(min(CPU_BLOCK, CPU_BYTES // _bytes_of_signals(run)))
+    memory = (device.memory_stats() or {}).get("bytes_limit")
+    cores = getattr(device, "core_count", None)
+    fitting = [] if memory is None else [int(MEMORY_SHARE * memory) // _bytes_of_run(run)]
+    filling = [cores * THREADS * WAVES // run.description["examples"]] if cores else []
+    return _power_of_two(max(LANES, min(fitting + filling, default=ACCELERATOR_BLOCK)))
+
+
+def _bytes_of_run(run: Run) -> int:
+    """Activations with their gradients, and parameters with gradient, update and two moments."""
+    parameters = sum(math.prod(shape) for shape in run.description["parameters"].values())
+    size = np.dtype(run.description["dtype"]).itemsize
+    return 2 * _bytes_of_signals(run) + 5 * parameters * size
 
 
 def _bytes_of_signals(run: Run) -> int:
@@ -109,7 +128,7 @@ def check_memory(runs: Sequence[Run], block: int, device: Any) -> None:
             )
 
 
-def choose_block(given: int | None, runs: Sequence[Run], platform: str, count: int) -> int:
+def choose_block(given: int | None, runs: Sequence[Run], device: Any, count: int) -> int:
     """The block of a sweep: as given or the runs' default, and no larger than a small sweep needs.
 
     Never by the number of devices: the block decides the bits.
@@ -117,7 +136,7 @@ def choose_block(given: int | None, runs: Sequence[Run], platform: str, count: i
     Args:
       given: the caller's, or None.
       runs: all that are swept.
-      platform: of the devices.
+      device: one of those used.
       count: how many points each run is computed at.
 
     Returns:
@@ -127,7 +146,7 @@ def choose_block(given: int | None, runs: Sequence[Run], platform: str, count: i
       TypeError, ValueError: if what is given is neither.
     """
     if given is None:
-        given = min(default_block(run, platform) for run in runs)
+        given = min(default_block(run, device) for run in runs)
     checks.check_count("block", given, 1)
     # Runs may lie in vector lanes, and those left over from a full vector are computed by other
     # instructions: a run's bits would depend on its place in the block.

@@ -57,7 +57,8 @@ def sweep(
       structure: `{name: [number or text, ...]}` or `{name: {label: value}}`: what the factory is
         given, one run for each combination, the first dimensions of the results.
       block: runs on one device at a time, a divisor or a multiple of 16; when absent up to 128 on a
-        CPU, fewer for large networks, and 4096 on an accelerator; no larger than the sweep needs.
+        CPU, fewer for large networks, and on an accelerator what its memory and cores can take; no
+        larger than the sweep needs.
       devices: where to run; all devices of this process when absent.
       progress: whether to show a bar where stderr is a terminal.
 
@@ -88,7 +89,7 @@ def sweep(
             "a sweep of several processes requires out, a folder that all of them write"
         )
     lengths = tuple(axis.length for axis in numbers)
-    block = choose_block(block, combinations.runs, here[0].platform, math.prod(lengths))
+    block = choose_block(block, combinations.runs, here[0], math.prod(lengths))
     check_memory(combinations.runs, block, here[0])
     # Traced before a store is made, so that a run that fails leaves no folder behind.
     runs = [trace_run(each, numbers) for each in combinations.runs]
