@@ -5,6 +5,7 @@ lab draws its own weights from the same seeds; the baselines are given them.
 """
 
 import importlib.util
+import math
 import os
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from experiments.throughput.workloads import Workload
 from initlab.initializers import by_role, normal
 from initlab.types import Params
 
-__all__ = ["BATCHED", "LOOPS", "Program", "Timed", "installed", "prepare"]
+__all__ = ["BATCHED", "LOOPS", "Program", "Timed", "installed", "prepare", "sides_of"]
 
 BATCHED = ("lab", "plain_vmap", "torch_vmap")
 """Sides that compute all runs at once."""
@@ -63,6 +64,13 @@ def installed() -> tuple[str, ...]:
     """The sides that can be measured here: those of PyTorch only where it is installed."""
     has_torch = importlib.util.find_spec("torch") is not None
     return tuple(s for s in (*BATCHED, *LOOPS) if has_torch or not s.startswith("torch"))
+
+
+def sides_of(work: Workload) -> tuple[str, ...]:
+    """The sides that can be measured on a network: NumPy and PyTorch are written for mlps alone."""
+    if any(len(spec.shape) > 2 for spec in jax.tree.leaves(work.network.specs)):
+        return tuple(side for side in installed() if side in ("lab", "plain_vmap", "jit_loop"))
+    return installed()
 
 
 def prepare(side: str, work: Workload, starts: Params, steps: int) -> Program:
@@ -169,21 +177,33 @@ def _jit_loop(work: Workload, starts: Params, steps: int) -> Program:
 
 
 def _plain_loss(work: Workload) -> Callable[[Params], jax.Array]:
-    """Cross-entropy of an mlp as a JAX user writes it: examples by units, `h @ w + b`."""
+    """Cross-entropy as a JAX user writes it: examples by units, `h @ w + b`, or channels last."""
     x, labels = work.x, work.y.astype(np.float32)
+    convolves = any(len(spec.shape) > 2 for spec in jax.tree.leaves(work.network.specs))
+    if convolves:
+        side = math.isqrt(x.shape[1])
+        x = x.reshape(-1, side, side, 1)
     one_hot = np.eye(work.y.max() + 1, dtype=np.float32)[work.y]
 
     def loss(params: Params) -> jax.Array:
         *hidden, last = (params[name] for name in work.network.activations)
         h = x
         for layer in hidden:
-            h = jnp.tanh(h @ layer["weight"] + layer["bias"])
+            product = _convolve(h, layer["weight"]) if convolves else h @ layer["weight"]
+            h = jnp.tanh(product + layer["bias"])
+        if convolves:
+            h = jnp.mean(h, axis=(1, 2))
         z = h @ last["weight"] + last["bias"]
         if z.shape[1] == 1:
             return jnp.mean(jax.nn.softplus(z[:, 0]) - labels * z[:, 0])
         return -jnp.mean(jnp.sum(one_hot * jax.nn.log_softmax(z), axis=1))
 
     return loss
+
+
+def _convolve(h: Any, weight: jax.Array) -> jax.Array:
+    layouts = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(h, weight, (1, 1), "SAME", dimension_numbers=layouts)
 
 
 def _numpy(work: Workload, starts: Params, steps: int) -> Program:

@@ -9,6 +9,10 @@ a whole sweep: it draws its weights and measures the loss before the first step 
 the baselines are given their weights, and measure the loss at the end.
 """
 
+import math
+import tempfile
+import time
+
 import jax
 import numpy as np
 import xarray
@@ -40,6 +44,9 @@ COST_SIZE = flags.define_name("cost_size", "2-4-1", SIZES, "Network whose cost i
 COST_STEPS = flags.define_count(
     "cost_steps", 0, "Steps where the cost is measured; 0: fewer for many runs.", least=0
 )
+MINUTES = flags.define_scale(
+    "minutes", 0, "Time for everything, compiling included; 0: 3.5 on an accelerator, else no end."
+)
 MEMORY = flags.define_scale("memory_gib", 8, "Programs that need more are not run.")
 SMOKE = {
     "size": ["2-2-1"],
@@ -57,40 +64,70 @@ DEFAULT_RUNS = {
     "2-16-16-1": 512,
     "2-64-64-1": 256,
     "64-128-10": 128,
+    "conv": 8,
 }
 """Runs computed at once: many where they are small, but enough steps of each in a measurement."""
 
 
+ACCELERATOR_MINUTES = 3.5
+"""What the default takes on an accelerator: rounds, sizes, counts that come later are left out."""
+
+
 def measure() -> xarray.Dataset:
-    """All sides on all sizes, then the cost against the number of runs."""
-    # Compile times are those of compiling, not of reading what an earlier call has compiled.
-    jax.config.update("jax_enable_compilation_cache", False)
+    """All sides on all sizes, then the cost against the number of runs; less on Ctrl-C."""
+    # Compile times are those of compiling, not of reading what an earlier call has compiled: what
+    # is kept is this call's own, so that a sweep is compiled in its first round alone.
+    with tempfile.TemporaryDirectory() as own:
+        jax.config.update("jax_compilation_cache_dir", own)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        return _measure()
+
+
+def _measure() -> xarray.Dataset:
     # As many powers of ten as the largest count has digits after its first.
     counts = [10**power for power in range(2, len(str(MOST_RUNS.value)))]
     total = len(SIZE.value) * ROUNDS.value * len(installed()) + len(counts)
+    platform = jax.devices()[0].platform
+    minutes = MINUTES.value or (math.inf if platform == "cpu" else ACCELERATOR_MINUTES)
+    deadline = time.monotonic() + 60 * minutes
+    parts, interrupted = {}, False
     with progress_bar(total, unit="measurements") as bar:
-        parts = [
-            time_sides(
-                size,
-                _work(size),
-                runs=RUNS.value or DEFAULT_RUNS[size],
-                steps=STEPS.value,
-                seconds=SECONDS.value,
-                rounds=ROUNDS.value,
-                advance=bar.update,
-            )
-            for size in SIZE.value
-        ]
+        try:
+            for number, size in enumerate(SIZE.value):
+                # The time that is left in equal parts, one of them for the cost.
+                share = (deadline - time.monotonic()) / (len(SIZE.value) - number + 1)
+                if share <= 0:
+                    break
+                parts[size] = time_sides(
+                    size,
+                    _work(size),
+                    runs=RUNS.value or DEFAULT_RUNS[size],
+                    steps=STEPS.value,
+                    seconds=SECONDS.value,
+                    rounds=ROUNDS.value,
+                    deadline=time.monotonic() + share,
+                    advance=bar.update,
+                )
+        except KeyboardInterrupt:
+            # What is measured is worth its table.
+            if not parts:
+                raise
+            interrupted = True
         cost = measure_cost(
             _work(COST_SIZE.value),
             counts,
             steps=COST_STEPS.value,
             memory_gib=MEMORY.value,
+            deadline=-math.inf if interrupted else deadline,
             advance=bar.update,
         )
-    coordinate = xarray.DataArray(np.asarray(SIZE.value, dtype=object), dims="size")
-    results = xarray.concat(parts, coordinate).merge(cost)
-    return results.assign_attrs(platform=jax.devices()[0].platform, cost_size=COST_SIZE.value)
+    coordinate = xarray.DataArray(np.asarray(list(parts), dtype=object), dims="size")
+    results = xarray.concat(list(parts.values()), coordinate).merge(cost)
+    left_out = [size for size in SIZE.value if size not in parts]
+    left_out += [f"cost of {runs} runs" for runs in counts[cost.sizes["cost_runs"] :]]
+    return results.assign_attrs(
+        platform=platform, cost_size=COST_SIZE.value, left_out=", ".join(left_out)
+    )
 
 
 def _work(size: str) -> Workload:

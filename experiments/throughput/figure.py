@@ -25,17 +25,19 @@ def draw_throughput(results: xarray.Dataset) -> Figure:
     figure = new_figure(14, 5.5)
     paces, costs = figure.subplots(1, 2)
     pace = results["runs"] * results["steps"] / results["run_seconds"]
-    measured = [side for side in pace["side"].values if np.isfinite(pace.sel(side=side)).all()]
+    measured = [side for side in pace["side"].values if np.isfinite(pace.sel(side=side)).any()]
     colors = dict(zip(pace["side"].values, SERIES_COLORS, strict=True))
     places = np.arange(results.sizes["size"])
     for number, side in enumerate(measured):
         of = pace.sel(side=side).transpose("size", "round").values
-        middle = np.median(of, axis=1)
-        ends = np.stack([middle - of.min(axis=1), of.max(axis=1) - middle])
+        shown = np.isfinite(of).any(axis=1)
+        of = of[shown]
+        middle = np.nanmedian(of, axis=1)
+        ends = np.stack([middle - np.nanmin(of, axis=1), np.nanmax(of, axis=1) - middle])
         shift = (number - (len(measured) - 1) / 2) * 0.12
         marker = MARKERS[number % len(MARKERS)]
         style = {"color": colors[side], "fmt": marker, "label": str(side), "capsize": 3}
-        paces.errorbar(places + shift, middle, ends, **style)
+        paces.errorbar(places[shown] + shift, middle, ends, **style)
     paces.set_xticks(places, [str(size) for size in results["size"].values])
     paces.set_yscale("log")
     paces.set_ylabel("run-steps per second")

@@ -1,13 +1,23 @@
 """What is timed: every side on one network, and the cost against the number of runs."""
 
+import contextlib
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import xarray
 
-from experiments.throughput.baselines import BATCHED, LOOPS, installed, prepare
-from experiments.throughput.workloads import SIZES, Workload, count_flops, draw_starts, measure_peak
+from experiments.throughput.baselines import BATCHED, LOOPS, prepare, sides_of
+from experiments.throughput.workloads import (
+    SIZES,
+    Workload,
+    count_flops,
+    count_functions,
+    draw_starts,
+    measure_peak,
+    measure_tanh,
+)
 from initlab.types import Params
 
 __all__ = ["COMPARED_STEPS", "SIDES", "check_agreement", "cost_steps", "measure_cost", "time_sides"]
@@ -58,6 +68,7 @@ def time_sides(
     steps: int,
     seconds: float,
     rounds: int,
+    deadline: float = math.inf,
     advance: Callable[[], object] = lambda: None,
 ) -> xarray.Dataset:
     """Every installed side on one network, the sides in turn, round by round.
@@ -69,16 +80,18 @@ def time_sides(
       steps: of every side; 0 for as many as take about `seconds`.
       seconds: how long one measurement takes about.
       rounds: measurements of every side.
+      deadline: on `time.monotonic`; no round but the first is begun that would end after it.
       advance: is called after each measurement.
 
     Returns:
-      `run_seconds` and `compile_seconds` over (side, round), NaN for sides that are not installed;
-      `runs` and `steps` over side; `flops` of one step of one run; `peak`, operations per second.
+      `run_seconds` and `compile_seconds` over (side, round), NaN for what is not measured; `runs`
+      and `steps` over side; `flops` and `functions` (values of tanh and the like) of one step of
+      one run; `peak` and `tanh_peak`, of either, per second.
 
     Raises:
       ValueError: if the sides do not compute the same training.
     """
-    sides = [side for side in SIDES if side in installed()]
+    sides = [side for side in SIDES if side in sides_of(work)]
     few, many = draw_starts(work, COMPARED_RUNS), draw_starts(work, runs)
     losses = {side: prepare(side, work, few, COMPARED_STEPS).measure().losses for side in sides}
     check_agreement(losses, size)
@@ -96,12 +109,17 @@ def time_sides(
     programs = {side: prepare(side, work, starts[side], side_steps[side]) for side in sides}
     run_seconds = np.full((len(SIDES), rounds), np.nan)
     compile_seconds = run_seconds.copy()
+    longest = 0.0
     for number in range(rounds):
+        began = time.monotonic()
+        if number and began + longest > deadline:
+            break
         for side in sides:
             timed = programs[side].measure()
             place = SIDES.index(side), number
             run_seconds[place], compile_seconds[place] = timed.run_seconds, timed.compile_seconds
             advance()
+        longest = max(longest, time.monotonic() - began)
     side_runs = [0 if s not in sides else runs if s in BATCHED else 1 for s in SIDES]
     return xarray.Dataset(
         {
@@ -110,7 +128,9 @@ def time_sides(
             "runs": ("side", side_runs),
             "steps": ("side", [side_steps.get(side, 0) for side in SIDES]),
             "flops": count_flops(SIZES[size], len(work.x)),
+            "functions": count_functions(SIZES[size], len(work.x)),
             "peak": measure_peak(),
+            "tanh_peak": measure_tanh(),
         },
         coords={"side": np.asarray(SIDES, dtype=object)},
     )
@@ -139,6 +159,7 @@ def measure_cost(
     *,
     steps: int,
     memory_gib: float,
+    deadline: float = math.inf,
     advance: Callable[[], object] = lambda: None,
 ) -> xarray.Dataset:
     """Seconds of one call, compilation included, against the number of runs.
@@ -148,30 +169,38 @@ def measure_cost(
       counts: the numbers of runs.
       steps: of every count; 0 for `cost_steps`.
       memory_gib: programs that need more are not run.
+      deadline: on `time.monotonic`; no count is begun after it.
       advance: is called after each count.
 
     Returns:
       `cost_seconds`, `cost_compile_seconds`, `cost_run_seconds` and `cost_gib` over (cost_side,
-      cost_runs), seconds NaN where a program was not run; `cost_steps` over cost_runs.
+      cost_runs), seconds NaN where a program was not run; `cost_steps` over cost_runs. Counts that
+      an interruption or the deadline left out are missing.
     """
     columns = ("cost_seconds", "cost_compile_seconds", "cost_run_seconds", "cost_gib")
     table = np.full((len(columns), len(COST_SIDES), len(counts)), np.nan)
     lengths = [steps or cost_steps(runs) for runs in counts]
-    for column, (runs, length) in enumerate(zip(counts, lengths, strict=True)):
-        starts = draw_starts(work, runs)
-        for row, side in enumerate(COST_SIDES):
-            began = time.perf_counter()
-            program = prepare(side, work, starts, length)
-            table[3, row, column] = program.memory_bytes / 2**30
-            if program.memory_bytes <= memory_gib * 2**30:
-                timed = program.measure()
-                whole = time.perf_counter() - began
-                table[:3, row, column] = whole, timed.compile_seconds, timed.run_seconds
-        advance()
-    return xarray.Dataset(
+    done = 0
+    with contextlib.suppress(KeyboardInterrupt):
+        for column, (runs, length) in enumerate(zip(counts, lengths, strict=True)):
+            if time.monotonic() > deadline:
+                break
+            starts = draw_starts(work, runs)
+            for row, side in enumerate(COST_SIDES):
+                began = time.perf_counter()
+                program = prepare(side, work, starts, length)
+                table[3, row, column] = program.memory_bytes / 2**30
+                if program.memory_bytes <= memory_gib * 2**30:
+                    timed = program.measure()
+                    whole = time.perf_counter() - began
+                    table[:3, row, column] = whole, timed.compile_seconds, timed.run_seconds
+            done += 1
+            advance()
+    found = xarray.Dataset(
         {
             **{name: (("cost_side", "cost_runs"), table[row]) for row, name in enumerate(columns)},
             "cost_steps": ("cost_runs", lengths),
         },
         coords={"cost_side": np.asarray(COST_SIDES, dtype=object), "cost_runs": list(counts)},
     )
+    return found.isel(cost_runs=slice(done))
