@@ -9,6 +9,7 @@ import numpy as np
 
 import initlab
 from initlab import probes, symmetry, theory
+from initlab.networks.convolutions import convolutions_as_products
 from initlab.types import Activation, Batch, Initializer, Network, Params, Probe, Role, Task
 
 __all__ = ["Starts", "draw_starts", "in_theory", "look"]
@@ -126,7 +127,7 @@ def look(network: Network, task: Task, params: Params) -> dict[str, np.ndarray]:
 
     leading = jax.tree.leaves(params)[0].shape[:2]
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
-    measured = jax.jit(lambda flat: jax.lax.map(measure, flat))(flat)
+    measured = jax.jit(lambda flat: jax.lax.map(convolutions_as_products(measure), flat))(flat)
     return {name: np.asarray(each).reshape(leading) for name, each in measured.items()}
 
 
