@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from initlab import initializers as init
 from initlab import networks, tasks, theory
-from initlab.types import Activation, Initializer, Network, Task
+from initlab.types import Activation, Initializer, Network, Role, Task
 
 __all__ = [
     "ACTIVATIONS",
@@ -18,6 +18,7 @@ __all__ = [
     "NETWORKS",
     "TASKS",
     "chosen_task",
+    "count_branches",
 ]
 
 ACTIVATIONS = {
@@ -184,6 +185,16 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 A convnet takes them for an image where inputs is a square, else for a signal; a transformer, a
 recurrent network or a state space for a sequence of numbers. Depth counts hidden layers, or blocks.
 """
+
+
+def count_branches(network: Network, depth: int) -> int:
+    """How many residual branches a network has, by the weights that end them; of a plain one depth.
+
+    A transformer's block has two.
+    """
+    ends = [spec for spec in jax.tree.leaves(network.specs) if spec.role is Role.RESIDUAL]
+    return sum(len(spec.stack) or 1 for spec in ends) or depth
+
 
 BINARY_TASKS = {
     "flower": tasks.flower,

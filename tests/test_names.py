@@ -48,6 +48,17 @@ def test_every_name_starts_a_network(name):
     assert jax.tree.structure(params) == jax.tree.structure(specs)
 
 
+def test_branches_are_counted_by_their_ends():
+    made = {name: make(4, 4, 3, 2, jnp.tanh) for name, make in names.NETWORKS.items()}
+    counted = {name: names.count_branches(network, 3) for name, network in made.items()}
+    assert {name for name, count in counted.items() if count == 6} == {
+        "transformer",
+        "post_norm_transformer",
+        "llama_transformer",
+    }
+    assert set(counted.values()) == {3, 6}
+
+
 @pytest.mark.parametrize("activation", [jnp.tanh, jax.nn.relu, jax.nn.gelu])
 def test_critical_starts_at_the_critical_point(activation):
     point = theory.critical_point(activation)

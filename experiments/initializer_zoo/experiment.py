@@ -70,13 +70,14 @@ def measure() -> xarray.Dataset:
     """Draws every start of every network, looks at it, and trains it: one program a network."""
     task = names.chosen_task(TASK.value, EXAMPLES.value)
     activation = names.ACTIVATIONS[ACTIVATION.value]
-    schemes = {
-        name: names.INITIALIZERS[name](activation, DEPTH.value) for name in INITIALIZERS.value
-    }
     models = {name: _network(name, task) for name in NETWORKS.value}
 
     @functools.cache
     def starts_of(network: str) -> zoo_starts.Starts:
+        branches = names.count_branches(models[network], DEPTH.value)
+        schemes = {
+            name: names.INITIALIZERS[name](activation, branches) for name in INITIALIZERS.value
+        }
         return zoo_starts.draw_starts(models[network], schemes, SEEDS.value)
 
     def describe(network):
@@ -96,7 +97,7 @@ def measure() -> xarray.Dataset:
         )
 
     axes = {
-        "initializer": range(len(schemes)),
+        "initializer": range(len(INITIALIZERS.value)),
         "seed": range(SEEDS.value),
         "learning_rate": [float(rate) for rate in LEARNING_RATES.value],
     }
@@ -112,11 +113,11 @@ def measure() -> xarray.Dataset:
         np.stack([getattr(each, sigma) for each in starts]) for sigma in ("sigma_w2", "sigma_b2")
     )
     chi1, q = zoo_starts.in_theory(activation, sigma_w2, sigma_b2)
-    reasons = [[each.refused.get(name, "") for name in schemes] for each in starts]
+    reasons = [[each.refused.get(name, "") for name in INITIALIZERS.value] for each in starts]
     of_scheme = {"sigma_w2": sigma_w2, "sigma_b2": sigma_b2, "chi1": chi1, "q": q}
     each_start = {name: np.stack([seen[name] for seen in shown]) for name in shown[0]}
     return (
-        results.assign_coords(initializer=np.asarray(list(schemes), dtype=object))
+        results.assign_coords(initializer=np.asarray(INITIALIZERS.value, dtype=object))
         .assign({name: (("network", "initializer"), each) for name, each in of_scheme.items()})
         .assign({name: (PER_START, each) for name, each in each_start.items()})
         .assign_coords(refused=(("network", "initializer"), np.asarray(reasons, dtype=object)))

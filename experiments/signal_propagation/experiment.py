@@ -19,7 +19,7 @@ from experiments import harness, names
 from experiments.harness import Settings, flags
 from experiments.signal_propagation.tables import show, summarize, verdict
 from initlab import figures, initializers, signals, theory
-from initlab.types import Activation, Initializer, Role
+from initlab.types import Activation, Initializer, Network, Role
 
 __all__ = ["EXPERIMENT"]
 
@@ -83,7 +83,7 @@ def measure() -> xarray.Dataset:
     def describe(activation):
         width, depth, inputs = WIDTH.value, DEPTH.value, INPUTS.value
         network = names.NETWORKS[NETWORK.value](inputs, width, depth, 1, activation)
-        initializer = _initializer(activation)
+        initializer = _initializer(activation, network)
         return signals.signal_run(
             network,
             lambda point: initializer,
@@ -138,7 +138,7 @@ def _say_theory() -> str:
     return "Predicted from the variances of the weights drawn."
 
 
-def _initializer(activation: Activation) -> Initializer:
+def _initializer(activation: Activation, network: Network) -> Initializer:
     given = SIGMA_W2.value, SIGMA_B2.value
     if INITIALIZER.value == PLAIN:
         if (given[0] is None) != (given[1] is None):
@@ -149,7 +149,8 @@ def _initializer(activation: Activation) -> Initializer:
         raise ValueError(
             f"--sigma_w2 and --sigma_b2 are those of --initializer={PLAIN}, got {INITIALIZER.value}"
         )
-    return names.INITIALIZERS[INITIALIZER.value](activation, DEPTH.value)
+    branches = names.count_branches(network, DEPTH.value)
+    return names.INITIALIZERS[INITIALIZER.value](activation, branches)
 
 
 def draw(results: xarray.Dataset, settings: Settings):
