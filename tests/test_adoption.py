@@ -146,26 +146,6 @@ def test_what_a_use_does_not_tell_is_said():
 
 
 @pytest.mark.quick
-def test_a_vector_gates_a_branch_and_doubtfully_scales_a_stream():
-    def layer_scale(p, x):
-        x = x @ p["first"]
-        x = x + (jnp.tanh(x @ p["up"]) @ p["down"]) * p["vector"]
-        return x @ p["out"]
-
-    def scaled_stream(p, x):
-        x = x @ p["first"]
-        x = x * p["vector"] + jnp.tanh(x @ p["up"]) @ p["down"]
-        return x @ p["out"]
-
-    shapes = {"first": WEIGHT, "up": WEIGHT, "down": WEIGHT, "vector": VECTOR, "out": (4, 2)}
-    doubts, specs = facts(layer_scale, **shapes)
-    assert not doubts
-    assert specs["vector"].role is Role.GATE
-    assert specs["down"].role is Role.RESIDUAL
-    assert facts(scaled_stream, **shapes)[0] == {"vector": "multiplies what no normalization gave"}
-
-
-@pytest.mark.quick
 def test_a_rule_wins_and_ends_theread_off():
     init, apply, x = linen(LinenMLP(), ROWS)
     rules = {

@@ -56,6 +56,26 @@ def _pass(reader: Reader, equation: Any, path: Path, operands: list[Known]) -> l
     return [out] * len(equation.outvars)
 
 
+def _unstack(
+    reader: Reader, equation: Any, path: Path, operands: list[Known]
+) -> list[Known] | None:
+    """The rows of an array, as a Python loop over it takes them: slices without their axis."""
+    (first,) = operands
+    axis = equation.params["axis"] % len(equation.invars[0].aval.shape)
+
+    def rest(of_axes: tuple) -> tuple:
+        return of_axes[:axis] + of_axes[axis + 1 :]
+
+    if isinstance(first, Tracked):
+        leads = first.leads and axis != 0
+        own, axes = rest(first.own), rest(first.axes)
+        out: Known = dataclasses.replace(first, own=own, axes=axes, leads=leads)
+    else:
+        linear = first.linear and first.linear._replace(features=rest(first.linear.features))
+        out = dataclasses.replace(first, linear=linear, members=(), origins=())
+    return [out] * len(equation.outvars)
+
+
 def _unchanged(
     reader: Reader, equation: Any, path: Path, operands: list[Known]
 ) -> list[Known] | None:
@@ -277,6 +297,7 @@ RULES: dict[str, Rule] = {
     "mul": _multiply,
     **dict.fromkeys(RAGGED, ragged_dot),
     "rsqrt": _root,
+    "unstack": _unstack,
     "sqrt": _root,
     "sub": _add,
 }
