@@ -86,6 +86,7 @@ CASES = {
         softcap=0.7,
         mlp="gated",
         hidden=5,
+        bias=False,
         gates="channel",
         branch_scale=0.6,
         tied=True,

@@ -16,7 +16,7 @@ def activate(name, z):
 
 
 def linear(p, h):
-    return h @ p["weight"] + p["bias"]
+    return h @ p["weight"] + p.get("bias", 0.0)
 
 
 def norm(p, h):

@@ -10,7 +10,14 @@ __all__ = ["NETWORK_SOUND"]
 
 TOKENS = np.random.default_rng(0).integers(0, 9, (8, 6))
 VALUES = np.random.default_rng(1).standard_normal((32, 8, 2)).astype(np.float32)
-LLAMA = {"positions": "rotary", "norm": "rms", "mlp": "gated", "kv_heads": 1, "qk_norm": "rms"}
+LLAMA = {
+    "positions": "rotary",
+    "norm": "rms",
+    "mlp": "gated",
+    "kv_heads": 1,
+    "qk_norm": "rms",
+    "bias": False,
+}
 STD = 0.02 * (768 / 16) ** 0.5
 
 

@@ -129,6 +129,7 @@ CHOICES = {
     "attention_scale": ("1/sqrt(d)", "1/d", 0.3),
     "softcap": (None, 0.8),
     "mlp": ("plain", "gated"),
+    "bias": (True, False),
     "gates": (None, "scalar", "channel"),
     "branch_scale": (1.0, 0.7),
     "tied": (False, True),

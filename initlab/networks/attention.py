@@ -37,7 +37,9 @@ class Attention(NamedTuple):
     softcap: Number | None
 
 
-def attention_specs(width: int, options: Attention, dtype: np.dtype) -> dict[str, Any]:
+def attention_specs(
+    width: int, options: Attention, dtype: np.dtype, bias: bool = True
+) -> dict[str, Any]:
     """Query [width, width], key and value [width, kv_heads d], output, and the norms of two heads.
 
     >>> options = Attention(4, 2, "rms", False, "1/d", None)
@@ -50,10 +52,10 @@ def attention_specs(width: int, options: Attention, dtype: np.dtype) -> dict[str
     names = ("query_norm", "key_norm")
     shared = options.kv_heads * size
     return {
-        "query": linear_specs(width, width, Role.WEIGHT, dtype),
-        "key": linear_specs(width, shared, Role.WEIGHT, dtype),
-        "value": linear_specs(width, shared, Role.WEIGHT, dtype),
-        "output": linear_specs(width, width, Role.RESIDUAL, dtype),
+        "query": linear_specs(width, width, Role.WEIGHT, dtype, bias=bias),
+        "key": linear_specs(width, shared, Role.WEIGHT, dtype, bias=bias),
+        "value": linear_specs(width, shared, Role.WEIGHT, dtype, bias=bias),
+        "output": linear_specs(width, width, Role.RESIDUAL, dtype, bias=bias),
     } | ({} if norm is None else {name: norm_specs(size, dtype, norm) for name in names})
 
 

@@ -28,6 +28,7 @@ class Decoder(NamedTuple):
     softcap: Number | None
     mlp: str
     hidden: int | None
+    bias: bool
     gates: str | None
     branch_scale: Number
     tied: bool

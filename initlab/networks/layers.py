@@ -36,7 +36,12 @@ Branch = Callable[[jax.Array], tuple[jax.Array, Any]]
 
 
 def linear_specs(
-    inputs: int, outputs: int, role: Role, dtype: np.dtype, window: Sequence[int] = ()
+    inputs: int,
+    outputs: int,
+    role: Role,
+    dtype: np.dtype,
+    window: Sequence[int] = (),
+    bias: bool = True,
 ) -> dict[str, ParamSpec]:
     """A weight [*window, inputs, outputs] and a bias; fans are `prod(window)` times the features.
 
@@ -45,10 +50,8 @@ def linear_specs(
     """
     field = math.prod(window)
     fans = (field * inputs, field * outputs)
-    return {
-        "weight": ParamSpec((*window, inputs, outputs), *fans, role, dtype),
-        "bias": ParamSpec((outputs,), *fans, Role.BIAS, dtype),
-    }
+    weight = {"weight": ParamSpec((*window, inputs, outputs), *fans, role, dtype)}
+    return weight | ({"bias": ParamSpec((outputs,), *fans, Role.BIAS, dtype)} if bias else {})
 
 
 def norm_specs(width: int, dtype: np.dtype, norm: str = "layer") -> dict[str, ParamSpec]:
@@ -103,14 +106,14 @@ def normalize(params: Params, h: jax.Array, axis: int) -> jax.Array:
 
 
 def linear(params: Params, h: jax.Array) -> jax.Array:
-    """`h weight + bias` over the last axis.
+    """`h weight + bias` over the last axis; without the bias where the params have none.
 
     >>> linear({"weight": 2 * jnp.eye(2), "bias": jnp.ones(2)}, jnp.ones((1, 2))).tolist()
     [[3.0, 3.0]]
     """
     # HIGHEST: float32 means float32 also where an accelerator would round the factors.
     z = jnp.matmul(h, params["weight"], precision=jax.lax.Precision.HIGHEST)
-    return z + jnp.broadcast_to(params["bias"], z.shape)
+    return z + jnp.broadcast_to(params["bias"], z.shape) if "bias" in params else z
 
 
 def convolve(params: Params, h: jax.Array, circular: bool) -> jax.Array:

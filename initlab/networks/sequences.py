@@ -56,7 +56,9 @@ def _check_values(x: Array, inputs: int, length: int) -> Any:
     return checks.check_examples("x", x, f"[B, 1 to {length}, {inputs}]", f"[B, {flat}]", fits=fits)
 
 
-def embedding_specs(inputs: int, width: int, tokens: bool, dtype: np.dtype) -> dict[str, ParamSpec]:
+def embedding_specs(
+    inputs: int, width: int, tokens: bool, dtype: np.dtype, bias: bool = True
+) -> dict[str, ParamSpec]:
     """A table of tokens, or a linear layer.
 
     >>> list(embedding_specs(3, 2, True, np.dtype("float32")))
@@ -64,7 +66,7 @@ def embedding_specs(inputs: int, width: int, tokens: bool, dtype: np.dtype) -> d
     """
     if tokens:
         return {"table": ParamSpec((inputs, width), 1, width, Role.EMBEDDING, dtype)}
-    return linear_specs(inputs, width, Role.INPUT, dtype)
+    return linear_specs(inputs, width, Role.INPUT, dtype, bias=bias)
 
 
 def embed(params: Params, x: jax.Array, inputs: int) -> jax.Array:

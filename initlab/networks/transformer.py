@@ -51,6 +51,7 @@ def transformer(
     softcap: Number | None = None,
     mlp: str = "plain",
     hidden: int | None = None,
+    bias: bool = True,
     gates: str | None = None,
     branch_scale: Number = 1.0,
     tied: bool = False,
@@ -65,8 +66,8 @@ def transformer(
     As it stands GPT-2 (Radford et al. 2019): pre-norm, with a norm before the readout; attention
     is causal, `softmax(q k / sqrt(d))` with d = width / heads; the mlp is
     `W_2 phi(W_1 h + b_1) + b_2`. Llama's kind (Touvron et al. 2023, arXiv:2302.13971) is
-    `positions="rotary", norm="rms", mlp="gated"` with `jax.nn.silu`. Bit-identity of units that
-    start identical is not promised: the library's products sum in no fixed order.
+    `positions="rotary", norm="rms", mlp="gated", bias=False` with `jax.nn.silu`. Bit-identity of
+    units that start identical is not promised: the library's products sum in no fixed order.
 
     Args:
       sizes: `(inputs, width, outputs)`; inputs counts the tokens of the vocabulary, or the features
@@ -92,6 +93,7 @@ def transformer(
       mlp: "plain", or "gated", `W_2 (phi(W_1 h + b_1) * (V h + c)) + b_2`: with silu SwiGLU, with
         gelu GEGLU (arXiv:2002.05202).
       hidden: units of an mlp; None is 4 width, and 8 width / 3 of a gated one.
+      bias: whether linear layers have biases.
       gates: what is trained to multiply each branch: a "scalar", one number for each "channel"
         (LayerScale, arXiv:2103.17239), or None.
       branch_scale: what multiplies each branch, as CompleteP's `(depth / base depth)^(-alpha)`
@@ -141,6 +143,7 @@ def transformer(
         softcap=softcap,
         mlp=mlp,
         hidden=hidden,
+        bias=bias,
         gates=gates,
         branch_scale=branch_scale,
         tied=tied,
@@ -168,16 +171,16 @@ def _specs(net: Decoder) -> dict[str, Any]:
         return norms | maps | ({} if net.gates is None else {"gate": gate})
 
     def maps(fan_in: int, fan_out: int, role: Role = Role.WEIGHT) -> dict[str, ParamSpec]:
-        return linear_specs(fan_in, fan_out, role, net.dtype)
+        return linear_specs(fan_in, fan_out, role, net.dtype, bias=net.bias)
 
     hidden = net.hidden_units
     layers = {"layer_1": maps(width, hidden), "layer_2": maps(hidden, width, Role.RESIDUAL)}
     linear_half = {"linear": maps(width, hidden)} if net.mlp == "gated" else {}
     block = {
-        "attention": branch(**attention_specs(width, net.attention, net.dtype)),
+        "attention": branch(**attention_specs(width, net.attention, net.dtype, net.bias)),
         "mlp": branch(**layers, **linear_half),
     }
-    embedding = embedding_specs(inputs, width, net.tokens, net.dtype)
+    embedding = embedding_specs(inputs, width, net.tokens, net.dtype, net.bias)
     if net.positions == "learned":
         embedding["position"] = ParamSpec((net.length, width), 1, width, Role.EMBEDDING, net.dtype)
     norm = {"norm": norm_specs(width, net.dtype, str(net.norm))} if net.has_last_norm else {}
