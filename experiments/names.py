@@ -175,7 +175,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "residual_convnet_norm": _convnet(residual=True, layer_norm=True),
     "transformer": _transformer(),
     "post_norm_transformer": _transformer(norm_at="post"),
-    "llama_transformer": _transformer(positions="rotary", norm="rms", mlp="gated", bias=False),
+    "llama_transformer": _transformer(positions="rotary", norm="rms", mlp="gated"),
     "lstm": _recurrent("lstm"),
     "gru": _recurrent("gru"),
     "state_space": _state_space,

@@ -84,17 +84,7 @@ RANDOM = {
         lambda i, o: SQUARE_AT_3 / i,
         TRUNCATED_AT_3,
     ),
-    # (8 L)^(-1/4) squared of L = 2 is 1/4; 0.67^2 L^(-1/2) of L = 16 is 0.67^2 / 4.
-    "deepnorm": (I.deepnorm(2), lambda i, o: 2 / (i + o) / 4, NORMAL),
-    "t_fixup": (I.t_fixup(16), lambda i, o: 0.67**2 / 4 * 2 / (i + o), NORMAL),
     "small_init": (I.small_init(4), lambda i, o: 0.4 / i, NORMAL),
-    "small_init: residual": (
-        in_role(Role.RESIDUAL, I.small_init(4)),
-        lambda i, o: 1 / 4 / o,
-        NORMAL,
-    ),
-    "nanogpt_speedrun": (I.nanogpt_speedrun(), lambda i, o: 1 / i, UNIFORM),
-    "mup_transformer": (I.mup_transformer(1.5), lambda i, o: 1.5**2 / i, NORMAL),
     "spectral": (I.spectral(1.5), lambda i, o: 1.5**2 * min(1, o / i) / i, NORMAL),
     "skipinit": (I.skipinit(I.he_normal()), lambda i, o: 2 / i, NORMAL),
     "rezero": (I.rezero(I.glorot_uniform()), lambda i, o: 2 / (i + o), UNIFORM),
@@ -162,7 +152,9 @@ CONSTANT = {
     "layer_scale: gate": (in_role(Role.GATE, I.layer_scale(I.ones(), 24)), float(np.float32(1e-5))),
     "mup_transformer: readout": (in_role(Role.READOUT, I.mup_transformer()), 0.0),
     "nanogpt_speedrun: residual": (in_role(Role.RESIDUAL, I.nanogpt_speedrun()), 0.0),
-    # What their own biases are is in test_initializer_parts.
+    # Their factors and their own biases are in test_initializer_parts.
+    "deepnorm: bias": (in_role(Role.BIAS, I.deepnorm(2)), 0.0),
+    "t_fixup: bias": (in_role(Role.BIAS, I.t_fixup(2)), 0.0),
     "forget_bias": (I.forget_bias(I.ones()), 1.0),
     "chrono": (I.chrono(I.ones(), 9), 1.0),
     "mamba": (I.mamba(I.ones()), 1.0),

@@ -19,8 +19,8 @@ from initlab.initializers import by_role, orthogonal
 from initlab.networks.layers import EPSILON, convolve, normalize
 from initlab.types import Batch, Task
 
-# Each beside one of its kind.
-SLOW = {"transformer, sandwich", "recurrent, GRU"}
+# Each beside one of its kind, here or in test_sequence_networks.
+SLOW = {"transformer, sandwich", "recurrent, LSTM", "recurrent, GRU", "state_space"}
 EACH = pytest.mark.parametrize("name", rows(CASES, CASES.keys() - SLOW))
 
 

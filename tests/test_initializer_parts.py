@@ -55,21 +55,22 @@ def test_layer_scales_start_by_depth(depth, start):
     np.testing.assert_allclose(gate, start, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scanned", [False, True])
-def test_ends_shrink_block_by_block(scanned):
-    network = networks.residual_mlp((4, 40, 2), 3, jnp.tanh, scanned=scanned)
+def test_ends_shrink_block_by_block_in_a_stack():
+    network = networks.residual_mlp((4, 40, 2), 3, jnp.tanh, scanned=True)
     params = initlab.initialize(jax.random.key(0), network.specs, I.depth_indexed(0.03))
     for n in range(3):
         name = f"block_{n + 1}"
         spec = ParamSpec((40, 40), 40, 40, path=f"{name}/layer_2/weight")
         key = initlab.keys.path_key(jax.random.key(0), spec.path)
         want = I.truncated_normal(0.03, -3, 3)(key, spec) / math.sqrt(2 * (n + 1))
-        own = (
-            params["blocks"]["layer_2"]["weight"][n]
-            if scanned
-            else params[name]["layer_2"]["weight"]
-        )
+        own = params["blocks"]["layer_2"]["weight"][n]
         np.testing.assert_allclose(own, want, rtol=1e-6)
+
+
+def test_ends_of_small_init_are_over_the_depth():
+    spec = weight_spec(6, 4, role=Role.RESIDUAL)
+    want = 2 / 5 * I.variance_scaling(1.0, I.fan_out)(KEY, spec)
+    np.testing.assert_allclose(I.small_init(5)(KEY, spec), want, rtol=1e-6)
 
 
 def test_an_end_without_a_block_is_refused():

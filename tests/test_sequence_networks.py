@@ -1,6 +1,9 @@
 """Recurrent networks and state spaces: their groups, what adopt says of them, what they refuse."""
 
+import functools
+
 import jax
+import network_oracles
 import numpy as np
 import pytest
 from deep_networks import start
@@ -35,6 +38,13 @@ KNOWN = {
 }
 
 
+ORACLES = {
+    "lstm": functools.partial(network_oracles.recurrent, cell="lstm"),
+    "gru": functools.partial(network_oracles.recurrent, cell="gru"),
+    "state space": functools.partial(network_oracles.state_space, name="silu", last_only=False),
+}
+
+
 def make(name, **options):
     if name == "state space":
         return networks.state_space((2, 6, 3), 1, jax.nn.silu, length=5, states=3, **options)
@@ -50,6 +60,8 @@ def test_the_known_groups_and_no_others(name):
         assert groups_as_read(groups) == read_groups(KNOWN[name])
         assert coverage == ((), 0.0, ())
         before = network.apply(params, X)
+        by_hand = ORACLES[name](params, X)["readout"][0]
+        np.testing.assert_allclose(before, by_hand, rtol=1e-11, atol=1e-11)
         for group in groups:
             moved = sy.permute(params, group, np.roll(np.arange(group.size), 1))
             np.testing.assert_allclose(network.apply(moved, X), before, rtol=1e-10, atol=1e-13)

@@ -40,7 +40,7 @@ def test_rotated_products_depend_on_the_distance_alone():
     assert np.ptp(products[:, 0]) > 0.1
 
 
-@pytest.mark.quick
+@pytest.mark.thorough
 def test_heads_that_share_keys_are_heads_with_copies_of_them():
     kv_heads = 2
     with jax.enable_x64(True):
