@@ -247,9 +247,12 @@ class History(NamedTuple):
       values: what the probes measured, `{name: [S, ...]}`.
       first_nonfinite_step: after which step a parameter was first NaN or infinite; -1 if none was.
       params: the params after the last step.
+      reductions: what the run's reductions came to, `{name: [] or [layers]}`.
     """
 
     step: jax.Array
     values: dict[str, jax.Array]
     first_nonfinite_step: jax.Array
     params: Params
+    # To JAX an empty dict has no leaves: programs without reductions stay as they are.
+    reductions: dict[str, jax.Array] = {}  # noqa: RUF012

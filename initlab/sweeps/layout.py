@@ -87,11 +87,13 @@ def lay_out(structure: Structure, axes: Sequence[Axis], traces: Sequence[History
     steps = _steps(structure.runs[0].description)
     taken = {*dims, *(name for axis in axes for name in axis.columns), *RESERVED}
     variables = {}
-    for name, (dtype, is_by_layer) in measured[0].items():
+    for name, (dtype, is_by_layer, is_curve) in measured[0].items():
         check_name("a probe value", name)
         if name in taken:
             raise ValueError(f"a probe value must not be named {name!r}; taken are {sorted(taken)}")
-        more = {"step": len(steps)} | ({"layer": len(layers)} if is_by_layer else {})
+        more = ({"step": len(steps)} if is_curve else {}) | (
+            {"layer": len(layers)} if is_by_layer else {}
+        )
         attrs = {"long_name": LONG_NAMES.get(name, name), "units": "1"}
         variables[name] = Variable((*dims, *more), (*shape, *more.values()), dtype, attrs)
     diverged = {"long_name": DIVERGED, "units": "1"}
@@ -122,7 +124,11 @@ def arrange(layout: Layout, chunk: Chunk, history: History) -> dict[str, np.ndar
     own = layout.layers[chunk.combination]
     layers = layout.coordinates["layer"].values.tolist()
     arranged = {}
-    columns = {**history.values, "first_nonfinite_step": history.first_nonfinite_step}
+    columns = {
+        **history.values,
+        **history.reductions,
+        "first_nonfinite_step": history.first_nonfinite_step,
+    }
     for name, variable in layout.variables.items():
         column = columns[name].astype(variable.dtype, copy=False)
         if variable.is_by_layer and list(own) != layers:
@@ -136,10 +142,14 @@ def arrange(layout: Layout, chunk: Chunk, history: History) -> dict[str, np.ndar
     return arranged
 
 
-def _measurements(history: History, layers: Sequence[str]) -> dict[str, tuple[np.dtype, bool]]:
+def _measurements(
+    history: History, layers: Sequence[str]
+) -> dict[str, tuple[np.dtype, bool, bool]]:
+    """Of each measurement its dtype, whether it has an entry for each layer, and for each step."""
     measured = {}
-    for name, value in history.values.items():
-        extra = value.shape[1:]
+    curves = [(name, value, value.shape[1:]) for name, value in history.values.items()]
+    numbers = [(name, value, value.shape) for name, value in history.reductions.items()]
+    for name, value, extra in curves + numbers:
         if extra not in ((), (len(layers),)):
             raise ValueError(
                 f"probe value {name!r} must be a scalar or have {len(layers)} entries (a layer "
@@ -147,7 +157,11 @@ def _measurements(history: History, layers: Sequence[str]) -> dict[str, tuple[np
             )
         # A store knows NumPy's own dtypes only; float32 holds every number of the short ones.
         short = jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.itemsize <= 2
-        measured[name] = (np.dtype(np.float32 if short else value.dtype), bool(extra))
+        measured[name] = (
+            np.dtype(np.float32 if short else value.dtype),
+            bool(extra),
+            name in history.values,
+        )
     return measured
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from initlab import checks
@@ -22,6 +23,14 @@ from initlab.training.points import (
     made,
     network_at,
     outline,
+)
+from initlab.training.reducing import (
+    Reductions,
+    has_stopped,
+    reductions_at,
+    results,
+    starts,
+    updates,
 )
 from initlab.training.steps import State, all_finite, make_step
 from initlab.types import Batch, History, Initializer, Network, Params, Probe, Task
@@ -98,6 +107,9 @@ def make_run(
     probes: Sequence[Probe] = (),
     batch_size: int | None = None,
     invariants: Sequence[Callable[[Params], None]] = (),
+    reductions: Reductions | Callable[[Point], Reductions] | None = None,
+    stop: str | None = None,
+    curves: bool = True,
 ) -> Run:
     """Describes a training run; nothing is computed yet.
 
@@ -119,6 +131,12 @@ def make_run(
         batch.
       invariants: chex assertions `params -> None`, made before the first step and after each; they
         need `chex.chexify(jax.jit(run))` around the run.
+      reductions: `{name: reduction}` of `initlab.reductions`, or `point -> {name: reduction}`:
+        numbers that are made of the snapshots' values while the run goes.
+      stop: name of a reduction that is an event: from the snapshot at which it comes on, the run
+        takes no more steps, and its snapshots stay what they are.
+      curves: whether the history holds the values of every snapshot; without, step and values are
+        empty, and the reductions are all that a run leaves.
 
     Returns:
       `run(point) -> History`. It raises ValueError for a point that lacks a name the run uses or
@@ -127,7 +145,8 @@ def make_run(
     Raises:
       TypeError: if a count is not an integer, init, optimizer or a probe not a function, or network
         asks for the value of one of the point's numbers.
-      ValueError: if a count is out of range, or the network does not fit the task.
+      ValueError: if a count is out of range, or the network does not fit the task; from the run, if
+        a reduction is of a value that no probe measures, or stop names no event.
 
     >>> from initlab import initializers, networks, probes, tasks
     >>> run = make_run(
@@ -144,6 +163,8 @@ def make_run(
     ([0, 1, 2], [0.693147, 0.693147, 0.693147])
     """
     _check_description(task, steps, every, batch_size)
+    if stop is not None and reductions is None:
+        raise ValueError(f"stop must name one of the reductions, got {stop!r} and no reductions")
     whole = outline(network)
     x, y = training_data(whole, task)
     dtype = dtype_of(whole)
@@ -160,13 +181,20 @@ def make_run(
         minibatches = None if batch_size is None else (path_key(key, "batches"), batch_size)
         step = make_step(model, batch, descent, minibatches, invariants)
 
-        def snapshot(state: State, span: tuple) -> tuple[State, dict[str, jax.Array]]:
+        reduced = reductions_at({} if reductions is None else reductions, used)
+
+        def snapshot(carry: tuple[State, dict], span: tuple) -> tuple[tuple, Any]:
+            state, carried = carry
             values = _measure(probes, model, state.params, batch)
             first, count = span
+            carried = updates(reduced, carried, first, values)
+            if stop is not None:
+                # Of no steps, so that under vmap the loop itself chooses for each run.
+                count = jnp.where(has_stopped(stop, reduced, carried), 0, count)
             state = jax.lax.fori_loop(
                 0, count, lambda i, state: step(first + i.astype(jnp.int32), state), state
             )
-            return state, values
+            return (state, carried), values if curves else None
 
         for invariant in invariants:
             invariant(start)
@@ -176,9 +204,16 @@ def make_run(
         first = jnp.arange(0, steps + 1, every, dtype=jnp.int32)
         # The last snapshot is followed by no step, so that probes are compiled only once.
         count = jnp.where(first < steps, every, 0).astype(jnp.int32)
-        state, values = jax.lax.scan(snapshot, state, (first, count))
+        carried = {}
+        if reductions is not None:
+            like = jax.eval_shape(lambda params: _measure(probes, model, params, batch), start)
+            carried = starts(reduced, like, np.arange(0, steps + 1, every))
+        (state, carried), values = jax.lax.scan(snapshot, (state, carried), (first, count))
         used.check_all_used()
-        return History(first, values, state.first_nonfinite, state.params)
+        found = results(reduced, carried)
+        if not curves:
+            first, values = first[:0], {}
+        return History(first, values, state.first_nonfinite, state.params, found)
 
     def check(point: Point) -> None:
         check_point(point, dtype)
@@ -186,6 +221,7 @@ def make_run(
         network_at(network, whole, used)
         made("init", init, used)
         made("optimizer", optimizer, used)
+        reductions_at({} if reductions is None else reductions, used)
 
     description = describe(whole, task, probes, steps, every, batch_size)
     # Gradients, probes and a refiner of the start are within: their convolutions are met as well.
