@@ -77,6 +77,8 @@ def outline(network: Network | Callable[[Point], Network]) -> Network:
     Its `apply` makes the network anew in each trace, since what one made in another holds numbers
     that are traced there; of its activations, which may too, only the names can be used.
     """
+    if not callable(network):
+        checks.check_kind("network", network, Network)
     if isinstance(network, Network):
         return network
     checks.check_function("network", network, (Mapping,))
