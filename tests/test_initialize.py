@@ -170,3 +170,17 @@ def test_a_pattern_that_matches_no_parameter_is_refused(wrap):
     message = r"no parameter matches 'layers_1/\*'; the nearest paths are \['layer_1/weight'"
     with pytest.raises(ValueError, match=message):
         I.initialize(jax.random.key(0), specs, init)
+
+
+def test_choice_takes_params_that_were_made_before():
+    starts = [{"w": np.zeros(2, "f")}, {"w": np.ones(2, "f")}, {"w": np.full(2, 3, "f")}]
+    chosen = jax.jit(jax.vmap(lambda index: I.choice(index, starts)["w"]))(jnp.asarray([2, 0, 9]))
+    assert chosen.tolist() == [[3, 3], [0, 0], [3, 3]]
+    with pytest.raises(TypeError, match="got some of each: draw the others with"):
+        I.choice(0, [*starts, I.normal(1.0)])
+    with pytest.raises(ValueError, match=r"initializers\[1\] must be params like .*got .*\[3\]"):
+        I.choice(0, [starts[0], {"w": np.zeros(3, "f")}])
+    with pytest.raises(TypeError, match=r"initializers\[0\] must be"):
+        I.choice(0, [{"w": np.zeros(2, int)}])
+    with pytest.raises(ValueError, match="index must be 0 to 2, got 3"):
+        I.choice(3, starts)

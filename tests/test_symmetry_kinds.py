@@ -182,3 +182,46 @@ def test_copies_are_caught_inside_compiled_code():
         checked(params)
     good, _, _ = one_hidden_layer([0.5, 0.1, 0.3, 0.2], [1.0, 2.0, 1.0, 2.0])
     checked(good)
+
+
+ROWS = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+LABELLED = jax.jit(sy.parallel_classes)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(0.015625, 1024, width=32), min_size=6, max_size=6))
+def test_lengths_are_no_directions(factors):
+    rows = ROWS[[0, 1, 0, 2, 1, 0]] * np.asarray(factors, np.float32)[:, None]
+    assert LABELLED(rows).tolist() == [0, 1, 0, 3, 1, 0]
+
+
+@pytest.mark.quick
+def test_parallel_units_are_told_from_equal_ones():
+    incoming = np.array([[1.0, 2.0, 1.0, -1.0, 0.0]], np.float32)
+    x = np.linspace(-1, 1, 5, dtype=np.float32)[:, None]
+    group = sy.UnitGroup("hidden", 5, (sy.UnitAxis("w", 1),))
+    kinds = sy.unit_kinds({"w": incoming}, group, np.maximum(x @ incoming, 0))
+    assert kinds.exchangeable.tolist() == kinds.identical.tolist() == [0, 1, 0, 3, 4]
+    assert kinds.parallel.tolist() == [0, 0, 0, 3, -1]
+    assert sy.count_classes(kinds.parallel).item() == 2
+    with pytest.raises(ValueError, match="cosine must be in"):
+        sy.parallel_classes(incoming, cosine=1.1)
+    tiny = sy.parallel_classes(np.diag([1.0, 1e-3, 1e-30]), least_norm=1e-2)
+    assert tiny.tolist() == [0, -1, -1]
+
+
+def test_growth_records_the_loss_of_the_run_on_the_plane():
+    group = sy.UnitGroup("units", 2, (sy.UnitAxis("w", 0),))
+
+    def grow(loss):
+        def halve(params, batch):
+            return {"w": 0.5 * params["w"]}
+
+        return sy.transverse_growth(halve, {"w": jnp.array([1.0, 3.0])}, [group], 3, 2.0, loss=loss)
+
+    growth = jax.jit(lambda: grow(lambda params, batch: batch * jnp.sum(params["w"])))()
+    # On the plane both are 2.
+    np.testing.assert_allclose(growth.loss, [8.0, 4.0, 2.0, 1.0])
+    assert grow(None).loss is None
+    with pytest.raises(TypeError, match=r"loss must give a number, got an array of shape \(2,\)"):
+        grow(lambda params, batch: params["w"])

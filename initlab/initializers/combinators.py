@@ -1,7 +1,7 @@
-"""Initializers built from others: by role, by path, scaled, or one of several by a traced index."""
+"""Initializers built from others: by role, by path, scaled or shifted."""
 
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from initlab import checks
 from initlab.initializers.distributions import ones, zeros
 from initlab.types import Initializer, Number, ParamSpec, Role
 
-__all__ = ["by_path", "by_role", "choice", "scaled", "shifted"]
+__all__ = ["by_path", "by_role", "patterns_of", "scaled", "shifted", "with_patterns"]
 
 
 @checks.checked
@@ -66,7 +66,7 @@ def by_role(
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return table[spec.role](key, spec)
 
-    return _with_patterns(init, _patterns(*table.values()))
+    return with_patterns(init, patterns_of(*table.values()))
 
 
 @checks.checked
@@ -101,17 +101,18 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
                 return initializer(key, spec)
         raise ValueError(f"no pattern matches {spec.path!r}; patterns are {list(patterns)}")
 
-    return _with_patterns(init, tuple(patterns))
+    return with_patterns(init, tuple(patterns))
 
 
-def _with_patterns(init: Initializer, patterns: Iterable[str]) -> Initializer:
+def with_patterns(init: Initializer, patterns: Iterable[str]) -> Initializer:
     """The function, which tells `initialize` the patterns that must each match a path."""
     # An initializer sees one parameter at a time, and cannot know that no other matches.
     init.patterns = tuple(patterns)  # pyright: ignore[reportFunctionMemberAccess]
     return init
 
 
-def _patterns(*initializers: Initializer) -> Iterator[str]:
+def patterns_of(*initializers: Initializer) -> Iterator[str]:
+    """The patterns that were given to `by_path` within them."""
     for each in initializers:
         yield from getattr(each, "patterns", ())
 
@@ -140,7 +141,7 @@ def scaled(initializer: Initializer, factor: Number) -> Initializer:
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) * jnp.asarray(factor, spec.dtype)
 
-    return _with_patterns(init, _patterns(initializer))
+    return with_patterns(init, patterns_of(initializer))
 
 
 @checks.checked
@@ -167,48 +168,4 @@ def shifted(initializer: Initializer, offset: Number) -> Initializer:
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) + jnp.asarray(offset, spec.dtype)
 
-    return _with_patterns(init, _patterns(initializer))
-
-
-@checks.checked
-def choice(index: int | jax.Array, initializers: Sequence[Initializer]) -> Initializer:
-    """`initializers[index]`, with an index that may be traced: named starts as one axis of a sweep.
-
-    Args:
-      index: which one, clipped to the range when it is traced.
-      initializers: the candidates; all see the same key.
-
-    Returns:
-      The initializer.
-
-    Raises:
-      TypeError: if an initializer is not callable, or index not an integer.
-      ValueError: if there is none, or a concrete index is out of range.
-
-    >>> choice(1, (zeros(), ones()))(jax.random.key(0), ParamSpec((2,), 1, 2)).tolist()
-    [1.0, 1.0]
-    """
-    if not initializers:
-        raise ValueError("initializers must hold at least one, got none")
-    for position, initializer in enumerate(initializers):
-        checks.check_callable(f"initializers[{position}]", initializer)
-    checks.check_number("index", index)
-    if checks.is_concrete(index):
-        if int(index) != index:
-            raise TypeError(f"index must be an integer, got {index!r}")
-        if not 0 <= index < len(initializers):
-            raise ValueError(f"index must be 0 to {len(initializers) - 1}, got {index}")
-    elif not jnp.issubdtype(jnp.asarray(index).dtype, jnp.integer):
-        raise TypeError(f"index must be an integer, got a traced {jnp.asarray(index).dtype}")
-
-    def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        def branch(initializer: Initializer) -> Callable[[jax.Array], jax.Array]:
-            def draw(key: jax.Array) -> jax.Array:
-                return initializer(key, spec)
-
-            return draw
-
-        branches = [branch(each) for each in initializers]
-        return jax.lax.switch(jnp.asarray(index, jnp.int32), branches, key)
-
-    return _with_patterns(init, _patterns(*initializers))
+    return with_patterns(init, patterns_of(initializer))

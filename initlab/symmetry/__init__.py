@@ -24,6 +24,7 @@ from initlab.symmetry.growth import (
 )
 from initlab.symmetry.induction import Induction, Step, check_induction
 from initlab.symmetry.optimizer_states import state_groups
+from initlab.symmetry.parallel import parallel_classes
 from initlab.symmetry.restriction import cut_down, whole
 from initlab.symmetry.unit_kinds import UnitKinds, unit_kinds
 
@@ -50,6 +51,7 @@ __all__ = [
     "in_block",
     "mlp_groups",
     "mlp_units",
+    "parallel_classes",
     "permute",
     "read_symmetry",
     "row_classes",

@@ -30,12 +30,14 @@ class TransverseGrowth(NamedTuple):
         direction, to which every difference turns.
       direction: where the difference points at the end, a tangent of params of size 1.
       params: the run's end on the plane, whose units are identical.
+      loss: along the run on the plane [steps + 1], the start's first; None where it is not asked.
     """
 
     log_growth: jax.Array
     rate: jax.Array
     direction: Params
     params: Params
+    loss: jax.Array | None = None
 
 
 @checks.checked
@@ -48,6 +50,7 @@ def transverse_growth(
     *,
     direction: Params | None = None,
     key: jax.Array | None = None,
+    loss: Callable[[Any, Any], Any] | None = None,
 ) -> TransverseGrowth:
     """`v_(t+1) = T u'(p_t) v_t` along `p_(t+1) = S u(p_t)`: u linearised across the plane.
 
@@ -65,12 +68,14 @@ def transverse_growth(
       batch: given to every update.
       direction: the difference at the start, a tangent of params; random in the params when absent.
       key: of the random direction; `jax.random.key(0)` when absent.
+      loss: `(params, batch) -> scalar`, recorded along the run: growth stops where the loss does.
 
     Returns:
       A `TransverseGrowth`; jit-able, and vmap-able over params.
 
     Raises:
-      TypeError: if steps is not an integer, or update raises, or returns no params like its own.
+      TypeError: if steps is not an integer, update raises or returns no params like its own, or
+        loss raises or gives no number.
       ValueError: if steps is under 1, or params do not fit the groups.
 
     >>> from initlab.symmetry.groups import UnitAxis
@@ -93,19 +98,30 @@ def transverse_growth(
         raise ValueError("direction must be a tangent of params, with their tree")
     direction, _ = _scaled(transverse_part(_tangent(direction), carried))
 
-    def step(carry: tuple[Params, Params], _: None) -> tuple[tuple[Params, Params], jax.Array]:
+    def measured(now: Params) -> jax.Array | None:
+        if loss is None:
+            return None
+        with checks.calling("loss", "(params, batch)"):
+            value = jnp.asarray(loss(now, batch))
+        if value.shape != ():
+            raise TypeError(f"loss must give a number, got an array of shape {value.shape}")
+        return value
+
+    def step(carry: tuple[Params, Params], _: None) -> tuple[tuple[Params, Params], Any]:
         now, tangent = carry
         with checks.calling("update", "(params, batch)"):
             after, moved = jax.jvp(lambda p: update(p, batch), (now,), (tangent,))
         _check_like(after, now)
         moved, size = _scaled(transverse_part(moved, carried))
-        return (symmetric_part(after, carried), moved), jnp.log(size)
+        return (symmetric_part(after, carried), moved), (jnp.log(size), measured(now))
 
-    (end, direction), logs = jax.lax.scan(step, (params, direction), length=steps)
+    (end, direction), (logs, losses) = jax.lax.scan(step, (params, direction), length=steps)
     log_growth = jnp.concatenate([jnp.zeros_like(logs[:1]), jnp.cumsum(logs)])
     half = steps // 2
     rate = (log_growth[-1] - log_growth[half]) / (steps - half)
-    return TransverseGrowth(log_growth, rate, direction, end)
+    last = measured(end)
+    losses = None if last is None else jnp.append(losses, last)
+    return TransverseGrowth(log_growth, rate, direction, end, losses)
 
 
 @checks.checked
