@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import xarray
 from matplotlib.figure import Figure
 
 from initlab import coordinates, initializers, networks, probes, sweeps, symmetry, tasks, theory
@@ -32,6 +33,8 @@ HOMES = (
 KEY = jax.random.key(0)
 STREAM = np.random.default_rng(0)
 NETWORK = networks.mlp((2, 4, 1), jnp.tanh)
+CELLS = xarray.DataArray(np.ones((4, 2, 3), bool), dims=("seed", "y", "x"))
+RELU = networks.mlp((2, 4, 1), jax.nn.relu)
 TASK = tasks.xor(points=8)
 # With NumPy: each process that collects would compile the draws.
 PARAMS = jax.tree.map(lambda spec: STREAM.normal(0, 0.5, spec.shape).astype("f"), NETWORK.specs)
@@ -139,10 +142,6 @@ START = Start(1.0, 0.5, {Role.INPUT: (1.0, 0.1), Role.WEIGHT: (1.5, 0.1)}, 16, 3
 BATCH = Batch(jnp.asarray(X), jnp.asarray(LABELS), None, None, TASK.objective, PARAMS)
 
 
-def _growth() -> symmetry.TransverseGrowth:
-    return symmetry.TransverseGrowth(jnp.arange(9.0), jnp.ones(()), None, None)
-
-
 NUMBERS = dict.fromkeys(["sigma_w2", "q", "q0", "chi1", "length", "strength", "scale", "std"], 1.5)
 NUMBERS |= {"sigma_b2": 0.1, "c": 0.5, "c0": 0.5, "correlation": 0.5, "start": 0.01, "end": 1.0}
 NUMBERS |= dict.fromkeys(["branches", "blocks", "positions"], 4)
@@ -174,7 +173,7 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "gains": np.ones(3),
     "group": GROUPS[0],
     "groups": GROUPS,
-    "growth": _growth(),
+    "growth": symmetry.TransverseGrowth(jnp.arange(9.0), jnp.ones(()), None, None),
     "index": [0],
     "init": lambda point: initializers.he_normal(),
     "initializer": initializers.he_normal(),
@@ -277,6 +276,10 @@ OF_HOME: dict[str, Any] = {
     "signals.mean_variances": lambda: {"results": _signals()},
     "signals.signal_run": lambda: {"initializer": lambda point: initializers.ntk()},
     "sweeps.sweep": lambda: {"run": _run(), "progress": False},
+    **dict.fromkeys(["probes.activation_patterns", "probes.imbalance"], lambda: {"network": RELU}),
+    "figures.draw_curves": lambda: {"values": CELLS.rename(y="step").isel(x=0)},
+    "figures.draw_map": lambda: {"values": 1.0 * CELLS, "x": "x", "y": "y"},
+    "figures.draw_shares": lambda: {"successes": CELLS, "x": "x", "y": "y"},
     "symmetry.class_spread": lambda: {"labels": np.zeros(4, np.int32)},
     "symmetry.cut_down": lambda: {"unit": GROUPS[0].axes[0]},
     "symmetry.escape_step": lambda: {"size": 1e-3, "order_one": 0.5},

@@ -102,13 +102,13 @@ def test_cells_meet_halfway_on_their_own_scale(values, edges):
 @pytest.mark.parametrize(
     ("draw", "options", "said"),
     [
-        (figures.draw_curves, {"by": "scael"}, "values must lie over 'scael', got one over"),
+        (figures.draw_curves, {"by": "scael"}, r"by must be one of \[.*got 'scael'"),
         (
             figures.draw_curves,
             {"by": "scale"},
             r"got also {'rate': 3}: .*isel\(rate=0",
         ),
-        (figures.draw_curves, {"by": "step"}, "different dimensions"),
+        (figures.draw_curves, {"by": "step"}, "along and by and over must be different dimensions"),
         (figures.draw_map, {"x": "scale", "y": "rate"}, "got also {'step': 5}"),
         (
             figures.draw_map,

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["check_dims", "edges_of", "is_logarithmic", "label_axis", "positions_of", "split_rest"]
 
 
-def check_dims(name: str, values: "xarray.DataArray", dims: Sequence[str]) -> None:
-    """Raises ValueError unless each of dims is a dimension of values, and none is given twice."""
-    for dim in dims:
+def check_dims(values: "xarray.DataArray", **dims: str | None) -> list[str]:
+    """The dimensions that are given; ValueError unless each is one of values', and none twice."""
+    given = {name: dim for name, dim in dims.items() if dim is not None}
+    for name, dim in given.items():
         if dim not in values.dims:
-            raise ValueError(f"{name} must lie over {dim!r}, got one over {list(values.dims)}")
-    if len(set(dims)) < len(dims):
-        raise ValueError(f"{name} must lie over different dimensions, got {list(dims)}")
+            raise ValueError(f"{name} must be one of {list(values.dims)}, got {dim!r}")
+    if len(set(given.values())) < len(given):
+        raise ValueError(f"{' and '.join(given)} must be different dimensions, got {given}")
+    return list(given.values())
 
 
 def split_rest(name: str, values: "xarray.DataArray", known: Sequence[str]) -> "xarray.DataArray":

@@ -54,8 +54,7 @@ def draw_curves(
     >>> len(draw_curves(loss.assign_coords(step=[0, 10, 20])).axes[0].lines)
     1
     """
-    dims = [dim for dim in (along, by, panels, over) if dim is not None]
-    check_dims("values", values, dims)
+    dims = check_dims(values, along=along, by=by, panels=panels, over=over)
     values = split_rest("values", values, dims)
     entries = [None] if panels is None else list(range(values.sizes[panels]))
     columns = min(COLUMNS, len(entries))

@@ -148,8 +148,7 @@ def _cells(
     name: str, values: "xarray.DataArray", x: str, y: str, over: str | None
 ) -> "xarray.DataArray":
     """Values over (over, y, x), with x and y growing."""
-    dims = [dim for dim in (over, y, x) if dim is not None]
-    check_dims(name, values, dims)
+    dims = check_dims(values, over=over, y=y, x=x)
     cells = split_rest(name, values, dims).transpose(*dims)
     for dim in (x, y):
         if dim in cells.coords and cells[dim].dtype.kind in "fiu":
@@ -173,9 +172,7 @@ def _new_map(
     title: str,
 ) -> tuple[Figure, Any]:
     for label, line in (theory or {}).items():
-        shapes = [np.shape(each) for each in line] if np.ndim(line[0]) else []
-        if len(shapes) != 2 or shapes[0] != shapes[1] or len(shapes[0]) != 1:
-            raise ValueError(f"theory[{label!r}] must be (xs, ys), two rows of one length")
+        _check_line(f"theory[{label!r}]", line)
     width = min(max(5.6, 1.6 + 0.62 * cells.sizes[x]), 12)
     figure = new_figure(width, min(max(4.4, 1.4 + 0.42 * cells.sizes[y]), 9))
     axes = figure.subplots()
@@ -196,6 +193,14 @@ def _new_map(
     axes.set_ylim(*edges_of(up.values)[[0, -1]])
     axes.set_title(literal(title), fontsize=11)
     return figure, axes
+
+
+def _check_line(name: str, line: Any) -> None:
+    rows = list(line) if isinstance(line, list | tuple | np.ndarray) else []
+    shapes = {np.shape(row) for row in rows}
+    is_pair = len(rows) == 2 and len(shapes) == 1 and len(shapes.pop()) == 1
+    if not is_pair or any(np.asarray(row).dtype.kind not in "fiu" for row in rows):
+        raise ValueError(f"{name} must be (xs, ys), two rows of numbers of one length")
 
 
 def _mesh_bar(figure: Figure, axes: Any, label: str) -> None:
