@@ -226,12 +226,14 @@ def test_probes_are_numpy_s(run):
 
 
 def test_a_layer_s_jacobian_is_sampled_too():
-    network, params = networks.mlp((3, 2), jnp.tanh), {"layer_1": draw(4)["layer_1"]}
+    # A multiplier is the forward pass's: it is in the Jacobian.
+    network = networks.with_multipliers(networks.mlp((3, 2), jnp.tanh), {"*": 0.5})
+    params = {"layer_1": draw(4)["layer_1"]}
     params["layer_1"] = {name: leaf[..., :2] for name, leaf in params["layer_1"].items()}
     probe = probes.layer_jacobians(vectors=1, iterations=2)
     found = jax.jit(lambda params: probe(network, params, batch_of(params)))(params)
     largest = np.linalg.svd(np.float64(params["layer_1"]["weight"]), compute_uv=False)[0]
-    np.testing.assert_allclose(found["layer_jacobian_largest"], [largest], rtol=1e-5)
+    np.testing.assert_allclose(found["layer_jacobian_largest"], [largest / 2], rtol=1e-5)
     assert set(found) == {f"layer_jacobian_{name}" for name in ("mean_square", "spread", "largest")}
 
 

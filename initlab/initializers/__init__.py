@@ -35,8 +35,8 @@ haiku.initializers: UniformScaling(scale): `variance_scaling(scale**2, fan_in, u
 """
 
 from initlab.initializers.branch_ends import depth_indexed, layer_scale, zero_branch_ends
-from initlab.initializers.class_priors import log_prior
 from initlab.initializers.choice import choice
+from initlab.initializers.class_priors import log_prior
 from initlab.initializers.combinators import by_path, by_role, scaled, shifted
 from initlab.initializers.criticality import critical
 from initlab.initializers.defaults import flax_default, keras_default, torch_default

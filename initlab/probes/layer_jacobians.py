@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.activations import slope
 from initlab.probes.examples import named, spaced_examples
-from initlab.probes.plain_layers import plain_layers
+from initlab.probes.plain_layers import effective, plain_layers
 from initlab.probes.spectrum import LinearMaps, exact_spectrum, sampled_spectrum
 from initlab.types import Batch, Network, Params, Probe
 
@@ -52,7 +52,7 @@ def layer_jacobians(
 
     @checks.checked
     def probe(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
-        layers = plain_layers(network, params, "layer_jacobians")
+        layers = plain_layers(network, effective(network, params), "layer_jacobians")
         states = network.layers(params, spaced_examples(batch, examples))
         found: dict[str, list[jax.Array]] = {}
         for name, layer in layers.items():

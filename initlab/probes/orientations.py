@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.probes.examples import named
-from initlab.probes.plain_layers import incoming, plain_layers
+from initlab.probes.plain_layers import effective, incoming, plain_layers
 from initlab.symmetry import count_classes, parallel_classes
 from initlab.types import Batch, Network, Params, Probe
 
@@ -51,7 +51,7 @@ def orientations(
     @checks.checked
     def probe(network: Network, params: Params, batch: Batch) -> dict[str, jax.Array]:
         del batch
-        layers = plain_layers(network, params, "orientations").values()
+        layers = plain_layers(network, effective(network, params), "orientations").values()
         counts = [count_classes(parallel_classes(incoming(layer), **options)) for layer in layers]
         return {"orientations": jnp.stack(counts)}
 

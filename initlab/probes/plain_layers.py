@@ -1,6 +1,6 @@
 """The layers of a chain: one weight and perhaps a bias each, and nothing around them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from initlab import checks
 from initlab.networks.layer_params import layer_leaves
 from initlab.types import Network, Params, Role
 
-__all__ = ["PlainLayer", "incoming", "outgoing", "plain_layers"]
+__all__ = ["PlainLayer", "effective", "incoming", "outgoing", "plain_layers"]
 
 IN_A_CHAIN = {Role.INPUT, Role.WEIGHT, Role.READOUT}
 """Roles of a weight that takes what the layer before gives, and adds to no stream."""
@@ -62,6 +62,23 @@ def plain_layers(network: Network, params: Params, measured: str) -> dict[str, P
             raise TypeError(f"{required}; got layer {name!r} with {roles}")
         found[name] = PlainLayer(weights[0], biases[0] if biases else None)
     return found
+
+
+def effective(network: Network, params: Params) -> Params:
+    """The parameters as the forward pass takes them: each times its multiplier.
+
+    >>> from initlab.networks import mlp, with_multipliers
+    >>> network = with_multipliers(mlp((1, 1), jnp.tanh), {"*/weight": 3.0})
+    >>> params = {"layer_1": {"weight": jnp.ones((1, 1)), "bias": jnp.ones(1)}}
+    >>> effective(network, params)["layer_1"]["weight"].item()
+    3.0
+    """
+
+    def one(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+        number = network.multipliers.get(checks.path_name(path), 1.0)
+        return leaf * jnp.asarray(number, leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(one, params)
 
 
 def incoming(layer: PlainLayer) -> jax.Array:
