@@ -8,6 +8,7 @@ from block_models import attend, experts, flat_heads, heads, members
 
 CONVOLVED = {"a": (4, 3, 3, 3, 6), "b": (4, 3, 3, 6, 6), "c": (4, 6, 2)}
 ENSEMBLE = {"a": (4, 8, 16), "ab": (4, 16), "b": (4, 16, 16), "c": (4, 16, 2)}
+NORMALIZED = {name: ENSEMBLE[name] for name in "abc"}
 EXPERTS = {"w": (4, 8, 16), "v": (4, 16, 5), "r": (8, 4)}
 HEADS = {"q": (16, 2, 4), "k": (16, 2, 4), "v": (16, 2, 4), "o": (2, 4, 16)}
 PACKED = {"qkv": (16, 24), "o": (8, 16)}
@@ -50,6 +51,19 @@ def by_hand(p, x):
     h, gates = jnp.tanh(x @ p["in"]), jax.nn.softmax(x @ p["r"])
     matrices = jnp.sum(gates[:, :, None, None] * p["w"][None], 1)
     return jnp.tanh(jnp.sum(h[:, :, None] * matrices, 1)) @ p["out"]
+
+
+def normalized_members(p, x):
+    """An ensemble whose products are normalized, so that their weights may have any size."""
+
+    def member(q):
+        h = x
+        for name in "ab":
+            h = h @ q[name]
+            h = jax.nn.relu(h * jax.lax.rsqrt(jnp.mean(h**2, -1, keepdims=True)))
+        return h @ q["c"]
+
+    return jnp.mean(jax.vmap(member)(p), 0)
 
 
 def normalized(p, x):
@@ -113,6 +127,11 @@ MEMBER_FAULTS = {
 }
 
 MEMBER_SOUND = {
+    "one normalized member drawn at 1e-4": (
+        plain(normalized_members, lambda: times(NORMALIZED, "a", 1, 1e-4)),
+        None,
+        (),
+    ),
     "one head of normalized queries, drawn small": (
         plain(normalized, lambda: times(HEADS, "q", np.s_[:, 1], 1e-4), SEQUENCE),
         None,

@@ -193,7 +193,7 @@ def exploding_gradient(evidence: Evidence, thresholds: Thresholds) -> Iterator[F
     """The gradient_norm grows from the last layer to the first by as much as a signal may."""
     for finding in once_each(
         finding
-        for steps in backward_steps(evidence)
+        for steps in backward_steps(evidence, growth=True)
         for finding in find_fall(
             "exploding_gradient",
             _negated(steps),

@@ -136,12 +136,20 @@ def distance_steps(evidence: Evidence, chain: Chain) -> Steps:
     return _with_start(evidence, chain, known, value)
 
 
-def backward_steps(evidence: Evidence) -> Iterator[Steps]:
+def backward_steps(evidence: Evidence, *, growth: bool = False) -> Iterator[Steps]:
     """Logarithms of gradient_norm of each chain, last layer first.
 
     Where a signal goes on along several chains its gradient is the sum of those along
     each: the step there is counted from the norm of all of them, not from that of one. None is
     counted across a parameter of zeros, behind which the gradient is measured on its own.
+
+    Args:
+      evidence: with the signals.
+      growth: whether a growth is looked for. What a normalization takes may have any size, and its
+        gradient is as much larger as it is small: that is the normalization's, and no growth.
+
+    Yields:
+      The steps of each chain.
     """
     chains = [
         (chain, [number for number in chain.rows if _has_gradient(evidence, number)])
@@ -164,10 +172,21 @@ def backward_steps(evidence: Evidence) -> Iterator[Steps]:
                 whole = size if behind != was_behind else math.hypot(*(norm for norm, _ in each))
                 if one > 0 and whole > 0:
                     shift += math.log(one) - math.log(whole)
-            steps.append((evidence.by_row[number], logarithm(size) + shift))
+            signal = evidence.by_row[number]
+            is_normalized = last is not None and evidence.by_row[last].norms > signal.norms
+            small = _smallest(signal) if growth and is_normalized else 0.0
+            steps.append((signal, logarithm(size) + shift + small))
             last = number
         # A readout may start small: it is then the first to grow, and no layer's gradient decays.
         yield steps[1:] if len(steps) > 1 and _is_small(evidence, steps[0][0]) else steps
+
+
+def _smallest(signal: Signal) -> float:
+    """Logarithm of a signal's rms, or of that of its smallest member, where it is under 1."""
+    sizes = [signal.rms]
+    if "rms" in signal.of_units:
+        sizes += np.sqrt(np.square(signal.of_units["rms"]).mean(axis=-1)).ravel().tolist()
+    return min([0.0, *(logarithm(size) for size in sizes if size > 0)])
 
 
 def _is_small(evidence: Evidence, signal: Signal) -> bool:
