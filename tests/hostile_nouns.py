@@ -298,8 +298,7 @@ OF_HOME: dict[str, Any] = {
     "taps.unit_factors": lambda: {"model": _model()},
     "tasks.from_arrays": lambda: {"x": X, "y": LABELS},
     "tasks.from_file": lambda: {"path": _file()},
-    "theory.exponents": lambda: MUP_BY_ADAM,
-    "theory.growth": lambda: MUP_BY_ADAM,
+    **dict.fromkeys(["theory.exponents", "theory.growth"], lambda: MUP_BY_ADAM),
     "theory.edge_of_chaos": lambda: {
         "sigma_w2": np.array([1.0, 2.0, 3.0]),
         "sigma_b2": np.array([0.1, 0.2]),
