@@ -97,9 +97,9 @@ def test_axes_of_size_one_have_no_say_and_none_without_entries():
 
 
 LAYERS = {
-    "sum_over_inputs": dense._over_inputs,
-    "sum_over_outputs": dense._over_outputs,
-    "sum_over_examples": dense._over_examples,
+    "sum_over_inputs": dense.sum_over_inputs,
+    "sum_over_outputs": dense.sum_over_outputs,
+    "sum_over_examples": dense.sum_over_examples,
 }
 FACTORS = {
     "sum_over_inputs": ((2, 3), (2, 16)),

@@ -75,7 +75,7 @@ def test_a_network_of_a_point_has_the_same_structure_at_every_point():
         make(by_count)({"seed": 0})
     with pytest.raises(TypeError, match=r"network.point. must be an initlab Network, got dict"):
         make(lambda p: {})
-    with pytest.raises(TypeError, match="network must be a function, got 3"):
+    with pytest.raises(TypeError, match="network must be an initlab Network, got 3"):
         make(3)
     scaled = make(lambda p: networks.with_multipliers(PLAIN, {"*": p["m"]}))
     with pytest.raises(ValueError, match="the run uses 'm', and its point has only"):
