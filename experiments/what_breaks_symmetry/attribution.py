@@ -150,7 +150,8 @@ def make_run(problem: Problem, steps: int) -> Callable[[Any, Params, Treatment],
 
         (group,) = mlp_groups(start)
         kinds = unit_kinds(last.params, group, data.hidden(last.params).T)
-        exchangeable, identical, mirrored = map(count_classes, kinds)
+        asked = (kinds.exchangeable, kinds.identical, kinds.mirrored)
+        exchangeable, identical, mirrored = map(count_classes, asked)
         loss = problem.task.loss(problem.network.apply(last.params, problem.task.x), problem.task.y)
         apart, broken = _explain(redo, seen)
         return Found(apart, broken, moved, visible, exchangeable, identical, mirrored, loss)
