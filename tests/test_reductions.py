@@ -85,6 +85,12 @@ def test_a_run_that_is_done_changes_no_more_and_leaves_numbers_alone(tmp_path):
     at = np.where(done < 0, len(STEPS) - 1, done // 2)
     held = np.take_along_axis(loss, np.minimum(np.arange(len(STEPS)), at[..., None]), -1)
     np.testing.assert_allclose(results["late"], held[..., -3:].mean(-1), 1e-5)
+    # One run by itself, with its curve.
+    seed, rate = np.argwhere((done >= 0) & (done < STEPS[-1]))[0]
+    point = {"seed": AXES["seed"][seed], "rate": AXES["rate"][rate]}
+    alone = make(reductions=reduced, stop="under")(point)
+    np.testing.assert_allclose(alone.values["loss"], held[seed, rate], 1e-5)
+    assert alone.reductions["under"] == done[seed, rate]
 
 
 @pytest.mark.quick
