@@ -26,7 +26,7 @@ def test_the_bits_do_not_depend_on_the_chunks(blocks, count, monkeypatch):
     assert_same_bits(results, small_sweep())
 
 
-@pytest.mark.parametrize("block", [4, 16])
+@pytest.mark.parametrize("block", [pytest.param(4, marks=pytest.mark.thorough), 16])
 def test_the_bits_of_a_run_depend_neither_on_its_place_in_the_block_nor_on_its_neighbours(block):
     reference = initlab.sweep(small_run(), AXES, block=block, progress=False)
     shuffled = {
