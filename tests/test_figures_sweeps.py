@@ -29,7 +29,7 @@ def counted(loss):
 def test_a_curve_is_the_median_and_a_diverged_run_counts_as_the_largest():
     loss = losses()
     figure = figures.draw_curves(loss, by="scale", panels="rate")
-    assert [axes.get_title() for axes in figure.axes] == ["3", "1", "2"]
+    assert [axes.get_title() for axes in figure.axes] == ["rate = 3", "rate = 1", "rate = 2"]
     wanted = np.sort(counted(loss), axis=0)[3]
     for rate, axes in enumerate(figure.axes):
         assert [line.get_label() for line in axes.lines] == ["0.01", "0.1", "1", "10"]

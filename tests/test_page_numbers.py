@@ -217,3 +217,8 @@ def test_known_fixed_points_and_none(page):
     assert at("relu", 2.0, 0.0) == {"q": 1, "c": 1, "chi1": 1, "xi": np.inf}
     assert at("linear", 3.0, 0.0)["q"] == np.inf
     assert at("tanh", 0.5, 0.0)["q"] == 0
+    # Where the signal vanishes chi1 is that of small signals, as in Python.
+    vanishing, python = at("relu", 1.0, 0.0), theory.fixed_point(jax.nn.relu, 1.0, 0.0)
+    assert (vanishing["q"], python.q) == (0, 0)
+    np.testing.assert_allclose([vanishing["chi1"], python.chi1], 0.5, 1e-8)
+    np.testing.assert_allclose(vanishing["xi"], python.xi_c, 1e-8)

@@ -205,7 +205,7 @@ def test_theorys_line_over_a_map():
 def test_a_table_says_how_rough_a_border_is_and_where_dtypes_differ(swept):
     results = maps.with_curves(reduced(swept), [None]).expand_dims("zoom")
     results = results.assign_attrs(x="sigma_w", y="learning_rate", seeds=3)
-    settings = {"published": False}
+    settings = {"published": False, "criterion": "ratio"}
     summary = tables.summarize(results, settings)
     first = summary["rows"][0]
     assert abs(first["share"] - 0.5) < 0.03
@@ -216,7 +216,7 @@ def test_a_table_says_how_rough_a_border_is_and_where_dtypes_differ(swept):
     assert differ["runs"] * differ["differ"] == 1
     assert "sigma_w x learning_rate, 32 x 20 pixels, 3 seeds" in tables.show(summary, settings)
     assert tables.verdict(summary) == 0
-    titles = [axes.get_title() for axes in draw_maps(results).axes]
+    titles = [axes.get_title() for axes in draw_maps(results, "in words").axes]
     assert titles[0] == "tanh, float32: P(train), 3 seeds"
     out = {"rows": [{"within": True}, {"within": False}]}
     assert tables.verdict(out) == 1

@@ -235,13 +235,18 @@ def _check(view: View) -> None:
         raise ValueError("an axis sigma_b requires --bias: without biases there is nothing to map")
     if "float64" in view.dtypes and view.setting.network != "mlp":
         raise ValueError(f"--dtype=float64 requires --network=mlp, got {view.setting.network}")
+    if CRITERION.value == "ratio" and TRAINED_FRACTION.present:
+        raise ValueError(
+            "--trained_fraction requires --criterion=loss; --criterion=ratio compares a run's last "
+            "losses with its first"
+        )
     if view.zoom and "depth" in view.axes:
         raise ValueError("--zoom requires axes of real numbers, got depth, whose are whole")
 
 
 def draw(results: xarray.Dataset, settings: Settings):
     """A row of maps for each zoom, activation and dtype."""
-    return draw_maps(results)
+    return draw_maps(results, maps.CRITERIA[settings["criterion"]])
 
 
 EXPERIMENT = harness.Experiment(

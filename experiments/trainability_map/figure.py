@@ -18,11 +18,12 @@ LEAST, MOST = 1e-3, 1e3
 """Ends of the colours of the loss over the best constant's."""
 
 
-def draw_maps(results: xarray.Dataset) -> Figure:
+def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
     """A row for each zoom, activation and dtype: P(train), the first seed, the median final loss.
 
     Args:
       results: as `maps.reduce_runs` gives them, over zoom too; attrs x, y, seeds.
+      trained: when a run counts as trained, in words.
 
     Returns:
       The figure.
@@ -56,7 +57,9 @@ def draw_maps(results: xarray.Dataset) -> Figure:
             pad=0.05 / len(rows),
             aspect=30,
         )
-        bar.set_label("P(train)" if column == 0 else "ratio of losses; diverged: as the largest")
+        bar.set_label(
+            f"P(train)\n{trained}" if column == 0 else "ratio of losses; diverged: as the largest"
+        )
     handles = [Line2D([], [], color="black", linewidth=0.8, label="P(train) = 1/2")]
     if "curve_x" in results:
         is_depth = "depth" in (results.attrs["x"], results.attrs["y"])

@@ -18,7 +18,11 @@ __all__ = [
     "with_curves",
 ]
 
-CRITERIA = {"loss": "loss", "ratio": "ratio"}
+CRITERIA = {
+    "loss": "last loss under a fraction of the best constant's",
+    "ratio": "mean of the last 20 losses under the first",
+}
+"""When a run counts as trained, by the criterion's name."""
 
 KEPT_SEEDS = 8
 """Seeds whose own maps are kept beside the mean over all."""

@@ -7,6 +7,7 @@ import numpy as np
 import xarray
 
 from experiments.harness import Settings
+from experiments.trainability_map.maps import CRITERIA
 from experiments.trainability_map.runs import Setting
 from initlab import report
 
@@ -164,6 +165,7 @@ def show(summary: Mapping[str, Any], settings: Settings) -> str:
     across, down = summary["pixels"]
     text = (
         f"{summary['x']} x {summary['y']}, {across} x {down} pixels, {summary['seeds']} seeds.\n"
+        f"Trained: {CRITERIA[settings['criterion']]}.\n"
         "Dimension (box counting) and uncertainty exponent: both 1 of a smooth border; 95 % "
         "intervals\nover box sizes, and over seeds where there are several maps.\n\n"
         f"{report.format_table(rows)}"

@@ -65,7 +65,8 @@ def draw_curves(
         shown = values if entry is None else values.isel({panels: entry})
         _draw_panel(axes, shown, along, by, over)
         if entry is not None:
-            axes.set_title(_called(values, str(panels), entry), fontsize=10)
+            label = _called(values, str(panels), entry)
+            axes.set_title(f"{literal(panels)} = {label}", fontsize=10)
     for axes in grid.flat[len(entries) :]:
         axes.set_axis_off()
     name = values.attrs.get("long_name", values.name or "")

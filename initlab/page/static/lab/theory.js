@@ -38,7 +38,7 @@ const TABLES = new Map();
 export function fixedPoint(name, sigmaW2, sigmaB2) {
   const phi = activation(name);
   const q = fixedQ(name, sigmaW2, sigmaB2);
-  const chi1 = sigmaW2 * slopeMoment(phi, Math.min(q, GRID.at(-1)));
+  const chi1 = sigmaW2 * slopeMoment(phi, withinGrid(q));
   if (q === Infinity) return { q, c: NaN, chi1, xi: NaN };
   if (chi1 <= 1 || q === 0) return { q, c: 1, chi1, xi: depthScale(chi1) };
   const excess = (angle) => (sigmaW2 * halfSquaredDifference(phi.value, q, Math.cos(angle))) / q - 1;
@@ -84,7 +84,7 @@ export function phaseDiagram(name, most, points) {
   const axis = (end) => Array.from({ length: points }, (_, index) => (end * index) / (points - 1));
   const [sigmaW2, sigmaB2] = [axis(most[0]), axis(most[1])];
   const chi1 = sigmaB2.flatMap((b) =>
-    sigmaW2.map((w) => w * slopeMoment(phi, Math.min(fixedQ(name, w, b), GRID.at(-1)))),
+    sigmaW2.map((w) => w * slopeMoment(phi, withinGrid(fixedQ(name, w, b)))),
   );
   return { sigmaW2, sigmaB2, chi1: Float32Array.from(chi1), critical: criticalLine(name, most[1]) };
 }
@@ -132,6 +132,11 @@ function profileOf(side, factors, sigmaB2, data) {
     gradient[index] = gradient[index + 1] * Math.sqrt(variance * fanOut * slopeMoment(phi, squares[index]));
   }
   return { signal: squares.map(Math.sqrt), gradient };
+}
+
+/** The limits of what vanishes and of what diverges: at 0 itself the slope of relu is none. */
+function withinGrid(q) {
+  return Math.min(Math.max(q, GRID[0]), GRID.at(-1));
 }
 
 function slopeMoment(phi, q) {
