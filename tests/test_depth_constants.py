@@ -134,7 +134,12 @@ def test_a_map_has_its_cells_its_constants_and_its_edges():
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--activation=softplus", "no scale of the weights is critical for softplus"),
+        # Beside the function's own refusal, above.
+        pytest.param(
+            "--activation=softplus",
+            "no scale of the weights is critical for softplus",
+            marks=pytest.mark.thorough,
+        ),
         ("--examples=5000", "count must be at most 1437, the task's size, got 5000"),
         ("--task=digit", "did you mean 'digits'?"),
     ],

@@ -168,6 +168,8 @@ def shared(out, folder, *more):
     return [finish(each) for each in started]
 
 
+# Each part is in every run: two processes share a folder, and writers share a bucket.
+@pytest.mark.thorough
 def test_two_processes_of_an_experiment_share_a_bucket_and_no_folder(server, out, tmp_path):
     written = []
     server.answer = lambda method, path: written.append(path) if method == "PUT" else None

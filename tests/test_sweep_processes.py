@@ -91,6 +91,8 @@ def test_two_processes_give_the_bits_of_one(tmp_path, cache):
     assert_same_bits(results, small_sweep())
 
 
+# In every run the small torture kills one of two processes.
+@pytest.mark.thorough
 def test_when_one_process_is_killed_the_other_stops_and_one_alone_finishes(tmp_path, cache):
     said = work(tmp_path, cache, "--processes=2", "--kill_one", "--seeds=200")
     assert said.returncode == 0, said.stderr
