@@ -14,7 +14,7 @@ from foreign_models import linen_apply
 from thorough import rows
 
 import initlab
-from initlab import networks, objectives, probes
+from initlab import networks, objectives, probes, symmetry
 from initlab.initializers import by_role, orthogonal
 from initlab.networks.layers import EPSILON, convolve, normalize
 from initlab.types import Batch, Task
@@ -303,3 +303,43 @@ def test_norms_by_layer_are_those_of_numpy():
         )
     ]
     np.testing.assert_allclose(norms, [np.sqrt(np.sum(w**2)) for w in weights], rtol=1e-5)
+
+
+SIZES = (3, 17, 17, 17, 2)
+
+
+def test_a_scanned_mlp_has_the_bits_of_an_unrolled_one():
+    bias = (True, False, False, True)
+    unrolled, scanned = (
+        networks.mlp(SIZES, jnp.tanh, bias=bias, scanned=each) for each in (False, True)
+    )
+    assert scanned.specs["hidden"]["weight"].stack == ("layer_2/weight", "layer_3/weight")
+    assert list(scanned.activations) == ["layer_1", "layer_2", "layer_3", "layer_4"]
+    stacked = start(scanned)
+    x = np.random.default_rng(0).standard_normal((19, 3)).astype(np.float32)
+
+    @jax.jit
+    def both(stacked):
+        hidden = {
+            f"layer_{n + 2}": jax.tree.map(lambda leaf, n=n: leaf[n], stacked["hidden"])
+            for n in range(2)
+        }
+        ends = {name: stacked[name] for name in ("layer_1", "layer_4")}
+        found = []
+        for network, params in ((unrolled, ends | hidden), (scanned, stacked)):
+            score = lambda p, network=network: jnp.sum(network.apply(p, x) ** 2)  # noqa: E731
+            found.append((network.layers(params, x), jax.grad(score)(params)))
+        (states, gradient), scanned_ones = found
+        rows = [gradient.pop(name) for name in ("layer_2", "layer_3")]
+        gradient["hidden"] = jax.tree.map(lambda *rows: jnp.stack(rows), *rows)
+        return (states, gradient), scanned_ones
+
+    jax.tree.map(np.testing.assert_array_equal, *both(stacked))
+
+
+@pytest.mark.thorough
+def test_the_units_of_a_scanned_mlp_are_those_that_its_program_has():
+    network = networks.mlp(SIZES, jnp.tanh, scanned=True)
+    by_hand = symmetry.mlp_groups(network.specs)
+    found = symmetry.find_groups(network.apply, start(network), np.ones((4, 3)))
+    assert {frozenset(group.axes) for group in by_hand} == {frozenset(each.axes) for each in found}

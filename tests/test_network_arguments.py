@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from network_data import draw_data
 
-from initlab import networks
+from initlab import networks, symmetry
 
 
 @pytest.mark.parametrize(
@@ -142,3 +142,16 @@ def test_a_branch_scale_is_one_finite_number():
     for scale, error in cases:
         with pytest.raises(error, match="branch_scale must be"):
             networks.residual_mlp((2, 3, 1), 2, jnp.tanh, branch_scale=scale)
+
+
+def test_one_scan_runs_layers_that_are_alike():
+    for sizes in ((3, 1), (3, 5, 1)):
+        network = networks.mlp(sizes, jnp.tanh, scanned=True)
+        assert network.specs == networks.mlp(sizes, jnp.tanh).specs
+    with pytest.raises(ValueError, match=r"scanned mlp must have one width, got \(5, 4\); without"):
+        networks.mlp((3, 5, 4, 1), jnp.tanh, scanned=True)
+    with pytest.raises(ValueError, match=r"one for all layers between .* got \(True, False\)"):
+        networks.mlp((3, 4, 4, 4, 1), jnp.tanh, bias=(True, True, False, True), scanned=True)
+    groups = symmetry.mlp_groups(networks.mlp((3, 17, 17, 17, 2), jnp.tanh, scanned=True).specs)
+    assert [group.name for group in groups] == ["layer_1", "layer_2", "layer_3"]
+    assert [axis.at for axis in groups[1].axes] == [(0,), (0,), (1,)]

@@ -5,7 +5,7 @@ every leaf with a leading axis of blocks, and the program is as long as one bloc
 network. Values and draws are the same; only the compiler's rounding may differ.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,16 @@ from initlab import checks
 from initlab.activations import identity
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec
 
-__all__ = ["Block", "Forward", "assemble", "block_names", "stack_blocks", "through_blocks"]
+__all__ = [
+    "Block",
+    "Forward",
+    "assemble",
+    "block_names",
+    "scan_layers",
+    "stack_blocks",
+    "stack_specs",
+    "through_blocks",
+]
 
 Block = Callable[[Params, jax.Array], tuple[jax.Array, LayerState]]
 """`(its params, h) -> (h after it, its LayerState)`."""
@@ -44,15 +53,29 @@ def stack_blocks(specs: Mapping[str, Any], depth: int, scanned: bool) -> dict[st
     ('block_1/gate', 'block_2/gate')
     """
     names = block_names(depth)
-    if not scanned:
-        return dict.fromkeys(names, specs)
+    return {"blocks": stack_specs(specs, names)} if scanned else dict.fromkeys(names, specs)
+
+
+def stack_specs(specs: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
+    """The specs of layers of one shape, stacked along a leading axis.
+
+    Args:
+      specs: of one of them.
+      names: of each, under which its own slice is drawn.
+
+    Returns:
+      The specs in the same tree.
+
+    >>> stack_specs({"weight": ParamSpec((3, 3), 3, 3)}, ["layer_2", "layer_3"])["weight"].shape
+    (2, 3, 3)
+    """
 
     def stacked(tree_path: tuple, spec: ParamSpec) -> ParamSpec:
         paths = tuple(f"{name}/{checks.path_name(tree_path)}" for name in names)
-        shape = (depth, *spec.shape)
+        shape = (len(names), *spec.shape)
         return ParamSpec(shape, spec.fan_in, spec.fan_out, spec.role, spec.dtype, stack=paths)
 
-    return {"blocks": jax.tree_util.tree_map_with_path(stacked, specs)}
+    return jax.tree_util.tree_map_with_path(stacked, specs)
 
 
 def through_blocks(
@@ -72,24 +95,41 @@ def through_blocks(
     """
     names, states = block_names(depth), {}
     if "blocks" in params:
-
-        def step(h: jax.Array, own: Params) -> tuple[jax.Array, LayerState | None]:
-            h, state = block(own, h)
-            # A scan stacks what it returns: None keeps unused states out of memory.
-            return h, state if observe else None
-
-        h, stacked = jax.lax.scan(step, h, params["blocks"])
+        return scan_layers(block, params["blocks"], h, names, observe)
+    for name in names:
+        h, state = block(params[name], h)
         if observe:
-            states = {
-                name: jax.tree.map(lambda each, n=n: each[n], stacked)
-                for n, name in enumerate(names)
-            }
-    else:
-        for name in names:
-            h, state = block(params[name], h)
-            if observe:
-                states[name] = state
+            states[name] = state
     return h, states
+
+
+def scan_layers(
+    layer: Block, params: Params, h: jax.Array, names: Sequence[str], observe: bool
+) -> tuple[jax.Array, dict[str, LayerState]]:
+    """Applies layers of one shape to `h` in turn, as one `jax.lax.scan`.
+
+    Args:
+      layer: one of them; it keeps h's shape and dtype.
+      params: theirs, stacked along a leading axis.
+      h: the first one's input.
+      names: of each.
+      observe: whether to return their states.
+
+    Returns:
+      The last one's output, and `{name: LayerState}`, empty unless observe.
+    """
+
+    def step(h: jax.Array, own: Params) -> tuple[jax.Array, LayerState | None]:
+        h, state = layer(own, h)
+        # A scan stacks what it returns: None keeps unused states out of memory.
+        return h, state if observe else None
+
+    h, stacked = jax.lax.scan(step, h, params)
+    if not observe:
+        return h, {}
+    return h, {
+        name: jax.tree.map(lambda each, n=n: each[n], stacked) for n, name in enumerate(names)
+    }
 
 
 def assemble(

@@ -3,7 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from initlab import checks
 
@@ -141,8 +141,8 @@ def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:
     weight) leaves the network's function alone (Hecht-Nielsen 1990).
 
     Args:
-      params: `{"layer_1": {"weight", "bias"}, ...}`, biases where there are any: arrays, specs or
-        anything with a shape.
+      params: `{"layer_1": {"weight", "bias"}, ...}`, biases where there are any, with "hidden" for
+        the layers between where they are scanned: arrays, specs or anything with a shape.
 
     Returns:
       The groups, first layer first.
@@ -155,10 +155,10 @@ def mlp_groups(params: Any) -> tuple[UnitGroup, ...]:
     >>> [group.size for group in mlp_groups({"layer_1": layer(2, 4), "layer_2": layer(4, 1)})]
     [4]
     """
-    groups = mlp_units(params)
+    layers, groups = _mlp_layers(params), mlp_units(params)
     return tuple(
-        dataclasses.replace(group, axes=(*group.axes, UnitAxis(f"layer_{number + 1}/weight", 0)))
-        for number, group in enumerate(groups[:-1], start=1)
+        dataclasses.replace(group, axes=(*group.axes, after.axis("weight", 0)))
+        for group, after in zip(groups[:-1], layers[1:], strict=True)
     )
 
 
@@ -167,8 +167,8 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
     """Each layer's units by what comes into them: columns of its weight, entries of its bias.
 
     Args:
-      params: `{"layer_1": {"weight", "bias"}, ...}`, biases where there are any: arrays, specs or
-        anything with a shape.
+      params: `{"layer_1": {"weight", "bias"}, ...}`, biases where there are any, with "hidden" for
+        the layers between where they are scanned: arrays, specs or anything with a shape.
 
     Returns:
       A group for each layer, the output's included, first layer first.
@@ -176,31 +176,71 @@ def mlp_units(params: Any) -> tuple[UnitGroup, ...]:
     Raises:
       ValueError: if params are not shaped like an mlp's.
     """
-    required = "an mlp's params are a dict of layer_1, layer_2, ..."
-    if not isinstance(params, Mapping) or not params:
-        raise ValueError(f"{required}, got {type(params).__name__}")
-    names = [f"layer_{number}" for number in range(1, len(params) + 1)]
-    if set(names) != set(params):
-        raise ValueError(f"{required}, got {sorted(params)}")
     groups = []
-    for name in names:
-        layer = params[name]
-        shapes = (
-            {leaf: getattr(value, "shape", None) for leaf, value in layer.items()}
-            if isinstance(layer, Mapping)
-            else {}
-        )
+    for layer in _mlp_layers(params):
+        shapes = dict(layer.shapes)
         weight = shapes.pop("weight", None)
         if not weight or len(weight) != 2 or shapes not in ({}, {"bias": weight[1:]}):
             raise ValueError(
-                f"params[{name!r}] must hold a weight [i, j] and at most a bias [j], got shapes "
-                f"{shapes if weight is None else {'weight': weight, **shapes}}"
+                f"params[{layer.key!r}] must hold a weight [i, j] and at most a bias [j], got "
+                f"shapes {shapes if weight is None else {'weight': weight, **shapes}}"
             )
-        axes = (UnitAxis(f"{name}/weight", 1), *(UnitAxis(f"{name}/{leaf}", 0) for leaf in shapes))
         if groups and weight[0] != groups[-1].size:
             raise ValueError(
-                f"params[{name!r}] must take the {groups[-1].size} units of {groups[-1].name}, got "
-                f"a weight of shape {tuple(weight)}"
+                f"params[{layer.key!r}] must take the {groups[-1].size} units of "
+                f"{groups[-1].name}, got a weight of shape {tuple(weight)}"
             )
-        groups.append(UnitGroup(name, weight[1], axes))
+        axes = (layer.axis("weight", 1), *(layer.axis(leaf, 0) for leaf in shapes))
+        groups.append(UnitGroup(layer.name, weight[1], axes))
     return tuple(groups)
+
+
+class _Layer(NamedTuple):
+    """One layer of an mlp, by itself or within the stack of a scanned one.
+
+    Attributes:
+      name: as "layer_2".
+      key: of params, where its leaves are.
+      shapes: of its own part of each leaf.
+      stack: (index, layers) within a stack; empty for a layer by itself.
+    """
+
+    name: str
+    key: str
+    shapes: Mapping[str, tuple[int, ...] | None]
+    stack: tuple[int, ...] = ()
+
+    def axis(self, leaf: str, axis: int) -> UnitAxis:
+        """The axis of the layer's own part of a leaf, as one of the whole leaf."""
+        path = f"{self.key}/{leaf}"
+        if not self.stack:
+            return UnitAxis(path, axis)
+        index, layers = self.stack
+        return UnitAxis(path, axis + 1, blocks=(BlockAxis(0, layers),), at=(index,))
+
+
+def _mlp_layers(params: Any) -> list[_Layer]:
+    """The layers of an mlp's params, first layer first."""
+    required = "an mlp's params are a dict of layer_1, layer_2, ..."
+    if not isinstance(params, Mapping) or not params:
+        raise ValueError(f"{required}, got {type(params).__name__}")
+    shapes = {
+        key: {leaf: getattr(value, "shape", None) for leaf, value in layer.items()}
+        if isinstance(layer, Mapping)
+        else {}
+        for key, layer in params.items()
+    }
+    stacked = shapes.pop("hidden", {})
+    weight = stacked.get("weight")
+    count = weight[0] if weight else 0
+    names = [f"layer_{number}" for number in range(1, len(shapes) + count + 1)]
+    inner = names[1 : 1 + count]
+    if set(names) - set(inner) != set(shapes) or ("hidden" in params and not inner):
+        raise ValueError(f"{required}, got {sorted(params)}")
+    own = {leaf: shape and shape[1:] for leaf, shape in stacked.items()}
+    return [
+        _Layer(name, "hidden", own, (inner.index(name), count))
+        if name in inner
+        else _Layer(name, name, shapes[name])
+        for name in names
+    ]
