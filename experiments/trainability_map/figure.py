@@ -17,6 +17,9 @@ __all__ = ["draw_maps"]
 LEAST, MOST = 1e-3, 1e3
 """Ends of the colours of the loss over the best constant's."""
 
+DRAWN = 1024
+"""Pixels of a map that are drawn along a side, evenly chosen: no panel has as many of its own."""
+
 
 def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
     """A row for each zoom, activation and dtype: P(train), the first seed, the median final loss.
@@ -26,7 +29,7 @@ def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
       trained: when a run counts as trained, in words.
 
     Returns:
-      The figure.
+      The figure, of at most DRAWN pixels a side: its memory does not grow with the map's.
     """
     seeds = results.attrs["seeds"]
     rows = [
@@ -72,6 +75,8 @@ def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
 
 
 def _draw_row(line: Any, of: xarray.Dataset, attrs: Any) -> list[Any]:
+    thinned = {axis: slice(None, None, -(-of.sizes[axis] // DRAWN)) for axis in ("x", "y")}
+    of = of.isel(thinned)
     share = of["p_train"].transpose("y", "x").values
     first = of["trained"].isel(seed=0).transpose("y", "x").values.astype(float)
     loss = np.clip(of["relative_loss"].transpose("y", "x").values, LEAST, MOST)
