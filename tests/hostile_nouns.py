@@ -45,6 +45,10 @@ X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(8, 2)
 ONES = jax.tree.map(np.ones_like, PARAMS)
 GROUPS = symmetry.mlp_groups(PARAMS)
 SPEC = ParamSpec((4, 3), 4, 3, Role.WEIGHT, np.float32, "layer_1/weight")
+MUP_BY_ADAM: Any = {
+    "parametrization": theory.Parametrization.MUP,
+    "optimizer": theory.Optimizer.ADAM,
+}
 LOGITS, LABELS = np.linspace(-1, 1, 8, dtype=np.float32).reshape(8, 1), np.arange(8) % 2
 ROWS = symmetry.unit_rows(PARAMS, GROUPS[0])
 
@@ -55,11 +59,10 @@ def descend(params: Any, batch: Any) -> Any:
     return jax.tree.map(lambda leaf: 0.9 * leaf, params)
 
 
-def make_subject(width: int) -> coordinates.Subject:
-    """A model at each width."""
-    return coordinates.of_network(
-        networks.mlp((2, width, 1), jnp.tanh), initializers.ntk(), optax.sgd(0.1)
-    )
+def make_subject(width: int, depth: int = 1) -> coordinates.Subject:
+    """A model at each width and depth."""
+    network = networks.mlp((2, *[width] * depth, 1), jnp.tanh)
+    return coordinates.of_network(network, initializers.ntk(), optax.sgd(0.1))
 
 
 @functools.cache
@@ -210,6 +213,7 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "shares": {"he": (3, 10), "glorot": (10, 10)},
     "sizes": (2, 4, 1),
     "spec": SPEC,
+    "scaling": theory.scaling(NETWORK.specs, NETWORK.specs, **MUP_BY_ADAM),
     "specs": NETWORK.specs,
     "state": PARAMS,
     "steps": 2,
@@ -232,14 +236,13 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "z": np.ones(3, np.float32),
 }
 
-MUP_BY_ADAM = {"parametrization": theory.Parametrization.MUP, "optimizer": theory.Optimizer.ADAM}
-
 OF_HOME: dict[str, Any] = {
     "coordinates.fit_slope": lambda: {"sizes": [4, 8], "measured": np.ones((2, 3))},
     "coordinates.of_network": lambda: {"optimizer": optax.sgd(0.1)},
     "calibration.changes": lambda: {"before": ONES, "after": ONES},
     "coordinates.assert_coordinates_stable": lambda: {"check": _check()},
     "coordinates.scale_by_width": lambda: MUP_BY_ADAM,
+    "coordinates.coordinate_checks": lambda: {"depths": (1, 2), "loss": jnp.mean},
     "coordinates.coordinate_check": lambda: {"seeds": (0, 1), "steps": 1, "loss": jnp.mean},
     "figures.draw_audit": lambda: {"results": audit(NETWORK.apply, PARAMS, X).to_dataset()},
     "figures.draw_coordinates": lambda: {"checks": {"tanh": _check().to_dataset()}},
@@ -289,20 +292,16 @@ OF_HOME: dict[str, Any] = {
         )
     },
     "taps.chains_of": lambda: {"model": _model(), "rows": rows_of(_model(), _measured())},
-    "taps.measure": lambda: {"model": _model()},
     "taps.measure_signals": lambda: {
         "model": read_model(WIDE.apply, WIDE_PARAMS, X),
         "params": WIDE_PARAMS,
     },
     "taps.rows_of": lambda: {"model": _model(), "measured": _measured()},
-    "taps.unit_factors": lambda: {"model": _model()},
+    **dict.fromkeys(["taps.measure", "taps.unit_factors"], lambda: {"model": _model()}),
     "tasks.from_arrays": lambda: {"x": X, "y": LABELS},
     "tasks.from_file": lambda: {"path": _file()},
-    **dict.fromkeys(["theory.exponents", "theory.growth"], lambda: MUP_BY_ADAM),
-    "theory.edge_of_chaos": lambda: {
-        "sigma_w2": np.array([1.0, 2.0, 3.0]),
-        "sigma_b2": np.array([0.1, 0.2]),
-    },
+    **dict.fromkeys(["theory.exponents", "theory.growth", "theory.scaling"], lambda: MUP_BY_ADAM),
+    "theory.edge_of_chaos": lambda: {"sigma_w2": np.arange(1.0, 4), "sigma_b2": np.full(2, 0.1)},
     "theory.critical_variances": lambda: {"activation": jax.nn.relu},
     "theory.trainable_edges": lambda: {"depth": 20},
     "theory.sample_finite_width": lambda: {"width": 4, "depth": 2},

@@ -152,6 +152,15 @@ def test_sizes_by_hand():
             moved = size(seen[step][number] - seen[0][number])
             np.testing.assert_allclose(check.change[0, 1, step - 1, number], moved, rtol=1e-4)
 
+    # The first update of one role's parameters alone.
+    assert check.own is not None
+    assert check.roles == ("BIAS", "INPUT", "READOUT")
+    share = np.exp(seen[0][1]) / np.exp(seen[0][1]).sum(1, keepdims=True)
+    d_out = (share - np.eye(10)[Y]) / len(X)
+    own = np.tanh(seen[0][0]).T @ d_out
+    moved = size(0.5 * np.tanh(seen[0][0]) @ own)
+    np.testing.assert_allclose(check.own[0, 1, 2], [0, moved], rtol=1e-4)
+
 
 def test_a_second_check_of_the_same_subjects_compiles_nothing():
     make = functools.cache(make_any)

@@ -17,8 +17,8 @@ NOT_SCHEMES = {
     *("by_path", "by_role", "choice", "initialize", "scaled", "shifted"),
     *("fan_avg", "fan_in", "fan_out", "bias_law", "weight_law"),
     *("unit_normal", "unit_truncated_normal", "unit_uniform"),
-    # It needs the classes' shares.
-    "log_prior",
+    # These need the classes' shares, and a parametrization on a network.
+    *("log_prior", "parametrized"),
 }
 # Schemes that draw what other networks have not.
 PARTS = {

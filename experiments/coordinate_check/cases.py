@@ -7,10 +7,10 @@ import jax
 import optax
 
 from initlab import initializers as init
-from initlab import networks, theory
-from initlab.coordinates import Subject, of_network, scale_by_width
+from initlab import networks, optimizers, theory
+from initlab.coordinates import Subject, of_network
 from initlab.theory import Growth, Optimizer, Parametrization
-from initlab.types import Initializer, Network, Params, Role
+from initlab.types import Network, Role
 
 __all__ = ["DEPTH_CASES", "WIDTH_CASES", "Case"]
 
@@ -29,72 +29,85 @@ class Case(NamedTuple):
     predicted: Mapping[Role, Growth] | None
 
 
-OPTIMIZERS = {Optimizer.SGD: optax.sgd, Optimizer.ADAM: optax.adam}
-
-STARTS: dict[Parametrization, Initializer] = {
-    Parametrization.STANDARD: init.by_role(init.lecun_normal()),
-    Parametrization.NTK: init.ntk(),
-    Parametrization.MEAN_FIELD: init.mean_field(),
-    Parametrization.MUP: init.mup(),
-}
-
-
-def _relu_mlp(width: int, inputs: int, outputs: int) -> Network:
-    return networks.mlp((inputs, width, width, outputs), jax.nn.relu)
+def _by(
+    network: Network,
+    base: Network,
+    parametrization: Parametrization,
+    optimizer: Optimizer,
+    rate: float,
+    alpha: float = 1.0,
+) -> Subject:
+    way = theory.scaling(network.specs, base.specs, parametrization, optimizer, alpha=alpha)
+    return of_network(
+        networks.with_multipliers(network, way.multipliers),
+        init.parametrized(init.by_role(init.lecun_normal()), way),
+        # Below every gradient of these sizes: what theory takes for Adam's first step is a sign.
+        optimizers.parametrized(way, rate, epsilon=1e-12),
+    )
 
 
 def _width_case(parametrization: Parametrization, optimizer: Optimizer, rate: float) -> Case:
     def make(width: int, base: int, inputs: int, outputs: int, learning_rate: float) -> Subject:
-        network = _relu_mlp(width, inputs, outputs)
-        by_width = scale_by_width(
-            network.specs, _relu_mlp(base, inputs, outputs).specs, parametrization, optimizer
+        network, narrow = (
+            networks.mlp((inputs, units, units, outputs), jax.nn.relu) for units in (width, base)
         )
-        steps = optax.chain(OPTIMIZERS[optimizer](learning_rate), by_width)
-        return of_network(network, STARTS[parametrization], steps)
+        return _by(network, narrow, parametrization, optimizer, learning_rate)
 
     return Case(make, rate, theory.growth(parametrization, optimizer))
 
 
 WIDTH_CASES = {
     "standard SGD": _width_case(Parametrization.STANDARD, Optimizer.SGD, 1e-3),
-    "standard Adam": _width_case(Parametrization.STANDARD, Optimizer.ADAM, 1e-4),
-    "muP SGD": _width_case(Parametrization.MUP, Optimizer.SGD, 1e-1),
+    "standard Adam": _width_case(Parametrization.STANDARD, Optimizer.ADAM, 1e-5),
+    "standard sign": _width_case(Parametrization.STANDARD, Optimizer.SIGN, 1e-5),
+    "standard Muon": _width_case(Parametrization.STANDARD, Optimizer.MUON, 1e-4),
+    "NTK SGD": _width_case(Parametrization.NTK, Optimizer.SGD, 1e-3),
+    "NTK Adam": _width_case(Parametrization.NTK, Optimizer.ADAM, 1e-4),
+    "mean field SGD": _width_case(Parametrization.MEAN_FIELD, Optimizer.SGD, 1e-2),
+    "mean field Adam": _width_case(Parametrization.MEAN_FIELD, Optimizer.ADAM, 1e-4),
+    "muP SGD": _width_case(Parametrization.MUP, Optimizer.SGD, 1e-2),
     "muP Adam": _width_case(Parametrization.MUP, Optimizer.ADAM, 1e-4),
+    "muP sign": _width_case(Parametrization.MUP, Optimizer.SIGN, 1e-4),
+    "muP Muon": _width_case(Parametrization.MUP, Optimizer.MUON, 1e-4),
+    "u-muP Adam": _width_case(Parametrization.U_MUP, Optimizer.ADAM, 1e-4),
+    "spectral SGD": _width_case(Parametrization.SPECTRAL, Optimizer.SGD, 1e-2),
 }
 """Two hidden relu layers at growing width."""
 
 
-def _depth_case(scaled_branch: bool, scaled_rate: bool) -> Case:
+def _depth_case(
+    parametrization: Parametrization, optimizer: Optimizer, rate: float, alpha: float = 1.0
+) -> Case:
     def make(depth: int, base: int, inputs: int, outputs: int, learning_rate: float) -> Subject:
-        network = networks.residual_mlp((inputs, 64, outputs), depth, jax.nn.relu, scanned=True)
-        # He's branches keep lengths, so that each block doubles the stream's mean square: 2^depth.
-        # Scaled it stays under e at every depth.
-        factor = theory.stable_branch_scale(depth) if scaled_branch else 1.0
-        start = init.by_role(init.he_normal(), residual=init.scaled(init.he_normal(), factor))
-        rates = dict.fromkeys(network.specs, 1.0)
-        if scaled_rate:
-            rates["blocks"] = base / depth
-        steps = optax.chain(optax.sgd(learning_rate), _times(rates))
-        return of_network(network, start, steps)
+        # Over one block, whatever the smallest depth is: what branches add to the stream is then
+        # small at every depth, as theory takes it.
+        del base
+        network, shallow = (
+            networks.residual_mlp(
+                (inputs, 64, outputs), blocks, jax.nn.relu, layer_norm=True, scanned=True
+            )
+            for blocks in (depth, 1)
+        )
+        return _by(network, shallow, parametrization, optimizer, learning_rate, alpha)
 
-    return Case(make, 1e-4, None)
+    return Case(make, rate, theory.growth(parametrization, optimizer, of="depth", alpha=alpha))
 
 
-def _times(rates: Mapping[str, float]) -> optax.GradientTransformation:
-    """Each part of a network with a factor of its own on the learning rate."""
-
-    def scale(updates: Params, _: Params) -> Params:
-        return {
-            name: jax.tree.map(lambda update, rate=rate: update * rate, updates[name])
-            for name, rate in rates.items()
-        }
-
-    return optax.stateless(scale)
+def _residual(depth: int, base: int, inputs: int, outputs: int, learning_rate: float) -> Subject:
+    """No norm and no factor: each block doubles the stream's mean square, as He's branches do."""
+    del base
+    network = networks.residual_mlp((inputs, 64, outputs), depth, jax.nn.relu, scanned=True)
+    return of_network(network, init.by_role(init.he_normal()), optax.sgd(learning_rate))
 
 
 DEPTH_CASES = {
-    "residual": _depth_case(scaled_branch=False, scaled_rate=False),
-    "residual branches scaled": _depth_case(scaled_branch=True, scaled_rate=False),
-    "residual branches and rates scaled": _depth_case(scaled_branch=True, scaled_rate=True),
+    "residual": Case(_residual, 1e-4, None),
+    "deep muP Adam": _depth_case(Parametrization.MUP, Optimizer.ADAM, 1e-6),
+    "deep depth-muP Adam": _depth_case(Parametrization.DEPTH_MUP, Optimizer.ADAM, 1e-5),
+    "deep CompleteP 1/2 Adam": _depth_case(
+        Parametrization.COMPLETE_P, Optimizer.ADAM, 1e-5, alpha=0.5
+    ),
+    "deep CompleteP Adam": _depth_case(Parametrization.COMPLETE_P, Optimizer.ADAM, 1e-5),
+    "deep CompleteP Muon": _depth_case(Parametrization.COMPLETE_P, Optimizer.MUON, 1e-4),
 }
-"""Residual blocks of one relu layer, 64 wide, at growing depth."""
+"""Residual blocks of two layers, all but the first behind a norm, 64 wide, at growing depth."""

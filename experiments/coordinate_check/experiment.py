@@ -2,10 +2,11 @@
 
     python -m experiments.coordinate_check
 
-Two hidden relu layers under the standard parametrization and maximal update, with SGD and Adam, at
-widths of 128 to 2048: slopes of log size against log width, beside those of theory. Then residual
-networks at growing depth. Inputs are few and the batch is small, so that the leading power of the
-width shows: what does not grow with it is of the order of the number of inputs.
+Two hidden relu layers at widths of 128 to 1024, and residual networks at growing depth, in pairs of
+a parametrization and an optimizer: slopes of log size against log width or depth, beside those of
+theory, and of what fails which role breaks and which power would mend it. Inputs are few and the
+batch is small, so that the leading power of the width shows: what does not grow with it is of the
+order of the number of inputs.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ from initlab.coordinates import coordinate_check
 
 __all__ = ["EXPERIMENT"]
 
-WIDTHS = flags.define_numbers("width", (128, 256, 512, 1024, 2048), "Hidden widths.", whole=True)
+WIDTHS = flags.define_numbers("width", (128, 256, 512, 1024), "Hidden widths.", whole=True)
 DEPTHS = flags.define_numbers(
     "depth", (8, 16, 32, 64), "Residual blocks.", whole=True, most=flags.MOST_LAYERS
 )
@@ -84,7 +85,7 @@ def measure() -> xarray.Dataset:
         # depth, and both go into one dataset.
         together = xarray.concat(checks, dim=f"{axis} case", combine_attrs="drop")
         together[f"{axis} case"] = np.asarray(chosen, dtype=object)
-        together = together.rename(layer=f"{axis} layer")
+        together = together.rename(layer=f"{axis} layer", role=f"{axis} role")
         parts.append(together.rename({name: f"{axis} {name}" for name in together.data_vars}))
     return xarray.merge(parts).assign_attrs(tolerance=TOLERANCE.value)
 

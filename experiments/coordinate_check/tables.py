@@ -10,7 +10,7 @@ from initlab.coordinates import CoordinateCheck
 __all__ = ["checks", "show", "summarize", "verdict"]
 
 AXES = ("width", "depth")
-VARIABLES = ("start", "change", "predicted_start", "predicted_change")
+VARIABLES = ("start", "change", "own", "predicted_start", "predicted_change")
 
 
 def checks(results: xarray.Dataset) -> dict[str, CoordinateCheck]:
@@ -26,10 +26,11 @@ def checks(results: xarray.Dataset) -> dict[str, CoordinateCheck]:
     found = {}
     for axis in AXES:
         # Both axes share one dataset, where names must differ.
-        names = {f"{axis} {name}": name for name in VARIABLES} | {f"{axis} layer": "layer"}
+        names = {f"{axis} {name}": name for name in (*VARIABLES, "layer", "role")}
         of_axis = results[list(names)].rename(names).assign_attrs(results.attrs, axis=axis)
         for case in results[f"{axis} case"].values:
-            at = of_axis.sel({f"{axis} case": case})
+            # Roles that this case's network has not are NaN beside those of others.
+            at = of_axis.sel({f"{axis} case": case}).dropna("role", how="all", subset=["own"])
             found[str(case)] = CoordinateCheck.from_dataset(at)
     return found
 
@@ -47,6 +48,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
                 layer: [list(slope) for slope in slopes]
                 for layer, slopes in check.change_slopes.items()
             },
+            "remedies": list(check.remedies),
             "table": str(check),
         }
         for name, check in checks(results).items()

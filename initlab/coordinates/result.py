@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from initlab import extras
+from initlab.coordinates.remedies import find_remedies
 from initlab.coordinates.slopes import Slope, fit_slope
 from initlab.terminal import printable
 from initlab.theory import Growth
@@ -32,6 +33,9 @@ class CoordinateCheck:
       change: that of its difference from the start after 1, 2, ... T steps [W, S, T, L].
       predicted: the slopes that theory gives to a layer, of those that it knows.
       tolerance: slopes of up to so much count as flat, and as agreeing with theory.
+      roles: names of the parameters' roles [R], where they are known.
+      own: the change of each layer's output when the first step updates one role's parameters
+        alone [W, S, R, L]; None where roles are not known.
     """
 
     axis: str
@@ -41,6 +45,8 @@ class CoordinateCheck:
     change: np.ndarray
     predicted: Mapping[str, Growth]
     tolerance: float
+    roles: tuple[str, ...] = ()
+    own: np.ndarray | None = None
 
     @property
     def start_slopes(self) -> dict[str, Slope]:
@@ -90,6 +96,20 @@ class CoordinateCheck:
         start smaller in wider networks, as it does in maximal update.
         """
         return _verdict(list(self.findings.values()))
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """Which role breaks, and the power that would mend it: a sentence each; none if it passes.
+
+        Of a learning rate it is the power that holds what grows most in the first step: all these
+        rates together let nothing grow. They need not make every layer learn: where hidden layers
+        then move less and less, the readout's start is too large, as in the kernel's limit.
+        """
+        if self.own is None or self.verdict == "pass":
+            return ()
+        return find_remedies(
+            self.axis, self.sizes, self.start_slopes, self.roles, self.own, self.tolerance
+        )
 
     @property
     def predicted_verdict(self) -> str | None:
@@ -155,7 +175,8 @@ class CoordinateCheck:
         Args:
           results: `start` over (axis, seed, layer), `change` over (axis, seed, step, layer), and
             `predicted_start` and `predicted_change` over layer, NaN where theory has no slope;
-            attrs: axis, the name of the dimension of sizes, and tolerance. All else is ignored.
+            where roles are known, `own` over (axis, seed, role, layer); attrs: axis, the name of
+            the dimension of sizes, and tolerance. All else is ignored.
 
         Returns:
           The check; its verdict is found anew.
@@ -204,6 +225,7 @@ class CoordinateCheck:
                 if np.isfinite(start)
             },
             float(results.attrs["tolerance"]),
+            *_own_changes(results, axis),
         )
 
     def to_dataset(self) -> "xarray.Dataset":
@@ -213,8 +235,12 @@ class CoordinateCheck:
 
         nothing = Growth(np.nan, np.nan)
         growth = [self.predicted.get(name, nothing) for name in self.layers]
+        own: dict[str, Any] = {}
+        if self.own is not None:
+            own = {"own": ((self.axis, "seed", "role", "layer"), self.own)}
         return xarray.Dataset(
-            {
+            own
+            | {
                 "start": ((self.axis, "seed", "layer"), self.start),
                 "change": ((self.axis, "seed", "step", "layer"), self.change),
                 "predicted_start": ("layer", [each.start for each in growth]),
@@ -224,7 +250,8 @@ class CoordinateCheck:
                 self.axis: list(self.sizes),
                 "layer": np.asarray(self.layers, dtype=object),
                 "step": np.arange(1, self.change.shape[2] + 1),
-            },
+            }
+            | ({} if self.own is None else {"role": np.asarray(self.roles, dtype=object)}),
             attrs={"axis": self.axis, "verdict": self.verdict, "tolerance": self.tolerance},
         )
 
@@ -260,7 +287,7 @@ class CoordinateCheck:
         if self.predicted:
             says = "agrees" if self.agrees else f"differs by more than {self.tolerance:g}"
             title += f"; theory {says}"
-        return "\n".join([title, *lines])
+        return "\n".join([title, *lines, *(f"breaks: {each}." for each in self.remedies)])
 
     def _finding(self, measured: np.ndarray, slope: Slope) -> str:
         if not np.isfinite(measured).all():
@@ -276,6 +303,13 @@ class CoordinateCheck:
             return SHRINKS
         inside = -self.tolerance <= slope.low and slope.high <= self.tolerance
         return FLAT if inside else UNCLEAR
+
+
+def _own_changes(results: "xarray.Dataset", axis: str) -> tuple[Any, ...]:
+    if "own" not in results:
+        return ()
+    own = results["own"].transpose(axis, "seed", "role", "layer").values
+    return tuple(str(name) for name in results["role"].values), own
 
 
 def _verdict(found: Sequence[tuple[str, ...]]) -> str:

@@ -63,6 +63,7 @@ from initlab.initializers.orthogonality import (
     orthogonal,
     scaled_uniform_orthogonal,
 )
+from initlab.initializers.parametrized import parametrized
 from initlab.initializers.residual import fixup, gpt2, rezero, skipinit
 from initlab.initializers.siren import siren
 from initlab.initializers.sparsity import sparse
@@ -125,6 +126,7 @@ __all__ = [
     "ntk",
     "ones",
     "orthogonal",
+    "parametrized",
     "rezero",
     "scaled",
     "scaled_uniform_orthogonal",

@@ -20,11 +20,14 @@ from initlab.theory.maps import c_map, chi, q_map
 from initlab.theory.parametrizations import (
     EXPONENTS,
     Exponents,
+    Factors,
     Growth,
     Optimizer,
     Parametrization,
+    Scaling,
     exponents,
     growth,
+    scaling,
 )
 from initlab.theory.phases import EdgeOfChaos, edge_of_chaos
 from initlab.theory.propagation import (
@@ -46,6 +49,7 @@ __all__ = [
     "EdgeOfChaos",
     "Expectation",
     "Exponents",
+    "Factors",
     "FiniteSample",
     "FiniteWidth",
     "FixedPoint",
@@ -55,6 +59,7 @@ __all__ = [
     "Parametrization",
     "Propagation",
     "Regime",
+    "Scaling",
     "Tokens",
     "TrainableEdges",
     "c_map",
@@ -89,6 +94,7 @@ __all__ = [
     "q_map",
     "rank_collapse_bound",
     "sample_finite_width",
+    "scaling",
     "stable_branch_scale",
     "torch_gain",
     "trainable_depth",

@@ -1,0 +1,73 @@
+"""What a coordinate check says of what breaks: of known powers, and that its powers mend."""
+
+import dataclasses
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from coordinate_powers import FLAT, check_of
+
+from initlab import initializers, networks, optimizers
+from initlab.coordinates import CoordinateCheck, coordinate_check, of_network
+
+X = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
+Y = np.random.default_rng(1).integers(0, 10, 8)
+
+
+def loss(logits):
+    return optax.softmax_cross_entropy_with_integer_labels(logits, Y).mean()
+
+
+@pytest.mark.quick
+def test_what_breaks_is_named_with_the_power_that_would_mend_it():
+    check = check_of(FLAT | {"hidden": 0.5}, {"in": [0], "hidden": [1], "out": [1.5]})
+    widths = np.array([64.0, 256.0, 1024.0])[:, None, None]
+    powers = np.array([[-0.5, -0.5, -0.5], [0, 1.0, 0.5], [0, 0, 0.1], [0, 0, 0]])
+    # Layers before a role's own do not move.
+    moves = np.array([[1, 1, 1], [0, 1, 1], [0, 0, 1], [0, 0, 0]])
+    own = np.tile((moves * widths**powers)[:, None], (1, 8, 1, 1))
+    roles = ("INPUT", "WEIGHT", "READOUT", "GATE")
+    named = dataclasses.replace(check, roles=roles, own=own)
+    assert check.remedies == ()
+    assert named.remedies == (
+        "hidden starts as width^+0.50 of what it takes; standard deviations times width^-0.50 "
+        "there would hold it",
+        "INPUT: its update moves no layer by more than in, as width^-0.50 [-0.50, -0.50]; a "
+        "learning rate times width^+0.50 would let it learn",
+        "WEIGHT: its update moves hidden as width^+1.00 [+1.00, +1.00]; a learning rate times "
+        "width^-1.00 would hold it",
+    )
+    assert f"breaks: {named.remedies[2]}." in str(named).splitlines()
+    again = CoordinateCheck.from_dataset(named.to_dataset().transpose("layer", ...))
+    assert again.remedies == named.remedies
+    assert "branches times depth^-0.50" in dataclasses.replace(named, axis="depth").remedies[0]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("optimizer", [optax.sgd, optax.adam])
+def test_the_named_powers_mend_a_network(optimizer):
+    def make(powers):
+        def at(width):
+            network = networks.mlp((2, width, width, 10), jnp.tanh)
+            # Biases are the weight's in `by_role`, if they have no rate.
+            rates = {
+                role.lower(): optimizer(1e-3 * (width / 128) ** powers.get(role, 0.0))
+                for role in ("BIAS", "INPUT", "WEIGHT", "READOUT")
+            }
+            steps = optimizers.by_role(network.specs, rates.pop("weight"), **rates)
+            return of_network(network, initializers.ntk(), steps)
+
+        with jax.numpy_dtype_promotion("standard"):
+            return coordinate_check(at, [128, 512], X, loss, seeds=range(8), steps=1, tolerance=0.2)
+
+    broken = make({})
+    said = [re.fullmatch(r"(\w+): .* rate times width\^(\S+) .*", each) for each in broken.remedies]
+    powers = {found[1]: float(found[2]) for found in said if found}
+    assert powers["READOUT"] == pytest.approx(-1, abs=0.2)
+    mended = make(powers)
+    assert broken.verdict == "fail"
+    assert mended.change_slopes["layer_3"][0].value == pytest.approx(0, abs=0.2)
+    assert not any("hold" in each for each in mended.remedies if "update" in each), mended
