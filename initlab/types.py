@@ -91,6 +91,8 @@ class ParamSpec:
       stack: for a parameter stacked over layers by its leading axis, the path of each slice, as
         `("block_1/weight", "block_2/weight")`: fans and role are those of a slice, and
         `initialize` draws each slice by itself. () is a parameter of one layer.
+      place: which slice of the stack is drawn, while `initialize` draws it: its own path is
+        `stack[place]`. Traced, since slices are drawn together; None elsewhere.
       members: axes of the shape, or of a slice's, along which independent parameters lie, as those
         of vmapped models, of heads or blocks with a matrix each, of experts: fans and role are
         those of one, and `initialize` draws each by itself. () is one parameter.
@@ -104,6 +106,8 @@ class ParamSpec:
     path: str = ""
     stack: tuple[str, ...] = ()
     members: tuple[int, ...] = ()
+    # A traced number has no hash, and slices are alike in all else.
+    place: Number | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Raises unless shape, fans and role are such: a draw would be infinite or NaN."""

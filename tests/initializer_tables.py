@@ -103,6 +103,8 @@ RANDOM = {
     "ntk: bias": (in_role(Role.BIAS, I.ntk(1.5, 0.2)), lambda i, o: 0.2, NORMAL),
     "mup": (I.mup(1.5), lambda i, o: 1.5**2 / i, NORMAL),
     "mup: readout": (in_role(Role.READOUT, I.mup(1.5)), lambda i, o: (1.5 / i) ** 2, NORMAL),
+    "u_mup": (I.u_mup(), lambda i, o: 1.0, NORMAL),
+    "u_mup: readout": (in_role(Role.READOUT, I.u_mup()), lambda i, o: 1.0, NORMAL),
     "mean_field": (I.mean_field(1.5), lambda i, o: 1.5**2 / i, NORMAL),
     "mean_field: readout": (
         in_role(Role.READOUT, I.mean_field(1.5)),

@@ -1,7 +1,9 @@
 """From schemes to params: combinators by role, path and index, and `initialize`."""
 
 import dataclasses
+import inspect
 import itertools
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +12,9 @@ import pytest
 from initializer_tables import GENERATOR, KEY, weight_spec
 
 from initlab import initializers as I  # noqa: N812
+from initlab import theory
 from initlab.keys import path_key
-from initlab.types import ParamSpec, Role
+from initlab.types import Initializer, ParamSpec, Role
 
 
 def of_key(key, spec):
@@ -150,26 +153,103 @@ def test_a_scheme_made_anew_compiles_nothing(caplog):
     assert compiled(3, 2)
 
 
+# each public function that takes an initializer, as a function of that alone
+COMBINATORS = {
+    "by_path": lambda init: I.by_path({"*": init}),
+    "by_role": I.by_role,
+    "choice": lambda init: I.choice(jnp.int32(1), (I.zeros(), init)),
+    "chrono": lambda init: I.chrono(init, 9),
+    "forget_bias": I.forget_bias,
+    "layer_scale": lambda init: I.layer_scale(init, 3),
+    "log_prior": lambda init: I.log_prior(init, [0.5, 0.5], "*readout/bias"),
+    "looks_linear": lambda init: I.by_role(I.looks_linear(init)),
+    "mamba": I.mamba,
+    "parametrized": lambda init: I.parametrized(init, same_scaling()),
+    "rezero": I.rezero,
+    "scaled": lambda init: I.scaled(init, 2.0),
+    "shifted": lambda init: I.shifted(init, 2.0),
+    "skipinit": I.skipinit,
+    "small_readout": I.small_readout,
+    "variance_scaling": lambda init: I.variance_scaling(2.0, distribution=init),
+    "zero_branch_ends": I.zero_branch_ends,
+}
+
+
+def block_specs():
+    """Weights, and what the schemes of the table look for by name."""
+    bias = ParamSpec((2,), 4, 2, Role.BIAS)
+    return {
+        "weight": weight_spec(4, 2),
+        "end": weight_spec(4, 2, role=Role.RESIDUAL),
+        "readout": {"weight": weight_spec(4, 2, role=Role.READOUT), "bias": bias},
+        "gates": {"bias": ParamSpec((4, 2), 4, 2, Role.BIAS), "A_log": bias, "dt_bias": bias},
+    }
+
+
+def test_the_table_of_combinators_is_complete():
+    # What `choice` takes may be params too, and is checked by itself.
+    takers = {"choice", *filter(_takes_an_initializer, set(I.__all__) - {"initialize"})}
+    assert takers == set(COMBINATORS)
+
+
+def _takes_an_initializer(name):
+    types = typing.get_type_hints(inspect.unwrap(getattr(I, name)))
+    types.pop("return", None)
+    return any(str(Initializer) in str(each) for each in types.values())
+
+
+def unrolled_specs():
+    return {f"block_{n}": block_specs() for n in (1, 2, 3)}
+
+
+def stacked_specs():
+    def stacked(path, spec):
+        own = tuple(f"block_{n}/" + "/".join(each.key for each in path) for n in (1, 2, 3))
+        return dataclasses.replace(spec, shape=(3, *spec.shape), stack=own)
+
+    return {"blocks": jax.tree_util.tree_map_with_path(stacked, block_specs())}
+
+
+def same_scaling():
+    """A parametrization on the networks of these tests, as wide as their base."""
+    specs = {**block_specs(), **unrolled_specs(), **stacked_specs()}
+    return theory.scaling(specs, specs, theory.Parametrization.MUP, theory.Optimizer.ADAM)
+
+
+@pytest.mark.parametrize("name", COMBINATORS)
+def test_slices_keep_their_place_inside_a_combinator(name):
+    # Weights as the ends of branches, which depth_indexed draws smaller from block to block.
+    def by_depth(key, spec):
+        if spec.role not in (Role.WEIGHT, Role.RESIDUAL):
+            return jnp.zeros(spec.shape, spec.dtype)
+        return I.depth_indexed()(key, dataclasses.replace(spec, role=Role.RESIDUAL))
+
+    unrolled, scanned = (
+        I.initialize(jax.random.key(0), specs, COMBINATORS[name](by_depth))
+        for specs in (unrolled_specs(), stacked_specs())
+    )
+    assert name == "zero_branch_ends" or unrolled["block_1"]["end"].any()
+    want = jax.tree.map(lambda *each: np.stack(each), *unrolled.values())
+    jax.tree.map(
+        lambda got, own: np.testing.assert_allclose(got, own, rtol=1e-6), scanned["blocks"], want
+    )
+
+
 @pytest.mark.quick
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda init: init,
-        lambda init: I.scaled(init, 2.0),
-        lambda init: I.shifted(init, 2.0),
-        lambda init: I.choice(0, (init, I.zeros())),
-        lambda init: I.by_role(init),
-        lambda init: I.by_role(I.zeros(), bias=I.scaled(init, 2.0)),
-    ],
-    ids=["alone", "scaled", "shifted", "choice", "by_role", "within"],
-)
-def test_a_pattern_that_matches_no_parameter_is_refused(wrap):
-    specs = {"layer_1": {"weight": ParamSpec((2,), 1, 2)}, "gate": ParamSpec((), 1, 1)}
-    I.initialize(jax.random.key(0), specs, wrap(I.by_path({"*/weight": I.ones(), "*": I.zeros()})))
-    init = wrap(I.by_path({"layers_1/*": I.ones(), "*": I.zeros()}))
-    message = r"no parameter matches 'layers_1/\*'; the nearest paths are \['layer_1/weight'"
+@pytest.mark.parametrize("name", COMBINATORS)
+def test_a_pattern_that_matches_no_parameter_is_refused(name):
+    right = I.by_path({"weight": I.by_path({"*": I.ones()}), "*": I.zeros()})
+    I.initialize(KEY, block_specs(), I.scaled(COMBINATORS[name](right), 2.0))
+    init = I.scaled(COMBINATORS[name](I.by_path({"weights": I.ones(), "*": I.zeros()})), 2.0)
+    message = r"no parameter matches 'weights'; the nearest paths are \['weight'"
     with pytest.raises(ValueError, match=message):
-        I.initialize(jax.random.key(0), specs, init)
+        I.initialize(KEY, block_specs(), init)
+
+
+def test_patterns_inside_patterns_are_looked_at():
+    inside = I.by_path({"weights": I.ones(), "*": I.zeros()})
+    with pytest.raises(ValueError, match="no parameter matches 'weights'"):
+        I.initialize(KEY, block_specs(), I.by_path({"end": I.ones(), "*": inside}))
 
 
 def test_choice_takes_params_that_were_made_before():

@@ -44,7 +44,7 @@ def test_queries_values_and_mlps_have_factors_of_their_own(name):
 @pytest.mark.parametrize("name", ["deepnorm", "t_fixup"])
 def test_embeddings_have_the_variance_that_is_named(name):
     spec = ParamSpec((500, 64), 1, 64, Role.EMBEDDING)
-    want = 1 / 64 * (0.67**2 / math.sqrt(5) if name == "t_fixup" else 1)
+    want = 1 / 64 * (45**-0.5 if name == "t_fixup" else 1)
     got = np.mean(draw_wide(FACTORS[name][0], spec) ** 2)
     assert abs(got / want - 1) < 5 * math.sqrt(2 / spec.shape[0] / 64)
 
@@ -108,6 +108,17 @@ def test_the_forget_gate_alone_has_a_bias():
     assert not np.any(params["readout"]["bias"])
 
 
+def test_gates_are_asked_of_a_network_that_has_none():
+    networks_without = {
+        "mlp": networks.mlp((2, 3, 1), jnp.tanh),
+        "gru": networks.recurrent((2, 3, 1), 1, length=4, cell="gru"),
+    }
+    for scheme in (I.chrono(I.zeros(), 9), I.scaled(I.forget_bias(I.zeros()), 2.0)):
+        for network in networks_without.values():
+            with pytest.raises(ValueError, match=r"must match biases of an LSTM's gates, \[4, w"):
+                initlab.initialize(KEY, network.specs, scheme)
+
+
 def test_steps_are_log_uniform_and_decays_are_counted():
     scheme = I.mamba(I.ones(), 1e-3, 1e-1)
     spec = ParamSpec((5000,), 1, 1, Role.BIAS, path="block_1/mixer/dt_bias")
@@ -131,10 +142,13 @@ def test_a_prior_starts_at_the_loss_of_the_constant_predictor(shares):
 
 
 def test_modular_orthogonal_has_the_singular_values_that_are_named():
-    for shape in ((20, 5), (5, 20)):
+    # A window of two has a matrix at each place, which add up to the norm of one.
+    for shape, places in (((20, 5), 1), ((1, 2, 5, 20), 2)):
         w = draw_wide(I.modular_orthogonal(1.5), weight_spec(*shape))
         values = np.linalg.svd(w, compute_uv=False)
-        np.testing.assert_allclose(values, 1.5 * math.sqrt(shape[1] / shape[0]), rtol=1e-5)
+        want = 1.5 * math.sqrt(shape[-1] / shape[-2]) / places
+        np.testing.assert_allclose(values, want, rtol=1e-5)
+    assert np.abs(w[0, 0] - w[0, 1]).max() > 0.01
 
 
 WRONG = {

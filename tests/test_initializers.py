@@ -45,6 +45,8 @@ few_examples = settings(max_examples=20, deadline=None)
 def test_the_tables_hold_every_public_name():
     schemes = {scheme_of(name) for name in ALL} - {"by fan_out", "own fan"}
     others = {"fan_in", "fan_out", "fan_avg", "choice", "initialize", "bias_law", "weight_law"}
+    # Of whole trees, and what they return.
+    others |= {"Adapted", "adapted_params", "lora", "lora_scale", "mimetic", "olora", "pissa"}
     assert schemes | others == set(I.__all__)
 
 

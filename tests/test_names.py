@@ -19,6 +19,10 @@ NOT_SCHEMES = {
     *("unit_normal", "unit_truncated_normal", "unit_uniform"),
     # These need the classes' shares, and a parametrization on a network.
     *("log_prior", "parametrized"),
+    # Its scales are multipliers, which the networks by name have not.
+    "u_mup",
+    # Of whole trees, and what they return.
+    *("Adapted", "adapted_params", "lora", "lora_scale", "mimetic", "olora", "pissa"),
 }
 # Schemes that draw what other networks have not.
 PARTS = {

@@ -34,6 +34,14 @@ keras.initializers:
 haiku.initializers: UniformScaling(scale): `variance_scaling(scale**2, fan_in, unit_uniform)`
 """
 
+from initlab.initializers.adapters import (
+    Adapted,
+    adapted_params,
+    lora,
+    lora_scale,
+    olora,
+    pissa,
+)
 from initlab.initializers.branch_ends import depth_indexed, layer_scale, zero_branch_ends
 from initlab.initializers.choice import choice
 from initlab.initializers.class_priors import log_prior
@@ -57,6 +65,7 @@ from initlab.initializers.initialize import initialize
 from initlab.initializers.laws import bias_law, weight_law
 from initlab.initializers.looks_linear import looks_linear
 from initlab.initializers.memory import chrono, forget_bias, mamba
+from initlab.initializers.mimetic import mimetic
 from initlab.initializers.orthogonality import (
     delta_orthogonal,
     modular_orthogonal,
@@ -83,9 +92,11 @@ from initlab.initializers.variance import (
     lecun_uniform,
     variance_scaling,
 )
-from initlab.initializers.width import mean_field, mup, ntk, small_readout, spectral
+from initlab.initializers.width import mean_field, mup, ntk, small_readout, spectral, u_mup
 
 __all__ = [
+    "Adapted",
+    "adapted_params",
     "bias_law",
     "by_path",
     "by_role",
@@ -116,17 +127,22 @@ __all__ = [
     "lecun_uniform",
     "log_prior",
     "looks_linear",
+    "lora",
+    "lora_scale",
     "mamba",
     "mean_field",
+    "mimetic",
     "modular_orthogonal",
     "mup",
     "mup_transformer",
     "nanogpt_speedrun",
     "normal",
     "ntk",
+    "olora",
     "ones",
     "orthogonal",
     "parametrized",
+    "pissa",
     "rezero",
     "scaled",
     "scaled_uniform_orthogonal",
@@ -140,6 +156,7 @@ __all__ = [
     "t_fixup",
     "torch_default",
     "truncated_normal",
+    "u_mup",
     "uniform",
     "unit_normal",
     "unit_truncated_normal",

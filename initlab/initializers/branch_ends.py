@@ -4,8 +4,10 @@ Beside `initlab.initializers.residual`, whose schemes know how many branches the
 """
 
 import re
+from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 
 from initlab import checks
 from initlab.initializers.combinators import by_role
@@ -84,7 +86,8 @@ def depth_indexed(std: Number = 0.02, first: int = 1) -> Initializer:
     Args:
       std: of the weights, before truncation; may be traced.
       first: the number of the first block in the paths: 1 as in "block_1/attention", 0 as in
-        flax's "Block_0"; the first number of a path counts.
+        flax's "Block_0"; the first number of a path counts, in a stack the first that tells its
+        slices apart.
 
     Returns:
       The initializer of a whole network. It raises ValueError for the end of a branch whose path
@@ -94,8 +97,9 @@ def depth_indexed(std: Number = 0.02, first: int = 1) -> Initializer:
       TypeError: if std is not a number or first not an integer.
       ValueError: if std is negative, NaN or infinite.
 
-    Source: Liang et al. 2024, torchtitan, arXiv:2410.06511, whose code has it by the option
-      depth_init; the cut, also of these, Groeneveld et al. 2024, OLMo, arXiv:2402.00838.
+    Source: Liang et al. 2024, torchtitan, arXiv:2410.06511 (its code's depth_init, which cuts
+      the readout alone, and draws the linear half of a gated mlp as it does ends); the cut at 3 std
+      and the same factor, over 1/sqrt(fan_in), Groeneveld et al. 2024, OLMo, arXiv:2402.00838.
 
     >>> from initlab.types import Role
     >>> spec = ParamSpec((99, 99), 99, 99, Role.RESIDUAL, path="block_8/mlp/layer_2/weight")
@@ -107,10 +111,12 @@ def depth_indexed(std: Number = 0.02, first: int = 1) -> Initializer:
     weight = truncated_normal(std, -3.0, 3.0)
 
     def end(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        block = _block_number(spec.path, first)
-        return weight(key, spec) * (2 * (block + 1)) ** -0.5
+        # The slices of a stack are drawn together: their numbers are known, which one it is traced.
+        paths, place = (spec.stack, spec.place) if spec.stack else ((spec.path,), 0)
+        factors = [(2 * (number + 1)) ** -0.5 for number in _block_numbers(paths, first)]
+        return weight(key, spec) * jnp.asarray(factors, spec.dtype)[place]
 
-    return _slice_by_slice(by_role(weight, residual=end, readout=_readout, embedding=normal(1.0)))
+    return by_role(weight, residual=end, readout=_readout, embedding=normal(1.0))
 
 
 def _readout(key: jax.Array, spec: ParamSpec) -> jax.Array:
@@ -118,18 +124,14 @@ def _readout(key: jax.Array, spec: ParamSpec) -> jax.Array:
     return variance_scaling(1.0, fan_in, unit)(key, spec)
 
 
-def _block_number(path: str, first: int) -> int:
-    """Which block a path is of, from 0."""
-    number = re.search(r"\d+", path)
-    if number is None or int(number[0]) < first:
+def _block_numbers(paths: Sequence[str], first: int) -> list[int]:
+    """Which block each path is of, from 0."""
+    numbers = [[int(each) for each in re.findall(r"\d+", path)] for path in paths]
+    # Paths of one stack may share numbers before their block's, as "Scan_0/1/kernel" does.
+    own = [column for column in zip(*numbers, strict=False) if len(set(column)) == len(paths)]
+    if not own or min(own[0]) < first:
         raise ValueError(
             f"the end of a branch must have its block's number in its path, from {first} on, got "
-            f"{path!r}: first is the number of the first block"
+            f"{paths[0]!r}: first is the number of the first block"
         )
-    return int(number[0]) - first
-
-
-def _slice_by_slice(init: Initializer) -> Initializer:
-    """The function, which asks `initialize` for each slice of a stack with the slice's own path."""
-    init.slice_by_slice = True  # pyright: ignore[reportFunctionMemberAccess]
-    return init
+    return [number - first for number in own[0]]

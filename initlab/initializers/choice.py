@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.initializers.combinators import patterns_of, with_patterns
+from initlab.initializers.combinators import made_of
 from initlab.types import Initializer, Params, ParamSpec
 
 __all__ = ["choice"]
@@ -73,7 +73,7 @@ def choice(index: int | jax.Array, initializers: Sequence[Any]) -> Any:
 
         return _switch(index, [branch(each) for each in candidates], key)
 
-    return with_patterns(init, patterns_of(*candidates))
+    return made_of(init, candidates)
 
 
 def _switch(index: Index, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:

@@ -1,7 +1,8 @@
 """Initializers built from others: by role, by path, scaled or shifted."""
 
+import dataclasses
 import fnmatch
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from initlab import checks
 from initlab.initializers.distributions import ones, zeros
 from initlab.types import Initializer, Number, ParamSpec, Role
 
-__all__ = ["by_path", "by_role", "patterns_of", "scaled", "shifted", "with_patterns"]
+__all__ = ["Demand", "by_path", "by_role", "demands_of", "made_of", "scaled", "shifted"]
 
 
 @checks.checked
@@ -66,7 +67,7 @@ def by_role(
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return table[spec.role](key, spec)
 
-    return with_patterns(init, patterns_of(*table.values()))
+    return made_of(init, table.values())
 
 
 @checks.checked
@@ -101,20 +102,44 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
                 return initializer(key, spec)
         raise ValueError(f"no pattern matches {spec.path!r}; patterns are {list(patterns)}")
 
-    return with_patterns(init, tuple(patterns))
+    def demand(specs: Mapping[str, ParamSpec]) -> None:
+        checks.check_patterns(patterns, list(specs))
+
+    return made_of(init, patterns.values(), demand)
 
 
-def with_patterns(init: Initializer, patterns: Iterable[str]) -> Initializer:
-    """The function, which tells `initialize` the patterns that must each match a path."""
-    # An initializer sees one parameter at a time, and cannot know that no other matches.
-    init.patterns = tuple(patterns)  # pyright: ignore[reportFunctionMemberAccess]
-    return init
+Demand = Callable[[Mapping[str, ParamSpec]], None]
+"""`{path: spec} -> None`, which raises ValueError for a network that an initializer is not for."""
 
 
-def patterns_of(*initializers: Initializer) -> Iterator[str]:
-    """The patterns that were given to `by_path` within them."""
-    for each in initializers:
-        yield from getattr(each, "patterns", ())
+@dataclasses.dataclass(frozen=True)
+class _Demanding:
+    """An initializer with what the network must have for it."""
+
+    draw: Initializer
+    demands: tuple[Demand, ...]
+
+    def __call__(self, key: jax.Array, spec: ParamSpec) -> jax.Array:
+        """The array of the spec."""
+        return self.draw(key, spec)
+
+
+def made_of(
+    init: Initializer, parts: Iterable[Initializer], own: Demand | None = None
+) -> Initializer:
+    """`init`, with its own demand of the network's parameters and those of its parts.
+
+    An initializer sees one parameter at a time, and cannot know that it finds no other: so
+    `initialize` asks each demand of all of them.
+    """
+    inside = tuple(demand for part in parts for demand in demands_of(part))
+    demands = inside if own is None else (own, *inside)
+    return _Demanding(init, demands) if demands else init
+
+
+def demands_of(initializer: Initializer) -> tuple[Demand, ...]:
+    """What an initializer and those in it demand."""
+    return initializer.demands if isinstance(initializer, _Demanding) else ()
 
 
 @checks.checked
@@ -141,7 +166,7 @@ def scaled(initializer: Initializer, factor: Number) -> Initializer:
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) * jnp.asarray(factor, spec.dtype)
 
-    return with_patterns(init, patterns_of(initializer))
+    return made_of(init, [initializer])
 
 
 @checks.checked
@@ -168,4 +193,4 @@ def shifted(initializer: Initializer, offset: Number) -> Initializer:
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
         return initializer(key, spec) + jnp.asarray(offset, spec.dtype)
 
-    return with_patterns(init, patterns_of(initializer))
+    return made_of(init, [initializer])

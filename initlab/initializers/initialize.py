@@ -10,10 +10,11 @@ import numpy as np
 
 from initlab import checks
 from initlab.frameworks import check_are_parameters, framework_hint
+from initlab.initializers.combinators import demands_of
 from initlab.keys import path_key
 from initlab.types import Initializer, Params, ParamSpec
 
-__all__ = ["initialize"]
+__all__ = ["draw_parameter", "initialize"]
 
 
 @checks.checked
@@ -22,7 +23,8 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
 
     A parameter stacked over layers is drawn slice by slice, each under its own layer's path, so
     that a network with its depth scanned starts as the unrolled one does. The initializer sees the
-    path of the whole there, and the shape of a slice. So are members, each under a key of its own.
+    path of the whole there, the shape of a slice, and by `stack` and `place` which slice it is. So
+    are members drawn, each under a key of its own.
 
     Operations are compiled one by one, so that layers, seeds and schemes share the draws of one
     shape. To draw one scheme under many keys, `jax.jit(lambda key: initialize(key, specs, init))`
@@ -40,7 +42,8 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
       TypeError: if specs holds none, or something else than ParamSpec of floating arrays, as
         counters and statistics of a framework, or initializer is not callable or raises.
       ValueError: if the initializer returns another shape or dtype than the spec's, or is made by
-        `by_path` and one of its patterns matches no parameter; if two specs have one path.
+        `by_path` and one of its patterns matches no parameter, or is for another kind of network;
+        if two specs have one path.
 
     >>> from initlab.initializers import constant
     >>> initialize(jax.random.key(0), {"w": ParamSpec((1, 2), 1, 2)}, constant(0.5))
@@ -50,9 +53,9 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     check_are_parameters(specs)
     if not jax.tree.leaves(specs):
         raise TypeError(f"specs must hold ParamSpec, got {type(specs).__name__} without one")
-    # Those of `by_path`, within the combinators.
-    patterns = getattr(initializer, "patterns", ())
-    checks.check_patterns(patterns, list(checks.leaves_by_path("specs", specs)))
+    by_path = checks.leaves_by_path("specs", specs)
+    for demand in demands_of(initializer):
+        demand(by_path)
     # Not one jitted program for the tree: the generator is what takes long to compile, and there it
     # is compiled for each tensor, not each shape, and again for each scheme made anew. XLA would
     # also merge a scheme's factor with the sqrt(2) of a normal draw: other bits than op by op.
@@ -67,41 +70,42 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
         if not jnp.issubdtype(spec.dtype, jnp.floating):
             hint = framework_hint(specs)
             raise TypeError(f"specs[{path!r}] must be floating, got {np.dtype(spec.dtype)}{hint}")
-        if not spec.stack:
-            return draw_one(path_key(key, path), dataclasses.replace(spec, path=path))
-        one = dataclasses.replace(spec, shape=spec.shape[1:], path=path, stack=())
-        keys = jnp.stack([path_key(key, each) for each in spec.stack])
-
-        if getattr(initializer, "slice_by_slice", False):
-            # What depends on a slice's own path cannot be mapped over the slices.
-            each = [dataclasses.replace(one, path=own) for own in spec.stack]
-            return jnp.stack([draw_one(*slice) for slice in zip(keys, each, strict=True)])
-
-        def draw_slice(key: jax.Array) -> jax.Array:
-            return draw_one(key, one)
-
-        return jax.vmap(draw_slice)(keys)
-
-    def draw_one(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        if spec.members:
-            return _draw_members(key, spec, draw_one)
-        with checks.calling("initializer", "(key, spec)"):
-            value = initializer(key, spec)
-        name = f"what initializer returns for params[{spec.path!r}]"
-        checks.check_array(name, value, spec)
-        return value
+        return draw_parameter(key, dataclasses.replace(spec, path=path), initializer)
 
     return jax.tree_util.tree_map_with_path(draw, specs)
 
 
-def _draw_members(key: jax.Array, spec: ParamSpec, draw: Initializer) -> jax.Array:
+def draw_parameter(key: jax.Array, spec: ParamSpec, initializer: Initializer) -> jax.Array:
+    """One parameter of a tree, with its slices and members, by the tree's key and its path."""
+    if not spec.stack:
+        return _draw_one(path_key(key, spec.path), spec, initializer)
+    keys = jnp.stack([path_key(key, each) for each in spec.stack])
+
+    def draw_slice(key: jax.Array, place: jax.Array) -> jax.Array:
+        one = dataclasses.replace(spec, shape=spec.shape[1:], place=place)
+        return _draw_one(key, one, initializer)
+
+    return jax.vmap(draw_slice)(keys, jnp.asarray(np.arange(len(spec.stack))))
+
+
+def _draw_one(key: jax.Array, spec: ParamSpec, initializer: Initializer) -> jax.Array:
+    if spec.members:
+        return _draw_members(key, spec, initializer)
+    with checks.calling("initializer", "(key, spec)"):
+        value = initializer(key, spec)
+    name = f"what initializer returns for params[{spec.path!r}]"
+    checks.check_array(name, value, spec)
+    return value
+
+
+def _draw_members(key: jax.Array, spec: ParamSpec, initializer: Initializer) -> jax.Array:
     """Each member by itself, [*counts, *shape of one], and its axes back in their places."""
     counts = [spec.shape[axis] for axis in spec.members]
     shape = tuple(size for axis, size in enumerate(spec.shape) if axis not in spec.members)
     one = dataclasses.replace(spec, shape=shape, members=())
 
     def draw_one(key: jax.Array) -> jax.Array:
-        return draw(key, one)
+        return _draw_one(key, one, initializer)
 
     drawn = jax.vmap(draw_one)(jax.random.split(key, math.prod(counts)))
     return jnp.moveaxis(drawn.reshape(*counts, *shape), range(len(counts)), spec.members)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.initializers.combinators import made_of
 from initlab.initializers.fans import kernel_shape
 from initlab.types import Initializer, ParamSpec, Role
 
@@ -55,4 +56,4 @@ def looks_linear(block: Initializer) -> Initializer:
         w = jnp.concatenate([w, -w], axis=-2) if rows == 2 else w
         return w.reshape(spec.shape)
 
-    return init
+    return made_of(init, [block])

@@ -1,13 +1,14 @@
 """How long a recurrence remembers at its start: biases of gates, step sizes and decays."""
 
-from collections.abc import Callable
+import fnmatch
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.initializers.combinators import by_path, by_role
+from initlab.initializers.combinators import by_path, by_role, made_of
 from initlab.types import Initializer, Number, ParamSpec
 
 __all__ = ["chrono", "forget_bias", "mamba"]
@@ -30,7 +31,7 @@ def forget_bias(inside: Initializer, value: Number = 1.0, biases: str = "*bias")
         `networks.recurrent`; other biases, of one axis, are 0.
 
     Returns:
-      The initializer of a whole network.
+      The initializer of a whole network; `initialize` raises ValueError for one without such gates.
 
     Raises:
       TypeError: if inside is not callable or value not a number.
@@ -68,7 +69,7 @@ def chrono(inside: Initializer, longest: Number, biases: str = "*bias") -> Initi
         `networks.recurrent`; other biases, of one axis, are 0.
 
     Returns:
-      The initializer of a whole network.
+      The initializer of a whole network; `initialize` raises ValueError for one without such gates.
 
     Raises:
       TypeError: if inside is not callable or longest not a number.
@@ -105,7 +106,20 @@ def _of_gates(inside: Initializer, gates: Gates, biases: str) -> Initializer:
         none = jnp.zeros(spec.shape[1:], spec.dtype)
         return jnp.stack([rows.get(name, none) for name in LSTM_GATES])
 
-    return by_path({biases: bias, "*": by_role(inside)})
+    def demand(specs: Mapping[str, ParamSpec]) -> None:
+        shapes = {
+            path: spec.shape[bool(spec.stack) :]
+            for path, spec in specs.items()
+            if fnmatch.fnmatchcase(path, biases)
+        }
+        if not any(len(shape) == 2 and shape[0] == len(LSTM_GATES) for shape in shapes.values()):
+            raise ValueError(
+                f"{biases!r} must match biases of an LSTM's gates, [4, width], rows "
+                f"{', '.join(LSTM_GATES)}, as networks.recurrent has them, got {shapes!s:.200}"
+            )
+
+    parts = by_path({biases: bias, "*": by_role(inside)})
+    return made_of(parts, [parts], demand)
 
 
 @checks.checked

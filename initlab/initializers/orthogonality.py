@@ -79,29 +79,39 @@ def scaled_uniform_orthogonal(gain: Number = 1.0) -> Initializer:
 def modular_orthogonal(gain: Number = 1.0) -> Initializer:
     """`w = gain sqrt(o/i) Q`, Q with orthonormal rows or columns: of modular norm gain.
 
-    i is fan_in and o fan_out. Where the width grows it is `scaled_uniform_orthogonal`, where it
-    shrinks it is smaller: no input then makes outputs of a larger rms than its own.
+    i is the inputs and o the units. Where the width grows it is `scaled_uniform_orthogonal`, where
+    it shrinks it is smaller: no input then makes outputs of a larger rms than its own.
 
     Args:
       gain: a factor of the whole, at least 0; may be traced.
 
     Returns:
-      The initializer; a convolution's matrix is [prod(window) * inputs, units].
+      The initializer; a convolution has a matrix at each place of its window, over their number.
 
     Raises:
       TypeError: if gain is not a number.
       ValueError: if gain is negative, NaN or infinite; when drawn, if the spec's rank is under two.
 
-    Source: Large et al. 2024, arXiv:2405.14813, section 3 (the atomic module Linear).
+    Source: Large et al. 2024, arXiv:2405.14813, section 3, and its code, modula (the atomic modules
+      Linear and Conv2D).
 
     >>> w = modular_orthogonal()(jax.random.key(0), ParamSpec((8, 2), 8, 2))
     >>> bool(abs(w.T @ w - jnp.eye(2) / 4).max() < 1e-6)
     True
     """
-    draw = orthogonal(gain)
+    checks.check_scale("gain", gain)
 
     def init(key: jax.Array, spec: ParamSpec) -> jax.Array:
-        return draw(key, spec) * jnp.asarray((spec.fan_out / spec.fan_in) ** 0.5, spec.dtype)
+        window, inputs, units = kernel_shape("modular_orthogonal", spec)
+        places = math.prod(window)
+        keys = jax.random.split(key, places) if window else key[None]
+
+        def place(key: jax.Array) -> jax.Array:
+            return _haar(key, inputs, units, gain, spec)
+
+        matrices = jax.vmap(place)(keys)
+        factor = jnp.asarray((units / inputs) ** 0.5 / places, spec.dtype)
+        return (matrices * factor).reshape(spec.shape)
 
     return init
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
-from initlab.initializers.combinators import patterns_of, with_patterns
+from initlab.initializers.combinators import made_of
 from initlab.theory import Scaling
 from initlab.types import Initializer, ParamSpec
 
@@ -58,4 +58,4 @@ def parametrized(initializer: Initializer, scaling: Scaling) -> Initializer:
 
     specs = checks.leaves_by_path("scaling.specs", scaling.specs)
     slices = {own: path for path, each in specs.items() for own in each.stack}
-    return with_patterns(init, patterns_of(initializer))
+    return made_of(init, [initializer])

@@ -37,7 +37,7 @@ def deepnorm(depth: int) -> Initializer:
       TypeError: if depth is not an integer.
       ValueError: if depth is under 1.
 
-    Source: Wang et al. 2022, arXiv:2203.00555, figure 2.
+    Source: Wang et al. 2022, arXiv:2203.00555, figure 2; their code, torchscale, draws uniforms.
 
     >>> spec = ParamSpec((99, 99), 99, 99, path="block_1/attention/value/weight")
     >>> ratio = deepnorm(2)(jax.random.key(0), spec) / glorot_normal()(jax.random.key(0), spec)
@@ -56,8 +56,8 @@ def t_fixup(depth: int) -> Initializer:
     """Glorot's normal, `0.67 L^(-1/4)` times smaller in values, mlps and branch ends; no norms.
 
     A transformer of self-attention and mlps, which the paper calls an encoder, then trains without
-    layer norm and warm-up: `transformer(norm=None)`. Embeddings are `N(0, 1/width)` times the same
-    factor, queries and keys are not scaled.
+    layer norm and warm-up: `transformer(norm=None)`. Embeddings are `N(0, 1/width)` times
+    `(9 L)^(-1/4)`, queries and keys are not scaled.
 
     Args:
       depth: L, how many blocks, at least 1.
@@ -70,7 +70,7 @@ def t_fixup(depth: int) -> Initializer:
       ValueError: if depth is under 1.
 
     Source: Huang, Perez, Ba and Volkovs 2020, Improving transformer optimization through better
-      initialization, section 3.3; of the factors the encoder's.
+      initialization, section 3.3, and its code; of the factors the encoder's.
 
     >>> spec = ParamSpec((99, 99), 99, 99, path="block_1/attention/value/weight")
     >>> ratio = t_fixup(16)(jax.random.key(0), spec) / glorot_normal()(jax.random.key(0), spec)
@@ -80,7 +80,7 @@ def t_fixup(depth: int) -> Initializer:
     checks.check_count("depth", depth, 1)
     factor = 0.67 * depth**-0.25
     plain = glorot_normal()
-    table = scaled(_over_width, factor)
+    table = scaled(_over_width, (9 * depth) ** -0.25)
     rest = by_role(scaled(plain, factor), input=plain, readout=plain, embedding=table)
     return by_path({QUERY: plain, KEY: plain, "*": rest})
 
@@ -159,7 +159,7 @@ def nanogpt_speedrun() -> Initializer:
       The initializer of a whole network: biases 0, norm scales 1.
 
     Source: Karpathy 2025, nanochat (`GPT.init_weights`), after Jordan et al. 2024,
-      modded-nanogpt.
+      modded-nanogpt, which has half of these uniforms' scale.
 
     >>> spec = ParamSpec((3, 400), 3, 400, path="block_1/attention/query/weight")
     >>> round(float(abs(nanogpt_speedrun()(jax.random.key(0), spec)).max()), 1)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.initializers.combinators import made_of
 from initlab.initializers.distributions import unit_normal, unit_uniform
 from initlab.initializers.fans import fan_avg, fan_in
 from initlab.types import Initializer, Number, ParamSpec
@@ -57,7 +58,7 @@ def variance_scaling(
         std = jnp.sqrt(jnp.asarray(scale, spec.dtype) / fan(spec))
         return distribution(key, spec) * std.astype(spec.dtype)
 
-    return init
+    return made_of(init, [distribution])
 
 
 def lecun_normal() -> Initializer:

@@ -9,11 +9,12 @@ gives by role and optimizer. Embeddings have fan_in 1: what is looked up has siz
 
 from initlab import checks
 from initlab.initializers.combinators import by_role, scaled
+from initlab.initializers.distributions import unit_normal
 from initlab.initializers.fans import fan_in
 from initlab.initializers.variance import lecun_normal, variance_scaling
 from initlab.types import Initializer, Number, ParamSpec
 
-__all__ = ["mean_field", "mup", "ntk", "small_readout", "spectral"]
+__all__ = ["mean_field", "mup", "ntk", "small_readout", "spectral", "u_mup"]
 
 
 @checks.checked
@@ -133,6 +134,31 @@ def mean_field(gain: Number = 1.0) -> Initializer:
     0.01
     """
     return mup(gain)
+
+
+def u_mup() -> Initializer:
+    """`w ~ N(0, 1)`, biases 0, norms 1: the start of u-muP, whose scales are all multipliers.
+
+    The initializer holds the least of it. Signals have unit scale only in a network that multiplies
+    each weight by `fan_in^(-1/2)`, the readout by `1/fan_in`, embeddings by 1
+    (`networks.with_multipliers`), and that scales its activations, attentions and residual sums
+    too. Adam's learning rate is over `sqrt(fan_in)` of hidden weights, over `sqrt(fan_out)` of
+    embeddings, and of residual branches over the root of their number too. Without multipliers
+    this start explodes.
+
+    Returns:
+      The initializer of a whole network with multipliers.
+
+    Source: Blake et al. 2024, arXiv:2407.17465, table 2; its library, unit-scaling (`Linear`,
+      `LinearReadout`, `Embedding`, `lr_scale_func_adam`).
+
+    >>> import jax
+    >>> from initlab.types import ParamSpec
+    >>> w = u_mup()(jax.random.key(0), ParamSpec((400, 100), 400, 100))
+    >>> round(float(w.std()), 1)
+    1.0
+    """
+    return by_role(unit_normal)
 
 
 @checks.checked
