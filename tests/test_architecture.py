@@ -81,6 +81,8 @@ BEYOND = {
     "command": {"absl"},
     "coordinates": {"scipy", "xarray"},
     "figures": {"matplotlib", "plotly", "xarray"},
+    # Inside functions of what weights are recognized by.
+    "initializers": {"scipy"},
     "page": {"plotly"},
     "pytest_plugin": {"pytest"},
     "report": {"xarray"},

@@ -188,14 +188,15 @@ def block_specs():
 
 def test_the_table_of_combinators_is_complete():
     # What `choice` takes may be params too, and is checked by itself.
-    takers = {"choice", *filter(_takes_an_initializer, set(I.__all__) - {"initialize"})}
+    takers = {"choice", *filter(_makes_one_of_others, I.__all__)}
     assert takers == set(COMBINATORS)
 
 
-def _takes_an_initializer(name):
-    types = typing.get_type_hints(inspect.unwrap(getattr(I, name)))
-    types.pop("return", None)
-    return any(str(Initializer) in str(each) for each in types.values())
+def _makes_one_of_others(name):
+    """Whether it takes an initializer and returns one."""
+    hints = typing.get_type_hints(inspect.unwrap(getattr(I, name)))
+    returned, taken = hints.pop("return", None), map(str, hints.values())
+    return returned == Initializer and any(str(Initializer) in each for each in taken)
 
 
 def unrolled_specs():

@@ -47,6 +47,9 @@ def test_the_tables_hold_every_public_name():
     others = {"fan_in", "fan_out", "fan_avg", "choice", "initialize", "bias_law", "weight_law"}
     # Of whole trees, and what they return.
     others |= {"Adapted", "adapted_params", "lora", "lora_scale", "mimetic", "olora", "pissa"}
+    others |= {"Recognition", "RecognizedWeight", "recognize"}
+    # Of a network beside its base.
+    others |= {"parametrized"}
     assert schemes | others == set(I.__all__)
 
 

@@ -23,6 +23,7 @@ NOT_SCHEMES = {
     "u_mup",
     # Of whole trees, and what they return.
     *("Adapted", "adapted_params", "lora", "lora_scale", "mimetic", "olora", "pissa"),
+    *("Recognition", "RecognizedWeight", "recognize"),
 }
 # Schemes that draw what other networks have not.
 PARTS = {

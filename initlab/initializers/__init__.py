@@ -73,6 +73,7 @@ from initlab.initializers.orthogonality import (
     scaled_uniform_orthogonal,
 )
 from initlab.initializers.parametrized import parametrized
+from initlab.initializers.recognition import Recognition, RecognizedWeight, recognize
 from initlab.initializers.residual import fixup, gpt2, rezero, skipinit
 from initlab.initializers.siren import siren
 from initlab.initializers.sparsity import sparse
@@ -96,6 +97,8 @@ from initlab.initializers.width import mean_field, mup, ntk, small_readout, spec
 
 __all__ = [
     "Adapted",
+    "Recognition",
+    "RecognizedWeight",
     "adapted_params",
     "bias_law",
     "by_path",
@@ -143,6 +146,7 @@ __all__ = [
     "orthogonal",
     "parametrized",
     "pissa",
+    "recognize",
     "rezero",
     "scaled",
     "scaled_uniform_orthogonal",
