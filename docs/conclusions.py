@@ -129,6 +129,10 @@ def _symmetry_escape(summary: dict[str, Any]) -> bool:
     )
 
 
+def _transfer(summary: dict[str, Any]) -> bool:
+    return [row["verdict"] for row in summary["rows"]] == ["undecided"]
+
+
 def _what_breaks_symmetry(summary: dict[str, Any]) -> bool:
     broken = {name for name, row in summary["symmetric"].items() if row["happened"]}
     left = {name for row in summary["random"].values() for name in row["not"]}
@@ -221,6 +225,10 @@ CONCLUSIONS = {
         "Of these starts and learning rates 37 % train. Two seeds hardly disagree on where the "
         "border is, and at 16 x 16 pixels it is a line, of dimension 1.",
         _trainability_map,
+    ),
+    "transfer": Conclusion(
+        "Two steps at widths 4 and 8 tell nothing of the best rate: the claim stays undecided.",
+        _transfer,
     ),
     "what_breaks_symmetry": Conclusion(
         "Of starts without a random piece only dropout brings units apart; minibatches, momentum, "

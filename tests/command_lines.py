@@ -190,6 +190,7 @@ LINES = {
         ("--y=depth --zoom=1", "--zoom requires axes of real numbers"),
         ("--published --steps=50", "got --steps too"),
     ],
+    "transfer": [("--width=64", "two sizes, got [64]"), ("--text_width=15,30", "2 heads, got 15")],
     "throughput": [
         ("--size=2-3-1", "is none of"),
         ("--most_runs=10", "--most_runs"),

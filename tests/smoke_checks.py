@@ -28,6 +28,7 @@ __all__ = [
     "check_throughput",
     "check_torture",
     "check_trainability_map",
+    "check_transfer",
     "check_what_breaks_symmetry",
     "check_zero_initialization",
 ]
@@ -234,6 +235,15 @@ def check_trainability_map(ran):
         # tanh without biases is critical at sigma_w = 1.
         np.testing.assert_allclose(results["curve_x"], 0, atol=1e-6)
     assert "sigma_w x learning_rate" in ran.stdout
+
+
+def check_transfer(ran):
+    (row,) = ran.summary["rows"]
+    assert (row["sizes"], row["claim"]) == ([4, 8], "stays")
+    with xarray.open_zarr(ran.out / "results.zarr", consolidated=False) as results:
+        assert results["loss"].sizes == {"case": 1, "size": 2, "learning_rate": 7, "seed": 2}
+        assert np.isfinite(results["loss"]).all()
+    assert "width 4 to 8" in ran.stdout
 
 
 def check_throughput(ran):

@@ -68,6 +68,7 @@ SMOKE_RUNS = {
     "throughput": Smoke(checks.check_throughput),
     "torture": Smoke(checks.check_torture, extra=CELLS, about_bits=True),
     "trainability_map": Smoke(checks.check_trainability_map, extra=SWEEPS),
+    "transfer": Smoke(checks.check_transfer, extra=SWEEPS),
     "what_breaks_symmetry": Smoke(checks.check_what_breaks_symmetry, about_bits=True),
     "zero_initialization": Smoke(
         checks.check_zero_initialization, extra=SWEEPS | CELLS, about_bits=True
