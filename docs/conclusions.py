@@ -66,6 +66,11 @@ def _initializer_zoo(summary: dict[str, Any]) -> bool:
     return (he["p_train"], zeros["p_train"], zeros["distinct_share"]) == (1, 0, 1 / 16)
 
 
+def _lab_results(summary: dict[str, Any]) -> bool:
+    (row,) = summary["rows"]
+    return abs(row["power"][0] + 1) < 0.15 and abs(row["growth"][0] - 1) < 0.15
+
+
 def _phase_diagram(summary: dict[str, Any]) -> bool:
     # Rounded: older versions of NumPy space a grid by other last bits.
     critical = {
@@ -178,6 +183,11 @@ CONCLUSIONS = {
         "From He's start every seed of the plain network trains; from zeros none does, whose 16 "
         "units are copies of one.",
         _initializer_zoo,
+    ),
+    "lab_results": Conclusion(
+        "A symmetric start whose three layers are eps small stays for a time of about 1 / eps, in "
+        "which the logarithm of a difference between units grows by about log(1 / eps).",
+        _lab_results,
     ),
     "phase_diagram": Conclusion(
         "Without biases tanh is critical at sigma_w2 = 1, with sigma_b2 = 0.5 at 2.84. Networks of "

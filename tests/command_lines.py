@@ -180,6 +180,7 @@ LINES = {
         ("--batch_size=0", "--batch_size"),
         ("--network=mlp,mlp", "holds a name twice"),
     ],
+    "lab_results": [("--result=riddled", "mean 'riddling'?"), ("--seeds=1", "at least 2, for")],
     "trainability_map": [
         ("--x=sigma_v", "did you mean 'sigma_w'?"),
         ("--x=learning_rat_1", "did you mean 'learning_rate_1'?"),

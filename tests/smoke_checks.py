@@ -18,6 +18,7 @@ __all__ = [
     "check_depth_constants",
     "check_framework_defaults",
     "check_initializer_zoo",
+    "check_lab_results",
     "check_page",
     "check_phase_diagram",
     "check_random_initialization",
@@ -183,6 +184,14 @@ def check_initializer_zoo(ran):
     assert nothing["distinct_share"] == 1 / 16
     assert nothing["steps"] == [None] * 3
     assert "delta_orthogonal does not apply: delta_orthogonal requires" in ran.stdout
+
+
+def check_lab_results(ran):
+    (row,) = ran.summary["rows"]
+    assert (row["depth"], row["small"], row["activation"]) == (3, 3, "tanh")
+    assert row["escaped"] == row["seeds"] == 2
+    assert abs(row["power"][0] + 1) < 0.15
+    assert "T ~ eps^-(r-2)" in ran.stdout
 
 
 def check_page(ran):

@@ -53,6 +53,7 @@ SMOKE_RUNS = {
     "depth_constants": Smoke(checks.check_depth_constants, ("--smoke", "--depth=4,1"), SWEEPS),
     "framework_defaults": Smoke(checks.check_framework_defaults, ("--smoke", "--size=64,32")),
     "initializer_zoo": Smoke(checks.check_initializer_zoo, extra=SWEEPS),
+    "lab_results": Smoke(checks.check_lab_results, extra=CELLS),
     "page": Smoke(checks.check_page, (), file="page.html"),
     "phase_diagram": Smoke(checks.check_phase_diagram, extra=SWEEPS),
     "random_initialization": Smoke(

@@ -1,0 +1,1 @@
+"""One question; experiment.py is what `python -m` runs."""
