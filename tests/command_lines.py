@@ -141,10 +141,7 @@ LINES = {
         ("--sections=", "got none"),
         ("--length_draws=1e6", "--length_draws"),
     ],
-    "course_tables": [
-        ("--sections=0", "integers from 1"),
-        ("--max_steps=-1", "--max_steps"),
-    ],
+    "course_tables": [("--sections=0", "integers from 1"), ("--max_steps=-1", "--max_steps")],
     "symmetry_escape": [
         ("--dtype=", "got none"),
         ("--dtype=float16", "is none of"),
