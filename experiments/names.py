@@ -68,6 +68,7 @@ _SELF_CONTAINED = {
     "mup_transformer": init.mup_transformer(),
     "spectral": init.by_role(init.spectral()),
     "nanogpt_speedrun": init.nanogpt_speedrun(),
+    "normalized": init.normalized(init.lecun_normal()),
     # Of recurrent networks and state spaces only: they draw biases that others have not.
     "forget_bias": init.forget_bias(init.lecun_normal()),
     "chrono": init.chrono(init.lecun_normal(), 100),

@@ -157,6 +157,7 @@ CONSTANT = {
     # Their factors and their own biases are in test_initializer_parts.
     "deepnorm: bias": (in_role(Role.BIAS, I.deepnorm(2)), 0.0),
     "t_fixup: bias": (in_role(Role.BIAS, I.t_fixup(2)), 0.0),
+    "normalized: bias": (in_role(Role.BIAS, I.normalized(I.ones())), 0.0),
     "forget_bias": (I.forget_bias(I.ones()), 1.0),
     "chrono": (I.chrono(I.ones(), 9), 1.0),
     "mamba": (I.mamba(I.ones()), 1.0),

@@ -164,6 +164,7 @@ COMBINATORS = {
     "log_prior": lambda init: I.log_prior(init, [0.5, 0.5], "*readout/bias"),
     "looks_linear": lambda init: I.by_role(I.looks_linear(init)),
     "mamba": I.mamba,
+    "normalized": I.normalized,
     "parametrized": lambda init: I.parametrized(init, same_scaling()),
     "rezero": I.rezero,
     "scaled": lambda init: I.scaled(init, 2.0),

@@ -151,6 +151,20 @@ def test_modular_orthogonal_has_the_singular_values_that_are_named():
     assert np.abs(w[0, 0] - w[0, 1]).max() > 0.01
 
 
+def test_vectors_along_the_stream_have_length_1():
+    # The stream is 4 wide; a window and heads count to what they are axes of.
+    for shape, role, axes in (
+        ((4, 6), Role.WEIGHT, (0,)),
+        ((6, 4), Role.RESIDUAL, (1,)),
+        ((9, 4), Role.EMBEDDING, (1,)),
+        ((3, 4, 6), Role.WEIGHT, (0, 1)),
+    ):
+        w = draw_wide(I.normalized(I.unit_normal), weight_spec(*shape, role=role))
+        np.testing.assert_allclose((w**2).sum(axis=axes), 1, rtol=1e-5)
+    zeros = I.normalized(I.zeros())(KEY, weight_spec(4, 6))
+    assert not np.any(zeros)
+
+
 WRONG = {
     "longest must be over 2, got 2": lambda: I.chrono(I.zeros(), 2),
     "most must be over least 0.1, got 0.01": lambda: I.mamba(I.zeros(), 0.1, 0.01),

@@ -66,6 +66,7 @@ from initlab.initializers.laws import bias_law, weight_law
 from initlab.initializers.looks_linear import looks_linear
 from initlab.initializers.memory import chrono, forget_bias, mamba
 from initlab.initializers.mimetic import mimetic
+from initlab.initializers.normalized import normalized
 from initlab.initializers.orthogonality import (
     delta_orthogonal,
     modular_orthogonal,
@@ -140,6 +141,7 @@ __all__ = [
     "mup_transformer",
     "nanogpt_speedrun",
     "normal",
+    "normalized",
     "ntk",
     "olora",
     "ones",

@@ -17,6 +17,7 @@ from initlab.initializers.fans import fan_avg, fan_in
 from initlab.initializers.identities import dirac, identity, zero_hadamard
 from initlab.initializers.looks_linear import looks_linear
 from initlab.initializers.memory import forget_bias, mamba
+from initlab.initializers.normalized import normalized
 from initlab.initializers.orthogonality import (
     delta_orthogonal,
     modular_orthogonal,
@@ -75,6 +76,7 @@ _PLAIN: dict[str, Callable[[], Initializer]] = {
     "sparse": lambda: by_role(sparse()),
     "looks_linear": lambda: by_role(looks_linear(orthogonal())),
     "spectral": lambda: by_role(spectral()),
+    "normalized": lambda: normalized(lecun_normal()),
     "siren": siren,
     "mup": mup,
     "mup_transformer": mup_transformer,
