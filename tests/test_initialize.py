@@ -246,6 +246,11 @@ def test_a_pattern_that_matches_no_parameter_is_refused(name):
     message = r"no parameter matches 'weights'; the nearest paths are \['weight'"
     with pytest.raises(ValueError, match=message):
         I.initialize(KEY, block_specs(), init)
+    # One that stands behind another, which takes all that it matches.
+    init = COMBINATORS[name](I.by_path({"en?": I.ones(), "end": I.zeros(), "*": I.zeros()}))
+    message = r"pattern 'end' must come before 'en\?', which takes the parameters"
+    with pytest.raises(ValueError, match=message):
+        I.initialize(KEY, block_specs(), init)
 
 
 def test_patterns_inside_patterns_are_looked_at():

@@ -32,6 +32,13 @@ from initlab import networks, symmetry
         ),
         ((2, 1), jnp.tanh, np.complex64, TypeError, "dtype must be floating, got"),
         ((2, 1), jnp.tanh, bool, TypeError, "dtype must be floating, got <class 'bool'>"),
+        (
+            (2, 1),
+            jnp.tanh,
+            np.ones(2, np.float32),
+            TypeError,
+            "dtype must be floating, as jnp.float32, got an array: give its .dtype",
+        ),
     ],
 )
 def test_descriptions_that_do_not_fit(sizes, activation, dtype, error, message):

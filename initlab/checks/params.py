@@ -45,18 +45,38 @@ def path_name(tree_path: Sequence[Any]) -> str:
 
 
 def check_patterns(patterns: Iterable[str], paths: Sequence[str]) -> None:
-    """Raises ValueError for a shell pattern that matches none of the paths; names the nearest.
+    """Raises ValueError for a shell pattern that takes none of the paths.
+
+    Args:
+      patterns: in their order; of a path, the first that matches it counts.
+      paths: of the parameters.
+
+    Raises:
+      ValueError: for a pattern that matches none, with the nearest paths, and for one that matches
+        only what earlier ones take, with such an earlier one.
 
     >>> check_patterns(["layer1/*"], ["layer_1/bias", "layer_1/weight"])
     Traceback (most recent call last):
     ValueError: no parameter matches 'layer1/*'; the nearest paths are ['layer_1/bias',
     'layer_1/weight']
+    >>> check_patterns(["*", "*/bias"], ["layer_1/bias", "layer_1/weight"])
+    Traceback (most recent call last):
+    ValueError: pattern '*/bias' must come before '*', which takes the parameters that it matches:
+    the first pattern counts
     """
+    takes: dict[str, str] = {}
     for pattern in patterns:
-        if not fnmatch.filter(paths, pattern):
+        matching = fnmatch.filter(paths, pattern)
+        if not matching:
             near = fnmatch.filter(paths, f"*{pattern.strip('*')}*")[:3]
             near = near or difflib.get_close_matches(pattern, paths, n=3, cutoff=0.0)
             raise ValueError(f"no parameter matches {pattern!r}; the nearest paths are {near}")
+        if all(path in takes for path in matching):
+            raise ValueError(
+                f"pattern {pattern!r} must come before {takes[matching[0]]!r}, which takes the "
+                "parameters that it matches: the first pattern counts"
+            )
+        takes |= {path: pattern for path in matching if path not in takes}
 
 
 def check_rank_at_least(name: str, spec: ParamSpec, rank: int) -> None:

@@ -55,6 +55,8 @@ def is_hashable(*values: Any) -> bool:
 
 def check_dtype(dtype: Any) -> np.dtype:
     """The floating dtype of a network's params; raises for another, or one that is turned off."""
+    if isinstance(dtype, jax.Array | np.ndarray):
+        raise TypeError("dtype must be floating, as jnp.float32, got an array: give its .dtype")
     try:
         is_floating = dtype is not None and jnp.issubdtype(dtype, jnp.floating)
     except TypeError as error:

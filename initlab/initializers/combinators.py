@@ -80,8 +80,8 @@ def by_path(patterns: Mapping[str, Initializer]) -> Initializer:
 
     Returns:
       The initializer; it raises ValueError for a parameter that no pattern matches, and
-      `initialize` for a pattern that matches no parameter: the "*" would take those it was meant
-      for.
+      `initialize` for a pattern that matches no parameter (the "*" would take those it was meant
+      for), or only such as earlier ones take.
 
     Raises:
       TypeError: if an initializer is not callable.

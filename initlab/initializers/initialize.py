@@ -42,8 +42,8 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
       TypeError: if specs holds none, or something else than ParamSpec of floating arrays, as
         counters and statistics of a framework, or initializer is not callable or raises.
       ValueError: if the initializer returns another shape or dtype than the spec's, or is made by
-        `by_path` and one of its patterns matches no parameter, or is for another kind of network;
-        if two specs have one path.
+        `by_path` and one of its patterns matches no parameter or only what earlier ones take, or is
+        for another kind of network; if two specs have one path.
 
     >>> from initlab.initializers import constant
     >>> initialize(jax.random.key(0), {"w": ParamSpec((1, 2), 1, 2)}, constant(0.5))

@@ -32,7 +32,8 @@ def with_multipliers(network: Network, multipliers: Mapping[str, Number]) -> Net
 
     Raises:
       TypeError: if a multiplier is not a number.
-      ValueError: if one is NaN or infinite, or a pattern matches no parameter.
+      ValueError: if one is NaN or infinite, or a pattern matches no parameter, or only
+        what earlier ones take.
 
     Source: Yang and Hu 2021, arXiv:2011.14522, section 3.
 

@@ -161,14 +161,4 @@ def _first_matches(patterns: Sequence[str], params: Params) -> Params:
                 "the last one for all others"
             )
         firsts.append(matching[0])
-    if hidden := [each for each in patterns if each not in firsts]:
-        earlier = next(
-            first
-            for path, first in zip(paths, firsts, strict=True)
-            if fnmatch.fnmatchcase(path, hidden[0])
-        )
-        raise ValueError(
-            f"pattern {hidden[0]!r} must come before {earlier!r}, which takes the parameters that "
-            "it matches: the first pattern counts"
-        )
     return jax.tree.unflatten(jax.tree.structure(params), firsts)
