@@ -22,11 +22,12 @@ class MissingExtraError(ModuleNotFoundError):
 
 
 @contextlib.contextmanager
-def needed(by: str) -> Iterator[None]:
+def needed(by: str, extra: str | None = None) -> Iterator[None]:
     """Imports of packages that an extra brings; where one is missing, the error says which extra.
 
     Args:
       by: what cannot do without them, as a reader would write it: "initlab.sweeps".
+      extra: the one that brings all that it needs; else each package's own is named.
 
     Raises:
       MissingExtraError: `by`, the package, and the command that installs it. One of a package
@@ -43,5 +44,5 @@ def needed(by: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
             raise
-        message = f'{by} requires {package}: pip install "initlab[{EXTRAS[package]}]"'
+        message = f'{by} requires {package}: pip install "initlab[{extra or EXTRAS[package]}]"'
         raise MissingExtraError(message, name=error.name) from error

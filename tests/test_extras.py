@@ -1,5 +1,6 @@
 """What the core leaves out: which extra brings it is said in one line."""
 
+import importlib
 import re
 import sys
 import tomllib
@@ -45,6 +46,17 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, call, package, w
     message = f'{who} requires {package.partition(".")[0]}: pip install "initlab[{extra}]"'
     with pytest.raises(extras.MissingExtraError, match=f"^{re.escape(message)}$"):
         call()
+
+
+def test_pictures_ask_for_the_extra_that_has_all_they_need(monkeypatch):
+    for name in [each for each in sys.modules if each.startswith("initlab.figures")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    message = 'initlab.figures requires xarray: pip install "initlab[figures]"'
+    with pytest.raises(extras.MissingExtraError, match=f"^{re.escape(message)}$"):
+        importlib.import_module("initlab.figures")
+    needs = {"matplotlib", "plotly", "xarray"}
+    assert names(PROJECT["optional-dependencies"]["figures"]) == needs
 
 
 def test_a_missing_package_of_no_extra_is_told_as_it_is():

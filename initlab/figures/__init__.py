@@ -2,7 +2,7 @@
 
 from initlab import extras
 
-with extras.needed("initlab.figures"):
+with extras.needed("initlab.figures", "figures"):
     from initlab.figures.audit import draw_audit
     from initlab.figures.coordinates import draw_coordinates
     from initlab.figures.curves import draw_curves
