@@ -16,12 +16,12 @@ TESTS = """
 import jax, jax.numpy as jnp
 
 def apply(params, x):
-    return jnp.tanh(x @ params["in"]) @ params["out"]
+    return jnp.tanh(x @ params["in"]["w"]) @ params["out"]
 
 def init(key):
     first, second = jax.random.split(key)
     draw = jax.random.normal
-    return {"in": draw(first, (3, 4)) / 2, "out": draw(second, (4, 2)) / 2}
+    return {"in": {"w": draw(first, (3, 4)) / 2}, "out": draw(second, (4, 2)) / 2}
 
 X = jax.random.normal(jax.random.key(0), (8, 3))
 
@@ -49,7 +49,7 @@ def test_a_failure_prints_the_first_finding_and_the_row_of_its_place(pytester, m
             ">*assert_sound_start(apply, jax.tree.map(*",
             "E*AssertionError: symmetric_units at in, 1 (threshold 4): *Remedy: *",
             "E*place*rms*gradient_norm*",
-            "E*in *product*",
+            "E*in/w *product*",
         ]
     )
     # Where the test is, and not where the library raises.

@@ -21,6 +21,7 @@ from initlab.audits.optimizers import check_optimizer
 from initlab.audits.report import Report
 from initlab.audits.seeds import merge_seeds
 from initlab.audits.starts import draw_starts
+from initlab.audits.text import rows_text
 from initlab.audits.thresholds import Thresholds
 from initlab.types import Apply, OutputLoss, Params
 
@@ -172,7 +173,7 @@ def assert_sound_initialization(
 
     Raises:
       AssertionError: with the first failure (code, place, number, threshold, cause and remedy) and
-        the table's row of its place.
+        the table's rows of its place; units' is the module of their parameters.
       TypeError: as `audit`.
       ValueError: as `audit`.
 
@@ -202,5 +203,6 @@ def assert_sound_initialization(
         if finding.severity in unsound:
             # Units are called by their parameter, with a number where it has several groups.
             place = finding.place.split(", ")[0].partition(":")[0]
-            rows = str(report.places[place]) if place in report.places else ""
-            raise AssertionError("\n\n".join(filter(None, (report.describe(finding), rows))))
+            rows = [row for row in report.rows if f"{row.place}/".startswith(f"{place}/")]
+            table = rows_text(rows) if rows else ""
+            raise AssertionError("\n\n".join(filter(None, (report.describe(finding), table))))
