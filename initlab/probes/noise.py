@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab import checks
+from initlab.probes.scores import training_loss
 from initlab.types import Batch, Network, Params
 
 __all__ = ["gradient_noise_scale"]
@@ -38,10 +39,8 @@ def gradient_noise_scale(network: Network, params: Params, batch: Batch) -> dict
     """
     checks.check_floating_params(params)
 
-    def gradient(params: Params, x: jax.Array, y: jax.Array) -> Params:
-        return jax.grad(lambda p: batch.objective.loss(network.apply(p, x), y))(params)
-
-    mean = gradient(params, batch.x, batch.y)
+    gradient = jax.grad(training_loss, argnums=1)
+    mean = gradient(network, params, batch)
     scale = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(mean)]))
     unit = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1)
 
@@ -51,7 +50,8 @@ def gradient_noise_scale(network: Network, params: Params, batch: Batch) -> dict
         )
 
     def distance(example: tuple[jax.Array, jax.Array]) -> jax.Array:
-        own = gradient(params, *(each[None] for each in example))
+        x, y = (each[None] for each in example)
+        own = gradient(network, params, batch._replace(x=x, y=y))
         return square(jax.tree.map(jnp.subtract, own, mean))
 
     # One example at a time: memory is that of one gradient, however many there are.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from initlab import checks
 from initlab.networks.layer_params import layer_leaves
+from initlab.probes.scores import training_loss
 from initlab.probes.sizes import size
 from initlab.types import Batch, Network, Params, Role
 
@@ -30,9 +31,7 @@ def gradient_norm(network: Network, params: Params, batch: Batch) -> dict[str, j
       TypeError: if a leaf of params is not a floating array.
     """
     checks.check_floating_params(params)
-    gradient = jax.grad(
-        lambda params: batch.objective.loss(network.apply(params, batch.x), batch.y)
-    )(params)
+    gradient = jax.grad(training_loss, argnums=1)(network, params, batch)
     layers = layer_leaves(network, gradient).values()
     norms = [size([leaf for _, leaf in leaves]) for leaves in layers]
     return {"gradient_norm": jnp.stack(norms)}

@@ -9,7 +9,20 @@ import jax.numpy as jnp
 from initlab import checks
 from initlab.types import Batch, Network, Params
 
-__all__ = ["accuracy", "loss"]
+__all__ = ["accuracy", "loss", "training_loss"]
+
+
+def training_loss(network: Network, params: Params, batch: Batch) -> Any:
+    """The objective's mean loss on the training data, which other probes differentiate.
+
+    >>> from initlab import networks, objectives
+    >>> network = networks.mlp((1, 1), jnp.tanh)
+    >>> params = {"layer_1": {"weight": jnp.ones((1, 1)), "bias": jnp.zeros(1)}}
+    >>> batch = Batch(jnp.ones((2, 1)), jnp.zeros(2), None, None, objectives.regression, params)
+    >>> training_loss(network, params, batch).item()
+    1.0
+    """
+    return batch.objective.loss(network.apply(params, batch.x), batch.y)
 
 
 @checks.checked

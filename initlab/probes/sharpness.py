@@ -8,6 +8,7 @@ from jax.flatten_util import ravel_pytree
 from initlab import checks
 from initlab.probes.examples import named
 from initlab.probes.lanczos import largest_eigenvalue
+from initlab.probes.scores import training_loss
 from initlab.types import Batch, Network, Params, Probe
 
 __all__ = ["sharpness"]
@@ -47,7 +48,7 @@ def sharpness(*, iterations: int = 20) -> Probe:
         flat, unravel = ravel_pytree(params)
 
         def loss(flat: jax.Array) -> Any:
-            return batch.objective.loss(network.apply(unravel(flat), batch.x), batch.y)
+            return training_loss(network, unravel(flat), batch)
 
         def product(rows: jax.Array) -> jax.Array:
             return jax.jvp(jax.grad(loss), (flat,), (rows[0],))[1][None]
