@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray
+from matplotlib.collections import LineCollection
 
 from initlab import figures
 from initlab.figures.axes import edges_of
@@ -62,6 +63,25 @@ def test_shares_say_their_intervals_and_lie_where_they_belong():
     assert axes.lines[-1].get_label() == "edge"
 
 
+@pytest.mark.parametrize("with_zero", ["x", "y"])
+def test_a_zero_among_scales_has_a_place_of_its_own(with_zero):
+    scales, others = [0.0, 0.01, 0.1, 1.0], [1.0, 2.0]
+    other = "y" if with_zero == "x" else "x"
+    successes = np.zeros((3, 4, 2), bool)
+    successes[:, 2:] = True
+    coords = {with_zero: scales, other: others}
+    data = xarray.DataArray(successes, coords, ("seed", with_zero, other))
+    axes = figures.draw_shares(data, x="x", y="y").axes[0]
+    assert getattr(axes, f"get_{with_zero}scale")() == "symlog"
+    axis = 0 if with_zero == "x" else 1
+    drawn = [axes.transData.transform(text.get_position())[axis] for text in axes.texts]
+    np.testing.assert_allclose(np.diff(sorted(set(np.round(drawn, 6)))), np.ptp(drawn) / 3)
+    # Where shares fall under one half, a line along the cells' border, which crosses no text.
+    (border,) = [each for each in axes.collections if isinstance(each, LineCollection)]
+    segments = np.asarray(border.get_segments())
+    np.testing.assert_allclose(segments[..., axis], 10**-1.5)
+
+
 def test_a_large_map_marks_what_is_not_decided():
     dims, count = ("seed", "y", "x"), 12
     successes = np.zeros((9, count, count), bool)
@@ -93,7 +113,14 @@ def test_names_lie_side_by_side():
 
 @pytest.mark.parametrize(
     ("values", "edges"),
-    [([1.0, 10.0, 100.0], [0.1**0.5, 10**0.5, 1000**0.5, 1e5**0.5]), ([5.0], [4.5, 5.5])],
+    [
+        ([1.0, 10.0, 100.0], [0.1**0.5, 10**0.5, 1000**0.5, 1e5**0.5]),
+        ([5.0], [4.5, 5.5]),
+        # A 0 lies one step below the least: half of the straight part between them is its own.
+        ([0.0, 1.0, 10.0, 100.0], [-0.5, 0.5, 10**0.5, 1000**0.5, 1e5**0.5]),
+        ([0.0, 0.01, 1.0], [-0.005, 0.005, 0.1, 10.0]),
+        ([0.0, 1.0, 2.0], [-0.5, 0.5, 1.5, 2.5]),
+    ],
 )
 def test_cells_meet_halfway_on_their_own_scale(values, edges):
     np.testing.assert_allclose(edges_of(np.asarray(values)), edges)

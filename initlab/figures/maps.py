@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
@@ -37,8 +38,12 @@ def draw_shares(
 ) -> Figure:
     """The share of runs over two axes, as P(train), where it is one half, and a theory over it.
 
-    Each cell of a small map says its share and Wilson's 95 % interval; on a large one a dot marks
-    each cell whose interval holds 1/2, so that it is not decided.
+    Each cell of a small map says its share and Wilson's 95 % interval, and a line goes between the
+    cells under 1/2 and the others; on a large one the line is a contour, and a dot marks each cell
+    whose interval holds 1/2, so that it is not decided.
+
+    Numbers that are spread by their logarithms lie on a logarithmic axis. A 0 among them has a
+    place beside the least one, behind a dotted line.
 
     Args:
       successes: truth values over x, y and `over`, as `report.trained` finds them; other
@@ -87,7 +92,10 @@ def draw_shares(
         dots = np.transpose(undecided)
         label = "95 % interval holds 1/2"
         axes.plot(*dots, "wo", ms=2.6, mec="black", mew=0.4, label=label, zorder=3)
-    _draw_contours(axes, cells, x, y, shares, [0.5])
+    if counts.size <= WRITTEN:
+        _draw_border(axes, edges_of(across), edges_of(up), shares >= 0.5)
+    else:
+        _draw_contours(axes, cells, x, y, shares, [0.5])
     _draw_theory(figure, axes, theory)
     return figure
 
@@ -104,6 +112,8 @@ def draw_map(
     title: str = "",
 ) -> Figure:
     """Any measurement over two axes, the median over seeds: a phase diagram, with lines over it.
+
+    Axes are as of `draw_shares`.
 
     Args:
       values: numbers over x, y and `over`; other dimensions have one entry each.
@@ -217,6 +227,21 @@ def _draw_contours(
         masked = np.ma.masked_invalid(numbers)
         lines = axes.contour(across, up, masked, levels=within, colors="black", linewidths=1.4)
         axes.clabel(lines, fmt=lambda level: f"{level:g}", fontsize=8)
+
+
+def _draw_border(axes: Any, across: np.ndarray, up: np.ndarray, is_in: np.ndarray) -> None:
+    """A line between cells [y, x] that are in and cells that are not, along their own borders."""
+    rows, columns = np.nonzero(is_in[:, 1:] != is_in[:, :-1])
+    lines = [
+        [(across[n + 1], up[m]), (across[n + 1], up[m + 1])]
+        for m, n in zip(rows, columns, strict=True)
+    ]
+    rows, columns = np.nonzero(is_in[1:] != is_in[:-1])
+    lines += [
+        [(across[n], up[m + 1]), (across[n + 1], up[m + 1])]
+        for m, n in zip(rows, columns, strict=True)
+    ]
+    axes.add_collection(LineCollection(lines, colors="black", linewidths=2), autolim=False)
 
 
 def _draw_theory(figure: Figure, axes: Any, theory: Mapping[str, Any] | None) -> None:
