@@ -223,5 +223,22 @@ def test_what_is_wrong_in_an_address_is_said_and_nothing_is_lost(tab):
         page.wait_for_selector("#failure:not([hidden])")
     assert page.locator(".seed").input_value() == "5"
     put(page, state({}, seed=6))
+    # What is refused in a field leaves no trace there.
+    for box, given, kept in (
+        (page.locator(".seed"), "", "6"),
+        (page.locator(".seed"), "-1", "6"),
+        (page.locator(".side-a").get_by_label("scale, written", exact=True), "-0.3", "0.5"),
+    ):
+        box.fill(given)
+        box.blur()
+        assert box.input_value() == kept
+        assert page.locator("#failure").is_visible() == bool(given)
+        assert on_page(page)["sides"][0]["start"]["scale"] == 0.5
+    put(page, state({"start": start("constant", -0.5)}, seed=6))
+    slider = page.get_by_label("every weight is", exact=True)
+    for key, scale in (("Home", 0), ("End", -1000)):
+        slider.press(key)
+        assert on_page(page)["sides"][0]["start"]["scale"] == scale
+    put(page, state({}, seed=6))
     assert page.locator("#failure").is_hidden()
     assert wrong == []

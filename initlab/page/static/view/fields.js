@@ -58,7 +58,7 @@ export function whole(label, [least, most], change) {
 export function logarithmic(label, { decades: [least, most], zero = false, sign = false }, change) {
   const steps = 20;
   const end = zero ? least * steps - 1 : least * steps;
-  let value = 1;
+  let [value, isNegative] = [1, false];
   const slider = h("input", { type: "range", min: end, max: most * steps, step: 1 });
   const box = h("input", { type: "number", step: "any", min: sign ? null : 0, "aria-label": `${label}, written`, class: "number" });
   const show = () => {
@@ -74,7 +74,7 @@ export function logarithmic(label, { decades: [least, most], zero = false, sign 
   slider.addEventListener("input", () => {
     const place = Number(slider.value);
     const size = zero && place === end ? 0 : rounded(10 ** (place / steps));
-    take(sign && value < 0 ? -size : size);
+    take(isNegative && size ? -size : size);
   });
   box.addEventListener("change", () => {
     if (box.value !== "") take(Number(box.value));
@@ -85,6 +85,8 @@ export function logarithmic(label, { decades: [least, most], zero = false, sign 
   return {
     element,
     set(next) {
+      // At 0 a slider is on its way from one size to another.
+      isNegative = sign && (next < 0 || (isNegative && next === 0));
       value = next;
       show();
     },

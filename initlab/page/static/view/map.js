@@ -1,14 +1,15 @@
 /** Scale times learning rate: how each start ends, computed live; click a pixel to watch that run. */
 import { createChart } from "./chart.js";
 import { h } from "./dom.js";
-import { button, whole } from "./fields.js";
+import { button, choice, whole } from "./fields.js";
 import { percent, rounded, short } from "./format.js";
 import { SEQUENCE } from "./paint.js";
 import { NAMES } from "./side.js";
 import { colors } from "./theme.js";
 
-/** The side that the map is of: the first whose start has a scale. */
-export function mapped(state) {
+/** The side that the map is of: the one that was chosen, else the first whose start has a scale. */
+function mapped(state, chosen) {
+  if (chosen !== null && state.sides[chosen]) return chosen;
   return Math.max(state.sides.findIndex(({ start }) => start.scheme !== "zeros"), 0);
 }
 
@@ -38,7 +39,7 @@ export function filled(values, row, column) {
 /**
  * @param {object} client of the worker that does not train
  * @param {() => object} getState
- * @param {(scale: number, rate: number) => void} watch
+ * @param {(side: number, scale: number, rate: number) => void} watch
  * @param {(text: string) => void} say
  */
 export function createMap(client, getState, watch, say) {
@@ -52,16 +53,21 @@ export function createMap(client, getState, watch, say) {
   let steps = 300;
   const slider = whole("steps of each run, hundreds", [1, 20], (value) => { steps = 100 * value; });
   slider.set(3);
+  let chosen = null;
+  const which = choice("of", Object.fromEntries(NAMES.map((title, index) => [index, { title }])), (value) => {
+    chosen = Number(value);
+    map.forget();
+  });
   const name = h("strong");
   const note = h("p", {}, "Each pixel is four runs of ", name, "’s network from its start, at that scale and learning rate: the median of their final losses. Click a pixel to watch that run.");
-  const element = h("div", { class: "map" }, h("div", { class: "map-side" }, note, slider.element, start, trainedLabel, status, reading), chart.element);
+  const element = h("div", { class: "map" }, h("div", { class: "map-side" }, note, which.element, slider.element, start, trainedLabel, status, reading), chart.element);
   let [running, losses, shares, cell, pending, guess, done] = [0, [], [], null, 0, Math.LN2, 0];
   let isConnected = false;
 
   function run() {
     [losses, shares, cell, done] = [[], [], null, 0];
     const state = getState();
-    const side = atPixel(state.sides[mapped(state)], 1, 1);
+    const side = atPixel(state.sides[mapped(state, chosen)], 1, 1);
     const content = { state: { ...state, sides: [side] }, side: 0, scales: SCALES, rates: RATES, steps, seeds: 4 };
     start.textContent = "Stop";
     running = client.stream("scan", content, (reply) => {
@@ -99,7 +105,7 @@ export function createMap(client, getState, watch, say) {
       if (value === null) return null;
       return isShare ? value : Math.min(Number.isFinite(value) ? value : 4 * guess, 4 * guess);
     }));
-    const map = {
+    const picture = {
       type: "heatmap", x: SCALES.map(Math.log10), y: RATES.map(Math.log10), z,
       zmin: 0, zmax: isShare ? 1 : 2 * guess,
       colorscale: SEQUENCE.map((color, index) => [index / (SEQUENCE.length - 1), color]), reversescale: !isShare,
@@ -107,9 +113,11 @@ export function createMap(client, getState, watch, say) {
       hovertemplate: "%{customdata}<extra></extra>",
       customdata: RATES.map((_, row) => SCALES.map((__, column) => describe(row, column))),
     };
-    const index = mapped(getState());
+    const index = mapped(getState(), chosen);
     const side = getState().sides[index];
     name.textContent = NAMES[index];
+    which.set(index);
+    which.element.hidden = getState().sides.length === 1;
     const marks = [
       { x: [Math.log10(Math.max(side.start.scale, SCALES[0]))], y: [Math.log10(side.learningRate)], mode: "markers", hoverinfo: "skip",
         marker: { size: 13, color: sides[index], symbol: "circle", line: { color: "#fff", width: 2 } } },
@@ -122,7 +130,7 @@ export function createMap(client, getState, watch, say) {
       const tickvals = Array.from({ length: high - low + 1 }, (_, index) => low + index);
       return { tickvals, ticktext: tickvals.map((power) => short(10 ** power)), range: [low - 0.13, high + 0.13], zeroline: false, showgrid: false };
     };
-    chart.draw([map, ...marks], {
+    chart.draw([picture, ...marks], {
       margin: { l: 56, r: 10, t: 12, b: 44 },
       xaxis: { ...ticks(-3, 3), title: { text: "scale of the weights at the start", standoff: 4 } },
       yaxis: { ...ticks(-3, 1), title: { text: "learning rate", standoff: 4 } },
@@ -140,7 +148,7 @@ export function createMap(client, getState, watch, say) {
 
   function choose(row, column) {
     cell = [row, column];
-    watch(SCALES[column], RATES[row]);
+    watch(mapped(getState(), chosen), SCALES[column], RATES[row]);
   }
 
   // plotly makes its own listener once there is a plot.
@@ -164,9 +172,11 @@ export function createMap(client, getState, watch, say) {
     return draw();
   });
 
-  return {
+  const map = {
     element,
     draw,
+    /** The number of the side that it is of. */
+    side: (state) => mapped(state, chosen),
     /** Another network or task: what was computed is not of it. */
     forget() {
       stop();
@@ -175,4 +185,5 @@ export function createMap(client, getState, watch, say) {
       draw();
     },
   };
+  return map;
 }

@@ -9,7 +9,8 @@ import { createCurves } from "./curves.js";
 import { byId } from "./dom.js";
 import { button } from "./fields.js";
 import { createHistory } from "./history.js";
-import { atPixel, createMap, mapped } from "./map.js";
+import { atPixel, createMap } from "./map.js";
+import { createPace } from "./pace.js";
 import { createPair } from "./pair.js";
 import { createPrediction } from "./prediction.js";
 import { createSeeds } from "./seeds.js";
@@ -29,7 +30,7 @@ import { lecture, watchFor } from "./watch.js";
 export function startPage({ tasks }) {
   const [trainer, reckoner] = [createPair(tasks), createClient(tasks)];
   const store = createStore(lecture(), checkState);
-  const history = createHistory();
+  const [history, pace] = [createHistory(), createPace()];
   let [focus, step, last, seedsNow] = [0, 0, null, []];
   let [loading, predicting] = [0, 0];
 
@@ -69,6 +70,8 @@ export function startPage({ tasks }) {
       history.add(snapshot);
       [step, last, seedsNow] = [snapshot.step, snapshot, snapshot.sides[0].ensemble.seeds];
       transport.step(step);
+      if (isFirst) pace.forget();
+      if (clock.isPlaying() && !isFirst) transport.rate(pace.seen(performance.now(), step));
       snapshot.sides.forEach((data, index) => sides[index].draw(data));
       if (clock.isPlaying() && !isFirst) turns.one();
       else drawRest();
@@ -77,6 +80,8 @@ export function startPage({ tasks }) {
     playing(isPlaying) {
       transport.playing(isPlaying);
       document.body.dataset.playing = isPlaying;
+      pace.forget();
+      transport.rate(null);
       if (isPlaying) return say("Playing.");
       drawRest();
       takeaway.update();
@@ -119,8 +124,7 @@ export function startPage({ tasks }) {
     () => curves.drawOne(store.get(), focus),
   ]);
   const prediction = createPrediction(reckoner, fail);
-  const map = createMap(reckoner, store.get, (scale, rate) => {
-    const index = mapped(store.get());
+  const map = createMap(reckoner, store.get, (index, scale, rate) => {
     open(store.get(), (draft) => {
       draft.sides[index] = atPixel(draft.sides[index], scale, rate);
     });
@@ -176,7 +180,10 @@ export function startPage({ tasks }) {
     clearTimeout(loading);
     loading = setTimeout(load, 30);
     clearTimeout(predicting);
-    predicting = setTimeout(() => prediction.update(state), 250);
+    predicting = setTimeout(() => {
+      prediction.update(state);
+      map.draw();
+    }, 250);
   }
 
   function load() {
@@ -186,7 +193,7 @@ export function startPage({ tasks }) {
 
   // Scale and learning rate are the map's axes.
   function isStale(state, before) {
-    const key = (all) => JSON.stringify([all.task, all.own, all.seed, atPixel(all.sides[mapped(all)], 1, 1)]);
+    const key = (all) => JSON.stringify([all.task, all.own, all.seed, atPixel(all.sides[map.side(all)], 1, 1)]);
     return key(state) !== key(before);
   }
 

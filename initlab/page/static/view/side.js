@@ -54,10 +54,10 @@ export function createSide(index, store, change, calls) {
     { class: `side side-${name.toLowerCase()}`, "aria-label": `side ${name}` },
     h("header", {}, h("span", { class: "badge", "aria-hidden": "true" }, name), h("div", {}, h("h2", {}, start), rest), remove),
     createStart(index, store, change),
-    pictures,
-    warning, numbers, strips.element,
-    h("p", { class: "caption" }, "Where each layer's inputs z fall (bars), over the slope of the activation there (area):"),
-    histograms.element,
+    h("div", {},
+      pictures, warning, numbers, strips.element,
+      h("p", { class: "caption" }, "Where each layer's inputs z fall (bars), over the slope of the activation there (area):"),
+      histograms.element),
   );
   let [shown, binned] = [null, null];
 

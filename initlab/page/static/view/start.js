@@ -39,17 +39,13 @@ export function createStart(index, store, change) {
       if (SCHEMES[value].scale !== null) side.start.scale = ["normal", "constant"].includes(value) ? 0.1 : 1;
     }),
   );
-  const scale = logarithmic("scale", { decades: DECADES, zero: true, sign: true }, (value) => edit((side) => {
-    side.start.scale = side.start.scheme === "constant" ? value : Math.abs(value);
-  }));
+  const scale = logarithmic("scale", { decades: DECADES, zero: true, sign: true }, (value) => edit((side) => { side.start.scale = value; }));
   const bias = choice("biases", BIASES, (value) =>
     edit((side) => {
       side.bias = { scheme: value, scale: value === "zeros" ? 0 : 0.1 };
     }),
   );
-  const biasScale = logarithmic("bias scale", { decades: DECADES, zero: true, sign: true }, (value) => edit((side) => {
-    side.bias.scale = side.bias.scheme === "constant" ? value : Math.abs(value);
-  }));
+  const biasScale = logarithmic("bias scale", { decades: DECADES, zero: true, sign: true }, (value) => edit((side) => { side.bias.scale = value; }));
   const one = whole("units that share one key", [0, 16], (value) => edit((side) => {
     side.start.copies = value < 2 ? 0 : Math.min(value, side.width);
   }));
