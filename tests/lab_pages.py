@@ -1,5 +1,7 @@
 """The page's arithmetic alone in a browser, and the task that its tests share with the lab."""
 
+import functools
+
 import numpy as np
 import pytest
 from browsers import watched
@@ -9,12 +11,16 @@ from initlab.page.assemble import read_modules
 from initlab.page.bundle import bundle
 from initlab.page.data import page_data
 
-__all__ = ["TASK", "page"]
+__all__ = ["page", "task"]
 
-# An odd number: where classes are as many, zero weights leave a gradient of rounding's size, and
-# Adam, which divides by that size, goes wherever rounding points.
-TASK = tasks.take(tasks.moons(points=48), 45)
-"""On the page it stands for moons."""
+
+@functools.cache
+def task():
+    """What stands for moons on the page."""
+    # An odd number: where classes are as many, zero weights leave a gradient of rounding's size,
+    # and Adam, which divides by that size, goes wherever rounding points.
+    return tasks.take(tasks.moons(points=48), 45)
+
 
 # What the browser runs: messages in turn, and what is compared of the snapshots.
 DRIVER = """
@@ -65,7 +71,7 @@ def page(browser):
     """A browser's page that holds the lab and nothing to be seen."""
     tab, wrong = watched(browser)
     tab.add_script_tag(content=bundle({**read_modules(), "driver.js": DRIVER}, "driver.js"))
-    moons = {"x": np.asarray(TASK.x, np.float32).tolist(), "y": TASK.y.tolist()}
+    moons = {"x": np.asarray(task().x, np.float32).tolist(), "y": task().y.tolist()}
     tab.evaluate("tasks => ask({ type: 'init', tasks })", page_data() | {"moons": moons})
     yield tab
     assert wrong == []

@@ -55,6 +55,7 @@ def measured(monkeypatch):
 
 # Each beside a faster one of its kind.
 SLOW = {
+    "a branch of 6 units that are off",
     "a narrow layer that has died",
     "flax: one of two gated branches ends in zeros",
     "one of three blocks that end in zeros",

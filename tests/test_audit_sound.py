@@ -13,7 +13,6 @@ import initlab
 EVERY_RUN = frozenset(
     {
         "30 relu layers, He",
-        "30 selu layers",
         "60 orthogonal steps",
         "ALiBi",
         "DeepONet",
@@ -44,7 +43,6 @@ EVERY_RUN = frozenset(
         "flax: bfloat16, rounded",
         "flax: relu mlp",
         "haiku: a causal convolution",
-        "identity RNN",
         "inputs standardized inside",
         "logistic regression from zero",
         "members with readouts of zero",

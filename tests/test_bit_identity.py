@@ -37,7 +37,7 @@ def task_of(examples):
 
 
 # Widths with one hidden layer, some with more, and every activation at an awkward width.
-EVERY_RUN = {2, 5, 7, 37, 65, 257}
+EVERY_RUN = {2, 7, 37, 257}
 STEP_CASES = [
     pytest.param(
         "tanh",
@@ -47,7 +47,10 @@ STEP_CASES = [
     )
     for depth, examples in ((1, 400), (2, 400), (3, 50), (4, 17))
     for width in (WIDTHS if depth == 1 else WIDTHS[1::depth])
-] + [(name, (65, 65), 400) for name in ("sigmoid", "relu", "gelu")]
+] + [
+    pytest.param(name, (65, 65), 400, marks=() if name == "relu" else THOROUGH)
+    for name in ("sigmoid", "relu", "gelu")
+]
 
 
 @pytest.mark.parametrize(("name", "hidden", "examples"), STEP_CASES)
@@ -75,9 +78,9 @@ def asserting_run(network, init, task, steps):
     ("name", "hidden", "steps"),
     [
         ("tanh", (2,), 20000),
-        ("sigmoid", (5,), 2000),
+        pytest.param("sigmoid", (5,), 2000, marks=THOROUGH),
         ("relu", (16,), 2000),
-        ("gelu", (7,), 2000),
+        pytest.param("gelu", (7,), 2000, marks=THOROUGH),
         pytest.param("tanh", (37,), 2000, marks=THOROUGH),
         pytest.param("tanh", (65,), 2000, marks=THOROUGH),
         pytest.param("gelu", (129,), 2000, marks=THOROUGH),
@@ -234,6 +237,5 @@ def test_channels_that_start_identical_stay_bit_identical(channels):
         after = jax.tree.map(lambda leaf, n=n: leaf[n], params)
         assert initlab.symmetry.units_identical(after, groups)
         moved = after["block_1"]["weight"] - tied["block_1"]["weight"]
+        # Units that move and stay identical have had identical gradients.
         assert float(jnp.max(jnp.abs(moved))) > 1e-3
-    gradient = jax.jit(jax.grad(initlab.make_loss(network, task)))(tied)
-    assert initlab.symmetry.units_identical(gradient, groups)

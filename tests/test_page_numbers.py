@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from lab_pages import TASK, page
+from lab_pages import page, task
 
 import initlab
 from initlab import initializers as init
@@ -85,8 +85,8 @@ def lab():
     """What the lab has of every case at STEPS: [cases, steps, ...] of each quantity."""
     starts = [init.by_role(weight, bias=init.normal(0.1)) for weight in WEIGHTS.values()]
     functions = list(ACTIVATIONS.values())
-    x, y = jnp.asarray(TASK.x, jnp.float32), jnp.asarray(TASK.y)
-    batch = Batch(x, y, None, None, TASK.objective, {})
+    x, y = jnp.asarray(task().x, jnp.float32), jnp.asarray(task().y)
+    batch = Batch(x, y, None, None, task().objective, {})
 
     @jax.jit
     @jax.vmap
@@ -94,7 +94,7 @@ def lab():
         network = networks.mlp(SIZES, lambda z: jax.lax.switch(activation, functions, z))
         params = initlab.initialize(jax.random.key(SEED), network.specs, init.choice(start, starts))
         descent = one_of(optimizer)
-        gradient = jax.grad(lambda params: TASK.loss(network.apply(params, x), y))
+        gradient = jax.grad(lambda params: task().loss(network.apply(params, x), y))
 
         def step(carried, _):
             params, memory = carried
@@ -206,7 +206,6 @@ def test_the_page_predicts_what_theory_predicts(page, name, sigma_w2, sigma_b2):
         np.testing.assert_allclose(found[ours], getattr(point, theirs), 1e-8)
 
 
-@pytest.mark.quick
 def test_known_fixed_points_and_none(page):
     def at(*of):
         return page.evaluate("of => window.page.fixedPoint(...of)", list(of))

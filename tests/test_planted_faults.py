@@ -1,6 +1,6 @@
 """A random fault at a random place of a random sound start is found there; without one, all pass.
 
-30 draws, or 1,000: `INITLAB_THOROUGH=1 pytest -n0 -s tests/test_planted_faults.py`.
+20 draws, or 1,000: `INITLAB_THOROUGH=1 pytest -n0 -s tests/test_planted_faults.py`.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from thorough import IS_THOROUGH
 
 import initlab
 
-DRAWS = 1_000 if IS_THOROUGH else 30
+DRAWS = 1_000 if IS_THOROUGH else 20
 
 plants = st.tuples(
     st.sampled_from(list(ARCHITECTURES)),

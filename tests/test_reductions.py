@@ -66,7 +66,6 @@ def test_each_is_what_numpy_makes_of_the_whole_curve():
     np.testing.assert_array_equal(got["at_time"], wanted)
 
 
-@pytest.mark.quick
 def test_a_run_that_is_done_changes_no_more_and_leaves_numbers_alone(tmp_path):
     whole = initlab.sweep(make(), AXES, progress=False)
     results = initlab.sweep(

@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 import xarray
 from forks import finish, start_module
-from gcs_server import GoogleServer
-from s3_server import Server
 from sweep_runs import (
     AXES,
     assert_same_bits,
@@ -48,6 +46,9 @@ def reference():
 
 @pytest.fixture(scope="module")
 def running():
+    # Each process that collects would import moto and boto3.
+    from s3_server import Server
+
     server = Server()
     with traced_once(), pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment().items():
@@ -59,6 +60,8 @@ def running():
 
 @pytest.fixture(scope="module")
 def google(tmp_path_factory):
+    from gcs_server import GoogleServer
+
     server = GoogleServer()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment(tmp_path_factory.mktemp("google")).items():

@@ -79,11 +79,16 @@ def in_processes(monkeypatch):
     return run
 
 
-def test_two_processes_give_the_bits_of_one(tmp_path, cache):
-    if shutil.which("mpirun"):
+@pytest.mark.parametrize(
+    "told", ["by flags", pytest.param("by Open MPI", marks=pytest.mark.thorough)]
+)
+def test_two_processes_give_the_bits_of_one(told, tmp_path, cache):
+    if told == "by flags":
+        said = work(tmp_path, cache, "--processes=2")
+    elif shutil.which("mpirun"):
         said = work_under_mpirun(tmp_path, cache, "--found")
     else:
-        said = work(tmp_path, cache, "--processes=2")
+        pytest.skip("no mpirun: `apt-get install openmpi-bin`")
     assert said.returncode == 0, said.stderr
     assert said.stdout.count("complete: True") == 2
     assert said.stdout.count("'count': 4, 'processes': 2") == 2

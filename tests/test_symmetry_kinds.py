@@ -195,7 +195,6 @@ def test_lengths_are_no_directions(factors):
     assert LABELLED(rows).tolist() == [0, 1, 0, 3, 1, 0]
 
 
-@pytest.mark.quick
 def test_parallel_units_are_told_from_equal_ones():
     incoming = np.array([[1.0, 2.0, 1.0, -1.0, 0.0]], np.float32)
     x = np.linspace(-1, 1, 5, dtype=np.float32)[:, None]

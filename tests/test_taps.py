@@ -54,7 +54,6 @@ def by_hand():
     return zs, slopes
 
 
-@pytest.mark.quick
 def test_rms_and_cosine_distances_are_those_of_numpy(measured):
     for n, z in enumerate(by_hand()[0]):
         values = measured[2]["product", f"layer_{n}/w"].values

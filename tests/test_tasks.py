@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-import sklearn.datasets
 
 from initlab import objectives, tasks
 
@@ -108,10 +107,13 @@ def test_flower_follows_its_arguments():
 def test_circles_are_those_of_the_global_stream():
     task = tasks.circles()
     state = np.random.get_state()
+    # Here and below: each process that collects would import it, for half a second.
+    from sklearn.datasets import make_circles
+
     try:
         for seed, points, x, y in ((1, 300, task.x, task.y), (2, 100, task.x_test, task.y_test)):
             np.random.seed(seed)
-            want_x, want_y = sklearn.datasets.make_circles(n_samples=points, noise=0.05)
+            want_x, want_y = make_circles(n_samples=points, noise=0.05)
             np.testing.assert_array_equal(x, want_x)
             np.testing.assert_array_equal(y, want_y)
     finally:
@@ -154,7 +156,9 @@ def test_xor_noise_is_its_standard_deviation():
 
 
 def test_blobs_are_the_centers_modulo_two():
-    x, center, *_ = map(np.asarray, sklearn.datasets.make_blobs(200, random_state=5, centers=6))
+    from sklearn.datasets import make_blobs
+
+    x, center, *_ = map(np.asarray, make_blobs(200, random_state=5, centers=6))
     task = tasks.blobs()
     np.testing.assert_array_equal(task.x, x)
     np.testing.assert_array_equal(task.y, center % 2)
@@ -164,7 +168,9 @@ def test_blobs_are_the_centers_modulo_two():
 @pytest.mark.parametrize("test_share", [0.2, 0.5])
 def test_bundled_data_are_split_and_standardized(name, test_share):
     task = TABLE[name][0](test_share=test_share, seed=3)
-    x, y = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
+    from sklearn import datasets
+
+    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     assert len(task.x) + len(task.x_test) == len(x)
     np.testing.assert_allclose(len(task.x_test) / len(x), test_share, atol=1 / len(x))
     np.testing.assert_array_equal(np.bincount(task.y) + np.bincount(task.y_test), np.bincount(y))

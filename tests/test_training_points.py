@@ -25,7 +25,6 @@ def make(network, init=None, optimizer=lambda p: optax.sgd(0.5), **changes):
     )
 
 
-@pytest.mark.quick
 def test_a_multiplier_is_a_factor_on_params_that_a_sweep_may_go_over():
     """The reparametrization of Yang and Hu: m w with rate r is w with rate m^2 r."""
     patterns = {"layer_2/weight": 0, "layer_1/*": 1}
@@ -48,7 +47,6 @@ def test_a_multiplier_is_a_factor_on_params_that_a_sweep_may_go_over():
         np.testing.assert_allclose(got, plain({"seed": 0}).values["loss"], rtol=2e-5)
 
 
-@pytest.mark.quick
 def test_copies_stay_copies_under_multipliers_of_a_point():
     def network(point):
         leak = lambda z: jnp.where(z > 0, z, point["leak"] * z)  # noqa: E731
