@@ -75,6 +75,7 @@ SLOW = frozenset(
         "probes.imbalance",
         "probes.jacobian_singular_values",
         "probes.movement",
+        "signals.predict",
         "signals.predict_finite_width",
         "theory.critical_point",
         "theory.edge_of_chaos",

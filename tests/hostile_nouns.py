@@ -312,7 +312,7 @@ OF_HOME: dict[str, Any] = {
     "signals.predict_residual": lambda: {
         "start": START._replace(variances={**START.variances, Role.RESIDUAL: (1.0, 0.1)})
     },
-    "audits.audit": lambda: {"params": PARAMS, "batch": X},
+    **dict.fromkeys(["audits.audit", "signals.predict"], lambda: {"params": PARAMS, "batch": X}),
     "audits.assert_sound_initialization": lambda: {"params": PARAMS, "batch": X},
     "symmetry.assert_units_identical": lambda: {"params": ONES},
     "symmetry.unit_kinds": lambda: {"activations": np.linspace(-1, 1, 32).reshape(8, 4)},

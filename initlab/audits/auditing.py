@@ -23,6 +23,7 @@ from initlab.audits.seeds import merge_seeds
 from initlab.audits.starts import draw_starts
 from initlab.audits.text import rows_text
 from initlab.audits.thresholds import Thresholds
+from initlab.signals.predict import predict_starts
 from initlab.types import Apply, OutputLoss, Params
 
 __all__ = ["assert_sound_initialization", "audit"]
@@ -45,6 +46,7 @@ def audit(
     ignore: Ignored | None = None,
     independent: bool = False,
     causal: bool = False,
+    predicted: bool = False,
 ) -> Report:
     """Will these params train? Checks every layer's signal, slopes and gradient, and the params.
 
@@ -74,6 +76,8 @@ def audit(
         name and `**` any number of names. They are in `Report.ignored`, and in no verdict.
       independent: whether an output's example must not see the others: three forward passes more.
       causal: whether outputs must not see inputs of later times, on axis 1: three more.
+      predicted: whether `signals.predict` is asked too: what wide layers of these variances would
+        show, beside what was measured, in `Report.predicted` and below its table.
 
     Returns:
       The report: verdict "pass", "warn" or "fail", findings, and a row for every place.
@@ -130,6 +134,7 @@ def audit(
         class_bias=None if known is None else known.bias,
         first_update=collected.first_update,
         matrices=measure_matrices(model, instrument.fans, starts),
+        predicted=predict_starts(apply, starts, batch) if predicted else None,
     )
 
 

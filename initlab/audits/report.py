@@ -13,8 +13,10 @@ from initlab.audits.ignores import Ignore
 from initlab.audits.matrices import Matrices
 from initlab.audits.optimizers import FirstUpdate
 from initlab.audits.places import Places
+from initlab.audits.predicted import predicted_text
 from initlab.audits.text import NUMBERS
 from initlab.files import plain
+from initlab.signals import WholePrediction
 from initlab.taps import Row
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Report:
         bias that predicts them, [classes]; of one logit log p / (1 - p), [1].
       first_update: what the optimizer's first step changes; None without an optimizer.
       matrices: spectral norm and stable rank of each weight whose use is understood.
+      predicted: what theory predicts of the places; None where it was not asked.
     """
 
     findings: tuple[Finding, ...]
@@ -53,6 +56,7 @@ class Report:
     class_bias: np.ndarray | None = None
     first_update: FirstUpdate | None = None
     matrices: Matrices | None = None
+    predicted: WholePrediction | None = None
 
     @property
     def verdict(self) -> str:
@@ -70,6 +74,8 @@ class Report:
         if self.first_update is not None:
             table = text.fitted_text(self.first_update.table())
             parts += ["", self.first_update.headline(), "", table]
+        if self.predicted is not None:
+            parts += ["", predicted_text(self.predicted, self.rows)]
         return "\n".join(parts)
 
     def _repr_html_(self) -> str:

@@ -8,7 +8,8 @@ from initlab.signals.compare import (
     prediction_dataset,
 )
 from initlab.signals.measure import draw_pair, signal_run
-from initlab.signals.predict import (
+from initlab.signals.predict import PlacePrediction, WholePrediction, predict
+from initlab.signals.recursions import (
     Prediction,
     Start,
     predict_finite_width,
@@ -21,12 +22,15 @@ from initlab.signals.variances import mean_variances, variances
 __all__ = [
     "KINDS",
     "QUANTITIES",
+    "PlacePrediction",
     "Prediction",
     "Start",
+    "WholePrediction",
     "compare",
     "draw_pair",
     "joint_probability",
     "mean_variances",
+    "predict",
     "predict_finite_width",
     "predict_mlp",
     "predict_residual",

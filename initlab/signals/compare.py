@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from initlab import checks, extras
-from initlab.signals.predict import Prediction
+from initlab.signals.recursions import Prediction
 
 if TYPE_CHECKING:
     import xarray
