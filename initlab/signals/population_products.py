@@ -282,8 +282,9 @@ def _patches(
     dilation: Sequence[int],
 ) -> np.ndarray:
     """What each output place sees: [SIZE, examples, channels, *places, entries of the window]."""
-    edges = [(int(before), int(after)) for before, after in padding]
-    padded = np.pad(values, [(0, 0), (0, 0), (0, 0), *edges])
+    # NumPy's own type of the widths is narrower than what it takes.
+    edges: Any = [(0, 0), (0, 0), (0, 0), *padding]
+    padded = np.pad(values, edges)
     seen = []
     for offset in np.ndindex(*window):
         index = [
