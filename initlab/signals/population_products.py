@@ -210,10 +210,10 @@ def _of_units(
         np.broadcast_to(
             root.reshape(*size[:runs], math.prod(size[runs:]), rank),
             (*shared, math.prod(size[runs:]), rank),
-        ).reshape(math.prod(shared), -1, rank)
+        ).reshape(math.prod(shared), math.prod(size[runs:]), rank)
         for root, size, rank in zip(roots, sizes, ranks, strict=True)
     )
-    one_sided = noise @ second.reshape(-1, ranks[1]).T
+    one_sided = noise @ second.reshape(math.prod(second.shape[:2]), ranks[1]).T
     one_sided = one_sided.reshape(SIZE, ranks[0], *second.shape[:2])
     spread = np.matmul(first, np.moveaxis(one_sided, 2, 1))
     spread = spread.reshape(SIZE, *shared, *sizes[0][runs:], *sizes[1][runs:])

@@ -135,10 +135,10 @@ def predict_starts(
     one = jax.tree.map(lambda leaf: leaf[0], starts)
     leaves = checks.check_model(apply, one, batch)
     with checks.naming_exchanged(apply, one, batch):
+        inputs = [Known(jnp.asarray(leaf), True) for leaf in jax.tree.leaves(batch)]
+        if not inputs or not np.shape(inputs[0].value)[:1] or not len(inputs[0].value):
+            raise ValueError("batch must hold at least one example, got none")
         program, _ = trace(apply, one, batch)
-    inputs = [Known(jnp.asarray(leaf), True) for leaf in jax.tree.leaves(batch)]
-    if not inputs or not np.shape(inputs[0].value)[:1] or not len(inputs[0].value):
-        raise ValueError("batch must hold at least one example, got none")
     laws = [
         _law(path, values, square)
         for (path, _), values, square in zip(
