@@ -245,12 +245,7 @@ def planted(treatment):
 def sigmoid_found():
     """The planted optimizer: gradient descent as it should be, where a treatment lacks a plant."""
     network = initlab.networks.mlp((2, 4, 1), jax.nn.sigmoid)
-    # Which term parts units is no matter of how sums are rounded: compiled fast.
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        return found_by(Problem(network, flower_part(), planted))
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
+    return found_by(Problem(network, flower_part(), planted))
 
 
 def test_the_planted_term_is_found(sigmoid_found):
