@@ -54,6 +54,8 @@ SLOW = frozenset(
         "figures.draw_signal",
         "figures.explorer_page",
         "figures.save",
+        "initializers.mimetic",
+        "initializers.recognize",
         "networks.convnet",
         "networks.recurrent",
         "networks.residual_mlp",

@@ -135,6 +135,12 @@ def _compared() -> Any:
 
 
 @functools.cache
+def _decoder() -> dict[str, Any]:
+    specs = networks.transformer((2, 4, 2), 1, jnp.tanh, heads=2, length=3).specs
+    return {"specs": specs, "params": jax.tree.map(lambda spec: np.ones(spec.shape, "f"), specs)}
+
+
+@functools.cache
 def _file() -> pathlib.Path:
     path = pathlib.Path(tempfile.mkdtemp(), "points.csv")
     path.write_text("height,y\n0.5,0\n1.5,1\n")
@@ -148,9 +154,13 @@ BATCH = Batch(jnp.asarray(X), jnp.asarray(LABELS), None, None, TASK.objective, P
 NUMBERS = dict.fromkeys(["sigma_w2", "q", "q0", "chi1", "length", "strength", "scale", "std"], 1.5)
 NUMBERS |= {"sigma_b2": 0.1, "c": 0.5, "c0": 0.5, "correlation": 0.5, "start": 0.01, "end": 1.0}
 NUMBERS |= dict.fromkeys(["branches", "blocks", "positions"], 4)
-NUMBERS |= dict.fromkeys(["branch_layers", "channels", "draws", "inputs"], 2)
+NUMBERS |= dict.fromkeys(["branch_layers", "channels", "draws", "inputs", "heads"], 2)
 NUMBERS |= dict.fromkeys(["time", "factor", "residual", "gain", "omega", "lower", "index"], 1)
-NUMBERS |= dict.fromkeys(["limit", "share", "threshold", "value"], 0.5)
+NUMBERS |= dict.fromkeys(["first_std", "second_std", "target"], 1.0)
+NUMBERS |= dict.fromkeys(["outputs", "iterations", "every", "rank"], 1)
+NUMBERS |= dict.fromkeys(["count", "depth", "successes", "tokens"], 3)
+NUMBERS |= dict.fromkeys(["limit", "share", "threshold", "value", "fraction", "alpha"], 0.5)
+NUMBERS |= dict.fromkeys(["trained_under", "offset"], 0.5)
 
 BY_NAME: dict[str, Any] = NUMBERS | {
     "activation": jnp.tanh,
@@ -164,14 +174,9 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "after": PARAMS,
     "block": initializers.he_normal(),
     "constant_loss": 0.7,
-    "count": 3,
-    "depth": 3,
     "distribution": initializers.unit_normal,
-    "every": 1,
     "figure": Figure(),
     "final": np.linspace(-1, 1, 8),
-    "first_std": 1.0,
-    "fraction": 0.5,
     "function": jnp.tanh,
     "gains": np.ones(3),
     "group": GROUPS[0],
@@ -181,7 +186,6 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "init": lambda point: initializers.he_normal(),
     "initializer": initializers.he_normal(),
     "initializers": (initializers.zeros(), initializers.ones()),
-    "iterations": 1,
     "key": KEY,
     "labels": np.zeros(4, np.int32),
     "layers": ["layer_1"],
@@ -189,11 +193,10 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     **dict.fromkeys(["marked", "trained"], np.eye(32) > 0),
     "loss": lambda outputs: jnp.mean(outputs**2),
     "make": make_subject,
+    "multipliers": {"*": 1.0},
     "network": NETWORK,
-    "offset": 0.5,
     "optimizer": lambda point: optax.sgd(0.1),
     "output_scale": 10.0,
-    "outputs": 1,
     "params": PARAMS,
     "path": "layer_1/weight",
     "patterns": {"*": initializers.zeros()},
@@ -207,7 +210,6 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "role": Role.WEIGHT,
     "rows": ROWS,
     "runs": 10,
-    "second_std": 1.0,
     "seed": 0,
     "interval": (0.1, 0.9),
     "shares": {"he": (3, 10), "glorot": (10, 10)},
@@ -218,11 +220,7 @@ BY_NAME: dict[str, Any] = NUMBERS | {
     "state": PARAMS,
     "steps": 2,
     "step": np.arange(3),
-    "successes": 3,
-    "target": 1.0,
     "task": TASK,
-    "tokens": 3,
-    "trained_under": 0.5,
     "unit": GROUPS[0].axes[0],
     "leaf": np.ones((2, 4), np.float32),
     "update": descend,
@@ -249,7 +247,10 @@ OF_HOME: dict[str, Any] = {
     "figures.save": lambda: {"stem": pathlib.Path(tempfile.mkdtemp(), "figure")},
     "figures.explorer_page": lambda: {"results": compare(_compared()), "title": "signals"},
     "figures.draw_signal": lambda: {"results": compare(_compared()), "title": "signals"},
+    "initializers.adapted_params": lambda: {"adapted": initializers.Adapted(PARAMS, {}, 1.0)},
     "initializers.choice": lambda: {"index": 1},
+    "initializers.mimetic": lambda: _decoder(),
+    "initializers.recognize": lambda: {"schemes": {"he": initializers.ntk()}},
     "initializers.log_prior": lambda: {"shares": [0.5, 0.5]},
     "initializers.weight_law": lambda: {"draws": [(SPEC, [np.eye(4, 3, dtype=np.float32)])]},
     "initializers.bias_law": lambda: {"spec": ParamSpec((3,), 4, 3, Role.BIAS)},
