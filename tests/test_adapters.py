@@ -116,10 +116,12 @@ WRONG = {
     "rank must be at most the inputs and units of 'narrow', (9, 6), got 7": lambda p: I.pissa(
         SPECS, p, 7, weights="narrow"
     ),
-    "weights must name a matrix, got 'table', which matches none": lambda p: I.olora(
+    "weights must name a matrix, got 'table', of which": lambda p: I.olora(
         SPECS, p, 1, weights="table"
     ),
-    "no parameter matches 'narow'": lambda p: I.lora(KEY, SPECS, p, 1, weights="narow"),
+    "weights must name a matrix, got 'narow', of which ['heads', 'members'": lambda p: I.lora(
+        KEY, SPECS, p, 1, weights="narow"
+    ),
     "scale must be over 0, got 0": lambda p: I.pissa(SPECS, p, 1, scale=0),
 }
 

@@ -24,6 +24,7 @@ __all__ = [
     "check_params",
     "check_patterns",
     "check_rank_at_least",
+    "check_specs",
     "leaves_by_path",
     "naming_exchanged",
     "path_name",
@@ -42,6 +43,24 @@ def path_name(tree_path: Sequence[Any]) -> str:
     ['layer_1/0', 'layer_1/1']
     """
     return jax.tree_util.keystr(tuple(tree_path), simple=True, separator="/")
+
+
+def check_specs(specs: Any) -> dict[str, ParamSpec]:
+    """The specs by path; raises TypeError unless specs hold ParamSpec and nothing else.
+
+    >>> list(check_specs({"w": ParamSpec((2,), 1, 2)}))
+    ['w']
+    """
+    by_path = leaves_by_path("specs", specs)
+    if not by_path:
+        raise TypeError(f"specs must hold ParamSpec, got {type(specs).__name__} without one")
+    for spec in by_path.values():
+        if not isinstance(spec, ParamSpec):
+            raise TypeError(
+                f"specs must hold ParamSpec, got {type(spec).__name__}: of any model they are "
+                "`networks.adopt(init, apply, x).specs`"
+            )
+    return by_path
 
 
 def check_patterns(patterns: Iterable[str], paths: Sequence[str]) -> None:

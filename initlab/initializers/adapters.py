@@ -40,6 +40,7 @@ Start = Callable[[str, jax.Array], tuple[jax.Array, jax.Array]]
 """`(path, weights [count, inputs, units]) -> (a, b)`, each [count, ...]."""
 
 
+@checks.checked
 def lora_scale(alpha: Number, rank: int, stabilized: bool = True) -> Number:
     """`alpha / sqrt(rank)`, or `alpha / rank`: what `A B` is multiplied by.
 
@@ -211,12 +212,20 @@ def adapted_params(specs: Params, adapted: Adapted) -> Params:
     Returns:
       The params, for `network.apply`: `jax.grad` of a loss of the factors goes through it.
 
+    Raises:
+      ValueError: if adapted is of another network.
+
     >>> specs, params = {"w": ParamSpec((3, 2), 3, 2)}, {"w": jnp.ones((3, 2))}
     >>> bool(abs(adapted_params(specs, olora(specs, params, 1))["w"] - 1).max() < 1e-6)
     True
     """
-    by_path = checks.leaves_by_path("specs", specs)
+    by_path = checks.check_specs(specs)
     own = checks.leaves_by_path("adapted.base", adapted.base)
+    if set(own) != set(by_path) or not set(adapted.factors) <= set(own):
+        raise ValueError(
+            f"adapted must be of the specs' network, {list(by_path)[:4]}, got {list(own)[:4]} and "
+            f"factors of {list(adapted.factors)[:4]}"
+        )
     for path, factors in adapted.factors.items():
         added = _product(factors["a"], factors["b"], adapted.scale)
         own[path] = own[path] + _unfolded(added, by_path[path])
@@ -226,14 +235,15 @@ def adapted_params(specs: Params, adapted: Adapted) -> Params:
 def _adapt(
     specs: Params, params: Params, rank: int, weights: str, scale: Number, start: Start
 ) -> Adapted:
+    by_path = checks.check_specs(specs)
     checks.check_params(params, specs)
     checks.check_count("rank", rank, 1)
     checks.check_number("scale", scale)
-    by_path = checks.leaves_by_path("specs", specs)
-    checks.check_patterns([weights], list(by_path))
     chosen = [path for path in fnmatch.filter(by_path, weights) if _is_matrix(by_path[path])]
     if not chosen:
-        raise ValueError(f"weights must name a matrix, got {weights!r}, which matches none")
+        raise ValueError(
+            f"weights must name a matrix, got {weights!r}, of which {list(by_path)[:8]} has none"
+        )
     own = checks.leaves_by_path("params", params)
     factors = {}
     for path in chosen:

@@ -51,21 +51,14 @@ def initialize(key: jax.Array, specs: Params, initializer: Initializer) -> Param
     """
     checks.check_callable("initializer", initializer)
     check_are_parameters(specs)
-    if not jax.tree.leaves(specs):
-        raise TypeError(f"specs must hold ParamSpec, got {type(specs).__name__} without one")
-    by_path = checks.leaves_by_path("specs", specs)
+    by_path = checks.check_specs(specs)
     for demand in demands_of(initializer):
         demand(by_path)
     # Not one jitted program for the tree: the generator is what takes long to compile, and there it
     # is compiled for each tensor, not each shape, and again for each scheme made anew. XLA would
     # also merge a scheme's factor with the sqrt(2) of a normal draw: other bits than op by op.
 
-    def draw(tree_path: tuple[Any, ...], spec: Any) -> jax.Array:
-        if not isinstance(spec, ParamSpec):
-            raise TypeError(
-                f"specs must hold ParamSpec, got {type(spec).__name__}: of any model they are "
-                "`networks.adopt(init, apply, x).specs`"
-            )
+    def draw(tree_path: tuple[Any, ...], spec: ParamSpec) -> jax.Array:
         path = checks.path_name(tree_path)
         if not jnp.issubdtype(spec.dtype, jnp.floating):
             hint = framework_hint(specs)

@@ -49,7 +49,7 @@ def mimetic(
       The params.
 
     Raises:
-      TypeError: if heads is not an integer, or a factor not a number.
+      TypeError: if heads is not an integer, a pair is not two, or a factor not a number.
       ValueError: if params have no such attention, one has keys or values of fewer heads than
         queries, or widths that heads do not divide.
 
@@ -65,10 +65,12 @@ def mimetic(
     """
     checks.check_count("heads", heads, 1)
     for name, pair in (("query_key", query_key), ("value_output", value_output)):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"{name} must be two numbers, got {pair!r:.80}")
         for number in pair:
             checks.check_number(name, number)
+    known = checks.check_specs(specs)
     checks.check_params(params, specs)
-    known = checks.leaves_by_path("specs", specs)
     own = checks.leaves_by_path("params", params)
     last = f"{PARTS[0]}/weight"
     found = [path.removesuffix(last) for path in known if path.endswith(last)]

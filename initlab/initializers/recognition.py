@@ -134,11 +134,11 @@ def recognize(
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be over 0 and under 1, got {level}")
-    checks.check_params(params, specs)
     by_path = {
         path: dataclasses.replace(spec, path=path)
-        for path, spec in checks.leaves_by_path("specs", specs).items()
+        for path, spec in checks.check_specs(specs).items()
     }
+    checks.check_params(params, specs)
     known = named_schemes(_branches(by_path)) if schemes is None else dict(schemes)
     if not known:
         raise ValueError("schemes must hold at least one, got none")
