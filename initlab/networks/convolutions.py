@@ -9,23 +9,42 @@ The product is that of a dense layer (`dense`), so that units, here channels, th
 stay bit-identical, forward and backward.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from initlab.bilinear import define_bilinear
 from initlab.networks.dense import LANES, NARROW, sum_over_examples, sum_over_inputs
 from initlab.programs.equations import all_equations, run_equation
 from initlab.programs.primitives import CONVOLUTIONS
 from initlab.programs.rewrite import rewrite
 
-__all__ = ["convolutions_as_products", "convolve_patches", "has_convolutions"]
+__all__ = ["convolutions_as_products", "convolve_slices", "count_convolved"]
 
 MOST_SLICES = 512
 """A convolution that would take more slices of its input is left as it is."""
+
+FEW_TERMS = 144
+"""Up to so many terms of a sum over inputs and window are written out, for few units."""
+
+TERMS_AT_ONCE = 36
+"""So many of them stand in one expression."""
+
+PARAMS = (
+    "window_strides",
+    "padding",
+    "lhs_dilation",
+    "rhs_dilation",
+    "dimension_numbers",
+    "feature_group_count",
+    "batch_group_count",
+)
+"""What a convolution's equation says of it, but for its precision."""
 
 
 def convolutions_as_products(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,22 +70,35 @@ def convolutions_as_products(function: Callable[..., Any]) -> Callable[..., Any]
     return rewrite(function, _choose)
 
 
-def has_convolutions(program: Any) -> bool:
-    """Whether a program, a jaxpr, has a convolution in it or in the programs within it."""
-    return any(equation.primitive.name in CONVOLUTIONS for equation in all_equations(program))
+def count_convolved(program: Any) -> int:
+    """How many numbers the convolutions of a program, a jaxpr, give; 0 where there are none."""
+    return sum(
+        equation.outvars[0].aval.size
+        for equation in all_equations(program)
+        if equation.primitive.name in CONVOLUTIONS
+    )
 
 
 def _choose(equation: Any) -> Callable[..., Sequence[jax.Array]] | None:
-    """What stands in for an equation: for a convolution that can be a product, that product."""
+    """What stands in for an equation: for a convolution that can be products, those on a CPU."""
+    products = _as_products(equation)
+    if products is None:
+        return None
+    return lambda lhs, rhs: jax.lax.platform_dependent(
+        lhs, rhs, cpu=products, default=lambda lhs, rhs: run_equation(equation, [lhs, rhs])
+    )
+
+
+def _as_products(equation: Any) -> Callable[..., Sequence[jax.Array]] | None:
+    """The same on whatever platform."""
     if equation.primitive.name not in CONVOLUTIONS:
         return None
     (lhs, rhs), (out,) = (
         [variable.aval for variable in each] for each in (equation.invars, equation.outvars)
     )
     real = jnp.issubdtype(lhs.dtype, jnp.floating) and lhs.dtype == rhs.dtype
-    spatial = lhs.ndim - 2
     shapes = (lhs.shape, rhs.shape, out.shape)
-    if not real or not 1 <= spatial <= 3 or any(0 in shape for shape in shapes):
+    if not real or not 1 <= lhs.ndim - 2 <= 3 or any(0 in shape for shape in shapes):
         return None
     numbers = equation.params["dimension_numbers"]
     window, counts = (
@@ -75,125 +107,209 @@ def _choose(equation: Any) -> Callable[..., Sequence[jax.Array]] | None:
     )
     if min(window, counts) > MOST_SLICES:
         return None
-
-    def chosen(lhs: jax.Array, rhs: jax.Array) -> list[jax.Array]:
-        result = jax.lax.platform_dependent(
-            lhs,
-            rhs,
-            cpu=lambda lhs, rhs: convolve_patches(lhs, rhs, equation.params).astype(out.dtype),
-            default=lambda lhs, rhs: run_equation(equation, [lhs, rhs])[0],
-        )
-        return [result]
-
-    return chosen
+    wide = jnp.dtype(jnp.float32) if jnp.finfo(lhs.dtype).bits < 32 else lhs.dtype
+    params = tuple((name, equation.params[name]) for name in PARAMS)
+    convolve = _operation(lhs.shape, rhs.shape, wide, params)
+    return lambda lhs, rhs: [convolve(lhs.astype(wide), rhs.astype(wide)).astype(out.dtype)]
 
 
-def convolve_patches(lhs: jax.Array, rhs: jax.Array, params: Any) -> jax.Array:
-    """`jax.lax.conv_general_dilated` as one product for each group of features.
+@functools.cache
+def _operation(
+    lhs_shape: tuple[int, ...], rhs_shape: tuple[int, ...], dtype: Any, params: tuple
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """`convolve_slices` of factors of these shapes, whose gradients are such products too."""
+    convolve = functools.partial(jax.lax.conv_general_dilated, **dict(params))
+    lhs, rhs = (jax.ShapeDtypeStruct(shape, dtype) for shape in (lhs_shape, rhs_shape))
+
+    def each_run(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        def mapped(left: jax.Array, right: jax.Array) -> jax.Array:
+            one = function
+            for _ in range(left.ndim - len(lhs_shape)):
+                one = jax.vmap(one)
+            return one(left, right)
+
+        return mapped
+
+    def transposed(factor: Any, fixed: Callable[..., Any]) -> Callable[..., jax.Array]:
+        def gradient(cotangent: jax.Array, other: jax.Array) -> jax.Array:
+            return jax.linear_transpose(fixed(other), factor)(cotangent)[0]
+
+        return each_run(rewrite(gradient, _as_products))
+
+    return define_bilinear(
+        "convolve_slices",
+        each_run(functools.partial(convolve_slices, params=dict(params))),
+        transposed(lhs, lambda r: lambda l: convolve(l, r)),  # noqa: E741
+        transposed(rhs, lambda l: lambda r: convolve(l, r)),  # noqa: E741
+    )
+
+
+def convolve_slices(lhs: jax.Array, rhs: jax.Array, params: Any) -> jax.Array:
+    """`jax.lax.conv_general_dilated` as one dense product for each place that a window has.
 
     Args:
       lhs: the input, in the layout that params say.
-      rhs: the weights.
-      params: as of the operation's equation: dimension_numbers, window_strides, padding,
-        lhs_dilation, rhs_dilation, feature_group_count, batch_group_count.
+      rhs: the weights, of the same dtype.
+      params: as of the operation's equation, by the names in PARAMS.
 
     Returns:
-      The result in its layout; its dtype is that of the factors, which is one, or float32.
+      The result in its layout.
     """
     numbers = params["dimension_numbers"]
-    wide = jnp.float32 if jnp.finfo(lhs.dtype).bits < 32 else lhs.dtype
-    # [groups, batch, inputs, *positions] and [groups, outputs, inputs, *window].
-    x = _in_groups(jnp.transpose(lhs.astype(wide), numbers.lhs_spec), params)
-    groups = x.shape[0]
-    rhs = jnp.transpose(rhs.astype(wide), numbers.rhs_spec)
+    rhs = jnp.transpose(rhs, numbers.rhs_spec)
+    groups = max(params["feature_group_count"], params["batch_group_count"])
+    # Axes: groups, outputs, inputs, then those of the window.
     weights = rhs.reshape(groups, -1, *rhs.shape[1:])
-    batch, window = x.shape[1], weights.shape[3:]
+    examples, features, *places = numbers.lhs_spec
+    window = weights.shape[3:]
+    out = _positions([lhs.shape[n] for n in places], window, params)
+    # Slices of the input are taken: one for each position in the window or, where that is larger
+    # (for a gradient of weights it is a whole picture), one for each position of the output. The
+    # last axis, examples, is read in whole vectors, whatever the slice.
+    if math.prod(window) <= math.prod(out):
+        # Axes: groups, inputs, those of positions, batch.
+        x = _split(jnp.transpose(lhs, (features, *places, examples)), params, 0, -1)
+        batch = x.shape[-1]
+        x = _laid_out(x, params)
+        slices = _Slices(window, params["rhs_dilation"], out, params["window_strides"])
+        units = weights.shape[1]
+        if weights[0, 0].size <= FEW_TERMS and units <= NARROW:
+            product = _written_out(weights, x, slices)
+        else:
+            patches = _patches(x, slices, units)
+            terms = jnp.moveaxis(weights, (1, 2), (-1, -2)).reshape(groups, -1, units)
+            product = sum_over_inputs(_extend(terms, patches.shape[1], 1), patches)
+        # Axes: outputs, those of positions, batch.
+        product = product.reshape(groups * units, *out, -1)[..., :batch]
+        order = [product.ndim - 1, *range(product.ndim - 1)]
+    else:
+        # Axes: groups, batch, those of positions, inputs, which are a gradient's examples.
+        x = _split(jnp.transpose(lhs, (examples, *places, features)), params, -1, 0)
+        batch = x.shape[1]
+        slices = _Slices(out, params["window_strides"], window, params["rhs_dilation"])
+        patches = _patches(_laid_out(x, params), slices, weights.shape[1])
+        terms = _fill(jnp.moveaxis(weights, 2, -1)).reshape(groups, weights.shape[1], -1)
+        product = sum_over_examples(patches, terms)[:, : math.prod(out) * batch]
+        # Axes: those of positions, batch, outputs.
+        product = jnp.moveaxis(product.reshape(groups, *out, batch, -1), 0, -2)
+        product = product.reshape(*out, batch, -1)
+        order = [product.ndim - 2, product.ndim - 1, *range(product.ndim - 2)]
+    return jnp.transpose(product, [order[numbers.out_spec.index(n)] for n in range(product.ndim)])
+
+
+def _positions(sizes: Sequence[int], window: Sequence[int], params: Any) -> list[int]:
+    """How many positions the output has along each axis, for so many of the input."""
+    names = ("padding", "lhs_dilation", "rhs_dilation", "window_strides")
+    return [
+        (low + (size - 1) * dilation + 1 + high - (width - 1) * apart - 1) // stride + 1
+        for size, width, (low, high), dilation, apart, stride in zip(
+            sizes, window, *(params[name] for name in names), strict=True
+        )
+    ]
+
+
+def _split(x: jax.Array, params: Any, features: int, examples: int) -> jax.Array:
+    """The axis of features, or of examples, in groups, these in front."""
+    if params["batch_group_count"] > 1:
+        axis, count = examples % x.ndim, params["batch_group_count"]
+    else:
+        axis, count = features % x.ndim, params["feature_group_count"]
+    x = x.reshape(*x.shape[:axis], count, -1, *x.shape[axis + 1 :])
+    return jnp.moveaxis(x, axis, 0)
+
+
+def _laid_out(x: jax.Array, params: Any) -> jax.Array:
+    """[groups, rows, *positions, columns], padded, the columns to a multiple of LANES."""
     edges = [
         (low, high, dilation - 1)
         for (low, high), dilation in zip(params["padding"], params["lhs_dilation"], strict=True)
     ]
-    x = jax.lax.pad(x, jnp.zeros((), wide), [(0, 0, 0)] * 3 + edges)
-    strides, spacing = params["window_strides"], params["rhs_dilation"]
-    out = [
-        (size - (w - 1) * apart - 1) // stride + 1
-        for size, w, apart, stride in zip(x.shape[3:], window, spacing, strides, strict=True)
-    ]
-    units, count = weights.shape[1], math.prod(out)
-    # Slices of the input are stacked: one for each position in the window or, where that is larger
-    # (for a gradient of weights it is a whole picture), one for each position of the output. The
-    # last axis, examples, is read in whole vectors, whatever the slice.
-    if math.prod(window) <= count:
-        # [window and inputs, out and batch].
-        x = _fill(jnp.moveaxis(x, 1, -1))
-        patches = _slices(x, window, spacing, out, strides, units)
-        terms = jnp.moveaxis(weights, (1, 2), (-1, -2)).reshape(groups, -1, units)
-        product = sum_over_inputs(_extend(terms, patches.shape[1], 1), patches)
-        product = product.reshape(groups, units, *out, -1)[..., :batch]
-        product = jnp.moveaxis(product, -1, 0)
-    else:
-        # [out and batch, window and inputs], where inputs are a gradient's examples.
-        patches = _slices(_fill(jnp.moveaxis(x, 2, -1)), out, strides, window, spacing, units)
-        terms = _fill(jnp.moveaxis(weights, 2, -1)).reshape(groups, units, -1)
-        product = sum_over_examples(patches, terms)[:, : count * batch]
-        product = product.reshape(groups, *out, batch, units)
-        product = jnp.moveaxis(product, (-2, 0, -1), (0, 1, 2))
-    product = product.reshape(batch, -1, *out)
-    return jnp.transpose(product, [numbers.out_spec.index(n) for n in range(product.ndim)])
+    widths = [(0, 0, 0), (0, 0, 0), *edges, (0, -x.shape[-1] % LANES, 0)]
+    # Laid out once, and not again in each slice.
+    return jax.lax.optimization_barrier(jax.lax.pad(x, jnp.zeros((), x.dtype), widths))
 
 
-def _in_groups(lhs: jax.Array, params: Any) -> jax.Array:
-    """[batch, features, ...] as [groups, batch, features, ...] of each group."""
-    if (batches := params["batch_group_count"]) > 1:
-        return lhs.reshape(batches, -1, *lhs.shape[1:])
-    groups = params["feature_group_count"]
-    return lhs.reshape(lhs.shape[0], groups, -1, *lhs.shape[2:]).swapaxes(0, 1)
+class _Slices(NamedTuple):
+    """Slices of positions.
 
-
-def _slices(
-    x: jax.Array,
-    counts: Sequence[int],
-    apart: Sequence[int],
-    lengths: Sequence[int],
-    steps: Sequence[int],
-    units: int,
-) -> jax.Array:
-    """Slices of x [groups, rows, *positions, columns], one above the other.
-
-    Args:
-      x: the input.
-      counts: how many slices along each axis of positions.
+    Attributes:
+      counts: how many along each axis.
       apart: how far apart they begin.
       lengths: entries of each.
       steps: how far apart these are.
-      units: on the other side of the product.
+    """
+
+    counts: Sequence[int]
+    apart: Sequence[int]
+    lengths: Sequence[int]
+    steps: Sequence[int]
+
+    def of(self, x: jax.Array) -> list[jax.Array]:
+        """Those of x [groups, rows, *positions, columns], the last axis' first."""
+        found = []
+        for place in itertools.product(*map(range, self.counts)):
+            starts = [n * distance for n, distance in zip(place, self.apart, strict=True)]
+            stops = [
+                start + (length - 1) * step + 1
+                for start, length, step in zip(starts, self.lengths, self.steps, strict=True)
+            ]
+            where = [0, 0, *starts, 0], [*x.shape[:2], *stops, x.shape[-1]]
+            found.append(jax.lax.slice(x, *where, [1, 1, *self.steps, 1]))
+        return found
+
+
+def _written_out(weights: jax.Array, x: jax.Array, slices: _Slices) -> jax.Array:
+    """The sum over inputs and window, term by term: [groups, outputs, *positions, batch].
+
+    Args:
+      weights: [groups, outputs, inputs, *window].
+      x: [groups, inputs, *positions, batch].
+      slices: of x, one for each place in the window.
+
+    Returns:
+      The sums.
+    """
+    groups, units, inputs, *window = weights.shape
+    # A loop over parts of the inputs: what it gives is laid out as it is computed, whatever reads
+    # it. A single expression would be made anew in the layout of its reader, entry by entry.
+    count = next(
+        n
+        for n in range(min(2, inputs), inputs + 1)
+        if inputs % n == 0 and (n == inputs or inputs // n * math.prod(window) <= TERMS_AT_ONCE)
+    )
+    parts = weights.reshape(groups, units, count, -1, math.prod(window))
+
+    def add(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        factors, seen = part
+        factors = factors.reshape(*factors.shape, *[1] * (x.ndim - 2))
+        for n, each in enumerate(slices.of(seen)):
+            for k in range(each.shape[1]):
+                total = total + factors[:, :, k, n] * each[:, None, k]
+        return total, None
+
+    zeros = jnp.zeros((groups, units, *slices.lengths, x.shape[-1]), x.dtype)
+    seen = jnp.moveaxis(x.reshape(groups, count, -1, *x.shape[2:]), 1, 0)
+    return jax.lax.scan(add, zeros, (jnp.moveaxis(parts, 2, 0), seen))[0]
+
+
+def _patches(x: jax.Array, slices: _Slices, units: int) -> jax.Array:
+    """Slices of x [groups, rows, *positions, columns], one above the other.
 
     Returns:
       [groups, counts and rows, lengths and columns], with rows of zeros up to a multiple of LANES
-      where `dense` would add them in a copy.
+      where `dense`, for so many units on the other side, would add them in a copy.
     """
     groups, rows, *_, columns = x.shape
-    places = list(itertools.product(*map(range, counts)))
-    full = len(places) * rows
+    full = math.prod(slices.counts) * rows
     if max(full, units) > NARROW:
         full += -full % LANES
-    # Laid out once, and not again in each slice; nor are slices of given data folded, which would
-    # take the compiler seconds.
-    x = jax.lax.optimization_barrier(x)
-    slices = jnp.zeros((groups, full, *lengths, columns), x.dtype)
+    stacked = jnp.zeros((groups, full, *slices.lengths, columns), x.dtype)
     # Written in place, one after the other: a concatenation is compiled to a loop over entries,
     # each of which asks which slice it is of.
-    for number, place in enumerate(places):
-        starts = [n * distance for n, distance in zip(place, apart, strict=True)]
-        stops = [
-            start + (length - 1) * step + 1
-            for start, length, step in zip(starts, lengths, steps, strict=True)
-        ]
-        part = jax.lax.slice(
-            x, [0, 0, *starts, 0], [groups, rows, *stops, columns], [1, 1, *steps, 1]
-        )
-        where = [0, number * rows, *[0] * (len(lengths) + 1)]
-        slices = jax.lax.dynamic_update_slice(slices, part, where)
-    return slices.reshape(groups, full, -1)
+    for number, part in enumerate(slices.of(x)):
+        where = [0, number * rows, *[0] * (len(slices.lengths) + 1)]
+        stacked = jax.lax.dynamic_update_slice(stacked, part, where)
+    return stacked.reshape(groups, full, -1)
 
 
 def _fill(array: jax.Array) -> jax.Array:

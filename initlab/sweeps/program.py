@@ -99,7 +99,8 @@ def _bytes_of_signals(run: Run) -> int:
     """Bytes of one run's activations."""
     shapes = run.description["parameters"].values()
     units = sum(shape[-1] for shape in shapes if len(shape) > 1)
-    return units * run.description["examples"] * np.dtype(run.description["dtype"]).itemsize
+    count = units * run.description["examples"] + run.description.get("convolved", 0)
+    return count * np.dtype(run.description["dtype"]).itemsize
 
 
 def check_memory(runs: Sequence[Run], block: int, device: Any) -> None:

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from initlab import checks
-from initlab.networks.convolutions import has_convolutions
+from initlab.networks.convolutions import count_convolved
 from initlab.types import Network, Probe, Task
 
-__all__ = ["cast_inputs", "convolves", "describe", "dtype_of", "training_data"]
+__all__ = ["cast_inputs", "convolved", "describe", "dtype_of", "training_data"]
 
 
 def training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
@@ -30,9 +30,10 @@ def training_data(network: Network, task: Task) -> tuple[jax.Array, jax.Array]:
     return x, _fitting("y", task.y, jnp.asarray(task.y))
 
 
-def convolves(network: Network, x: jax.Array) -> bool:
-    """Whether the network has convolutions, for inputs of x's shape."""
-    return has_convolutions(jax.make_jaxpr(network.apply)(_abstract_params(network), x))
+def convolved(network: Network, x: jax.Array, examples: int) -> int:
+    """How many numbers the network's convolutions give for so many examples like x's."""
+    batch = jax.ShapeDtypeStruct((examples, *x.shape[1:]), x.dtype)
+    return count_convolved(jax.make_jaxpr(network.apply)(_abstract_params(network), batch))
 
 
 def _abstract_params(network: Network) -> Any:

@@ -14,7 +14,7 @@ from initlab.initializers import initialize
 from initlab.keys import path_key
 from initlab.networks.convolutions import convolutions_as_products
 from initlab.networks.layer_params import layer_names
-from initlab.training.data import cast_inputs, convolves, describe, dtype_of, training_data
+from initlab.training.data import cast_inputs, convolved, describe, dtype_of, training_data
 from initlab.training.points import (
     Point,
     Recorded,
@@ -48,7 +48,8 @@ class Run:
         without running it.
       layers: names of the network's layers, in the order of a per-layer measurement.
       description: the run in plain values: steps, every, batch_size, probes, parameters
-        (shapes by path), dtype, examples, task_sha256 (of the task's arrays).
+        (shapes by path), dtype, examples, task_sha256 (of the task's arrays); where there are
+        convolutions, how many numbers they give in a step: convolved.
     """
 
     function: Callable[[Point], History]
@@ -92,7 +93,7 @@ def make_loss(network: Network, task: Task) -> Callable[[Params], jax.Array]:
     def loss(params: Params) -> jax.Array:
         return task.loss(network.apply(params, x), y)
 
-    return convolutions_as_products(loss) if convolves(network, x) else loss
+    return convolutions_as_products(loss) if convolved(network, x, len(x)) else loss
 
 
 @checks.checked
@@ -224,8 +225,11 @@ def make_run(
         reductions_at({} if reductions is None else reductions, used)
 
     description = describe(whole, task, probes, steps, every, batch_size)
+    positions = convolved(whole, x, batch_size or len(x))
+    if positions:
+        description["convolved"] = positions
     # Gradients, probes and a refiner of the start are within: their convolutions are met as well.
-    function = convolutions_as_products(descend) if convolves(whole, x) else descend
+    function = convolutions_as_products(descend) if positions else descend
     return Run(jax.jit(function), check, layer_names(whole), description)
 
 
