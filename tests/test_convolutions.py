@@ -97,6 +97,23 @@ def test_a_product_is_the_convolution_with_both_its_gradients(name):
         np.testing.assert_allclose(got[0][1], 2 * wanted[0], rtol=1e-12, atol=1e-12)
 
 
+def test_gradients_taken_from_outside_are_products_too_to_any_order():
+    # With a stride that leaves the last position out, so that a gradient has to know the shape.
+    convolve = functools.partial(lax.conv_general_dilated, window_strides=(2,), padding=[(1, 0)])
+    operands = _draw([(2, 2, 5), (3, 2, 2)])
+
+    def bend(convolve):
+        gradient = jax.grad(lambda lhs, rhs: jnp.sin(convolve(lhs, rhs)).sum(), (0, 1))
+        return lambda *operands: jax.jvp(gradient, operands, operands)
+
+    with jax.enable_x64(True):
+        product = bend(convolutions_as_products(convolve))
+        assert _count(product, *operands) == 0
+        got, wanted = (jax.jit(each)(*operands) for each in (product, bend(convolve)))
+        for ours, theirs in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
 def _smooth(x):
     return lax.conv_general_dilated(x, jnp.full((1, 1, 3), 0.5), (1,), "SAME")
 
@@ -180,6 +197,22 @@ def _convnet(channels):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((6, 16))
     return network, initlab.tasks.from_arrays(x, np.arange(6) % 3)
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_a_run_knows_how_many_numbers_its_convolutions_give(batch_size):
+    network, task = _convnet(3)
+    run = initlab.make_run(
+        network,
+        lambda p: by_role(weight=he_normal()),
+        task,
+        optimizer=lambda p: optax.sgd(0.5),
+        steps=3,
+        every=1,
+        batch_size=batch_size,
+    )
+    # Stem and block: 16 positions of 3 channels, for each example of a step.
+    assert run.description["convolved"] == 2 * 16 * 3 * (batch_size or 6)
 
 
 @pytest.mark.thorough

@@ -1,12 +1,15 @@
-"""Convolutions as products of patches, which a CPU computes fast and units alike.
+"""Convolutions as sums of slices or products of patches: fast on a CPU, and alike for all units.
 
 XLA compiles a convolution for a CPU in two ways: outside of loops it calls a library, within one
 (and a training run is one) it writes out the sums entry by entry, up to a hundred times slower, and
-many runs under vmap are worse still. A product of matrices is fast anywhere. So each convolution of
-a run becomes one: of the patches of the input that the window sees, and the weights.
+many runs under vmap are worse still. So each convolution of a run is computed another way. A sum of
+few inputs and places of the window is written out: slices of the input, whole vectors of examples,
+times weights. Any other is a product of matrices, which is fast anywhere: of the patches of the
+input that the window sees, and the weights. So is a gradient of weights, a sum over positions and
+examples.
 
-The product is that of a dense layer (`dense`), so that units, here channels, that start identical
-stay bit-identical, forward and backward.
+The product is that of a dense layer (`dense`), and a written sum has one order for all units. So
+units, here channels, that start identical stay bit-identical, forward and backward.
 """
 
 import functools
@@ -48,14 +51,14 @@ PARAMS = (
 
 
 def convolutions_as_products(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, whose convolutions are products of patches where it is compiled for a CPU.
+    """`function`, whose convolutions are products and sums where it is compiled for a CPU.
 
     `make_run` and `make_loss` do this by themselves. It is for loops of one's own: a convolution
     within `jax.lax.scan`, `fori_loop` or `map` on a CPU.
 
     Args:
-      function: of pytrees of arrays. A function that takes gradients within it has those of its
-        convolutions computed likewise.
+      function: of pytrees of arrays. Gradients of convolutions, taken within it or of it, are
+        computed likewise.
 
     Returns:
       A function of the same arguments with the same results, but for rounding: real convolutions of
@@ -145,7 +148,7 @@ def _operation(
 
 
 def convolve_slices(lhs: jax.Array, rhs: jax.Array, params: Any) -> jax.Array:
-    """`jax.lax.conv_general_dilated` as one dense product for each place that a window has.
+    """`jax.lax.conv_general_dilated` by slices of its input.
 
     Args:
       lhs: the input, in the layout that params say.
@@ -272,11 +275,10 @@ def _written_out(weights: jax.Array, x: jax.Array, slices: _Slices) -> jax.Array
     groups, units, inputs, *window = weights.shape
     # A loop over parts of the inputs: what it gives is laid out as it is computed, whatever reads
     # it. A single expression would be made anew in the layout of its reader, entry by entry.
-    count = next(
-        n
-        for n in range(min(2, inputs), inputs + 1)
-        if inputs % n == 0 and (n == inputs or inputs // n * math.prod(window) <= TERMS_AT_ONCE)
-    )
+    count = -(-inputs * math.prod(window) // TERMS_AT_ONCE)
+    count = min(inputs, max(2, count))
+    filled = inputs + -inputs % count
+    weights, x = _extend(weights, filled, 2), _extend(x, filled, 1)
     parts = weights.reshape(groups, units, count, -1, math.prod(window))
 
     def add(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
