@@ -84,6 +84,10 @@ def _phase_diagram(summary: dict[str, Any]) -> bool:
     )
 
 
+def _published(summary: dict[str, Any]) -> bool:
+    return summary["not comparable"] == len(summary["rows"]) > 0
+
+
 def _random_initialization(summary: dict[str, Any]) -> bool:
     rows = {row["start"]: row for row in summary["starts"]}
     zero = rows.pop("zero")
@@ -193,6 +197,11 @@ CONCLUSIONS = {
         "Without biases tanh is critical at sigma_w2 = 1, with sigma_b2 = 0.5 at 2.84. Networks of "
         "width 32, drawn at four points, agree with theory within three standard errors.",
         _phase_diagram,
+    ),
+    "published": Conclusion(
+        "All recipes run, at sizes of which nothing is published: no row claims to agree or not. "
+        "What the published settings gave is in the [guide](../guide/published.md).",
+        _published,
     ),
     "random_initialization": Conclusion(
         "From zero the four units stay one and the loss stays at 0.693 = ln 2; from every random "

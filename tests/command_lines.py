@@ -189,6 +189,7 @@ LINES = {
         ("--published --steps=50", "got --steps too"),
     ],
     "transfer": [("--width=64", "two sizes, got [64]"), ("--text_width=15,30", "2 heads, got 15")],
+    "published": [("--reproduction=lsuw", "did you mean 'lsuv'?"), ("--size=tiny", "is none of")],
     "throughput": [
         ("--size=2-3-1", "is none of"),
         ("--most_runs=10", "--most_runs"),

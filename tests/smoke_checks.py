@@ -21,6 +21,7 @@ __all__ = [
     "check_lab_results",
     "check_page",
     "check_phase_diagram",
+    "check_published",
     "check_random_initialization",
     "check_saturation",
     "check_signal_propagation",
@@ -253,6 +254,13 @@ def check_transfer(ran):
         assert results["loss"].sizes == {"case": 1, "size": 2, "learning_rate": 7, "seed": 2}
         assert np.isfinite(results["loss"]).all()
     assert "width 4 to 8" in ran.stdout
+
+
+def check_published(ran):
+    assert [row["quantity"] for row in ran.summary["rows"]] == ["N = 2, L = 10", "r = 2"]
+    # Theirs are other settings: nothing is claimed of these.
+    assert (ran.summary["agrees"], ran.summary["not comparable"]) == (0, 2)
+    assert "arXiv:1903.06733" in ran.stdout
 
 
 def check_throughput(ran):

@@ -17,9 +17,9 @@ from experiments.course_tables.runs import (
     trainings,
 )
 from experiments.course_tables.vectors import three_points
-from experiments.published import rows as published
-from experiments.published.figure import draw_agreement
-from experiments.published.tables import verdict
+from experiments.number_tables import rows as published
+from experiments.number_tables.figure import draw_agreement
+from experiments.number_tables.tables import verdict
 
 pytestmark = pytest.mark.full_compile
 

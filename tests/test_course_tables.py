@@ -16,8 +16,8 @@ from experiments.course_tables.conventions import (
 )
 from experiments.course_tables.runs import measure_training, trainings
 from experiments.course_tables.vectors import measure_data, measure_vectors, three_points
-from experiments.published import rows as published
-from experiments.published.tables import verdict
+from experiments.number_tables import rows as published
+from experiments.number_tables.tables import verdict
 
 BINARY = "experiments.course_tables", "--compilation_cache_dir="
 DRAWS = {

@@ -57,6 +57,11 @@ SMOKE_RUNS = {
     "lab_results": Smoke(checks.check_lab_results, extra=CELLS),
     "page": Smoke(checks.check_page, (), file="page.html"),
     "phase_diagram": Smoke(checks.check_phase_diagram, extra=SWEEPS),
+    "published": Smoke(
+        checks.check_published,
+        ("--smoke", "--reproduction=dying_relu,escape_times"),
+        CELLS,
+    ),
     "random_initialization": Smoke(
         checks.check_random_initialization,
         ("--smoke", "--trained_fraction=0.4"),

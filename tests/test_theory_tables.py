@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from theory_oracles import within
 
-from experiments.published import rows, tables
+from experiments.number_tables import rows, tables
 from experiments.theory_tables.draws import descend, draw_dead_layers, draw_lengths
 from experiments.theory_tables.tables import PUBLISHED, show
 from experiments.theory_tables.values import measure_starts

@@ -19,9 +19,9 @@ from experiments.course_tables import tables
 from experiments.course_tables.runs import measure_first_cost, measure_rows, trainings
 from experiments.course_tables.vectors import measure_data, measure_vectors
 from experiments.harness import Settings, flags
-from experiments.published.figure import draw_agreement
-from experiments.published.rows import Measured, choose, compare, published_rows
-from experiments.published.tables import verdict
+from experiments.number_tables.figure import draw_agreement
+from experiments.number_tables.rows import Measured, choose, compare, published_rows
+from experiments.number_tables.tables import verdict
 
 __all__ = ["EXPERIMENT"]
 

@@ -16,7 +16,7 @@ from experiments.course_tables.conventions import (
     he_scale,
 )
 from experiments.course_tables.vectors import three_points
-from experiments.published.rows import Measured, Row
+from experiments.number_tables.rows import Measured, Row
 from initlab import probes
 from initlab.training import Point, Run
 from initlab.types import Activation, Array, History, Params, Task

@@ -8,7 +8,7 @@ from typing import Any
 import xarray
 
 from experiments.harness import Settings
-from experiments.published import tables
+from experiments.number_tables import tables
 
 __all__ = ["PUBLISHED", "show", "summarize"]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import initlab
 from experiments.course_tables.conventions import course_layout, course_params, he_scale
-from experiments.published.rows import Measured
+from experiments.number_tables.rows import Measured
 from initlab.types import Task
 
 __all__ = ["measure_data", "measure_vectors", "three_points"]

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from experiments.published.rows import Measured
+from experiments.number_tables.rows import Measured
 from initlab import theory
 
 __all__ = ["descend", "draw_dead_layers", "draw_lengths", "measure_finite_width"]

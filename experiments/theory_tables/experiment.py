@@ -11,9 +11,9 @@ import xarray
 
 from experiments import harness
 from experiments.harness import Settings, flags
-from experiments.published.figure import draw_agreement
-from experiments.published.rows import Measured, choose, compare, published_rows
-from experiments.published.tables import summarize, verdict
+from experiments.number_tables.figure import draw_agreement
+from experiments.number_tables.rows import Measured, choose, compare, published_rows
+from experiments.number_tables.tables import summarize, verdict
 from experiments.theory_tables.draws import measure_finite_width
 from experiments.theory_tables.tables import PUBLISHED, show
 from experiments.theory_tables.values import measure_constants, measure_mean_field, measure_starts

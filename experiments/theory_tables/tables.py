@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.harness import Settings
-from experiments.published import tables
+from experiments.number_tables import tables
 
 __all__ = ["PUBLISHED", "show"]
 

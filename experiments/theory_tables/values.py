@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.published.rows import Measured
+from experiments.number_tables.rows import Measured
 from initlab import initializers, theory
 from initlab.activations import identity
 from initlab.initializers import fan_avg, fan_in

@@ -1,0 +1,1 @@
+"""What tables of published numbers share: rows, the comparison, the table, the figure."""
