@@ -28,7 +28,7 @@ def glorot_jacobians(seeds: int, width: int, names: Sequence[str]) -> Mapping[st
 
             def measure(seed, network=network, initializer=initializer):
                 params = initlab.initialize(jax.random.key(seed), network.specs, initializer)
-                batch = Batch(x, np.zeros(1), None, None, objectives.regression, params)
+                batch = Batch(jnp.asarray(x), jnp.zeros(1), None, None, objectives.regression, params)
                 return probes.layer_jacobians()(network, params, batch)["layer_jacobian_mean"]
 
             each = jax.lax.map(measure, jnp.arange(seeds))
