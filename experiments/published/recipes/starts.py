@@ -19,7 +19,7 @@ __all__ = ["dying_relu", "glorot_jacobians", "isometry"]
 
 def glorot_jacobians(seeds: int, width: int, names: Sequence[str]) -> Mapping[str, Array]:
     """The mean singular value of a layer's Jacobian, over five hidden layers."""
-    x, found = 0.3 * np.random.default_rng(0).standard_normal((1, width)), {}
+    x, found = jnp.asarray(0.3 * np.random.default_rng(0).standard_normal((1, width))), {}
     functions = {"linear": activations.identity, "tanh": jnp.tanh}
     starts = {"Glorot": initializers.glorot_uniform(), "old": initializers.uniform(width**-0.5)}
     for name in names:
@@ -28,7 +28,7 @@ def glorot_jacobians(seeds: int, width: int, names: Sequence[str]) -> Mapping[st
 
             def measure(seed, network=network, initializer=initializer):
                 params = initlab.initialize(jax.random.key(seed), network.specs, initializer)
-                batch = Batch(jnp.asarray(x), jnp.zeros(1), None, None, objectives.regression, params)
+                batch = Batch(x, jnp.zeros(1), None, None, objectives.regression, params)
                 return probes.layer_jacobians()(network, params, batch)["layer_jacobian_mean"]
 
             each = jax.lax.map(measure, jnp.arange(seeds))
