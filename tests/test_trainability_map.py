@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +77,32 @@ def test_an_interrupted_map_resumes_to_the_same_bits(run, tmp_path, monkeypatch)
     for name in ("loss_ratio", "relative_loss", "first_nonfinite_step"):
         assert resumed[name].values.tobytes() == whole[name].values.tobytes()
     assert len(set(whole["loss_ratio"].values.ravel())) > 40
+
+
+@pytest.mark.thorough
+def test_a_killed_map_resumes_to_the_same_bits(tmp_path):
+    command = [
+        sys.executable, "-m", "experiments.trainability_map", "--pixels=128", "--seeds=4",
+        "--steps=40", "--out",
+    ]  # fmt: skip
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = subprocess.Popen([*command, killed], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    until = time.monotonic() + 120
+    while not [*killed.glob("sweeps/zoom_0.zarr/progress/*.json")]:
+        assert time.monotonic() < until
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (killed / "summary.json").exists()
+    for out in (killed, whole):
+        subprocess.run([*command, out], check=True, capture_output=True)
+    resumed, computed = (
+        xarray.open_zarr(out / "results.zarr", consolidated=False).load() for out in (killed, whole)
+    )
+    for name, values in computed.variables.items():
+        assert resumed.variables[name].values.tobytes() == values.values.tobytes()
 
 
 def test_pixels_lie_evenly_in_their_coordinate():
