@@ -32,7 +32,9 @@ QUESTIONS: dict[str, Question] = {
 }
 
 RESULT = flags.define_name("result", "escape", QUESTIONS, "Which question")
-SEEDS = flags.define_count("seeds", 0, "Seeds, or draws; 0: the result's own number.", least=0)
+SEEDS = flags.define_count(
+    "seeds", 0, "Seeds, networks drawn or windows; 0: the result's own number.", least=0
+)
 SIZE = flags.define_name(
     "size", "full", {"full": 0, "small": 0}, "Of the tables; a small one shows its form alone"
 )

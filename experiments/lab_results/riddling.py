@@ -31,7 +31,7 @@ DISTANCES = {"full": (1.0, 0.3, 0.1, 0.03, 0.01), "small": (1.0,)}
 CENTERS = {"full": 8, "small": 2}
 PIXELS = {"full": 32, "small": 16}
 STEPS = {"full": 8000, "small": 100}
-SETTINGS = {"full": ((0.4, 4), (0.2, 1), (0.28, 1)), "small": ((0.4, 4),)}
+SETTINGS = {"full": ((0.4, 4), (0.2, 1)), "small": ((0.4, 4),)}
 """Learning rates, and examples in a minibatch."""
 
 UNITS, INPUTS, EXAMPLES = 2, 2, 16
