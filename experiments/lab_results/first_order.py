@@ -26,7 +26,6 @@ ACTIVATIONS: dict[str, Activation] = {
     "tanh": jnp.tanh,
     "relu": jax.nn.relu,
     "gelu": jax.nn.gelu,
-    "silu": jax.nn.silu,
 }
 
 WIDTHS = {"full": (32, 64, 128, 256, 512, 1024), "small": (8, 16)}

@@ -167,7 +167,7 @@ def summarize(results: xarray.Dataset) -> dict[str, Any]:
                     "rate": float(of["rate"]),
                     "batch": int(of["batch"]),
                     "distance": float(distance),
-                    "share": mean_interval(apart.mean(axis=(1, 2))),
+                    "share": np.clip(mean_interval(apart.mean(axis=(1, 2))), 0, 1).tolist(),
                     "windows": len(apart),
                     "borders": int(mixed.sum()),
                     "exponent": _exponent(apart),
