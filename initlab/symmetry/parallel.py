@@ -48,7 +48,8 @@ def parallel_classes(
     rows = jnp.asarray(rows)
     if rows.ndim != 2 or not rows.size:
         raise ValueError(f"rows must have shape [size, entries], got {rows.shape}")
-    rows = rows.astype(jnp.promote_types(rows.dtype, jnp.float32))
+    if not jnp.issubdtype(rows.dtype, jnp.floating) or jnp.finfo(rows.dtype).bits < 32:
+        rows = rows.astype(jnp.float32)
     # The longest entry is made 1, so that no square under- or overflows.
     largest = jnp.max(jnp.abs(rows), axis=1, keepdims=True)
     scaled = rows / jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1)
