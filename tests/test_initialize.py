@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from initializer_tables import GENERATOR, KEY, weight_spec
+from thorough import rows
 
 from initlab import initializers as I  # noqa: N812
 from initlab import theory
@@ -218,7 +219,7 @@ def same_scaling():
     return theory.scaling(specs, specs, theory.Parametrization.MUP, theory.Optimizer.ADAM)
 
 
-@pytest.mark.parametrize("name", COMBINATORS)
+@pytest.mark.parametrize("name", rows(COMBINATORS, ("layer_scale", "scaled")))
 def test_slices_keep_their_place_inside_a_combinator(name):
     # Weights as the ends of branches, which depth_indexed draws smaller from block to block.
     def by_depth(key, spec):

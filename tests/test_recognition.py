@@ -121,10 +121,9 @@ SPECS = {
     },
     "readout": {"weight": weight_spec(64, 64, role=Role.READOUT)},
 }
-OFTEN = ("sparse",)
 
 
-@pytest.mark.parametrize("name", rows(schemes(4), OFTEN))
+@pytest.mark.parametrize("name", rows(schemes(4), ()))
 def test_every_scheme_is_recognized_among_its_own_draws(name):
     scheme = schemes(4)[name]
     specs = {"window": weight_spec(3, 8, 64)} if name in ("dirac", "delta_orthogonal") else SPECS
