@@ -182,7 +182,8 @@ def test_more_seeds_are_other_cells(asked):
 @pytest.mark.thorough
 @pytest.mark.parametrize("asked", QUESTIONS, ids=["escape", "small", "first", "riddling"])
 def test_small_tables_from_cells_to_picture(asked):
-    with jax.enable_x64(True):
+    # Orientations are not counted in float64 under strict dtypes.
+    with jax.enable_x64(asked is not small_starts.QUESTION):
         cells = asked.cells("small", 3)
         results = asked.assemble(cells, [asked.find(cell) for cell in cells])
         summary = asked.summarize(results)
