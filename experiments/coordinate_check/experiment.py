@@ -25,7 +25,7 @@ __all__ = ["EXPERIMENT"]
 
 WIDTHS = flags.define_numbers("width", (128, 256, 512, 1024), "Hidden widths.", whole=True)
 DEPTHS = flags.define_numbers(
-    "depth", (8, 16, 32, 64), "Residual blocks.", whole=True, most=flags.MOST_LAYERS
+    "depth", (16, 32, 64, 128), "Residual blocks.", whole=True, most=flags.MOST_LAYERS
 )
 WIDTH_NAMES = flags.define_names("width_case", tuple(WIDTH_CASES), WIDTH_CASES, "Cases by width")
 DEPTH_NAMES = flags.define_names("depth_case", tuple(DEPTH_CASES), DEPTH_CASES, "Cases by depth")

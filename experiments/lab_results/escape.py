@@ -13,12 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray
-from matplotlib.figure import Figure
 
 from experiments.lab_results.question import Cell, Question, mean_interval, with_interval
 from initlab import networks, report, symmetry
 from initlab.activations import identity
-from initlab.figures.style import SERIES_COLORS, new_figure
 from initlab.types import Activation, Params
 
 __all__ = ["QUESTION", "escape_of"]
@@ -247,61 +245,4 @@ def show(summary: Mapping[str, Any]) -> str:
     )
 
 
-def draw(results: xarray.Dataset) -> Figure:
-    """Time of the escape, growth until then, and growth against distance."""
-    figure = new_figure(14, 5)
-    panels = figure.subplots(1, 3)
-    inverse = results["inverse_scale"].values
-    markers = dict(zip(results["activation"].values, "osD^", strict=False))
-    for net in range(results.sizes["net"]):
-        of = results.isel(net=net)
-        color = SERIES_COLORS[int(of["small"]) - 2]
-        for name, marker in markers.items():
-            one = of.sel(activation=name)
-            time, growth, distance = (
-                one[kind].transpose("seed", "inverse_scale").values
-                for kind in ("time", "growth", "distance")
-            )
-            style = {"color": color, "marker": marker, "markersize": 3, "linewidth": 0.7}
-            middle, error = _mean_error(np.log(time))
-            ends = [
-                np.exp(middle) - np.exp(middle - error),
-                np.exp(middle + error) - np.exp(middle),
-            ]
-            panels[0].errorbar(inverse, np.exp(middle), yerr=ends, **style)
-            middle, error = _mean_error(growth)
-            panels[1].errorbar(inverse, middle, yerr=error, **style)
-            panels[2].errorbar(_mean_error(distance)[0], middle, yerr=error, **style)
-    panels[0].set_yscale("log")
-    panels[0].set_ylabel("time until the loss falls")
-    panels[1].set_ylabel("logarithm of what a difference has grown by")
-    panels[2].set_ylabel("logarithm of what a difference has grown by")
-    panels[2].set_xlabel("logarithm of what the small layers have grown by")
-    for axes in panels[:2]:
-        axes.set_xscale("log")
-        axes.set_xlabel("1 / eps")
-    longest = np.log(inverse[-1])
-    panels[1].plot(inverse, np.log(inverse) - 1, "--", color="black", label="log(1 / eps) - 1")
-    panels[2].plot([0, longest], [-1, longest - 1], "--", color="black", label="slope 1")
-    for axes in panels[1:]:
-        axes.legend(frameon=False)
-    small = sorted(set(results["small"].values.tolist()))
-    for each in small:
-        panels[0].plot([], [], color=SERIES_COLORS[each - 2], label=f"r = {each} small layers")
-    for name, marker in markers.items():
-        panels[0].plot([], [], marker, color="0.4", label=str(name))
-    panels[0].legend(frameon=False, fontsize=9)
-    figure.suptitle(
-        "How long a symmetric start stays depends on how many layers are small; how far its units "
-        "part does not (bars: standard errors over seeds)"
-    )
-    return figure
-
-
-def _mean_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the seeds that escaped, and its standard error, by scale."""
-    count = np.isfinite(values).sum(axis=0)
-    return np.nanmean(values, axis=0), np.nanstd(values, axis=0, ddof=1) / count**0.5
-
-
-QUESTION = Question(_cells, find, _assemble, summarize, show, draw)
+QUESTION = Question(_cells, find, _assemble, summarize, show)

@@ -20,6 +20,7 @@ import xarray
 from experiments import harness
 from experiments.harness import Settings, flags
 from experiments.lab_results import escape, first_order, riddling, small_starts
+from experiments.lab_results.figure import PICTURES
 from experiments.lab_results.question import Question
 
 __all__ = ["EXPERIMENT"]
@@ -62,7 +63,7 @@ def show(summary: dict[str, Any], settings: Settings) -> str:
 
 def draw(results: xarray.Dataset, settings: Settings):
     """Its picture."""
-    return QUESTIONS[settings["result"]].draw(results)
+    return PICTURES[settings["result"]](results)
 
 
 EXPERIMENT = harness.Experiment("lab_results", measure, summarize, show, draw, SMOKE, float64=True)

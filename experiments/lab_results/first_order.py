@@ -13,11 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray
-from matplotlib.figure import Figure
 
 from experiments.lab_results.question import Cell, Question
 from initlab import report, theory
-from initlab.figures.style import new_figure, ordered_colors
 from initlab.types import Activation
 
 __all__ = ["QUESTION", "find", "reach_of"]
@@ -244,36 +242,4 @@ def _off_text(off: Sequence[float] | None) -> str:
     return "-" if off is None else f"{off[0]:+.1%} +- {off[1]:.1%}"
 
 
-def draw(results: xarray.Dataset) -> Figure:
-    """A column for each activation, a row for each quantity: the error against depth / width."""
-    names = results["activation"].values
-    figure = new_figure(3.6 * len(names), 7)
-    panels = figure.subplots(len(KINDS), len(names), squeeze=False, sharex=True, sharey="row")
-    widths = results["width"].values
-    for line, (kind, said) in zip(panels, KINDS.items(), strict=True):
-        for axes, name in zip(line, names, strict=True):
-            for width, color in zip(widths, ordered_colors(len(widths)), strict=True):
-                off, error = off_by(results.sel(activation=name, width=width), kind)
-                share = results["depth"].values / width
-                axes.fill_between(
-                    share, off - 2 * error, off + 2 * error, color=color, alpha=0.2, linewidth=0
-                )
-                axes.plot(share, off, color=color, linewidth=1, label=f"{width} units")
-            axes.axhspan(-OFF, OFF, color="0.9", zorder=0)
-            axes.set_xscale("log")
-            axes.set_xlim(0.5 / widths[-1], DEEPEST)
-            axes.set_ylim(-0.5, 0.5)
-        line[0].set_ylabel(f"{said}: first order / law - 1")
-    for axes, name in zip(panels[0], names, strict=True):
-        axes.set_title(str(name))
-    for axes in panels[-1]:
-        axes.set_xlabel("depth / width")
-    panels[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
-    figure.suptitle(
-        "Where the first correction for the width stops: bands are two standard errors, grey is "
-        f"{OFF:.0%}"
-    )
-    return figure
-
-
-QUESTION = Question(_cells, find, _assemble, summarize, show, draw)
+QUESTION = Question(_cells, find, _assemble, summarize, show)

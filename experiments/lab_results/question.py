@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray
-from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
 __all__ = ["Interval", "Question", "mean_interval", "with_interval"]
@@ -16,7 +15,7 @@ Interval = tuple[float, float, float]
 
 
 class Question(NamedTuple):
-    """One question; all but `find` are quick.
+    """One question; all but `find` are quick. Its picture is of `experiments.lab_results.figure`.
 
     Attributes:
       cells: `(size, seeds) -> cells`: what is measured, each with everything that decides it; of
@@ -25,7 +24,6 @@ class Question(NamedTuple):
       assemble: `(cells, found) -> Dataset`.
       summarize: `Dataset -> dict`: the numbers of the table.
       show: `summary -> str`.
-      draw: `Dataset -> Figure`.
     """
 
     cells: Callable[[str, int], list[dict[str, Any]]]
@@ -33,7 +31,6 @@ class Question(NamedTuple):
     assemble: Callable[[Sequence[Cell], Sequence[Mapping[str, np.ndarray]]], xarray.Dataset]
     summarize: Callable[[xarray.Dataset], dict[str, Any]]
     show: Callable[[Mapping[str, Any]], str]
-    draw: Callable[[xarray.Dataset], Figure]
 
 
 def mean_interval(values: np.ndarray) -> Interval:

@@ -17,12 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray
-from matplotlib.figure import Figure
 
 import initlab
 from experiments.lab_results.question import Cell, Question, mean_interval, with_interval
 from initlab import networks, objectives, reductions, report, symmetry, tasks
-from initlab.figures.style import SERIES_COLORS, new_figure
 from initlab.types import Batch, Network, Params
 
 __all__ = ["QUESTION", "find"]
@@ -216,62 +214,4 @@ def show(summary: Mapping[str, Any]) -> str:
     )
 
 
-def draw(results: xarray.Dataset) -> Figure:
-    """The exponent and the share against the distance; windows of the largest distances."""
-    rows = summarize(results)["rows"]
-    settings = list(zip(results["rate"].values, results["batch"].values, strict=True))
-    distances = results["distance"].values[:4]
-    figure = new_figure(3.2 * max(len(distances), 3), 3.4 + 2.6 * len(settings))
-    halves: Any = figure.subfigures(2, 1, height_ratios=(3.4, 2.6 * len(settings)))
-    above, below = halves
-    exponents, shares = above.subplots(1, 2)
-    for setting, color in zip(settings, SERIES_COLORS, strict=False):
-        of = [row for row in rows if (row["rate"], row["batch"]) == setting]
-        known = [row for row in of if row["exponent"]]
-        if known:
-            value, low, high = np.array([row["exponent"] for row in known]).T
-            exponents.errorbar(
-                [row["distance"] for row in known],
-                value,
-                yerr=np.clip([value - low, high - value], 0, None),
-                fmt="o-",
-                capsize=3,
-                color=color,
-            )
-        value, low, high = np.array([row["share"] for row in of]).T
-        shares.errorbar(
-            [row["distance"] for row in of],
-            value,
-            yerr=[value - low, high - value],
-            fmt="o-",
-            capsize=3,
-            color=color,
-            label="learning rate {:g}, minibatches of {:d}".format(*setting),
-        )
-    exponents.axhline(1, color="0.5", linewidth=0.8)
-    exponents.set_ylim(-0.1, 1.3)
-    exponents.set_ylabel("uncertainty exponent")
-    shares.set_ylabel("share whose units end apart")
-    shares.set_ylim(0, 1)
-    shares.legend(frameon=False)
-    for axes in (exponents, shares):
-        axes.set_xscale("log")
-        axes.set_xlabel("distance from the plane of equal units")
-    panels = below.subplots(len(settings), len(distances), squeeze=False)
-    for number, (line, (rate, batch)) in enumerate(zip(panels, settings, strict=True)):
-        for axes, distance in zip(line, distances, strict=True):
-            apart = is_apart(results["spread"].isel(setting=number).sel(distance=distance).values)
-            # The window that is most evenly mixed: others have less of a border.
-            most = int(np.argmin(np.abs(apart.mean(axis=(1, 2)) - 0.5)))
-            axes.imshow(apart[most], origin="lower", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(f"rate {rate:g}, batch {batch}, distance {distance:g}", fontsize=9)
-            axes.set_xticks([])
-            axes.set_yticks([])
-    figure.suptitle(
-        "Starts whose units become copies (dark) and whose do not, at several distances from the "
-        "plane of equal units"
-    )
-    return figure
-
-
-QUESTION = Question(_cells, find, _assemble, summarize, show, draw)
+QUESTION = Question(_cells, find, _assemble, summarize, show)

@@ -14,12 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray
-from matplotlib.figure import Figure
 
 import initlab
 from experiments.lab_results.question import Cell, Question
 from initlab import networks, objectives, probes, reductions, report, tasks
-from initlab.figures.style import SERIES_COLORS, new_figure
 from initlab.initializers import by_role, normal
 from initlab.reductions import Reduction
 
@@ -190,33 +188,4 @@ def show(summary: Mapping[str, Any]) -> str:
     )
 
 
-def draw(results: xarray.Dataset) -> Figure:
-    """The share against the scale, and the last losses."""
-    figure = new_figure(11, 4.5)
-    left, right = figure.subplots(1, 2)
-    rows = summarize(results)["rows"]
-    stds = [row["std"] for row in rows]
-    shares = np.array([row["reached"] / row["runs"] for row in rows])
-    low, high = np.array([row["interval"] for row in rows]).T
-    errors = np.clip([shares - low, high - shares], 0, None)
-    left.errorbar(stds, shares, yerr=errors, fmt="o-", capsize=3, color=SERIES_COLORS[0])
-    left.set_ylim(0, 1)
-    left.set_ylabel(f"P(loss < {TARGET:g})")
-    spread = np.random.default_rng(0).uniform(-0.15, 0.15, results.sizes["seed"])
-    for std in stds:
-        losses = results["last_loss"].sel(std=std).values
-        right.plot(std * 10**spread, losses, ".", markersize=2, color=SERIES_COLORS[0], alpha=0.5)
-    right.axhline(TARGET, color="0.5", linewidth=0.8)
-    right.set_yscale("log")
-    right.set_ylabel("loss of each seed at its end")
-    for axes in (left, right):
-        axes.set_xscale("log")
-        axes.set_xlabel("standard deviation of the start")
-    figure.suptitle(
-        f"{results.sizes['seed']} seeds of each scale, {results.attrs['after']} steps after the "
-        "plateau"
-    )
-    return figure
-
-
-QUESTION = Question(_cells, find, _assemble, summarize, show, draw)
+QUESTION = Question(_cells, find, _assemble, summarize, show)

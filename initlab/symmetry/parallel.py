@@ -66,7 +66,7 @@ def parallel_classes(
         if up_to_sign:
             near |= jnp.sum(jnp.square(units + own), axis=1) <= nearest
         joined = near & is_first
-        label = jnp.where(jnp.any(joined), jnp.argmax(joined), number).astype(jnp.int32)
+        label = jnp.where(jnp.any(joined), jnp.argmax(joined).astype(jnp.int32), number)
         label = jnp.where(counts[number], label, -1)
         return is_first.at[number].set(label == number), label
 
