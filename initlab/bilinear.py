@@ -13,7 +13,9 @@ __all__ = ["define_bilinear"]
 Product = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def define_bilinear(name: str, product: Product, left: Product, right: Product) -> Product:
+def define_bilinear(
+    name: str, product: Product, left: Product, right: Product, *, cuda: Product | None = None
+) -> Product:
     """An operation `product(l, r)`, linear in l and in r, whose gradients are operations too.
 
     It differentiates in every mode and to any order, and under vmap stays one product for each
@@ -25,6 +27,7 @@ def define_bilinear(name: str, product: Product, left: Product, right: Product) 
       product: `(l, r) -> out` on arrays that may have leading axes, alike in both: those of runs.
       left: `(cotangent of out, r) -> cotangent of l`.
       right: `(cotangent of out, l) -> cotangent of r`.
+      cuda: the product as programs for CUDA devices compute it; None for the same.
 
     Returns:
       The operation, for factors without axes of runs or with the same ones.
@@ -56,6 +59,9 @@ def define_bilinear(name: str, product: Product, left: Product, right: Product) 
 
     primitive.def_abstract_eval(shaped)
     mlir.register_lowering(primitive, mlir.lower_fun(product, multiple_results=False))
+    if cuda is not None:
+        on_cuda = mlir.lower_fun(cuda, multiple_results=False)
+        mlir.register_lowering(primitive, on_cuda, platform="cuda")
     batching.primitive_batchers[primitive] = batch
     ad.defbilinear(
         primitive,

@@ -80,3 +80,15 @@ def test_runs_that_share_a_factor_have_a_product_each():
     program = jax.make_jaxpr(jax.vmap(_taught, (0, None)))(left, right)
     product = next(line for line in program.eqns if line.primitive.name == "matrix_product")
     assert [factor.aval.shape for factor in product.invars] == [(5, 3, 2), (5, 2, 4)]
+
+
+def test_cuda_programs_may_have_another_product():
+    operation = define_bilinear(
+        "by_device", jnp.multiply, jnp.multiply, jnp.multiply, cuda=lambda a, b: b * a + 0 * a
+    )
+    traced = jax.jit(operation).trace(2.0, 3.0)
+    texts = {p: traced.lower(lowering_platforms=(p,)).as_text() for p in ("cpu", "cuda")}
+    assert {p: text.count("stablehlo.multiply") for p, text in texts.items()} == {
+        "cpu": 1,
+        "cuda": 2,
+    }

@@ -109,6 +109,15 @@ def _sum_examples(h: jax.Array, dz: jax.Array) -> jax.Array:
     return _dot(h, dz, -1, -1)[..., :fan_in, :fan_out]
 
 
+def _sum_examples_on_cuda(h: jax.Array, dz: jax.Array) -> jax.Array:
+    """`out[i, j] = sum_b h[i, b] dz[j, b]`, for few units as one reduction of all pairs."""
+    if min(h.shape[-2], dz.shape[-2]) > FEW:
+        return _sum_examples(h, dz)
+    # Products written out unit by unit may be contracted to one rounding for one unit and to
+    # another for the next; with units on an axis there is one piece of code for all.
+    return jnp.sum(h[..., :, None, :] * dz[..., None, :, :], axis=-1)
+
+
 # Each product's gradients are the other two products. Under vmap each run has a product of its own:
 # a library would make one long product of runs that share the inputs, and its blocks cut the units
 # of a run in unequal parts.
@@ -129,6 +138,7 @@ sum_over_examples = define_bilinear(
     _sum_examples,
     lambda weight, dz: sum_over_outputs(weight, dz),
     lambda weight, h: sum_over_inputs(weight, h),
+    cuda=_sum_examples_on_cuda,
 )
 
 

@@ -1,6 +1,7 @@
 """The multilayer perceptron: fully connected, any width and depth."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,7 +14,25 @@ from initlab.networks.blocks import scan_layers, stack_specs
 from initlab.networks.dense import dense, to_lanes
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Role
 
-__all__ = ["mlp"]
+__all__ = ["Chain", "mlp"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chain:
+    """`apply` of an mlp, which says what it computes: layers `activation(a W + b)`, one by one.
+
+    Attributes:
+      function: `(params, x) -> logits`.
+      activations: `{layer name: Activation}`, first layer first.
+    """
+
+    function: Callable[[Params, Array], jax.Array]
+    activations: Mapping[str, Activation]
+    __name__ = "apply"
+
+    def __call__(self, params: Params, x: Array) -> jax.Array:
+        """The logits [B, n_L]."""
+        return self.function(params, x)
 
 
 @checks.checked
@@ -119,7 +138,7 @@ def mlp(
         states = states_of(params, checks.check_matrix("x", x, sizes[0]))
         return {name: states[name] for name in names}
 
-    return Network(specs, apply, layers, activations)
+    return Network(specs, Chain(apply, activations), layers, activations)
 
 
 def _role_of(name: str, names: Sequence[str]) -> Role:

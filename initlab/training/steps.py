@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from initlab.training.gradients import loss_gradient
 from initlab.types import Batch, Network, Params
 
 __all__ = ["State", "all_finite", "apply_updates", "make_step"]
@@ -43,8 +44,14 @@ def apply_updates(params: Params, updates: Params) -> Params:
     """
     # Without the barrier XLA (from JAX 0.12 on, on a CPU) contracts `params - rate * gradient` to
     # one rounding for the units left over from a full vector and rounds the others twice, so that
-    # units that start identical part at the first step.
-    return optax.apply_updates(params, jax.lax.optimization_barrier(updates))
+    # units that start identical part at the first step. A GPU's threads are all alike, and there
+    # it would make the update of every leaf two kernels.
+    barrier = jax.lax.optimization_barrier
+    if jax.default_backend() == "gpu":
+        updates = jax.lax.platform_dependent(updates, cuda=lambda same: same, default=barrier)
+    else:
+        updates = barrier(updates)
+    return optax.apply_updates(params, updates)
 
 
 def make_step(
@@ -59,18 +66,16 @@ def make_step(
     minibatches is the key of the examples' orders and the examples in one; None is full batch.
     """
     x, y = batch.x, batch.y
-
-    def loss(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-        return batch.objective.loss(network.apply(params, x), y)
+    gradient_of = loss_gradient(network, batch.objective)
 
     def step(number: jax.Array, state: State) -> State:
         params, memory, order, first_nonfinite = state
         if minibatches is None:
-            gradient = jax.grad(loss)(params, x, y)
+            gradient = gradient_of(params, x, y)
         else:
             key, size = minibatches
             order, rows = _next_rows(key, order, number, x.shape[0], size)
-            gradient = jax.grad(loss)(params, x[rows], y[rows])
+            gradient = gradient_of(params, x[rows], y[rows])
         updates, memory = descent.update(gradient, memory, params)
         params = apply_updates(params, updates)
         for invariant in invariants:
