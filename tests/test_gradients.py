@@ -62,6 +62,7 @@ def _history(batch_size):
     return jax.jit(jax.vmap(run))({name: jnp.asarray(each) for name, each in points.items()})
 
 
+@pytest.mark.thorough
 def test_runs_are_the_same_by_the_kernel(on_a_gpu, monkeypatch):
     wanted = _history(3)
     interpreted = functools.partial(gradient_kernel, interpret=True)
@@ -73,6 +74,7 @@ def test_runs_are_the_same_by_the_kernel(on_a_gpu, monkeypatch):
     assert not np.array_equal(found.params["layer_1"]["weight"], wanted.params["layer_1"]["weight"])
 
 
+@pytest.mark.thorough
 def test_other_devices_compute_what_they_did(on_a_gpu, monkeypatch):
     found = _history(None)
     monkeypatch.undo()
