@@ -29,6 +29,7 @@ def on_a_gpu(monkeypatch):
         (networks.mlp((2, 3, 3), jax.nn.relu, bias=False), objectives.softmax, True),
         (networks.mlp((2, 16, 16, 1), jnp.tanh), objectives.binary, False),
         (networks.mlp((2, 2, 1), jnp.tanh, dtype=jnp.float16), objectives.binary, False),
+        (networks.mlp((2, 2, 2, 1), jnp.tanh, scanned=True), objectives.binary, False),
         (networks.residual_mlp((2, 2, 1), 1, jnp.tanh), objectives.binary, False),
         # The same parameters, another function of them.
         (

@@ -138,7 +138,8 @@ def mlp(
         states = states_of(params, checks.check_matrix("x", x, sizes[0]))
         return {name: states[name] for name in names}
 
-    return Network(specs, Chain(apply, activations), layers, activations)
+    whole = apply if scanned else Chain(apply, activations)
+    return Network(specs, whole, layers, activations)
 
 
 def _role_of(name: str, names: Sequence[str]) -> Role:
