@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from initlab.bilinear import define_bilinear
+from initlab.networks.dense import LANES, _sum_examples_on_cuda, sum_over_examples
 
 
 def _plain(left, right):
@@ -92,3 +93,15 @@ def test_cuda_programs_may_have_another_product():
         "cpu": 1,
         "cuda": 2,
     }
+
+
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(2, 2), (20, 3), (2, 20)])
+def test_few_units_are_one_reduction_on_cuda(fan_in, fan_out):
+    rng = np.random.default_rng(4)
+    h, dz = (rng.standard_normal((3, n, LANES)).astype(np.float32) for n in (fan_in, fan_out))
+    text = jax.jit(sum_over_examples).trace(h, dz).lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("stablehlo.reduce(") == 1
+    assert "dot_general" not in text
+    wanted = np.einsum("rib,rjb->rij", h, dz)
+    found = _sum_examples_on_cuda(h, dz)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)

@@ -10,7 +10,7 @@ import pytest
 from network_data import draw_data
 
 from initlab import networks
-from initlab.networks.dense import LANES, _sum_examples_on_cuda, dense, sum_over_examples
+from initlab.networks.dense import LANES, dense
 from initlab.types import ParamSpec, Role
 
 
@@ -341,15 +341,3 @@ def test_the_scale_of_a_branch_is_a_factor_on_its_last_layer():
         np.testing.assert_allclose(
             logits(params, jnp.float32(scale), x), network.apply(scaled, x), rtol=1e-5, atol=1e-6
         )
-
-
-@pytest.mark.parametrize(("fan_in", "fan_out"), [(2, 2), (20, 3), (2, 20)])
-def test_few_units_are_one_reduction_on_cuda(fan_in, fan_out):
-    rng = np.random.default_rng(4)
-    h, dz = (rng.standard_normal((3, n, LANES)).astype(np.float32) for n in (fan_in, fan_out))
-    text = jax.jit(sum_over_examples).trace(h, dz).lower(lowering_platforms=("cuda",)).as_text()
-    assert text.count("stablehlo.reduce(") == 1
-    assert "dot_general" not in text
-    wanted = np.einsum("rib,rjb->rij", h, dz)
-    found = _sum_examples_on_cuda(h, dz)
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
