@@ -40,12 +40,13 @@ def loss_gradient(network: Network, objective: Objective) -> Gradient:
     >>> gradient(params, jnp.ones((4, 1)), jnp.zeros(4))["layer_1"]["weight"].item()
     2.0
     """
-    plain = _differentiated(network, objective)
-    if jax.default_backend() != "gpu" or not has_kernel(network, objective):
+    plain, chain = _differentiated(network, objective), network.apply
+    on_gpu = jax.default_backend() == "gpu" and has_kernel(network, objective)
+    if not on_gpu or not isinstance(chain, Chain):
         return plain
 
     def kernel(params: Params, x: jax.Array, y: jax.Array) -> Params:
-        return gradient_kernel(network.apply, objective.loss, params, x, y)
+        return gradient_kernel(chain, objective.loss, params, x, y)
 
     return batched_by(plain, kernel) if _lowers(kernel, network) else plain
 
