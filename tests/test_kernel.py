@@ -9,7 +9,7 @@ from thorough import rows
 from initlab import networks, objectives
 from initlab.compilation import compile_fast
 from initlab.initializers import by_role, initialize, normal
-from initlab.networks.mlp import Chain
+from initlab.networks.mlp import find_chain
 from initlab.symmetry import assert_units_identical
 from initlab.training.kernel import SLOPES, gradient_kernel
 
@@ -25,8 +25,8 @@ CASES = {
 def test_kernel_is_the_gradient_of_the_mean_loss(case):
     sizes, activation, bias, objective, examples, each_its_own = CASES[case]
     network = networks.mlp(sizes, activation, bias=bias)
-    chain = network.apply
-    assert isinstance(chain, Chain)
+    chain = find_chain(network)
+    assert chain is not None
     start = initialize(jax.random.key(1), network.specs, by_role(weight=normal(1.0)))
     # The units of the second run are all alike.
     params = jax.tree.map(lambda leaf: jnp.stack([leaf, jnp.full_like(leaf, 0.3)]), start)

@@ -1,8 +1,7 @@
 """The multilayer perceptron: fully connected, any width and depth."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,25 +13,29 @@ from initlab.networks.blocks import scan_layers, stack_specs
 from initlab.networks.dense import dense, to_lanes
 from initlab.types import Activation, Array, LayerState, Network, Params, ParamSpec, Role
 
-__all__ = ["Chain", "mlp"]
+__all__ = ["Chain", "find_chain", "mlp"]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Chain:
-    """`apply` of an mlp, which says what it computes: layers `activation(a W + b)`, one by one.
+class Chain(NamedTuple):
+    """What an mlp's `apply` computes, layers `activation(a W + b)` one by one: its attribute `chain`.
 
     Attributes:
-      function: `(params, x) -> logits`.
+      function: that `apply`; a wrapper that copies its attributes is another function.
       activations: `{layer name: Activation}`, first layer first.
     """
 
     function: Callable[[Params, Array], jax.Array]
     activations: Mapping[str, Activation]
-    __name__ = "apply"
 
-    def __call__(self, params: Params, x: Array) -> jax.Array:
-        """The logits [B, n_L]."""
-        return self.function(params, x)
+
+def find_chain(network: Network) -> Chain | None:
+    """The chain that a network is, or None.
+
+    >>> find_chain(mlp((2, 4, 1), jnp.tanh)) is not None
+    True
+    """
+    found = getattr(network.apply, "chain", None)
+    return found if isinstance(found, Chain) and found.function is network.apply else None
 
 
 @checks.checked
@@ -138,8 +141,9 @@ def mlp(
         states = states_of(params, checks.check_matrix("x", x, sizes[0]))
         return {name: states[name] for name in names}
 
-    whole = apply if scanned else Chain(apply, activations)
-    return Network(specs, whole, layers, activations)
+    if not scanned:
+        vars(apply)["chain"] = Chain(apply, activations)
+    return Network(specs, apply, layers, activations)
 
 
 def _role_of(name: str, names: Sequence[str]) -> Role:

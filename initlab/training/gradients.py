@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.networks.mlp import Chain
+from initlab.networks.mlp import find_chain
 from initlab.training.kernel import SLOPES, gradient_kernel
 from initlab.types import Network, Objective, Params, ParamSpec
 
@@ -40,9 +40,9 @@ def loss_gradient(network: Network, objective: Objective) -> Gradient:
     >>> gradient(params, jnp.ones((4, 1)), jnp.zeros(4))["layer_1"]["weight"].item()
     2.0
     """
-    plain, chain = _differentiated(network, objective), network.apply
+    plain, chain = _differentiated(network, objective), find_chain(network)
     on_gpu = jax.default_backend() == "gpu" and has_kernel(network, objective)
-    if not on_gpu or not isinstance(chain, Chain):
+    if not on_gpu or chain is None:
         return plain
 
     def kernel(params: Params, x: jax.Array, y: jax.Array) -> Params:
@@ -66,7 +66,7 @@ def has_kernel(network: Network, objective: Objective) -> bool:
     True
     """
     known = any(objective.loss is loss for loss in SLOPES)
-    if not isinstance(network.apply, Chain) or not known:
+    if find_chain(network) is None or not known:
         return False
     specs = jax.tree.leaves(network.specs, is_leaf=lambda leaf: isinstance(leaf, ParamSpec))
     count = sum(math.prod(spec.shape) for spec in specs)

@@ -63,7 +63,7 @@ def gradient_kernel(
     """The gradient of the mean loss, for each run.
 
     Args:
-      chain: `apply` of an mlp.
+      chain: of an mlp.
       loss: a key of SLOPES.
       params: float32 leaves [runs, ...].
       x: inputs [B, n_0], or [runs, B, n_0].
