@@ -17,7 +17,7 @@ __all__ = ["Chain", "find_chain", "mlp"]
 
 
 class Chain(NamedTuple):
-    """What an mlp's `apply` computes, layers `activation(a W + b)` one by one: its attribute `chain`.
+    """What an mlp computes, layers `activation(a W + b)` one by one: attribute of its `apply`.
 
     Attributes:
       function: that `apply`; a wrapper that copies its attributes is another function.
