@@ -82,6 +82,7 @@ def test_other_devices_compute_what_they_did(on_a_gpu, monkeypatch):
     jax.tree.map(np.testing.assert_array_equal, found, _history(None))
 
 
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
 def test_kernel_lowers_to_one_call_for_a_gpu(on_a_gpu):
     network = networks.mlp((2, 3, 1), jnp.tanh)
     gradient = loss_gradient(network, objectives.binary)

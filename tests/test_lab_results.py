@@ -8,9 +8,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from experiments.lab_results import escape, first_order, question, riddling, small_starts
-from experiments.lab_results.experiment import QUESTIONS
 from experiments.lab_results.figure import PICTURES
 from initlab import networks, report, symmetry
+
+QUESTIONS = {
+    "escape": escape.QUESTION,
+    "small_starts": small_starts.QUESTION,
+    "first_order": first_order.QUESTION,
+    "riddling": riddling.QUESTION,
+}
 
 
 def flow_by_hand(eps, seed, rate):

@@ -224,7 +224,7 @@ def test_the_core_alone_offers_all_that_needs_no_extra(core, tmp_path):
     assert ROOT not in Path(file).parents
     requires = 'initlab.{} requires {}: pip install "initlab[{}]"'.format
     assert refused == {
-        "figures": requires("figures", "xarray", "sweeps"),
+        "figures": requires("figures", "xarray", "figures"),
         "sweep": requires("sweeps", "xarray", "sweeps"),
         "sweeps": requires("sweeps", "xarray", "sweeps"),
     }

@@ -37,7 +37,7 @@ BATCH_SIZE = flags.define_count("batch_size", 64, "Examples in a minibatch.", mo
 OCTAVES = flags.define_count(
     "octaves", 6, "Octaves of rates on each side of a case's middle one.", most=20
 )
-TOLERANCE = flags.define_scale("tolerance", 0.15, "Powers of up to so much count as staying.")
+flags.define_scale("tolerance", 0.15, "Powers of up to so much count as staying.")
 SMOKE = {
     "case": ["muP Adam"],
     "width": ["4", "8"],

@@ -121,7 +121,10 @@ def _lowers(kernel: Gradient, network: Network) -> bool:
     fan_in = network.specs[next(iter(network.activations))]["weight"].shape[0]
     x, y = jax.ShapeDtypeStruct((1, fan_in), np.float32), jax.ShapeDtypeStruct((1,), np.int32)
     try:
-        jax.jit(kernel).trace(params, x, y).lower(lowering_platforms=("cuda",))
+        # Pallas for Triton is deprecated from JAX 0.11 on, which is no news to who trains an mlp.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            jax.jit(kernel).trace(params, x, y).lower(lowering_platforms=("cuda",))
     # Pallas' errors are its own, and of any type.
     except Exception as reason:
         warnings.warn(
