@@ -164,7 +164,7 @@ FRAMEWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", FRAMEWORKS)
+@pytest.mark.parametrize("name", rows(FRAMEWORKS, {"haiku_default"}))
 def test_a_frameworks_default_is_named(name):
     init, apply = FRAMEWORKS[name]()
     x = jnp.ones((2, 64))
@@ -178,6 +178,7 @@ def test_a_frameworks_default_is_named(name):
     assert "no scheme of the table" in str(found)
 
 
+@pytest.mark.thorough
 def test_low_precision_and_slices_are_compared_as_they_are():
     stack = ("block_1/end", "block_2/end")
     spec = ParamSpec((2, 64, 64), 64, 64, Role.RESIDUAL, jnp.bfloat16, stack=stack)

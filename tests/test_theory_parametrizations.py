@@ -96,18 +96,19 @@ def test_a_start_has_the_base_s_deviation_times_the_power():
     )
     way = theory.scaling(wide, base, Parametrization.MUP, Optimizer.ADAM)
     scheme = initializers.parametrized(initializers.by_role(initializers.he_normal()), way)
-    params = initializers.initialize(jax.random.key(0), wide, scheme)
-    plain = initializers.initialize(
-        jax.random.key(0), wide, initializers.by_role(initializers.unit_normal)
-    )
+    unit = initializers.by_role(initializers.unit_normal)
+    key = jax.random.key(0, impl="rbg")
+    params, plain = jax.jit(
+        lambda key: [initializers.initialize(key, wide, each) for each in (scheme, unit)]
+    )(key)
     leaves = checks.leaves_by_path("params", params)
     for path, power in (
         ("stem/weight", (2 / 3) ** 0.5),
         ("blocks/layer_1/weight", (2 / 16) ** 0.5 * 4**-0.5),
         ("readout/weight", (2 / 16) ** 0.5 / 4),
     ):
-        unit = checks.leaves_by_path("params", plain)[path]
-        np.testing.assert_allclose(leaves[path], power * unit, rtol=1e-5)
+        drawn = checks.leaves_by_path("params", plain)[path]
+        np.testing.assert_allclose(leaves[path], power * drawn, rtol=1e-5)
     with pytest.raises(ValueError, match=r"'other' must be a parameter of the scaling's network"):
         scheme(jax.random.key(0), ParamSpec((2,), 1, 2, path="other"))
 
@@ -129,10 +130,12 @@ def steps(optimizer, specs, gradients, **more: Any):
     way = theory.scaling(specs, BASE, Parametrization.MUP, optimizer)
     descent = optimizers.parametrized(way, 0.5, **more)
     params = jax.tree.map(lambda spec: np.ones(spec.shape, np.float32), specs)
-    state = descent.init(params)
+    state, update = jax.jit(descent.init)(params), jax.jit(descent.update)
     for gradient in gradients:
-        updates, state = descent.update(gradient, state, params)
-        params = jax.tree.map(lambda leaf, update: np.asarray(leaf + update), params, updates)
+        updates, state = update(gradient, state, params)
+        params = jax.tree.map(
+            lambda leaf, moved: np.asarray(leaf) + np.asarray(moved), params, updates
+        )
     return way, checks.leaves_by_path("params", params)
 
 
