@@ -22,6 +22,23 @@ def on_a_gpu(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
 
 
+@pytest.fixture
+def lowers_for_a_gpu(on_a_gpu):
+    """From JAX 0.12 on, Triton's kernels are lowered only where a GPU is there to ask."""
+    # Imported where it is needed, as the kernel does.
+    from jax.experimental.pallas import pallas_call, triton
+
+    kernel = pallas_call(
+        lambda ref, out: None,
+        out_shape=jax.ShapeDtypeStruct((1,), jnp.float32),
+        compiler_params=triton.CompilerParams(num_warps=1, num_stages=1),
+    )
+    try:
+        jax.jit(kernel).trace(jnp.ones(1)).lower(lowering_platforms=("cuda",))
+    except RuntimeError as reason:
+        pytest.skip(f"this JAX lowers no kernel without a GPU: {reason}")
+
+
 @pytest.mark.parametrize(
     ("network", "objective", "answer"),
     [
@@ -83,7 +100,7 @@ def test_other_devices_compute_what_they_did(on_a_gpu, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
-def test_kernel_lowers_to_one_call_for_a_gpu(on_a_gpu):
+def test_kernel_lowers_to_one_call_for_a_gpu(lowers_for_a_gpu):
     network = networks.mlp((2, 3, 1), jnp.tanh)
     gradient = loss_gradient(network, objectives.binary)
     params = jax.tree.map(lambda spec: np.ones((2, *spec.shape), np.float32), network.specs)
@@ -94,7 +111,8 @@ def test_kernel_lowers_to_one_call_for_a_gpu(on_a_gpu):
     assert "stablehlo.tanh" not in lowered
 
 
-def test_activation_without_a_kernel_is_named(on_a_gpu):
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+def test_activation_without_a_kernel_is_named(lowers_for_a_gpu):
     network = networks.mlp((2, 3, 1), jax.scipy.special.erf)
     with pytest.warns(UserWarning, match="several GPU kernels.*erf"):
         loss_gradient(network, objectives.binary)

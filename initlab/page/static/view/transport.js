@@ -33,7 +33,7 @@ export function createTransport(clock, calls) {
 
   return {
     keys: createKeys({ " ": play, s: step, r: rewind, n: fresh, "+": faster, "-": slower }),
-    elements: [play, step, rewind, place, h("span", { class: "group" }, slower, speed, faster, rate), h("span", { class: "group" }, h("span", { class: "label", "aria-hidden": "true" }, "seed"), seed, fresh)],
+    elements: [play, step, rewind, place, h("span", { class: "group" }, slower, speed, faster), rate, h("span", { class: "group" }, h("span", { class: "label", "aria-hidden": "true" }, "seed"), seed, fresh)],
     playing(isPlaying) {
       setText(play, isPlaying ? "❚❚ Pause" : "▶ Play");
     },
