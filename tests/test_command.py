@@ -13,8 +13,6 @@ from initlab.audits import Thresholds
 from initlab.audits.diagnostics import DIAGNOSTICS
 from initlab.command import main
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def run(capsys):
@@ -45,6 +43,7 @@ def test_seeds_are_drawn_by_the_factorys_init(run):
     assert (status, json.loads(said)["seeds"]) == (0, 1)
 
 
+@pytest.mark.quick
 def test_codes_are_selected_and_ignored(run):
     status, said, _ = run("audit", "command_models:failing", "--select=untracked,dead_units")
     assert (status, said.splitlines()[0].startswith("verdict: pass")) == (0, True)

@@ -63,7 +63,6 @@ def test_each_parameter_is_moved_by_the_first_pattern_that_it_matches():
     )
 
 
-@pytest.mark.quick
 def test_rates_of_parts_are_axes_of_a_sweep_and_copies_stay_copies():
     def descent(point):
         parts = {

@@ -86,7 +86,6 @@ def test_the_gallery_says_what_its_runs_show(page, name):
     assert claims()[name](begun, ended), (entry["sentence"], ended)
 
 
-@pytest.mark.quick
 def test_the_gallery_has_twelve_starts_that_load(page):
     gallery = page.evaluate("window.page.GALLERY")
     assert [each["name"] for each in gallery] == list(claims())
