@@ -88,7 +88,7 @@ def escape_of(
       depth: L, layers.
       small: r, how many of them are eps times as large.
       step: the share.
-      steps: how many; a run that has escaped stands still.
+      steps: how many; a run that has escaped changes no more.
 
     Returns:
       `(seed, eps) -> {"time": of the escape, NaN if there is none, "growth": logarithm of what a

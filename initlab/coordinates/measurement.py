@@ -60,7 +60,7 @@ def measure_all(
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     subjects = make_subjects(make, at)
     layers, columns = _common([_names(subject, batch, keys[0]) for subject in subjects])
-    # Whose update it was is told where all subjects say it.
+    # Whose update it was is recorded where all subjects name their roles.
     roles = [role for role in Role if all(role in jax.tree.leaves(each.roles) for each in subjects)]
     found = [_measure_one(subject, loss, steps, roles, keys, batch) for subject in subjects]
     chosen = [

@@ -1,6 +1,6 @@
 /** How many steps a second a training reaches, measured over the last second. */
 
-/** Milliseconds that are measured over, and after which the number is told anew. */
+/** Milliseconds that are measured over, and after which the number is shown anew. */
 const [SPAN, ANEW] = [1000, 500];
 
 /**
@@ -9,7 +9,7 @@ const [SPAN, ANEW] = [1000, 500];
  *   twice a second; null until there are any
  */
 export function createPace() {
-  let [marks, told, since] = [[], null, 0];
+  let [marks, shown, since] = [[], null, 0];
   return {
     seen(now, step) {
       if (marks.length === 0) since = now;
@@ -18,13 +18,13 @@ export function createPace() {
         marks = marks.filter(([time]) => now - time <= SPAN);
         const [time, from] = marks[0];
         // After a pause of the browser's, nothing is left to measure from.
-        if (time < now) told = ((step - from) * 1000) / (now - time);
+        if (time < now) shown = ((step - from) * 1000) / (now - time);
         since = now;
       }
-      return told;
+      return shown;
     },
     forget() {
-      [marks, told] = [[], null];
+      [marks, shown] = [[], null];
     },
   };
 }
