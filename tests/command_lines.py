@@ -187,6 +187,7 @@ LINES = {
         ("--y=sigma_b", "requires --bias"),
         ("--y=depth --zoom=1", "--zoom requires axes of real numbers"),
         ("--published --steps=50", "got --steps too"),
+        ("--dimensions --pixels=64,32", "one number of at least 16, got 64,32"),
     ],
     "transfer": [("--width=64", "two sizes, got [64]"), ("--text_width=15,30", "2 heads, got 15")],
     "published": [("--reproduction=lsuw", "did you mean 'lsuv'?"), ("--size=tiny", "is none of")],

@@ -3,6 +3,7 @@
     python -m experiments.trainability_map
     python -m experiments.trainability_map --x=learning_rate_1 --y=learning_rate_2 --zoom=4
     python -m experiments.trainability_map --published
+    python -m experiments.trainability_map --dimensions
 
 A map of P(train) over two axes (of sigma_w, sigma_b, learning_rate, offset and depth; of one layer
 of an mlp as sigma_w_2), with theory's critical line or trainable depth where there is one. Of its
@@ -12,7 +13,8 @@ sigma_b or learning rate, an offset or a depth as it is. --zoom=K adds K maps, e
 around the boundary nearest to the middle of the one before.
 
 --published maps the settings of the notebook of Sohl-Dickstein 2024 (arXiv:2402.06184) instead, and
-exits 1 if a share of converged runs is not the published one.
+exits 1 if a share of converged runs is not the published one. --dimensions measures the dimensions
+that the paper tabulates, of five settings, in chains of maps, each 8 times smaller than the last.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +26,8 @@ import initlab
 from experiments import harness, names
 from experiments.harness import Settings, flags
 from experiments.harness.command_line import FLAGS
-from experiments.trainability_map import maps, places, runs, tables
-from experiments.trainability_map.figure import draw_maps
-from experiments.trainability_map.tables import show, summarize, verdict
+from experiments.trainability_map import dimensions, maps, places, runs, tables
+from experiments.trainability_map.figure import draw_dimensions, draw_maps
 
 __all__ = ["EXPERIMENT"]
 
@@ -74,6 +75,9 @@ CRITERION = flags.define_name(
 )
 TRAINED_FRACTION = flags.define_trained_fraction()
 PUBLISHED = flags.define_switch("published", "The published maps, with --seeds and --pixels.")
+DIMENSIONS = flags.define_switch(
+    "dimensions", "The table of dimensions, with --seeds, --pixels, --width, --steps and --zoom."
+)
 SMOKE = {"pixels": ["16"], "seeds": 2, "steps": 20}
 
 SCAN = 16
@@ -98,6 +102,8 @@ class View(NamedTuple):
 
 def measure() -> xarray.Dataset:
     """A sweep over pixels and seeds for each zoom, and its maps."""
+    if DIMENSIONS.value:
+        return _measure_dimensions()
     view = _published_view() if PUBLISHED.value else _view()
     _check(view)
     center, span, pixels = view.center, view.span, view.pixels
@@ -209,9 +215,7 @@ def _view() -> View:
 
 def _published_view() -> View:
     """The maps of the notebook of Sohl-Dickstein 2024, over several seeds instead of one."""
-    given = [each.name for each in FLAGS.get_flags_for_module(__name__) if each.present]
-    if others := sorted(set(given) - {"published", "seeds", "pixels"}):
-        raise ValueError(f"--published sets all but --seeds and --pixels, got --{others[0]} too")
+    _check_alone("published", {"seeds", "pixels"})
     return View(
         tables.PUBLISHED_SETTING,
         ("learning_rate_1", "learning_rate_2"),
@@ -223,6 +227,37 @@ def _published_view() -> View:
         list(tables.PUBLISHED),
         ["float32"],
     )
+
+
+def _measure_dimensions() -> xarray.Dataset:
+    _check_alone("dimensions", {"seeds", "pixels", "width", "steps", "zoom"})
+    across, down = _pair(int, PIXELS.value)
+    if across != down or across < 16:
+        raise ValueError(
+            f"--dimensions requires --pixels of one number of at least 16, got {across},{down}"
+        )
+
+    def chosen(flag: Any, otherwise: int) -> int:
+        return flag.value if FLAGS[flag.name].present else otherwise
+
+    return dimensions.measure(
+        harness.fill,
+        width=WIDTH.value,
+        steps=chosen(STEPS, 100),
+        pixels=across,
+        maps_of_each=chosen(ZOOM, 5) + 1,
+        seeds=chosen(SEEDS, 4),
+    )
+
+
+def _check_alone(name: str, others: set[str]) -> None:
+    """Raises ValueError where a flag is given that the flag of this name sets."""
+    given = {each.name for each in FLAGS.get_flags_for_module(__name__) if each.present}
+    if strange := sorted(given - others - {name}):
+        *some, last = (f"--{each}" for each in sorted(others))
+        raise ValueError(
+            f"--{name} sets all but {', '.join(some)} and {last}, got --{strange[0]} too"
+        )
 
 
 def _pair(kind: Callable[[Any], Any], given: Sequence[Any]) -> tuple[Any, Any]:
@@ -244,9 +279,28 @@ def _check(view: View) -> None:
         raise ValueError("--zoom requires axes of real numbers, got depth, whose are whole")
 
 
+def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
+    """The numbers of the table: of maps, or of dimensions."""
+    if settings["dimensions"]:
+        return dimensions.summarize(results)
+    return tables.summarize(results, settings)
+
+
+def show(summary: dict[str, Any], settings: Settings) -> str:
+    """The table."""
+    return dimensions.show(summary) if settings["dimensions"] else tables.show(summary, settings)
+
+
 def draw(results: xarray.Dataset, settings: Settings):
-    """A row of maps for each zoom, activation and dtype."""
+    """A row of maps for each zoom, activation and dtype; or a column for each case."""
+    if settings["dimensions"]:
+        return draw_dimensions(results)
     return draw_maps(results, maps.CRITERIA[settings["criterion"]])
+
+
+def verdict(summary: dict[str, Any]) -> int:
+    """1 if a published share or dimension is out."""
+    return dimensions.verdict(summary) if "known" in summary else tables.verdict(summary)
 
 
 EXPERIMENT = harness.Experiment(

@@ -9,10 +9,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from experiments.trainability_map import dimensions
 from experiments.trainability_map.places import kind_of
-from initlab.figures.style import new_figure
+from initlab.figures.style import SERIES_COLORS, new_figure
 
-__all__ = ["draw_maps"]
+__all__ = ["draw_dimensions", "draw_maps"]
 
 LEAST, MOST = 1e-3, 1e3
 """Ends of the colours of the loss over the best constant's."""
@@ -71,6 +72,46 @@ def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
         )
         handles.append(Line2D([], [], color="#D55E00", linestyle="--", label=label))
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def draw_dimensions(results: xarray.Dataset) -> Figure:
+    """The first map, a middle one and the last of the first seed of each case; slopes by map.
+
+    Args:
+      results: as `dimensions.measure` gives them.
+
+    Returns:
+      The figure.
+    """
+    names = [str(name) for name in results["case"].values]
+    figure = new_figure(14, 12)
+    above, below = figure.subfigures(2, 1, height_ratios=(2.2, 1))
+    shown = sorted({0, results.sizes["map"] // 2, results.sizes["map"] - 1})
+    panels = above.subplots(len(shown), len(names), squeeze=False)
+    for line, number in zip(panels, shown, strict=True):
+        for axes, name in zip(line, names, strict=True):
+            of = results.sel(case=name).isel(seed=0, map=number)
+            span = float(of["span"])
+            axes.imshow(of["trained"], origin="lower", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(f"{name}: {span:.2g} decades", fontsize=9)
+            axes.set_xticks([])
+            axes.set_yticks([])
+    axes = below.subplots()
+    rows = {row["case"]: row for row in dimensions.summarize(results)["rows"]}
+    numbers = range(results.sizes["map"])
+    for name, color in zip(names, SERIES_COLORS, strict=False):
+        by_map = [np.nan if each is None else each for each in rows[name]["by_map"]]
+        axes.plot(numbers, by_map, "o-", color=color, label=name)
+        axes.axhline(rows[name]["published"], color=color, linestyle=":", linewidth=1)
+    axes.set_xlabel(f"map, each {dimensions.SHRINK} times smaller than the one before")
+    axes.set_ylabel("median slope over seeds and boxes")
+    axes.set_xticks(list(numbers))
+    axes.legend(frameon=False, ncols=len(names), fontsize=9)
+    figure.suptitle(
+        "Which runs converge (yellow), over the learning rates of the first layer (across) and the "
+        "second; dotted: published dimensions"
+    )
     return figure
 
 

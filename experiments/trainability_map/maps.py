@@ -14,6 +14,7 @@ __all__ = [
     "boundary_point",
     "critical_curve",
     "has_trained",
+    "nearest_border",
     "reduce_runs",
     "with_curves",
 ]
@@ -155,7 +156,21 @@ def boundary_point(maps: xarray.Dataset, x: Place, y: Place) -> tuple[float, flo
     Returns:
       x and y; None where there is no boundary.
     """
-    marked = report.boundary(maps["p_train"].values[0, 0] >= 0.5)
+    return nearest_border(maps["p_train"].values[0, 0] >= 0.5, x, y)
+
+
+def nearest_border(trained: np.ndarray, x: Place, y: Place) -> tuple[float, float] | None:
+    """Where neighbours differ nearest to the middle of a map, in coordinates.
+
+    Args:
+      trained: booleans [H, W].
+      x: pixels along a row.
+      y: pixels along a column.
+
+    Returns:
+      x and y; None where there is no boundary.
+    """
+    marked = report.boundary(trained)
     squares = np.argwhere(marked)
     if not squares.size:
         return None
