@@ -115,6 +115,7 @@ SLOW_EXAMPLES = frozenset(
     f"initlab.{name}"
     for name in (
         "calibration.criticality.to_criticality",
+        "calibration.theory_gains.to_theory",
         "initializers.identities.zero_hadamard",
         "signals.measure.signal_run",
         "signals.predict.predict_finite_width",

@@ -45,6 +45,7 @@ SLOW = frozenset(
         "calibration.lsuv",
         "calibration.metainit",
         "calibration.to_criticality",
+        "calibration.to_theory",
         "coordinates.coordinate_check",
         "figures.draw_audit",
         "figures.draw_coordinates",

@@ -37,6 +37,11 @@ def in_role(role, initializer):
     return lambda key, spec: initializer(key, dataclasses.replace(spec, role=role))
 
 
+def in_path(path, initializer):
+    """What it draws for a parameter of another path."""
+    return lambda key, spec: initializer(key, dataclasses.replace(spec, path=path))
+
+
 def critical(key, spec):
     """The critical scheme of tanh with biases; it computes its scale when it is drawn."""
     return I.critical(jnp.tanh, 0.05)(key, spec)
@@ -85,6 +90,13 @@ RANDOM = {
         TRUNCATED_AT_3,
     ),
     "small_init": (I.small_init(4), lambda i, o: 0.4 / i, NORMAL),
+    "mixture_of_experts": (I.mixture_of_experts(), lambda i, o: 0.1 / i, TRUNCATED),
+    "small_router": (I.small_router(I.he_normal()), lambda i, o: 2 / i, NORMAL),
+    "small_router: router": (
+        in_path("block_1/router/weight", I.small_router(I.he_normal(), 0.3)),
+        lambda i, o: 0.3**2,
+        NORMAL,
+    ),
     "spectral": (I.spectral(1.5), lambda i, o: 1.5**2 * min(1, o / i) / i, NORMAL),
     "skipinit": (I.skipinit(I.he_normal()), lambda i, o: 2 / i, NORMAL),
     "rezero": (I.rezero(I.glorot_uniform()), lambda i, o: 2 / (i + o), UNIFORM),
@@ -185,6 +197,7 @@ SWEPT = {
     "identity": (I.identity, 1),
     "dirac": (I.dirac, 1),
     "zero_hadamard": (I.zero_hadamard, 1),
+    "sinusoidal": (I.sinusoidal, 1),
     "sparse": (lambda std: I.sparse(3, std), 1),
     "looks_linear": (lambda gain: I.looks_linear(I.orthogonal(gain)), 1),
     "scaled": (lambda factor: I.scaled(I.unit_uniform, factor), 1),
@@ -219,6 +232,7 @@ DETERMINISTIC = {
     "identity(0.3)",
     "dirac(0.3)",
     "zero_hadamard(0.3)",
+    "sinusoidal(0.3)",
     "skipinit: gate(0.3)",
     "zeros",
     "ones",

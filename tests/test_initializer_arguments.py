@@ -29,6 +29,9 @@ NUMBERS = {
     "constant": (I.constant, "value", True),
     "identity": (I.identity, "gain", True),
     "zero_hadamard": (I.zero_hadamard, "gain", True),
+    "sinusoidal": (I.sinusoidal, "gain", True),
+    "mixture_of_experts": (I.mixture_of_experts, "scale", False),
+    "small_router": (lambda std: I.small_router(I.zeros(), std), "std", False),
     "scaled": (lambda factor: I.scaled(I.zeros(), factor), "factor", True),
     "normal": (I.normal, "std", False),
     "truncated_normal": (I.truncated_normal, "std", False),
@@ -106,6 +109,16 @@ def test_traced_arrays_are_no_numbers():
         (lambda: I.rezero(1.0), TypeError, "weight must be a function, got 1.0"),  # pyright: ignore
         (lambda: I.looks_linear("he"), TypeError, "block must be a function, got 'he'"),  # pyright: ignore
         (lambda: I.dirac(groups=0), ValueError, "groups must be at least 1, got 0"),
+        (
+            lambda: I.small_router(I.zeros(), routers=["*"]),
+            ValueError,
+            r"routers must be patterns of some paths, got \['\*'\]",
+        ),
+        (
+            lambda: I.sinusoidal()(KEY, weight_spec(2, 2)),
+            ValueError,
+            "sinusoidal has waves of zeros only for 2 inputs and 2 units",
+        ),
         (
             lambda: I.truncated_normal(1.0, 1.0, 1.0),
             ValueError,

@@ -147,6 +147,21 @@ def test_zero_hadamard_at_the_authors_scale_is_an_isometry():
     np.testing.assert_allclose(w @ w.T, np.eye(8), atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(9, 9), (3, 2, 4, 10)], ids=str)
+def test_sinusoidal_is_the_authors_wave_for_each_unit(shape):
+    *window, channels, units = shape
+    # Their layout has units first, then channels, then the window.
+    flat = channels * math.prod(window)
+    positions = 2 * np.pi * (np.arange(flat) / flat + 1 / units)
+    waves = np.sin(np.arange(1, units + 1)[:, None] * positions)
+    waves *= math.sqrt(2 / (flat + units) / np.var(waves, ddof=1))
+    want = np.moveaxis(waves.reshape(units, channels, *window), (0, 1), (-1, -2))
+    got = draw_wide(I.sinusoidal(), weight_spec(*shape))
+    np.testing.assert_allclose(got, want, atol=1e-7)
+    if flat == units:
+        assert np.linalg.matrix_rank(got, tol=1e-5) == (flat - 1) // 2
+
+
 def test_zero_hadamard_stands_in_the_middle_of_a_window():
     w = draw_wide(I.zero_hadamard(), weight_spec(3, 5, 8, 16))
     np.testing.assert_array_equal(w[1, 2], draw_wide(I.zero_hadamard(), weight_spec(8, 16)))

@@ -21,6 +21,8 @@ NOT_SCHEMES = {
     *("log_prior", "parametrized"),
     # Its scales are multipliers, which the networks by name have not.
     "u_mup",
+    # No network by name has a router.
+    "small_router",
     # Of whole trees, and what they return.
     *("Adapted", "adapted_params", "lora", "lora_scale", "mimetic", "olora", "pissa"),
     *("Recognition", "RecognizedWeight", "recognize"),

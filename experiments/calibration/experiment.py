@@ -31,11 +31,19 @@ MODEL_NAMES = flags.define_names("model", tuple(MODELS), MODELS, "Networks")
 
 
 def _without_loss(refine: Callable[..., Params]) -> Callable[..., Params]:
-    return lambda key, apply, params, batch, loss: refine(key, apply, params, batch)
+    return lambda key, apply, params, batch, loss, init: refine(key, apply, params, batch)
 
 
 def _with_loss(refine: Callable[..., Params]) -> Callable[..., Params]:
-    return lambda key, apply, params, batch, loss: refine(key, apply, params, batch, loss=loss)
+    return lambda key, apply, params, batch, loss, init: refine(
+        key, apply, params, batch, loss=loss
+    )
+
+
+def _with_law(refine: Callable[..., Params]) -> Callable[..., Params]:
+    return lambda key, apply, params, batch, loss, init: refine(
+        key, apply, params, batch, init=init
+    )
 
 
 REFINERS = {
@@ -43,10 +51,11 @@ REFINERS = {
     "lsuv": _without_loss(calibration.lsuv),
     "layerwise_whitening": _without_loss(calibration.layerwise_whitening),
     "to_criticality": _without_loss(calibration.to_criticality),
+    "to_theory": _with_law(calibration.to_theory),
     "metainit": _with_loss(calibration.metainit),
     "gradinit": _with_loss(calibration.gradinit),
 }
-"""`(key, apply, params, batch, loss) -> params` of each refiner, and of none."""
+"""`(key, apply, params, batch, loss, init) -> params` of each refiner, and of none."""
 
 REFINER_NAMES = flags.define_names("refiner", tuple(REFINERS), REFINERS, "Refiners")
 SEEDS = flags.define_count("seeds", 16, "Seeds of each network.", least=2)
@@ -121,9 +130,11 @@ def _measure_start(given: Mapping[str, Any]) -> dict[str, Any]:
     def loss(logits):
         return task.loss(logits, y)
 
+    def init(key):
+        return model.init(key, x.shape[1], given["width"], outputs)
+
     def start(key):
-        params = model.init(key, x.shape[1], given["width"], outputs)
-        return refine(key, model.apply, params, x, loss)
+        return refine(key, model.apply, init(key), x, loss, init)
 
     def train(params, rate):
         optimizer = optax.sgd(rate)

@@ -59,6 +59,7 @@ from initlab.initializers.distributions import (
     unit_uniform,
     zeros,
 )
+from initlab.initializers.experts import mixture_of_experts, small_router
 from initlab.initializers.fans import fan_avg, fan_in, fan_out
 from initlab.initializers.identities import dirac, identity, zero_hadamard
 from initlab.initializers.initialize import initialize
@@ -76,6 +77,7 @@ from initlab.initializers.orthogonality import (
 from initlab.initializers.parametrized import parametrized
 from initlab.initializers.recognition import Recognition, RecognizedWeight, recognize
 from initlab.initializers.residual import fixup, gpt2, rezero, skipinit
+from initlab.initializers.sinusoidal import sinusoidal
 from initlab.initializers.siren import siren
 from initlab.initializers.sparsity import sparse
 from initlab.initializers.transformers import (
@@ -136,6 +138,7 @@ __all__ = [
     "mamba",
     "mean_field",
     "mimetic",
+    "mixture_of_experts",
     "modular_orthogonal",
     "mup",
     "mup_transformer",
@@ -153,10 +156,12 @@ __all__ = [
     "scaled",
     "scaled_uniform_orthogonal",
     "shifted",
+    "sinusoidal",
     "siren",
     "skipinit",
     "small_init",
     "small_readout",
+    "small_router",
     "sparse",
     "spectral",
     "t_fixup",

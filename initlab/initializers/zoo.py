@@ -13,6 +13,7 @@ from initlab.initializers.distributions import (
     unit_truncated_normal,
     zeros,
 )
+from initlab.initializers.experts import mixture_of_experts
 from initlab.initializers.fans import fan_avg, fan_in
 from initlab.initializers.identities import dirac, identity, zero_hadamard
 from initlab.initializers.looks_linear import looks_linear
@@ -25,6 +26,7 @@ from initlab.initializers.orthogonality import (
     scaled_uniform_orthogonal,
 )
 from initlab.initializers.residual import fixup, gpt2, rezero
+from initlab.initializers.sinusoidal import sinusoidal
 from initlab.initializers.siren import siren
 from initlab.initializers.sparsity import sparse
 from initlab.initializers.transformers import (
@@ -73,11 +75,13 @@ _PLAIN: dict[str, Callable[[], Initializer]] = {
     "identity": lambda: by_role(identity()),
     "dirac": lambda: by_role(dirac()),
     "zero_hadamard": lambda: by_role(zero_hadamard()),
+    "sinusoidal": lambda: by_role(sinusoidal()),
     "sparse": lambda: by_role(sparse()),
     "looks_linear": lambda: by_role(looks_linear(orthogonal())),
     "spectral": lambda: by_role(spectral()),
     "normalized": lambda: normalized(lecun_normal()),
     "siren": siren,
+    "mixture_of_experts": mixture_of_experts,
     "mup": mup,
     "mup_transformer": mup_transformer,
     "small_readout": lambda: small_readout(lecun_normal()),

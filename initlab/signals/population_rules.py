@@ -1,5 +1,6 @@
 """What each operation of a program does to what is known of a wide network's arrays."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -195,11 +196,16 @@ def _gather(equation: Any, x: Sampled, rest: Sequence[Any]) -> Any:
 def _concatenate(normals: Normals, equation: Any, operands: Sequence[Any]) -> Any:
     """Sites of one kind after those of another, as a class token before patches; or units."""
     axis = equation.params["dimension"]
+    # Nothing is appended where a batch is padded to a multiple that it has.
+    has_entries = [bool(variable.aval.shape[axis]) for variable in equation.invars]
+    operands = list(itertools.compress(operands, has_entries))
+    if len(operands) == 1:
+        return operands[0]
     found = entrywise(normals, [_without(each, axis) for each in operands])
     if isinstance(found, str):
         return Unfollowed(found)
     arrays, kinds = found
-    lengths = [variable.aval.shape[axis] for variable in equation.invars]
+    lengths = [length for v in equation.invars if (length := v.aval.shape[axis])]
     shape = equation.outvars[0].aval.shape
     if kinds[axis] == "flat":
         return Unfollowed("axes of sites and units beside each other")
