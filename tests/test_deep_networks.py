@@ -189,8 +189,8 @@ def test_norm_attention_and_convolution_are_flax_s():
         module = nn.Conv(4, (3, 2), padding=padding)
         theirs = linen_apply(module, {"kernel": kernel, "bias": bias}, image)
         own = {"weight": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
-        ours = convolve(own, jnp.asarray(image), padding == "CIRCULAR")
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+        ours = convolve(own, jnp.swapaxes(image, 0, -1), padding == "CIRCULAR")
+        np.testing.assert_allclose(np.swapaxes(ours, 0, -1), theirs, rtol=1e-5, atol=1e-5)
 
     network = networks.transformer(
         (width, width, width), 1, jnp.tanh, heads=heads, length=5, tokens=False, norm=None

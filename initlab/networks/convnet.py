@@ -25,8 +25,8 @@ from initlab.types import Activation, Array, LayerState, Network, Params, Role
 
 __all__ = ["convnet"]
 
-CHANNELS = -1
-"""The axis of channels: the last one of data and activations."""
+CHANNELS = 0
+"""The axis of channels within: [channels, *positions, examples], as sums over slices read it."""
 
 
 @checks.checked
@@ -183,17 +183,25 @@ def _forward(net: _Architecture) -> Forward:
     stem, block = _residual_parts(net) if net.residual else _plain_parts(net)
 
     def forward(params: Params, x: jax.Array, observe: bool) -> tuple[jax.Array, dict]:
-        h = x.astype(net.dtype).reshape(-1, *net.shape)
+        h = _swapped(x.astype(net.dtype).reshape(-1, *net.shape))
         h, first = stem(params["stem"], h)
         h, states = through_blocks(block, params, h, net.depth, observe)
         if net.residual and net.layer_norm:
             h = normalize(params["readout"]["norm"], h, CHANNELS)
-        # Flattened there is one row, whose mean is itself.
-        h = h.reshape(h.shape[0], -1, net.features)
-        logits = linear(params["readout"], jnp.mean(h, axis=1))
-        return logits, {"stem": first, "readout": LayerState(logits, logits)} | states
+        if net.flatten:
+            h = jnp.moveaxis(h, CHANNELS, -2).reshape(net.features, -1)
+        else:
+            h = jnp.mean(h, axis=tuple(range(1, h.ndim - 1)))
+        logits = linear(params["readout"], h.T)
+        states = jax.tree.map(_swapped, {"stem": first} | states) if observe else {}
+        return logits, states | {"readout": LayerState(logits, logits)}
 
     return forward
+
+
+def _swapped(h: jax.Array) -> jax.Array:
+    """The first axis last and the last one first: of examples and channels."""
+    return jnp.swapaxes(h, 0, -1)
 
 
 def _plain_parts(net: _Architecture) -> tuple[Block, Block]:

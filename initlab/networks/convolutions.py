@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from initlab.bilinear import define_bilinear
-from initlab.networks.dense import LANES, NARROW, sum_over_examples, sum_over_inputs
+from initlab.networks.dense import FEW, LANES, NARROW, TILE, sum_over_examples, sum_over_inputs
 from initlab.programs.equations import all_equations, run_equation
 from initlab.programs.primitives import CONVOLUTIONS
 from initlab.programs.rewrite import rewrite
@@ -35,8 +35,8 @@ MOST_SLICES = 512
 FEW_TERMS = 144
 """Up to so many terms of a sum over inputs and window are written out, for few units."""
 
-TERMS_AT_ONCE = 36
-"""So many of them stand in one expression."""
+TERMS_AT_ONCE = 18
+"""About so many of them stand in one expression, those of two inputs at least."""
 
 PARAMS = (
     "window_strides",
@@ -192,7 +192,7 @@ def convolve_slices(lhs: jax.Array, rhs: jax.Array, params: Any) -> jax.Array:
         slices = _Slices(out, params["window_strides"], window, params["rhs_dilation"])
         patches = _patches(_laid_out(x, params), slices, weights.shape[1])
         terms = _fill(jnp.moveaxis(weights, 2, -1)).reshape(groups, weights.shape[1], -1)
-        product = sum_over_examples(patches, terms)[:, : math.prod(out) * batch]
+        product = _times_patches(patches, terms)[:, : math.prod(out) * batch]
         # Axes: those of positions, batch, outputs.
         product = jnp.moveaxis(product.reshape(groups, *out, batch, -1), 0, -2)
         product = product.reshape(*out, batch, -1)
@@ -274,24 +274,26 @@ def _written_out(weights: jax.Array, x: jax.Array, slices: _Slices) -> jax.Array
     """
     groups, units, inputs, *window = weights.shape
     # A loop over parts of the inputs: what it gives is laid out as it is computed, whatever reads
-    # it. A single expression would be made anew in the layout of its reader, entry by entry.
-    count = -(-inputs * math.prod(window) // TERMS_AT_ONCE)
-    count = min(inputs, max(2, count))
-    filled = inputs + -inputs % count
+    # it. A single expression would be made anew in the layout of its reader, entry by entry. Parts
+    # of one input would be read where they lie, at places that the loop computes, and no vectors
+    # are made of that.
+    at_once = min(inputs, max(2, TERMS_AT_ONCE // math.prod(window)))
+    filled = inputs + -inputs % at_once
+    count = filled // at_once
     weights, x = _extend(weights, filled, 2), _extend(x, filled, 1)
     parts = weights.reshape(groups, units, count, -1, math.prod(window))
 
-    def add(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        factors, seen = part
+    def add(number: jax.Array, total: jax.Array) -> jax.Array:
+        factors = jax.lax.dynamic_index_in_dim(parts, number, 2, keepdims=False)
+        seen = jax.lax.dynamic_slice_in_dim(x, number * at_once, at_once, 1)
         factors = factors.reshape(*factors.shape, *[1] * (x.ndim - 2))
         for n, each in enumerate(slices.of(seen)):
             for k in range(each.shape[1]):
                 total = total + factors[:, :, k, n] * each[:, None, k]
-        return total, None
+        return total
 
     zeros = jnp.zeros((groups, units, *slices.lengths, x.shape[-1]), x.dtype)
-    seen = jnp.moveaxis(x.reshape(groups, count, -1, *x.shape[2:]), 1, 0)
-    return jax.lax.scan(add, zeros, (jnp.moveaxis(parts, 2, 0), seen))[0]
+    return jax.lax.fori_loop(0, count, add, zeros)
 
 
 def _patches(x: jax.Array, slices: _Slices, units: int) -> jax.Array:
@@ -312,6 +314,21 @@ def _patches(x: jax.Array, slices: _Slices, units: int) -> jax.Array:
         where = [0, number * rows, *[0] * (len(slices.lengths) + 1)]
         stacked = jax.lax.dynamic_update_slice(stacked, part, where)
     return stacked.reshape(groups, full, -1)
+
+
+def _times_patches(patches: jax.Array, terms: jax.Array) -> jax.Array:
+    """`out[g, i, j] = sum_b patches[g, i, b] terms[g, j, b]`, each unit j summed in one order."""
+    units = terms.shape[1]
+    if patches.shape[1] <= NARROW or not FEW < units <= TILE:
+        return sum_over_examples(patches, terms)
+    # One tile of units, where `dense` would take two.
+    product = jax.lax.dot_general(
+        patches,
+        _extend(terms, TILE, 1),
+        (((2,), (2,)), ((0,), (0,))),
+        precision=jax.lax.Precision.HIGHEST,
+    )
+    return product[..., :units]
 
 
 def _fill(array: jax.Array) -> jax.Array:

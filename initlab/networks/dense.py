@@ -22,7 +22,16 @@ import jax.numpy as jnp
 
 from initlab.bilinear import define_bilinear
 
-__all__ = ["LANES", "NARROW", "dense", "sum_over_examples", "sum_over_inputs", "to_lanes"]
+__all__ = [
+    "FEW",
+    "LANES",
+    "NARROW",
+    "TILE",
+    "dense",
+    "sum_over_examples",
+    "sum_over_inputs",
+    "to_lanes",
+]
 
 LANES = 16
 """Floats in the widest vector register; unit axes and examples are padded to a multiple of it."""

@@ -123,11 +123,11 @@ def convolve(params: Params, h: jax.Array, circular: bool) -> jax.Array:
 
     Args:
       params: weight [*window, inputs, outputs] and bias [outputs].
-      h: [B, *positions, inputs].
+      h: [inputs, *positions, B].
       circular: whether positions wrap around; otherwise they are padded with zeros.
 
     Returns:
-      [B, *positions, outputs].
+      [outputs, *positions, B].
 
     >>> params = {"weight": jnp.ones((3, 1, 1)), "bias": jnp.zeros(1)}
     >>> convolve(params, jnp.ones((1, 3, 1)), circular=False).ravel().tolist()
@@ -144,10 +144,10 @@ def convolve(params: Params, h: jax.Array, circular: bool) -> jax.Array:
         weight,
         [1] * len(reach),
         reach,
-        dimension_numbers=(f"N{places}C", f"{places}IO", f"N{places}C"),
+        dimension_numbers=(f"C{places}N", f"{places}IO", f"C{places}N"),
         precision=jax.lax.Precision.HIGHEST,
     )
-    return z + jnp.broadcast_to(params["bias"], z.shape)
+    return z + jnp.broadcast_to(jnp.expand_dims(params["bias"], range(1, z.ndim)), z.shape)
 
 
 def hidden_layers(
