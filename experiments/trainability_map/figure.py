@@ -86,7 +86,8 @@ def draw_dimensions(results: xarray.Dataset) -> Figure:
     """
     names = [str(name) for name in results["case"].values]
     figure = new_figure(14, 12)
-    above, below = figure.subfigures(2, 1, height_ratios=(2.2, 1))
+    halves: Any = figure.subfigures(2, 1, height_ratios=(2.2, 1))
+    above, below = halves
     shown = sorted({0, results.sizes["map"] // 2, results.sizes["map"] - 1})
     panels = above.subplots(len(shown), len(names), squeeze=False)
     for line, number in zip(panels, shown, strict=True):

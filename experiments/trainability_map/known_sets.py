@@ -25,11 +25,10 @@ def koch_snowflake(pixels: int, number: int) -> np.ndarray:
 
 def _inside(corners: np.ndarray, height: float, along: np.ndarray) -> np.ndarray:
     """Which points of a row lie within a polygon: an odd number of sides is left of them."""
-    begin, end = corners[:-1], corners[1:]
-    crosses = (begin.imag > height) != (end.imag > height)
-    begin, end = begin[crosses], end[crosses]
-    share = (height - begin.imag) / (end.imag - begin.imag)
-    left = np.sort(begin.real + share * (end.real - begin.real))
+    x, y = np.real(corners), np.imag(corners)
+    crosses = np.flatnonzero((y[:-1] > height) != (y[1:] > height))
+    share = (height - y[crosses]) / (y[crosses + 1] - y[crosses])
+    left = np.sort(x[crosses] + share * (x[crosses + 1] - x[crosses]))
     return np.searchsorted(left, along) % 2 == 1
 
 
