@@ -21,7 +21,9 @@ from experiments.trainability_map.figure import draw_maps
 from initlab.initializers import initialize, ntk
 from initlab.sweeps import computation, resume
 
-SMALL = dataclasses.replace(tables.PUBLISHED_SETTING, width=3, inputs=4, steps=24, examples=10)
+SMALL = dataclasses.replace(
+    tables.PUBLISHED_SETTING, width=3, inputs=4, steps=24, examples=10, reduction="steps_to_half"
+)
 AXES = ("learning_rate_1", "sigma_w_2")
 
 
@@ -30,8 +32,11 @@ def run():
     return runs.make_map_run(SMALL, AXES, "tanh", "float32", 1)
 
 
-def ratio_by_hand(seed, rate, sigma):
-    """Gradient descent on theta in float64: tanh(sqrt(2/n) x theta_1) theta_2 / width."""
+def by_hand(seed, rate, sigma):
+    """Gradient descent on theta in float64, tanh(sqrt(2/n) x theta_1) theta_2 / width.
+
+    The ratio of losses, and the first step with under half of the best constant's.
+    """
     draw = np.random.default_rng(0)
     x, y = draw.standard_normal((10, 4)), draw.standard_normal(10)
     specs = initlab.networks.mlp((4, 3, 1), jnp.tanh).specs
@@ -39,7 +44,7 @@ def ratio_by_hand(seed, rate, sigma):
     first = np.asarray(drawn["layer_1"]["weight"], float) * 4**0.5
     second = np.asarray(drawn["layer_2"]["weight"], float)[:, 0] * 3**0.5 * sigma
     scale, losses = (2 / 4) ** 0.5, []
-    for _ in range(24):
+    for _ in range(25):
         hidden = np.tanh(scale * x @ first)
         residual = hidden @ second / 3 - y
         losses.append(np.mean(residual**2))
@@ -48,14 +53,17 @@ def ratio_by_hand(seed, rate, sigma):
         first -= rate * scale * x.T @ inner
         # Its own rate is the one that is no axis.
         second -= 1.0 * hidden.T @ back
-    return np.mean(losses[-20:]) / losses[0]
+    below = np.asarray(losses) < np.var(y) / 2
+    return np.mean(losses[-21:-1]) / losses[0], int(np.argmax(below)) if below.any() else -1
 
 
-@pytest.mark.parametrize("point", [(0, 0.3, 1.0), (1, 30.0, 2.0), (2, 0.01, 0.2)])
+@pytest.mark.parametrize("point", [(0, 0.3, 1.0), (2, 10.0, 10.0), (2, 0.01, 0.2)])
 def test_a_run_is_gradient_descent_in_the_published_parametrization(run, point):
     seed, rate, sigma = point
-    got = run.function({"seed": seed, AXES[0]: rate, AXES[1]: sigma}).values["loss_ratio"]
-    np.testing.assert_allclose(got[0], ratio_by_hand(seed, rate, sigma), rtol=2e-4)
+    found = run.function({"seed": seed, AXES[0]: rate, AXES[1]: sigma})
+    ratio, step = by_hand(seed, rate, sigma)
+    np.testing.assert_allclose(found.values["loss_ratio"][0], ratio, rtol=2e-4)
+    assert found.reductions["reduced"] == step
 
 
 def test_an_interrupted_map_resumes_to_the_same_bits(run, tmp_path, monkeypatch):
@@ -74,7 +82,7 @@ def test_an_interrupted_map_resumes_to_the_same_bits(run, tmp_path, monkeypatch)
     monkeypatch.setattr(resume, "compute_chunks", real)
     resumed = initlab.sweep(run, axes, out=tmp_path / "map", **alone)
     whole = initlab.sweep(run, axes, **alone)
-    for name in ("loss_ratio", "relative_loss", "first_nonfinite_step"):
+    for name in ("loss_ratio", "relative_loss", "first_nonfinite_step", "reduced"):
         assert resumed[name].values.tobytes() == whole[name].values.tobytes()
     assert len(set(whole["loss_ratio"].values.ravel())) > 40
 
@@ -147,6 +155,7 @@ def swept():
             "loss_ratio": (dims, both),
             "relative_loss": (dims, both),
             "first_nonfinite_step": (dims[:-1], broke),
+            "reduced": (dims[:-1], np.where(both[..., 0] < 1, 3, -1)),
         },
         {
             "activation": ["tanh"],
@@ -172,6 +181,9 @@ def test_maps_are_shares_and_medians_however_many_rows_are_read_together(swept, 
     assert found["relative_loss"].values[0, 0, -1, -1] == 2
     assert (found["first_nonfinite_step"] >= 0).sum() == 2
     assert found["first_nonfinite_step"].values[0, 0, -1, -1] == 7
+    # The median over seeds of a step that most come to; infinite where most do not.
+    most = (ratio < 1).sum(-1) >= 2
+    np.testing.assert_array_equal(found["reduced"], np.where(most, 3, np.inf))
     monkeypatch.setattr(maps, "RUNS_AT_ONCE", 1)
     xarray.testing.assert_identical(reduced(swept), found)
 
@@ -246,7 +258,8 @@ def test_a_table_says_how_rough_a_border_is_and_where_dtypes_differ(swept):
     assert differ["runs"] * differ["differ"] == 1
     assert "sigma_w x learning_rate, 32 x 20 pixels, 3 seeds" in tables.show(summary, settings)
     assert tables.verdict(summary) == 0
-    titles = [axes.get_title() for axes in draw_maps(results, "in words").axes]
+    titles = [axes.get_title() for axes in draw_maps(results, "in words", "steps_to_half").axes]
     assert titles[0] == "tanh, float32: P(train), 3 seeds"
+    assert titles[3] == "steps_to_half: median; white: never"
     out = {"rows": [{"within": True}, {"within": False}]}
     assert tables.verdict(out) == 1

@@ -10,7 +10,8 @@ of an mlp as sigma_w_2), with theory's critical line or trainable depth where th
 border P = 1/2 and of single seeds' borders: box-counting dimension and uncertainty exponent.
 --center and --span choose the part that is mapped, in the axes' coordinates: log10 of a sigma_w,
 sigma_b or learning rate, an offset or a depth as it is. --zoom=K adds K maps, each of half the span
-around the boundary nearest to the middle of the one before.
+around the boundary nearest to the middle of the one before. --reduction adds a map of when a loss
+is first under half of the best constant's, or over ten of it, or of the least.
 
 --published maps the settings of the notebook of Sohl-Dickstein 2024 (arXiv:2402.06184) instead, and
 exits 1 if a share of converged runs is not the published one. --dimensions measures the dimensions
@@ -72,6 +73,9 @@ CRITERION = flags.define_name(
     "ratio",
     maps.CRITERIA,
     "Trained: by the last loss, or by the last 20 over the first",
+)
+REDUCTION = flags.define_name(
+    "reduction", "none", runs.REDUCTIONS, "One number more of each run, made while it goes"
 )
 TRAINED_FRACTION = flags.define_trained_fraction()
 PUBLISHED = flags.define_switch("published", "The published maps, with --seeds and --pixels.")
@@ -199,6 +203,7 @@ def _view() -> View:
             "offset": OFFSET.value,
             "depth": DEPTH.value,
         },
+        reduction=REDUCTION.value,
     )
     return View(
         setting,
@@ -295,7 +300,7 @@ def draw(results: xarray.Dataset, settings: Settings):
     """A row of maps for each zoom, activation and dtype; or a column for each case."""
     if settings["dimensions"]:
         return draw_dimensions(results)
-    return draw_maps(results, maps.CRITERIA[settings["criterion"]])
+    return draw_maps(results, maps.CRITERIA[settings["criterion"]], settings["reduction"])
 
 
 def verdict(summary: dict[str, Any]) -> int:

@@ -22,12 +22,13 @@ DRAWN = 1024
 """Pixels of a map that are drawn along a side, evenly chosen: no panel has as many of its own."""
 
 
-def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
+def draw_maps(results: xarray.Dataset, trained: str, reduction: str = "none") -> Figure:
     """A row for each zoom, activation and dtype: P(train), the first seed, the median final loss.
 
     Args:
       results: as `maps.reduce_runs` gives them, over zoom too; attrs x, y, seeds.
       trained: when a run counts as trained, in words.
+      reduction: what `reduced` is, which is drawn where there is one.
 
     Returns:
       The figure, of at most DRAWN pixels a side: its memory does not grow with the map's.
@@ -39,12 +40,17 @@ def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
         for name in range(results.sizes["activation"])
         for dtype in range(results.sizes["dtype"])
     ]
-    figure = new_figure(14, 1.2 + 4.0 * len(rows))
-    panels = figure.subplots(len(rows), 3, squeeze=False)
+    columns = 3 + ("reduced" in results)
+    figure = new_figure(4.7 * columns, 1.2 + 4.0 * len(rows))
+    panels = figure.subplots(len(rows), columns, squeeze=False)
     pictures: list[Any] = []
+    largest = 1.0
+    if "reduced" in results:
+        # All rows have one scale, since they have one bar.
+        largest = float(results["reduced"].where(np.isfinite(results["reduced"]), 0).max())
     for line, of in zip(panels, rows, strict=True):
         one = of.isel(activation=0, dtype=0)
-        pictures = _draw_row(line, one, results.attrs)
+        pictures = _draw_row(line, one, results.attrs, largest)
         what = [str(of["activation"].values[0]), str(of["dtype"].values[0])]
         zoom = f", zoom 2^{int(np.log2(_span(results.isel(zoom=0)) / _span(one)) + 0.5)}"
         line[0].set_title(
@@ -52,7 +58,16 @@ def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
         )
         line[1].set_title("one seed: trained, not trained")
         line[2].set_title("median final loss / best constant's")
-    for column, picture in ((0, pictures[0]), (2, pictures[2])):
+        if "reduced" in results:
+            line[3].set_title(f"{reduction}: median; white: never")
+    bars = {
+        0: f"P(train)\n{trained}",
+        2: "ratio of losses; diverged: as the largest",
+        3: reduction,
+    }
+    for column, picture in enumerate(pictures):
+        if column not in bars:
+            continue
         bar = figure.colorbar(
             picture,
             ax=panels[:, column].tolist(),
@@ -61,9 +76,7 @@ def draw_maps(results: xarray.Dataset, trained: str) -> Figure:
             pad=0.05 / len(rows),
             aspect=30,
         )
-        bar.set_label(
-            f"P(train)\n{trained}" if column == 0 else "ratio of losses; diverged: as the largest"
-        )
+        bar.set_label(bars[column])
     handles = [Line2D([], [], color="black", linewidth=0.8, label="P(train) = 1/2")]
     if "curve_x" in results:
         is_depth = "depth" in (results.attrs["x"], results.attrs["y"])
@@ -116,7 +129,7 @@ def draw_dimensions(results: xarray.Dataset) -> Figure:
     return figure
 
 
-def _draw_row(line: Any, of: xarray.Dataset, attrs: Any) -> list[Any]:
+def _draw_row(line: Any, of: xarray.Dataset, attrs: Any, largest: float) -> list[Any]:
     thinned = {axis: slice(None, None, -(-of.sizes[axis] // DRAWN)) for axis in ("x", "y")}
     of = of.isel(thinned)
     share = of["p_train"].transpose("y", "x").values
@@ -136,6 +149,10 @@ def _draw_row(line: Any, of: xarray.Dataset, attrs: Any) -> list[Any]:
         line[1].imshow(first, vmin=0, vmax=1, cmap=colors, **style),
         line[2].imshow(loss, norm=LogNorm(LEAST, MOST), cmap="magma_r", **style),
     ]
+    if "reduced" in of:
+        reduced = of["reduced"].transpose("y", "x").values
+        finite = np.where(np.isfinite(reduced), reduced, np.nan)
+        pictures.append(line[3].imshow(finite, vmin=0, vmax=largest, cmap=colors, **style))
     if share.min() < 0.5 <= share.max():
         line[0].contour(x, y, share, levels=[0.5], colors="black", linewidths=0.8)
     for number, axes in enumerate(line):

@@ -64,7 +64,8 @@ def reduce_runs(
 
     Returns:
       Over (activation, dtype, y, x): `p_train`; `relative_loss`, the median over seeds, infinite
-      where most diverged; `first_nonfinite_step`, the earliest of any seed, -1 where none broke.
+      where most diverged; `first_nonfinite_step`, the earliest of any seed, -1 where none broke;
+      `reduced`, where runs have one, the median over seeds, infinite where most never come to it.
       `trained` over seed too, of the first 8 seeds. `x_coordinate` and `y_coordinate` of pixels.
     """
     dims = ("activation", "dtype", "y", "x", "seed")
@@ -84,8 +85,12 @@ def reduce_runs(
 def _reduce_rows(runs: xarray.Dataset, criterion: str, trained_fraction: float) -> xarray.Dataset:
     trained = has_trained(runs, criterion, trained_fraction)
     final = runs["relative_loss"].where(np.isfinite(runs["relative_loss"]), np.inf)
-    # The seeds' axis is the last one. No interpolation: one infinite run does not spoil a median.
-    median = np.quantile(final.values, 0.5, axis=-1, method="inverted_cdf")
+    median = _median_of_seeds(final.values)
+    reduced = {}
+    if "reduced" in runs:
+        # A step of an event that did not occur is -1.
+        number = runs["reduced"].where(runs["reduced"] >= 0, np.inf).values
+        reduced = {"reduced": (trained.dims[:-1], _median_of_seeds(number).astype(np.float32))}
     broke = runs["first_nonfinite_step"]
     never = np.iinfo(np.int32).max
     earliest = broke.where(broke >= 0, never).min("seed")
@@ -96,7 +101,13 @@ def _reduce_rows(runs: xarray.Dataset, criterion: str, trained_fraction: float) 
             "first_nonfinite_step": earliest.where(earliest < never, -1).astype(np.int32),
             "trained": trained.isel(seed=slice(KEPT_SEEDS)),
         }
+        | reduced
     )
+
+
+def _median_of_seeds(values: np.ndarray) -> np.ndarray:
+    """Over the last axis. No interpolation: one infinite run does not spoil a median."""
+    return np.quantile(values, 0.5, axis=-1, method="inverted_cdf")
 
 
 def critical_curve(

@@ -1,7 +1,7 @@
 """One run of a map: a network from scaled draws, trained at its own rates; two numbers of it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,10 +14,19 @@ from experiments import names
 from initlab import checks, networks, optimizers, probes, tasks
 from initlab.activations import identity
 from initlab.initializers import ntk
+from initlab.reductions import Reduction, first_above, first_below, minimum
 from initlab.training import Point, Run
 from initlab.types import Activation, History, Initializer, Network, ParamSpec, Role, Task
 
-__all__ = ["ACTIVATIONS", "LAST", "PARAMETRIZATIONS", "TASKS", "Setting", "make_map_run"]
+__all__ = [
+    "ACTIVATIONS",
+    "LAST",
+    "PARAMETRIZATIONS",
+    "REDUCTIONS",
+    "TASKS",
+    "Setting",
+    "make_map_run",
+]
 
 ACTIVATIONS: dict[str, Activation] = names.ACTIVATIONS | {"identity": identity}
 
@@ -28,6 +37,15 @@ GAINS = {"tanh": 2**0.5, "relu": 2**0.5}
 """Factors of a hidden layer's weights in Sohl-Dickstein's notebook; of others 1."""
 
 PARAMETRIZATIONS = {"standard": "standard", "mean_field": "mean_field"}
+
+REDUCTIONS: dict[str, Callable[[float], dict[str, Reduction]]] = {
+    "none": lambda constant: {},
+    "steps_to_half": lambda constant: {"reduced": first_below("loss", constant / 2)},
+    "steps_to_ten": lambda constant: {"reduced": first_above("loss", 10 * constant)},
+    "least_loss": lambda constant: {"reduced": minimum("loss")},
+}
+"""What a map holds besides, of the best constant's loss: the first step with half of it or with ten
+times it, the least loss."""
 
 LAST = 20
 """Steps at the end over which the loss is averaged."""
@@ -52,6 +70,7 @@ class Setting:
         in a hidden layer and 1 / fan_in in the readout; sigma_w is theta's std and learning rates
         are theta's.
       values: of what is no axis, by the axes' names.
+      reduction: its name in REDUCTIONS.
     """
 
     network: str
@@ -65,6 +84,7 @@ class Setting:
     bias: bool
     parametrization: str
     values: Mapping[str, Any]
+    reduction: str = "none"
 
 
 def make_map_run(
@@ -82,7 +102,8 @@ def make_map_run(
 
     Returns:
       A run of one snapshot: `relative_loss`, the last loss over that of the best constant, and
-      `loss_ratio`, the mean loss before each of the last 20 steps over that before the first.
+      `loss_ratio`, the mean loss before each of the last 20 steps over that before the first; and
+      what the setting's reduction comes to, `reduced`.
     """
     task = _make_task(setting, activation, depth)
     network = _make_network(setting, task, activation, dtype, depth)
@@ -123,6 +144,7 @@ def make_map_run(
         specs = checks.leaves_by_path("network.specs", network.specs)
         return optimizers.by_path({path: descent(path, spec) for path, spec in specs.items()})
 
+    constant = float(task.objective.constant_loss(task.y))
     run = initlab.make_run(
         network,
         initializer,
@@ -132,11 +154,12 @@ def make_map_run(
         every=1,
         probes=(probes.loss,),
         batch_size=setting.batch_size or None,
+        reductions=REDUCTIONS[setting.reduction](constant),
     )
-    return _reduced(run, task.objective.constant_loss(task.y))
+    return _without_curve(run, constant)
 
 
-def _reduced(run: Run, constant_loss: float) -> Run:
+def _without_curve(run: Run, constant_loss: float) -> Run:
     """The run without its curve: a million runs keep two numbers each."""
 
     def measured(point: Point) -> History:
@@ -148,7 +171,8 @@ def _reduced(run: Run, constant_loss: float) -> Run:
         }
         # One dtype, so that maps of two are one sweep.
         values = {name: value.astype(jnp.float32) for name, value in values.items()}
-        return History(jnp.zeros(1, jnp.int32), values, history.first_nonfinite_step, ())
+        broke = history.first_nonfinite_step
+        return History(jnp.zeros(1, jnp.int32), values, broke, (), history.reductions)
 
     kept = {**run.description, "steps": 0, "reduced_from_steps": run.description["steps"]}
     return dataclasses.replace(run, function=jax.jit(measured), description=kept)
