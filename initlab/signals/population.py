@@ -5,6 +5,7 @@ needs no entries: SIZE samples of one unit, at all examples and positions togeth
 """
 
 import dataclasses
+import enum
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,12 +29,24 @@ __all__ = [
 SIZE = 4096
 """Samples of a unit: with matched second moments, errors of a mean square are below 1 %."""
 
-Kind = str
-"""Of an axis: "site" (an entry for each example or position), "unit" (independent, alike), "same"
-(equal entries), "flat" (sites and units in one)."""
-
 WITHOUT_MEAN = 5.0
 """Standard errors from which on the mean of a parameter's entries is taken for no accident."""
+
+
+class Kind(enum.Enum):
+    """Of an axis.
+
+    Attributes:
+      SITE: an entry for each example or position.
+      UNIT: independent entries, alike.
+      SAME: equal entries.
+      FLAT: sites and units in one.
+    """
+
+    SITE = "site"
+    UNIT = "unit"
+    SAME = "same"
+    FLAT = "flat"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,8 +94,8 @@ class Sampled:
     """Samples of what one unit gives at each site.
 
     Attributes:
-      values: [SIZE, ...], or [1, ...] of what is the same for all units; an axis of "unit" and
-        "same" has one entry, a "flat" one those of its sites.
+      values: [SIZE, ...], or [1, ...] of what is the same for all units; an axis of UNIT and
+        SAME has one entry, a FLAT one those of its sites.
       shape: the array's own.
       kinds: of each axis.
       place: of the product that gave it, as long as nothing but a bias has come after it.
@@ -168,10 +181,10 @@ def sampled_from(
     """
     varies = drawn.varies()
     own = tuple(
-        ("site" if kind == "site" else "unit") if differs else "same"
+        (Kind.SITE if kind == Kind.SITE else Kind.UNIT) if differs else Kind.SAME
         for kind, differs in zip(kinds, varies, strict=True)
     )
-    sizes = [size if kind == "site" else 1 for size, kind in zip(shape, own, strict=True)]
+    sizes = [size if kind == Kind.SITE else 1 for size, kind in zip(shape, own, strict=True)]
     values = np.asarray(drawn.values, np.float64)
     samples = normals.draw(int(np.prod(sizes))) * values.std() + values.mean()
     samples = samples.reshape(SIZE, *sizes)

@@ -29,17 +29,17 @@ def as_sampled(given: Any) -> Sampled:
     for axis in range(value.ndim):
         first = np.take(value, [0], axis)
         is_same = bool((value == first).all()) if value.size else False
-        kinds.append("same" if is_same else "site")
-    kept = value[tuple(slice(0, 1) if kind == "same" else slice(None) for kind in kinds)]
+        kinds.append(Kind.SAME if is_same else Kind.SITE)
+    kept = value[tuple(slice(0, 1) if kind == Kind.SAME else slice(None) for kind in kinds)]
     return Sampled(jnp.asarray(kept)[None], value.shape, tuple(kinds))
 
 
 def joined(kinds: Sequence[Kind]) -> Kind | None:
     """The kind of an axis where several arrays meet; None where units meet sites."""
-    found = set(kinds) - {"same"}
+    found = set(kinds) - {Kind.SAME}
     if len(found) > 1:
         return None
-    return found.pop() if found else "same"
+    return found.pop() if found else Kind.SAME
 
 
 def entrywise(
@@ -61,24 +61,27 @@ def entrywise(
     kinds: list[Kind] = []
     for axis in range(rank):
         found = joined([each.kinds[axis] for each in sampled])
-        if found is None or "flat" in {found}:
+        if found is None or found == Kind.FLAT:
             flat = {(each.kinds[axis], each.values.shape[axis + 1]) for each in sampled}
-            if len(flat - {("same", 1)}) > 1:
+            if len(flat - {(Kind.SAME, 1)}) > 1:
                 return "units meet sites entry by entry"
-        if found == "flat" and any(
+        if found == Kind.FLAT and any(
             each.values.shape[axis + 1] not in (1, size)
             for each in followed
-            for size in [next(e.values.shape[axis + 1] for e in sampled if e.kinds[axis] == "flat")]
+            for size in [
+                next(e.values.shape[axis + 1] for e in sampled if e.kinds[axis] == Kind.FLAT)
+            ]
         ):
             return "constants of their own in an axis of sites and units"
         constants = joined([each.kinds[axis] for each in followed if each not in sampled])
-        kinds.append(found if found not in (None, "same") else constants or "site")
+        kinds.append(found if found not in (None, Kind.SAME) else constants or Kind.SITE)
     arrays = []
     for each in known:
         if isinstance(each, Drawn):
             each = sampled_from(normals, each, _shape(each), kinds)
             kinds = [
-                own if kind == "same" else kind for own, kind in zip(each.kinds, kinds, strict=True)
+                own if kind == Kind.SAME else kind
+                for own, kind in zip(each.kinds, kinds, strict=True)
             ]
         arrays.append(_with_units(each, kinds))
     return arrays, tuple(kinds)
@@ -90,7 +93,7 @@ def _with_units(each: Sampled, kinds: Sequence[Kind]) -> Any:
         return each.values
     values = np.asarray(each.values)
     crossing = [
-        axis for axis, kind in enumerate(kinds) if kind == "unit" and values.shape[axis + 1] > 1
+        axis for axis, kind in enumerate(kinds) if kind == Kind.UNIT and values.shape[axis + 1] > 1
     ]
     if not crossing:
         return each.values

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from initlab.signals.population import SIZE, Sampled, Unfollowed
+from initlab.signals.population import SIZE, Kind, Sampled, Unfollowed
 
 __all__ = ["MOVED"]
 
@@ -26,10 +26,10 @@ def _transpose(equation: Any, x: Sampled, _: Sequence[Any]) -> Sampled:
 def _broadcast(equation: Any, x: Sampled, _: Sequence[Any]) -> Sampled:
     shape = tuple(equation.params["shape"])
     axes = tuple(map(int, equation.params["broadcast_dimensions"]))
-    sizes, kinds = [1] * len(shape), ["same"] * len(shape)
+    sizes, kinds = [1] * len(shape), [Kind.SAME] * len(shape)
     for axis, own in enumerate(axes):
         sizes[own] = x.values.shape[axis + 1]
-        kinds[own] = x.kinds[axis] if x.shape[axis] == shape[own] else "same"
+        kinds[own] = x.kinds[axis] if x.shape[axis] == shape[own] else Kind.SAME
     return Sampled(x.values.reshape(len(x.values), *sizes), shape, tuple(kinds), x.place)
 
 
@@ -45,7 +45,7 @@ def _squeeze(equation: Any, x: Sampled, _: Sequence[Any]) -> Sampled:
 def _reshape(equation: Any, x: Sampled, _: Sequence[Any]) -> Any:
     new = tuple(equation.params["new_sizes"])
     sizes: list[int] = []
-    kinds: list[str] = []
+    kinds: list[Kind] = []
     values = x.values
     for old_axes, new_axes in _groups(x.shape, new):
         found = {x.kinds[axis] for axis in old_axes if x.shape[axis] > 1}
@@ -53,21 +53,21 @@ def _reshape(equation: Any, x: Sampled, _: Sequence[Any]) -> Any:
         if len(old_axes) == len(new_axes) == 1:
             sizes.append(x.values.shape[old_axes[0] + 1])
             kinds.append(x.kinds[old_axes[0]])
-        elif found <= {"same"}:
+        elif found <= {Kind.SAME}:
             sizes += [1] * len(own)
-            kinds += ["same"] * len(own)
-        elif found <= {"unit", "same"}:
+            kinds += [Kind.SAME] * len(own)
+        elif found <= {Kind.UNIT, Kind.SAME}:
             sizes += [1] * len(own)
-            kinds += ["unit" if size > 1 else "same" for size in own]
-        elif found <= {"site", "same"}:
+            kinds += [Kind.UNIT if size > 1 else Kind.SAME for size in own]
+        elif found <= {Kind.SITE, Kind.SAME}:
             for axis in old_axes:
                 values = jnp.repeat(values, x.shape[axis] // values.shape[axis + 1], axis + 1)
             sizes += own
-            kinds += ["site" if size > 1 else "same" for size in own]
+            kinds += [Kind.SITE if size > 1 else Kind.SAME for size in own]
         elif sum(size > 1 for size in own) == 1:
             sites = math.prod(x.values.shape[axis + 1] for axis in old_axes)
             sizes += [sites if size > 1 else 1 for size in own]
-            kinds += ["flat" if size > 1 else "same" for size in own]
+            kinds += [Kind.FLAT if size > 1 else Kind.SAME for size in own]
         else:
             return Unfollowed("sites and units in one axis that is taken apart")
     return Sampled(values.reshape(len(values), *sizes), new, tuple(kinds), x.place)
@@ -102,22 +102,22 @@ def _slice(equation: Any, x: Sampled, _: Sequence[Any]) -> Any:
     values, place = x.values, x.place
     for axis, bounds in enumerate(zip(starts, limits, steps, strict=True)):
         is_whole = bounds == (0, x.shape[axis], 1)
-        if x.kinds[axis] == "flat" and not is_whole:
+        if x.kinds[axis] == Kind.FLAT and not is_whole:
             return Unfollowed("a part of an axis of sites and units")
-        if x.kinds[axis] == "unit" and not is_whole:
+        if x.kinds[axis] == Kind.UNIT and not is_whole:
             values, place = _other_units(values, bounds[0]), None
-        index.append(slice(*bounds) if x.kinds[axis] == "site" else slice(None))
+        index.append(slice(*bounds) if x.kinds[axis] == Kind.SITE else slice(None))
     return Sampled(values[tuple(index)], equation.outvars[0].aval.shape, x.kinds, place)
 
 
 def _split(equation: Any, x: Sampled, _: Sequence[Any]) -> Any:
     axis, sizes = equation.params["axis"], equation.params["sizes"]
-    if x.kinds[axis] == "flat":
+    if x.kinds[axis] == Kind.FLAT:
         return Unfollowed("a part of an axis of sites and units")
     starts = np.cumsum([0, *sizes])[:-1].tolist()
-    if x.kinds[axis] == "site":
+    if x.kinds[axis] == Kind.SITE:
         parts = jnp.split(x.values, starts[1:], axis + 1)
-    elif x.kinds[axis] == "unit":
+    elif x.kinds[axis] == Kind.UNIT:
         parts = [_other_units(x.values, start) for start in starts]
     else:
         parts = [x.values] * len(sizes)

@@ -11,6 +11,7 @@ from initlab.programs.primitives import PRODUCTS
 from initlab.signals.population import (
     SIZE,
     Drawn,
+    Kind,
     Known,
     Normals,
     Sampled,
@@ -52,9 +53,9 @@ def product(normals: Normals, equation: Any, operands: Sequence[Any]) -> Any:
             return _with_weight(normals, weight, as_sampled(other), dims, side, shape)
     left, right = as_sampled(left), as_sampled(right)
     crossing = [(left.kinds[i], right.kinds[j]) for i, j in zip(*dims.contracted, strict=True)]
-    if any("flat" in each.kinds for each in (left, right)):
+    if any(Kind.FLAT in each.kinds for each in (left, right)):
         return Unfollowed("a product of sites and units in one axis")
-    if any("unit" in pair for pair in crossing):
+    if any(Kind.UNIT in pair for pair in crossing):
         return _of_units(normals, left, right, dims, shape)
     return _of_sites(left, right, dims, shape)
 
@@ -102,15 +103,15 @@ def _with_weight(
     outer = len(shape) - len(order)
     kinds = [x.kinds[axis] for axis in order]
     # A signal that is the same for all meets other weights in each.
-    kinds[: len(batch)] = ["unit" if kind == "same" else kind for kind in kinds[: len(batch)]]
+    kinds[: len(batch)] = [Kind.UNIT if kind == Kind.SAME else kind for kind in kinds[: len(batch)]]
     if side == 0:
         # The weight's free axes follow the batch's.
         at = len(batch)
         z = z.reshape(SIZE, *sizes[:at], *[1] * outer, *sizes[at:])
-        kinds = [*kinds[:at], *["unit"] * outer, *kinds[at:]]
+        kinds = [*kinds[:at], *[Kind.UNIT] * outer, *kinds[at:]]
     else:
         z = z.reshape(SIZE, *sizes, *[1] * outer)
-        kinds = [*kinds, *["unit"] * outer]
+        kinds = [*kinds, *[Kind.UNIT] * outer]
     return Sampled(jnp.asarray(z, x.values.dtype), shape, tuple(kinds), weight.name)
 
 
@@ -127,14 +128,14 @@ def _aligned(left: Sampled, right: Sampled, dims: _Dims) -> tuple[list[str], str
     return ["".join(each) for each in names], "".join(result)
 
 
-def _result_kinds(left: Sampled, right: Sampled, dims: _Dims) -> tuple[str, ...] | None:
+def _result_kinds(left: Sampled, right: Sampled, dims: _Dims) -> tuple[Kind, ...] | None:
     """Kinds of the result's axes; None where an axis is one of units and one of sites."""
     kinds = []
     for i, j in zip(*dims.batch, strict=True):
-        pair = {left.kinds[i], right.kinds[j]} - {"same"}
+        pair = {left.kinds[i], right.kinds[j]} - {Kind.SAME}
         if len(pair) > 1:
             return None
-        kinds.append(pair.pop() if pair else "same")
+        kinds.append(pair.pop() if pair else Kind.SAME)
     kinds += [left.kinds[i] for i in dims.free(0, len(left.shape))]
     kinds += [right.kinds[j] for j in dims.free(1, len(right.shape))]
     return tuple(kinds)
@@ -180,7 +181,8 @@ def _of_units(
     kinds = _result_kinds(left, right, dims)
     pairs = list(zip(*dims.contracted, strict=True))
     if kinds is None or any(
-        {left.kinds[i], right.kinds[j]} not in ({"unit"}, {"unit", "same"}) for i, j in pairs
+        {left.kinds[i], right.kinds[j]} not in ({Kind.UNIT}, {Kind.UNIT, Kind.SAME})
+        for i, j in pairs
     ):
         return Unfollowed("a product of sites with units")
     copies = math.prod(left.shape[i] for i, _ in pairs)
@@ -194,7 +196,7 @@ def _of_units(
         moved = np.transpose(value, (0, *axes))
         sizes.append(moved.shape[1 : 1 + len(order)])
         # Times a constant only what differs between units is left to chance.
-        if all((right, left)[side].kinds[pair[1 - side]] == "same" for pair in pairs):
+        if all((right, left)[side].kinds[pair[1 - side]] == Kind.SAME for pair in pairs):
             moved = moved - moved.mean(axis=0, keepdims=True)
         roots.append(root_of(moments(moved.reshape(len(moved), math.prod(sizes[-1]), -1))))
     ranks = [root.shape[1] for root in roots]
@@ -234,10 +236,12 @@ def convolution(normals: Normals, equation: Any, operands: Sequence[Any]) -> Any
     groups = params["feature_group_count"]
     channels = x.shape[feature]
     if params["batch_group_count"] != 1 or (
-        groups > 1 and not (groups == channels and x.kinds[feature] == "unit")
+        groups > 1 and not (groups == channels and x.kinds[feature] == Kind.UNIT)
     ):
         return Unfollowed("a convolution in groups")
-    if x.kinds[feature] == "flat" or any(x.kinds[axis] in ("unit", "flat") for axis in spatial):
+    if x.kinds[feature] == Kind.FLAT or any(
+        x.kinds[axis] in (Kind.UNIT, Kind.FLAT) for axis in spatial
+    ):
         return Unfollowed("a convolution over units")
     window = [weight.values.shape[1 + axis] for axis in numbers.rhs_spec[2:]]
     # Channels that are one unit, at all places; examples and samples are the patches' rows.
@@ -266,10 +270,10 @@ def convolution(normals: Normals, equation: Any, operands: Sequence[Any]) -> Any
     z = correlated(normals, second * (copies * power)).reshape(SIZE, examples, 1, *out)
     first, channel, *places = numbers.out_spec
     z = np.moveaxis(z, range(1, z.ndim), [n + 1 for n in (first, channel, *places)])
-    kinds = [""] * len(x.shape)
-    kinds[first], kinds[channel] = x.kinds[batch], "unit"
+    kinds = [Kind.SAME] * len(x.shape)
+    kinds[first], kinds[channel] = x.kinds[batch], Kind.UNIT
     for axis in places:
-        kinds[axis] = "site"
+        kinds[axis] = Kind.SITE
     shape = equation.outvars[0].aval.shape
     return Sampled(jnp.asarray(z, x.values.dtype), shape, tuple(kinds), weight.name)
 
@@ -314,6 +318,6 @@ def rows_of_table(normals: Normals, equation: Any, table: Drawn, indices: Known)
     samples = normals.draw(len(chosen)) * spread
     offsets = tuple(numbers.offset_dims)
     sizes = [1 if axis in offsets else size for axis, size in enumerate(shape)]
-    kinds = tuple("unit" if axis in offsets else "site" for axis in range(len(shape)))
+    kinds = tuple(Kind.UNIT if axis in offsets else Kind.SITE for axis in range(len(shape)))
     values = samples[:, inverse.reshape(-1)].reshape(SIZE, *sizes)
     return Sampled(jnp.asarray(values, table.values.dtype), shape, kinds, table.name)

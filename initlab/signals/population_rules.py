@@ -20,7 +20,7 @@ from initlab.programs.primitives import (
     UNCHANGED,
     WINDOWS,
 )
-from initlab.signals.population import SIZE, Drawn, Known, Normals, Sampled, Unfollowed
+from initlab.signals.population import SIZE, Drawn, Kind, Known, Normals, Sampled, Unfollowed
 from initlab.signals.population_kinds import as_sampled, entrywise, reason_of
 from initlab.signals.population_moves import MOVED
 from initlab.signals.population_products import convolution, product, rows_of_table
@@ -124,7 +124,7 @@ def _reduce(equation: Any, x: Sampled, _: Sequence[Any]) -> Any:
     """Over sites in each sample; over units the number of them times the mean of the samples."""
     axes = tuple(map(int, equation.params["axes"]))
     name = equation.primitive.name
-    over_units = [axis for axis in axes if x.kinds[axis] in ("unit", "flat")]
+    over_units = [axis for axis in axes if x.kinds[axis] in (Kind.UNIT, Kind.FLAT)]
     if over_units and name != "reduce_sum":
         return Unfollowed(f"{name} over units")
     copies = math.prod(x.copies(axis) for axis in axes)
@@ -155,13 +155,13 @@ def _over_sites(equation: Any, x: Sampled, rest: Sequence[Any]) -> Any:
         if windows is None
         else [axis for axis, size in enumerate(windows) if size > 1]
     )
-    if rest or any(x.kinds[axis] in ("unit", "flat") for axis in touched):
+    if rest or any(x.kinds[axis] in (Kind.UNIT, Kind.FLAT) for axis in touched):
         return Unfollowed(f"{equation.primitive.name} over units")
     values = x.values
     for axis in touched:
         values = jnp.repeat(values, x.copies(axis), axis + 1)
     run = jax.vmap(lambda value: run_equation(equation, [value])[0])
-    kinds = tuple("site" if axis in touched else kind for axis, kind in enumerate(x.kinds))
+    kinds = tuple(Kind.SITE if axis in touched else kind for axis, kind in enumerate(x.kinds))
     return Sampled(run(values), equation.outvars[0].aval.shape, kinds)
 
 
@@ -172,7 +172,7 @@ def _gather(equation: Any, x: Sampled, rest: Sequence[Any]) -> Any:
     if not isinstance(indices, Known):
         return Unfollowed("sites that a signal chooses")
     if any(
-        kind != "site" and (size != x.shape[axis] or axis in numbers.start_index_map)
+        kind != Kind.SITE and (size != x.shape[axis] or axis in numbers.start_index_map)
         for axis, (kind, size) in enumerate(zip(x.kinds, sizes, strict=True))
     ):
         return Unfollowed("chosen units")
@@ -187,7 +187,7 @@ def _gather(equation: Any, x: Sampled, rest: Sequence[Any]) -> Any:
     )
     shape = equation.outvars[0].aval.shape
     kinds = tuple(
-        x.kinds[next(offsets)] if axis in numbers.offset_dims else "site"
+        x.kinds[next(offsets)] if axis in numbers.offset_dims else Kind.SITE
         for axis in range(len(shape))
     )
     return Sampled(run(x.values), shape, kinds)
@@ -207,9 +207,9 @@ def _concatenate(normals: Normals, equation: Any, operands: Sequence[Any]) -> An
     arrays, kinds = found
     lengths = [length for v in equation.invars if (length := v.aval.shape[axis])]
     shape = equation.outvars[0].aval.shape
-    if kinds[axis] == "flat":
+    if kinds[axis] == Kind.FLAT:
         return Unfollowed("axes of sites and units beside each other")
-    if kinds[axis] == "unit":
+    if kinds[axis] == Kind.UNIT:
         return Sampled(_mixture(arrays, lengths), shape, kinds)
     size = max(len(each) for each in arrays)
     full = np.broadcast_shapes(
@@ -219,7 +219,7 @@ def _concatenate(normals: Normals, equation: Any, operands: Sequence[Any]) -> An
         jnp.broadcast_to(each, (size, *full[1 : axis + 1], length, *full[axis + 2 :]))
         for each, length in zip(arrays, lengths, strict=True)
     ]
-    own = (*kinds[:axis], "site", *kinds[axis + 1 :])
+    own = (*kinds[:axis], Kind.SITE, *kinds[axis + 1 :])
     return Sampled(jnp.concatenate(parts, axis + 1), shape, own)
 
 
@@ -231,12 +231,12 @@ def _stack(normals: Normals, equation: Any, operands: Sequence[Any]) -> Any:
         return Unfollowed(found)
     arrays, kinds = found
     shape = equation.outvars[0].aval.shape
-    if "unit" in kinds:
+    if Kind.UNIT in kinds:
         mixed = jnp.expand_dims(_mixture(arrays, [1] * len(arrays)), axis + 1)
-        return Sampled(mixed, shape, (*kinds[:axis], "unit", *kinds[axis:]))
+        return Sampled(mixed, shape, (*kinds[:axis], Kind.UNIT, *kinds[axis:]))
     full = np.broadcast_shapes(*(each.shape for each in arrays))
     stacked = jnp.stack([jnp.broadcast_to(each, full) for each in arrays], axis + 1)
-    return Sampled(stacked, shape, (*kinds[:axis], "site", *kinds[axis:]))
+    return Sampled(stacked, shape, (*kinds[:axis], Kind.SITE, *kinds[axis:]))
 
 
 def _mixture(arrays: Sequence[Any], lengths: Sequence[int]) -> jax.Array:
@@ -253,9 +253,9 @@ def _mixture(arrays: Sequence[Any], lengths: Sequence[int]) -> jax.Array:
 
 def _without(each: Any, axis: int) -> Any:
     """The operand, whose entries along the axis are sites, however few."""
-    if not isinstance(each, Sampled) or each.kinds[axis] != "same":
+    if not isinstance(each, Sampled) or each.kinds[axis] != Kind.SAME:
         return each
-    kinds = (*each.kinds[:axis], "site", *each.kinds[axis + 1 :])
+    kinds = (*each.kinds[:axis], Kind.SITE, *each.kinds[axis + 1 :])
     values = jnp.repeat(each.values, each.copies(axis), axis + 1)
     return Sampled(values, each.shape, kinds)
 
@@ -263,7 +263,7 @@ def _without(each: Any, axis: int) -> Any:
 def _pad(equation: Any, x: Sampled, rest: Sequence[Any]) -> Any:
     padding = equation.params["padding_config"]
     touched = [axis for axis, widths in enumerate(padding) if any(widths)]
-    if any(x.kinds[axis] in ("unit", "flat") for axis in touched):
+    if any(x.kinds[axis] in (Kind.UNIT, Kind.FLAT) for axis in touched):
         return Unfollowed("units that are padded")
     if not isinstance(rest[0], Known):
         return Unfollowed("padding by a signal")
@@ -271,7 +271,7 @@ def _pad(equation: Any, x: Sampled, rest: Sequence[Any]) -> Any:
     for axis in touched:
         values = jnp.repeat(values, x.copies(axis), axis + 1)
     padded = jax.lax.pad(values, jnp.asarray(rest[0].value, values.dtype), [(0, 0, 0), *padding])
-    kinds = tuple("site" if axis in touched else kind for axis, kind in enumerate(x.kinds))
+    kinds = tuple(Kind.SITE if axis in touched else kind for axis, kind in enumerate(x.kinds))
     return Sampled(padded, equation.outvars[0].aval.shape, kinds)
 
 

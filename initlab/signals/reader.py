@@ -12,7 +12,7 @@ import numpy as np
 from initlab.programs.control import Call, Cond, Scan, control
 from initlab.programs.primitives import CONTRACTIONS, MOVES
 from initlab.programs.walk import walk
-from initlab.signals.population import SIZE, Drawn, Known, Normals, Sampled, Unfollowed
+from initlab.signals.population import SIZE, Drawn, Kind, Known, Normals, Sampled, Unfollowed
 from initlab.signals.population_kinds import as_sampled, reason_of
 from initlab.signals.population_rules import apply_rule
 from initlab.taps.statistics import EXAMPLES
@@ -82,7 +82,7 @@ class Reader:
         units = min(1, len(leaf.shape) - 1)
         sites = (*leaf.shape[: len(leaf.shape) - units], *(1,) * units)
         values = self._normals.draw(math.prod(sites)).reshape(SIZE, *sites)
-        kinds = ("site",) * (len(sites) - units) + ("unit",) * units
+        kinds = (Kind.SITE,) * (len(sites) - units) + (Kind.UNIT,) * units
         return Sampled(jnp.asarray(values, leaf.dtype), tuple(leaf.shape), kinds)
 
     def read(self, program: Any, operands: Sequence[Any]) -> list[Any]:
@@ -108,7 +108,7 @@ class Reader:
             (
                 axis
                 for axis, (kind, size) in enumerate(zip(x.kinds, x.shape, strict=True))
-                if size >= self._examples and kind == "site"
+                if size >= self._examples and kind == Kind.SITE
             ),
             None,
         )
@@ -208,9 +208,9 @@ def _slice(each: Any, turn: int) -> Any:
     if isinstance(each, Known):
         return Known(each.value[turn], each.is_data)
     if isinstance(each, Sampled):
-        if each.kinds[0] in ("unit", "flat"):
+        if each.kinds[0] in (Kind.UNIT, Kind.FLAT):
             return Unfollowed("a loop over units")
-        at = turn if each.kinds[0] == "site" else 0
+        at = turn if each.kinds[0] == Kind.SITE else 0
         return Sampled(each.values[:, at], each.shape[1:], each.kinds[1:])
     return each
 
@@ -228,5 +228,5 @@ def _stacked(rows: list[Any]) -> Any:
         return Unfollowed("a loop that gives other kinds of arrays each time")
     size = max(len(each.values) for each in sampled)
     values = [jnp.broadcast_to(each.values, (size, *each.values.shape[1:])) for each in sampled]
-    kinds = ("site", *sampled[0].kinds)
+    kinds = (Kind.SITE, *sampled[0].kinds)
     return Sampled(jnp.stack(values, 1), (len(rows), *sampled[0].shape), kinds)
