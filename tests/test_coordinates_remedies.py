@@ -46,6 +46,32 @@ def test_what_breaks_is_named_with_the_power_that_would_mend_it():
     assert "branches times depth^-0.50" in dataclasses.replace(named, axis="depth").remedies[0]
 
 
+def test_what_grows_exponentially_with_depth_is_given_no_power():
+    depths = np.array([16.0, 32.0, 64.0, 128.0])
+    stream = np.random.default_rng(0)
+
+    def sizes(logs):
+        """[4 depths, 8 seeds, layers], with noise between seeds."""
+        return np.exp(np.stack(logs, axis=-1)[:, None] + 0.1 * stream.normal(size=(4, 8, 3)))
+
+    start = sizes([0 * depths, 0.1 * depths, 0.2 * depths])
+    own = np.stack([sizes([0 * depths, 0.1 * depths, 0.3 * depths]), sizes([np.log(depths)] * 3)])
+    layers, growth = ("first", "last", "output"), np.ones((4, 8, 1, 3))
+    check = CoordinateCheck(
+        "depth", (16, 32, 64, 128), layers, start, growth, {}, 0.15, ("WEIGHT", "BIAS"),
+        np.moveaxis(own, 0, 2),
+    )  # fmt: skip
+    exploding, weight, bias = check.remedies
+    assert exploding.startswith("last starts as exp(+0.1 depth), which no power of depth holds")
+    assert weight.startswith("WEIGHT: its update moves output as exp(+0.3 depth); no learning rate")
+    # A power beside it is one, and so is a constant and a power.
+    assert re.search(r"BIAS: .* as depth\^\+1\.0\d .* times depth\^-1\.0", bias)
+    offset = start * 0 + (1 + depths / 64)[:, None, None]
+    assert "branches times depth^-0.42" in dataclasses.replace(check, start=offset).remedies[0]
+    # Units of one layer add up: of width nothing is exponential.
+    assert "exp(" not in str(dataclasses.replace(check, axis="width"))
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", [optax.sgd, optax.adam])
 def test_the_named_powers_mend_a_network(optimizer):

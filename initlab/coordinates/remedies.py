@@ -1,10 +1,10 @@
 """Which role of the parameters makes a coordinate check fail, and which power would mend it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from initlab.coordinates.slopes import Slope, fit_slope
+from initlab.coordinates.slopes import Slope, fit_exponential, fit_slope
 
 __all__ = ["find_remedies"]
 
@@ -12,7 +12,8 @@ __all__ = ["find_remedies"]
 def find_remedies(
     axis: str,
     sizes: Sequence[int],
-    start: Mapping[str, Slope],
+    layers: Sequence[str],
+    start: np.ndarray,
     roles: Sequence[str],
     own: np.ndarray,
     tolerance: float,
@@ -20,12 +21,14 @@ def find_remedies(
     """What breaks, in the order of the forward pass: a sentence for each start and each role.
 
     A role breaks where its update alone makes some layer's change grow, or none keep up; its rate
-    times the inverse of the largest power holds that layer, and all that follow from it.
+    times the inverse of the largest power holds that layer, and all that follow from it. What grows
+    exponentially with depth is no power of it, and none is named.
 
     Args:
       axis: "width" or "depth".
       sizes: along it [W].
-      start: slopes of the layers' starts, in order.
+      layers: names of the layers [L], the output last.
+      start: sizes of the layers' starts [W, S, L].
       roles: names of the roles [R].
       own: changes by the first update of a role's parameters alone [W, S, R, L].
       tolerance: of slopes that count as flat.
@@ -34,20 +37,31 @@ def find_remedies(
       The sentences; none where nothing breaks, or the seeds cannot tell.
     """
     return (
-        *_starts(axis, start, tolerance),
+        *_starts(axis, sizes, layers, start, tolerance),
         *(
             sentence
             for number, role in enumerate(roles)
-            if (sentence := _of_role(axis, sizes, role, own[:, :, number], list(start), tolerance))
+            if (sentence := _of_role(axis, sizes, role, own[:, :, number], layers, tolerance))
         ),
     )
 
 
-def _starts(axis: str, start: Mapping[str, Slope], tolerance: float) -> list[str]:
-    *hidden, output = start
+def _starts(
+    axis: str, sizes: Sequence[int], layers: Sequence[str], start: np.ndarray, tolerance: float
+) -> list[str]:
+    *hidden, output = layers
     found = []
     before = Slope(0.0, 0.0, 0.0)
-    for name, slope in start.items():
+    for at, name in enumerate(layers):
+        if (rate := _exponential(axis, sizes, start[:, :, at])) is not None:
+            # All layers that follow take what has grown: the first one is to be mended first.
+            found.append(
+                f"{name} starts as exp({rate.value:+.2g} {axis}), which no power of {axis} holds; "
+                f"variances at their critical point would (theory.critical_variances), and "
+                f"residual branches times {axis}^-0.50 where a stream adds them up"
+            )
+            return found
+        slope = fit_slope(sizes, start[:, :, at])
         # Of what it takes, whose own slope the seeds may not tell.
         power = slope.value - before.value
         certain = tolerance + (before.high - before.low) / 2
@@ -80,6 +94,12 @@ def _of_role(
         return ""
     name = max(moved, key=lambda name: moved[name].value)
     value, low, high = moved[name]
+    rate = _exponential(axis, sizes, changes[:, :, list(layers).index(name)])
+    if rate is not None:
+        return (
+            f"{role}: its update moves {name} as exp({rate.value:+.2g} {axis}); no learning rate "
+            f"that is a power of {axis} would hold it"
+        )
     if -tolerance <= low or high >= -tolerance:
         if low <= tolerance:
             return ""
@@ -90,3 +110,8 @@ def _of_role(
         f"{role}: its update {does} {axis}^{value:+.2f} [{low:+.2f}, {high:+.2f}]; a learning "
         f"rate times {axis}^{-value:+.2f} would {would}"
     )
+
+
+def _exponential(axis: str, sizes: Sequence[int], measured: np.ndarray) -> Slope | None:
+    # Each layer multiplies what it takes; units of one layer add up, which makes powers.
+    return fit_exponential(sizes, measured) if axis == "depth" else None

@@ -103,12 +103,13 @@ class CoordinateCheck:
 
         Of a learning rate it is the power that holds what grows most in the first step: all these
         rates together let nothing grow. They need not make every layer learn: where hidden layers
-        then move less and less, the readout's start is too large, as in the kernel's limit.
+        then move less and less, the readout's start is too large, as in the kernel's limit. What
+        grows exponentially with depth is said to, and no power is named.
         """
         if self.own is None or self.verdict == "pass":
             return ()
         return find_remedies(
-            self.axis, self.sizes, self.start_slopes, self.roles, self.own, self.tolerance
+            self.axis, self.sizes, self.layers, self.start, self.roles, self.own, self.tolerance
         )
 
     @property

@@ -8,7 +8,11 @@ from scipy.special import stdtrit
 
 from initlab import checks
 
-__all__ = ["Slope", "fit_slope"]
+__all__ = ["Slope", "fit_exponential", "fit_slope"]
+
+BETTER = 10
+"""How many times smaller an exponential's squares must be than a power's: a constant and a power,
+which are neither, leave a power some twice as large ones."""
 
 
 class Slope(NamedTuple):
@@ -54,8 +58,53 @@ def fit_slope(sizes: Sequence[int], measured: np.ndarray) -> Slope:
         raise ValueError(f"measured must be [{len(sizes)}, seeds >= 2], got {measured.shape}")
     if not (np.isfinite(measured) & (measured > 0)).all():
         return Slope(np.nan, np.nan, np.nan)
-    steps = np.log(sizes) - np.mean(np.log(sizes))
-    slopes = steps @ np.log(measured) / (steps @ steps)
+    return _fit(np.log(sizes), np.log(measured))
+
+
+def fit_exponential(sizes: Sequence[int], measured: np.ndarray) -> Slope | None:
+    """`measured ~ exp(value size)`, where that and no power is what the sizes follow.
+
+    An exponential's slope against log size grows with size: so its magnitude must be larger between
+    the two largest sizes than between the two smallest, by more than their intervals, and its least
+    squares a tenth of those of a power.
+
+    Args:
+      sizes: depths [W]; fewer than three cannot tell.
+      measured: as for `fit_slope`.
+
+    Returns:
+      The exponent by unit of size, with its interval over seeds; None where it is a power, or the
+      seeds cannot tell.
+
+    >>> depths = [2, 4, 8]
+    >>> round(fit_exponential(depths, np.exp(np.outer(depths, [0.3, 0.3]))).value, 6)
+    0.3
+    >>> fit_exponential(depths, np.outer(depths, [1.0, 2.0]))
+    """
+    measured = np.asarray(measured, np.float64)
+    order = np.argsort(sizes)
+    at, measured = np.asarray(sizes, np.float64)[order], measured[order]
+    if len(at) < 3 or not (np.isfinite(measured) & (measured > 0)).all():
+        return None
+    logs = np.log(measured)
+    first, last = (_fit(np.log(at[part]), logs[part]) for part in (slice(2), slice(-2, None)))
+    sign = np.sign(last.value)
+    least = min(sign * last.low, sign * last.high)
+    bends = least > max(abs(first.low), abs(first.high))
+    mean = np.mean(logs, axis=1)
+    if not bends or BETTER * _squares(at, mean) > _squares(np.log(at), mean):
+        return None
+    return _fit(at, logs)
+
+
+def _squares(at: np.ndarray, values: np.ndarray) -> float:
+    """What a line leaves."""
+    return float(np.sum((values - np.polyval(np.polyfit(at, values, 1), at)) ** 2))
+
+
+def _fit(at: np.ndarray, logs: np.ndarray) -> Slope:
+    steps = at - np.mean(at)
+    slopes = steps @ logs / (steps @ steps)
     seeds = slopes.size
     half = stdtrit(seeds - 1, 0.975) * np.std(slopes, ddof=1) / np.sqrt(seeds)
     value = float(np.mean(slopes))
