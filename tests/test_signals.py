@@ -20,7 +20,8 @@ NO_CACHE = "--compilation_cache_dir="
 
 
 def test_a_run_measures_what_numpy_does():
-    network = initlab.networks.mlp((6, 5, 4, 3, 1), jnp.tanh)
+    # The gradient of a layer without a bias is measured by its weight.
+    network = initlab.networks.mlp((6, 5, 4, 3, 1), jnp.tanh, bias=(False, True, False, True))
     initializer = initlab.initializers.ntk(1.7, 0.2)
     run = signal_run(network, lambda point: initializer, 6, length=2.0, correlation=0.3)
     values = {name: value[0] for name, value in run({"seed": 3}).values.items()}
@@ -29,7 +30,7 @@ def test_a_run_measures_what_numpy_does():
     x = np.asarray(draw_pair(path_key(key, "inputs"), 6, 2.0, 0.3), float)
     back = np.asarray(jax.random.normal(path_key(key, "gradient"), (3,)), float)
     weights = [np.asarray(params[name]["weight"], float) for name in params]
-    biases = [np.asarray(params[name]["bias"], float) for name in params]
+    biases = [np.asarray(params[name].get("bias", 0), float) for name in params]
     np.testing.assert_allclose((x @ x.T) / 6, [[2, 0.6], [0.6, 2]], rtol=1e-6)
     layers = [x @ weights[0] + biases[0]]
     for weight, bias in zip(weights[1:3], biases[1:3], strict=True):
@@ -46,7 +47,10 @@ def test_a_run_measures_what_numpy_does():
     np.testing.assert_allclose(values["gradient"], squares / squares[-1], rtol=1e-5)
     hidden = np.concatenate([5 * weights[1].ravel() ** 2, 4 * weights[2].ravel() ** 2])
     np.testing.assert_allclose(values["sigma_w2_weight"], hidden.mean(), rtol=1e-5)
-    np.testing.assert_allclose(values["sigma_b2_input"], np.mean(biases[0] ** 2), rtol=1e-5)
+    # Of four entries, and of a layer of three that has none.
+    of_hidden = np.sum(biases[1] ** 2) / 4
+    assert values["sigma_b2_input"] == 0
+    assert 0 < values["sigma_b2_weight"] <= of_hidden
 
 
 @pytest.mark.parametrize("name", names.NETWORKS)
@@ -171,7 +175,7 @@ def linear_network(spec):
         ({"correlation": 1.5}, ValueError, r"correlation must be in \[-1, 1\], got 1.5"),
         ({"initializer": None}, TypeError, "initializer must be a function"),
         ({"network": initlab.networks.mlp((4, 1), jnp.tanh)}, ValueError, "have a hidden layer"),
-        ({"network": linear_network(ParamSpec((4, 4), 4, 4))}, ValueError, "a bias in 'layer_1'"),
+        ({"network": linear_network(ParamSpec((4, 4), 1, 4))}, ValueError, "a bias in 'layer_1'"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(changes, error, message):

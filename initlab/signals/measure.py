@@ -4,7 +4,7 @@ Nothing is trained: a run draws a network and two inputs, propagates them, and b
 random cotangent from the last hidden layer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ from initlab.types import (
     Network,
     Number,
     Params,
+    ParamSpec,
     Role,
 )
 
@@ -68,7 +69,7 @@ def signal_run(
     Raises:
       TypeError: if a number is not one, or initializer cannot be called.
       ValueError: if a number is out of its range, or the network has no hidden layer, or one
-        without a bias.
+        without a bias that is more than a dense weight.
 
     >>> from initlab import initializers, networks
     >>> network = networks.mlp((6, 400, 400, 1), jnp.tanh)
@@ -93,24 +94,28 @@ def signal_run(
         size = point["input_length"] if length is None else length
         x = draw_pair(path_key(key, "inputs"), inputs, size, correlation).astype(dtype)
 
-        def propagate(biases: Params) -> tuple[jax.Array, Any]:
-            states = network.layers(_with_biases(params, biases), x)
+        def propagate(leaves: Params) -> tuple[jax.Array, Any]:
+            states = network.layers(_with_leaves(params, leaves), x)
             signals = [_signal(states[name]) for name in names]
             last = signals[-1]
             cotangent = jax.random.normal(path_key(key, "gradient"), last[0].shape, dtype)
             measured = jnp.stack([jnp.stack(_compare(*signal)) for signal in signals], axis=1)
-            return jnp.sum(cotangent * last[0]), measured
+            taken = [x[0], *(states[name].a[0] for name in names[:-1])]
+            taken = jnp.stack([jnp.sum(each.astype(dtype) ** 2) for each in taken])
+            return jnp.sum(cotangent * last[0]), (measured, taken)
 
         # One backward pass gives all layers' gradients: a bias is added to z, so that its gradient
-        # is that of z, and no layer must be cut out of the network.
-        biases = _biases(network, params)
-        gradient, (first, second, distance) = jax.grad(propagate, has_aux=True)(biases)
-        # Of a bias that is multiplied the gradient is too.
+        # is that of z, and no layer must be cut out of the network. Of one example, that of a
+        # weight alone is z's times the inputs.
+        leaves = _measured_leaves(network, params, names)
+        gradient, aux = jax.grad(propagate, has_aux=True)(leaves)
+        (first, second, distance), taken = aux
+        # Of a leaf that is multiplied the gradient is too.
         gradient = {
             path: leaf / network.multipliers[path] if path in network.multipliers else leaf
             for path, leaf in gradient.items()
         }
-        squares = _mean_squares(network, _with_biases(params, gradient), names)
+        squares = _mean_squares(network, _with_leaves(params, gradient), names, taken)
         values = {
             "length": first,
             "length_of_second": second,
@@ -184,10 +189,21 @@ def _check_layers(network: Network, names: tuple[str, ...]) -> None:
     zeros = jax.tree.map(lambda spec: np.zeros(spec.shape, spec.dtype), network.specs)
     leaves = layer_leaves(network, zeros)
     for name in names:
-        if not any(spec.role is Role.BIAS for spec, _ in leaves[name]):
+        if not _has_bias(leaves[name]) and not _is_dense(leaves[name]):
             raise ValueError(
-                f"network must have a bias in {name!r}, by which its gradient is measured"
+                f"network must have a bias in {name!r}, by which its gradient is measured, or "
+                "nothing but a dense weight"
             )
+
+
+def _has_bias(leaves: Sequence[tuple[ParamSpec, Any]]) -> bool:
+    return any(spec.role is Role.BIAS for spec, _ in leaves)
+
+
+def _is_dense(leaves: Sequence[tuple[ParamSpec, Any]]) -> bool:
+    return [(spec.fan_in, spec.fan_out) for spec, _ in leaves] == [
+        np.shape(leaf) for _, leaf in leaves[:1]
+    ]
 
 
 def _signal(state: LayerState) -> jax.Array:
@@ -204,24 +220,37 @@ def _compare(first: jax.Array, second: jax.Array) -> tuple[jax.Array, jax.Array,
     return *squares, jnp.mean(apart**2) / 2
 
 
-def _biases(network: Network, params: Params) -> Mapping[str, Array]:
-    """By path, those of every layer."""
+def _measured_leaves(
+    network: Network, params: Params, names: tuple[str, ...]
+) -> Mapping[str, Array]:
+    """By path, the biases of every layer, and the weights of those that have none."""
+    by_layer = layer_leaves(network, params)
+    alone = [spec for name in names if not _has_bias(by_layer[name]) for spec, _ in by_layer[name]]
     specs, _ = jax.tree_util.tree_flatten_with_path(network.specs)
     return {
         checks.path_name(path): leaf
         for (path, spec), leaf in zip(specs, jax.tree.leaves(params), strict=True)
-        if spec.role is Role.BIAS
+        if spec.role is Role.BIAS or any(spec is each for each in alone)
     }
 
 
-def _with_biases(params: Params, biases: Mapping[str, Array]) -> Params:
+def _with_leaves(params: Params, leaves: Mapping[str, Array]) -> Params:
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: biases.get(checks.path_name(path), leaf), params
+        lambda path, leaf: leaves.get(checks.path_name(path), leaf), params
     )
 
 
-def _mean_squares(network: Network, gradient: Params, names: tuple[str, ...]) -> jax.Array:
-    """Of the last bias of each layer: of a block, the one at the end of its last branch."""
+def _mean_squares(
+    network: Network, gradient: Params, names: tuple[str, ...], taken: jax.Array
+) -> jax.Array:
+    """Of z: from the last bias, of a block the one at the end of its last branch; or the weight."""
     leaves = layer_leaves(network, gradient)
-    last = [[leaf for spec, leaf in leaves[name] if spec.role is Role.BIAS][-1] for name in names]
-    return jnp.stack([jnp.mean(leaf**2) for leaf in last])
+    found = []
+    for name, inputs in zip(names, taken, strict=True):
+        biases = [leaf for spec, leaf in leaves[name] if spec.role is Role.BIAS]
+        if biases:
+            found.append(jnp.mean(biases[-1] ** 2))
+        else:
+            ((_, weight),) = leaves[name]
+            found.append(jnp.sum(weight**2) / (weight.shape[-1] * inputs))
+    return jnp.stack(found)
