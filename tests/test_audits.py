@@ -38,11 +38,14 @@ def test_what_is_not_finite_in_a_branch_is_found_where_it_is_taken(is_taken):
     assert blocked == (["warn"] if is_taken else ["warn", "info"])
 
 
-def test_a_row_says_what_the_model_calls_its_place():
+def test_a_dead_layer_is_one_fault_at_the_place_that_its_model_calls_it():
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         apply, params, batch = FAULTS["dead biases in flax"].make()
-        rows = initlab.audit(apply, params, batch).rows
-    assert next(row.scope for row in rows if row.place == "Dense_1/kernel").endswith("Dense_1")
+        report = initlab.audit(apply, params, batch)
+    scopes = (row.scope for row in report.rows if row.place == "Dense_1/kernel")
+    assert next(scopes).endswith("Dense_1")
+    # The bias that switches its units off also drowns the data.
+    assert {each.code for each in report.findings} == {"dead_units"}
 
 
 def test_an_audit_over_seeds_has_intervals_and_speaks_of_most_seeds():

@@ -234,7 +234,12 @@ def _rank_collapse(evidence: Evidence, thresholds: Thresholds) -> Iterator[Findi
 def _until_told(evidence: Evidence, steps: Steps) -> Steps:
     """The steps before a layer that is off, or a weight that stays zero: these are told as such."""
     kept = itertools.takewhile(lambda step: not _stays_zero(evidence, step[0]), steps)
-    return [step for step in kept if not _has_died(evidence, step[0])]
+    # What a dead layer is given belongs to it: a bias that switches all units off also drowns the
+    # data, and is one fault.
+    dead = {signal.names for signal, _ in dead_layers(evidence)} - {0}
+    return [
+        step for step in kept if step[0].names not in dead and not _has_died(evidence, step[0])
+    ]
 
 
 def _collapse_of(steps: Steps, thresholds: Thresholds) -> Iterator[Finding]:
