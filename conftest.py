@@ -137,9 +137,9 @@ SLOW_EXAMPLES = frozenset(
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Whether a file is not even imported: one that marks nothing as quick, where that is asked for.
+    """Leaves out files that mark nothing as quick where that is asked for, without importing them.
 
-    Half of the files are such, and importing them is a fifth of what collecting takes.
+    They are half of the files, and importing them is a fifth of what collecting takes.
     """
     if config.option.markexpr == "quick" and collection_path.match("tests/test_*.py"):
         return "mark.quick" not in collection_path.read_text() or None

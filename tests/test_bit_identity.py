@@ -84,7 +84,7 @@ def asserting_run(network, init, task, steps):
         pytest.param("tanh", (37,), 2000, marks=THOROUGH),
         pytest.param("tanh", (65,), 2000, marks=THOROUGH),
         pytest.param("gelu", (129,), 2000, marks=THOROUGH),
-        ("tanh", (3, 3), 2000),
+        pytest.param("tanh", (3, 3), 2000, marks=THOROUGH),
         pytest.param("sigmoid", (64, 64), 500, marks=THOROUGH),
         pytest.param("relu", (37, 37, 37), 500, marks=THOROUGH),
         pytest.param("tanh", (16, 16, 16, 16), 2000, marks=THOROUGH),
@@ -102,7 +102,12 @@ def test_units_stay_identical_through_training(name, hidden, steps):
 
 
 @pytest.mark.parametrize(
-    ("hidden", "steps"), [((5,), 2000), ((65,), 100), pytest.param((37, 37), 100, marks=THOROUGH)]
+    ("hidden", "steps"),
+    [
+        ((5,), 2000),
+        pytest.param((65,), 100, marks=THOROUGH),
+        pytest.param((37, 37), 100, marks=THOROUGH),
+    ],
 )
 def test_64_runs_under_vmap_stay_identical_on_all_points(hidden, steps):
     network = initlab.networks.mlp((2, *hidden, 1), jnp.tanh)

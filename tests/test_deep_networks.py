@@ -259,7 +259,7 @@ TRAINED = {
 }
 
 
-@pytest.mark.parametrize("name", rows(TRAINED, {"transformer"}))
+@pytest.mark.parametrize("name", rows(TRAINED, {"residual_mlp"}))
 def test_runs_and_probes_take_it(name):
     make, task = TRAINED[name]
     trace, layers = _trained(make, task(), scanned=True)

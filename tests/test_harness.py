@@ -52,6 +52,7 @@ def interrupted(tmp_path_factory):
     return out, flags, process.returncode, err, record
 
 
+@pytest.mark.thorough
 def test_ctrl_c_exits_130_says_how_to_go_on_and_the_same_command_does(interrupted):
     out, flags, status, err, record = interrupted
     assert status == exits.INTERRUPTED == 130

@@ -14,7 +14,7 @@ from thorough import IS_THOROUGH
 
 import initlab
 
-DRAWS = 1_000 if IS_THOROUGH else 20
+DRAWS = 1_000 if IS_THOROUGH else 12
 
 plants = st.tuples(
     st.sampled_from(list(ARCHITECTURES)),

@@ -45,7 +45,11 @@ def haiku_attention():
 
 # Frameworks promote dtypes and ranks.
 @pytest.fixture(
-    params=[flax_attention, equinox_attention, haiku_attention],
+    params=[
+        flax_attention,
+        pytest.param(equinox_attention, marks=pytest.mark.thorough),
+        pytest.param(haiku_attention, marks=pytest.mark.thorough),
+    ],
     ids=["flax", "equinox", "haiku"],
     scope="module",
 )

@@ -93,7 +93,7 @@ def test_dropout_breaks_the_step():
 @pytest.mark.parametrize(
     "optimizer",
     [
-        optax.adamw(0.01, weight_decay=0.1),
+        pytest.param(optax.adamw(0.01, weight_decay=0.1), marks=pytest.mark.thorough),
         optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(0.1, momentum=0.9, nesterov=True)),
     ],
     ids=["adamw", "clipped momentum"],

@@ -237,9 +237,7 @@ def _until_told(evidence: Evidence, steps: Steps) -> Steps:
     # What a dead layer is given belongs to it: a bias that switches all units off also drowns the
     # data, and is one fault.
     dead = {signal.names for signal, _ in dead_layers(evidence)} - {0}
-    return [
-        step for step in kept if step[0].names not in dead and not _has_died(evidence, step[0])
-    ]
+    return [step for step in kept if step[0].names not in dead and not _has_died(evidence, step[0])]
 
 
 def _collapse_of(steps: Steps, thresholds: Thresholds) -> Iterator[Finding]:
