@@ -11,8 +11,16 @@ import xarray
 from forks import run_module
 from thorough import rows
 
-from experiments.throughput import tables
-from experiments.throughput.baselines import BATCHED, LOOPS, installed, prepare, sides_of
+from experiments.throughput import tables, timings
+from experiments.throughput.baselines import (
+    BATCHED,
+    LOOPS,
+    Program,
+    Timed,
+    installed,
+    prepare,
+    sides_of,
+)
 from experiments.throughput.figure import draw_throughput
 from experiments.throughput.timings import COMPARED_STEPS, check_agreement
 from experiments.throughput.workloads import SIZES, count_flops, draw_starts, make_workload
@@ -179,7 +187,31 @@ def test_what_no_time_was_left_for_is_left_out_and_said():
     assert set(summary["ratio_to_numpy"]) == {"2-4-1"}
     assert "numpy" in summary["not_measured"]["64-128-10"]
     assert "for want of time or interrupted: conv" in tables.show(summary, {})
-    draw_throughput(results)
+    # Not even a cost.
+    figure = draw_throughput(results.isel(cost_runs=slice(0)))
+    figure.canvas.draw()
+    assert len(figure.axes) == 1
+
+
+def test_ctrl_c_keeps_the_rounds_that_are_whole(monkeypatch):
+    work = make_workload(SIZES["2-2-1"], 0.1, 1.2)
+    sides = sides_of(work)
+    # All sides' agreement, one round, one side of the next.
+    seconds = iter([1.0] * (2 * len(sides) + 1))
+
+    def measure():
+        for each in seconds:
+            return Timed(np.ones(8), each, 0.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(timings, "prepare", lambda *_: Program(measure))
+    for name in ("draw_starts", "measure_peak", "measure_tanh"):
+        monkeypatch.setattr(timings, name, lambda *_: 1.0)
+    found = timings.time_sides("2-2-1", work, runs=8, steps=3, seconds=1.0, rounds=3)
+    assert found.attrs["interrupted"]
+    whole = found["run_seconds"].sel(side=list(sides)).notnull()
+    assert whole.all("side").values.tolist() == [True, False, False]
+    assert not whole.isel(round=1).any()
 
 
 def test_what_is_below_the_wanted_ratios_is_said_on_a_cpu_only():

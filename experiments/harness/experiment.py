@@ -19,7 +19,8 @@ class Experiment(NamedTuple):
 
     Attributes:
       name: the module's name, and the default output folder's.
-      measure: `() -> Dataset`: runs everything.
+      measure: `() -> Dataset`: runs everything. Where its attrs say `interrupted`, what it has is
+        written, and the program ends as an interrupted one.
       summarize: `(Dataset, settings) -> dict`: the numbers of the table, for summary.json.
       show: `(summary, settings) -> str`: the table as printed.
       draw: `(Dataset, settings) -> Figure`.

@@ -202,6 +202,8 @@ def _run(experiment: Experiment, own: frozenset[str], argv: list[str]) -> int:
     print(experiment.show(summary, settings))
     # Flushed where it can be answered, and not as Python ends: perhaps nobody reads any more.
     print(f"\nresults, summary and figure are in {one_line(out)}", flush=True)
+    if results.attrs.get("interrupted") and not FLAGS.figures_only:
+        return exits.INTERRUPTED
     return experiment.verdict(summary)
 
 

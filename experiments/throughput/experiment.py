@@ -108,6 +108,9 @@ def _measure() -> xarray.Dataset:
                     deadline=time.monotonic() + share,
                     advance=bar.update,
                 )
+                if parts[size].attrs["interrupted"]:
+                    interrupted = True
+                    break
         except KeyboardInterrupt:
             # What is measured is worth its table.
             if not parts:
@@ -121,12 +124,16 @@ def _measure() -> xarray.Dataset:
             deadline=-math.inf if interrupted else deadline,
             advance=bar.update,
         )
+    interrupted = interrupted or cost.attrs["interrupted"]
     coordinate = xarray.DataArray(np.asarray(list(parts), dtype=object), dims="size")
     results = xarray.concat(list(parts.values()), coordinate).merge(cost)
     left_out = [size for size in SIZE.value if size not in parts]
     left_out += [f"cost of {runs} runs" for runs in counts[cost.sizes["cost_runs"] :]]
     return results.assign_attrs(
-        platform=platform, cost_size=COST_SIZE.value, left_out=", ".join(left_out)
+        platform=platform,
+        cost_size=COST_SIZE.value,
+        left_out=", ".join(left_out),
+        interrupted=interrupted,
     )
 
 

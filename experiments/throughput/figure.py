@@ -1,7 +1,11 @@
 """Run-steps per second, by network and side, and against the number of runs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from initlab.figures.style import SERIES_COLORS, new_figure
@@ -12,7 +16,7 @@ MARKERS = "osD^vP"
 
 
 def draw_throughput(results: xarray.Dataset) -> Figure:
-    """Two panels: the pace of every side, with its range over the rounds; the pace of many runs.
+    """The pace of every side, with its range over the rounds; where it was measured, of many runs.
 
     Args:
       results: `run_seconds` over (size, side, round), `runs` and `steps` over (size, side);
@@ -22,8 +26,9 @@ def draw_throughput(results: xarray.Dataset) -> Figure:
     Returns:
       The figure.
     """
-    figure = new_figure(14, 5.5)
-    paces, costs = figure.subplots(1, 2)
+    has_costs = results.sizes["cost_runs"] > 0
+    figure = new_figure(14 if has_costs else 7, 5.5)
+    paces, *rest = figure.subplots(1, 1 + has_costs, squeeze=False).flat
     pace = results["runs"] * results["steps"] / results["run_seconds"]
     measured = [side for side in pace["side"].values if np.isfinite(pace.sel(side=side)).any()]
     colors = dict(zip(pace["side"].values, SERIES_COLORS, strict=True))
@@ -43,7 +48,12 @@ def draw_throughput(results: xarray.Dataset) -> Figure:
     paces.set_ylabel("run-steps per second")
     paces.set_title("Training runs side by side, median and range over the rounds", fontsize=11)
     paces.legend(fontsize=9)
+    for costs in rest:
+        _draw_costs(costs, results, colors)
+    return figure
 
+
+def _draw_costs(costs: Axes, results: xarray.Dataset, colors: Mapping[Any, str]) -> None:
     run_steps = results["cost_runs"] * results["cost_steps"]
     for name, style, note in (
         ("cost_run_seconds", "-o", ""),
@@ -59,4 +69,3 @@ def draw_throughput(results: xarray.Dataset) -> Figure:
     costs.set_ylabel("run-steps per second")
     costs.set_title(f"{results.attrs['cost_size']} against the number of runs", fontsize=11)
     costs.legend(fontsize=9)
-    return figure

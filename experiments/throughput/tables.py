@@ -75,11 +75,13 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict:
             ("steps", results["steps"]),
         )
     }
+    lab = results["run_seconds"].sel(side="lab")
+    rounds = {size: int(np.isfinite(lab.sel(size=size)).sum()) for size in sizes}
     # The required ratios are those of two CPU cores.
     on_cpu = results.attrs["platform"] == "cpu"
     return {
         "platform": results.attrs["platform"],
-        "rounds": results.sizes["round"],
+        "rounds": rounds,
         "cost_size": results.attrs["cost_size"],
         "ratio_to_plain_vmap": ratios["plain_vmap"],
         "ratio_to_numpy": ratios["numpy"],
@@ -135,8 +137,10 @@ def show(summary: dict, settings: Settings) -> str:
     Returns:
       The text.
     """
+    least, most = (of(summary["rounds"].values()) for of in (min, max))
+    rounds = f"{least} to {most}" if least < most else f"{most}"
     text = (
-        f"Full-batch gradient descent on {summary['platform']}, median of {summary['rounds']} "
+        f"Full-batch gradient descent on {summary['platform']}, median of {rounds} "
         "rounds. lab/side: how many times as fast the lab is.\nPeak: "
         f"{summary['peak_flops_per_second'] / 1e9:.0f} GFLOP/s in a large float32 product, "
         f"{summary['tanh_per_second'] / 1e9:.2f}e9 values of tanh a second.\n\n"

@@ -84,12 +84,14 @@ def time_sides(
       advance: is called after each measurement.
 
     Returns:
+      What the rounds gave, after Ctrl-C those that are whole, with `interrupted` among its attrs:
       `run_seconds` and `compile_seconds` over (side, round), NaN for what is not measured; `runs`
       and `steps` over side; `flops` and `functions` (values of tanh and the like) of one step of
       one run; `peak` and `tanh_peak`, of either, per second.
 
     Raises:
       ValueError: if the sides do not compute the same training.
+      KeyboardInterrupt: on Ctrl-C before a round is whole.
     """
     sides = [side for side in SIDES if side in sides_of(work)]
     few, many = draw_starts(work, COMPARED_RUNS), draw_starts(work, runs)
@@ -109,16 +111,23 @@ def time_sides(
     programs = {side: prepare(side, work, starts[side], side_steps[side]) for side in sides}
     run_seconds = np.full((len(SIDES), rounds), np.nan)
     compile_seconds = run_seconds.copy()
-    longest = 0.0
+    longest, interrupted = 0.0, False
     for number in range(rounds):
         began = time.monotonic()
         if number and began + longest > deadline:
             break
-        for side in sides:
-            timed = programs[side].measure()
-            place = SIDES.index(side), number
-            run_seconds[place], compile_seconds[place] = timed.run_seconds, timed.compile_seconds
-            advance()
+        try:
+            for side in sides:
+                timed, place = programs[side].measure(), (SIDES.index(side), number)
+                run_seconds[place], compile_seconds[place] = timed[1:]
+                advance()
+        except KeyboardInterrupt:
+            if not number:
+                raise
+            # Sides are compared round by round: half a round compares nothing.
+            run_seconds[:, number] = compile_seconds[:, number] = np.nan
+            interrupted = True
+            break
         longest = max(longest, time.monotonic() - began)
     side_runs = [0 if s not in sides else runs if s in BATCHED else 1 for s in SIDES]
     return xarray.Dataset(
@@ -133,6 +142,7 @@ def time_sides(
             "tanh_peak": measure_tanh(),
         },
         coords={"side": np.asarray(SIDES, dtype=object)},
+        attrs={"interrupted": interrupted},
     )
 
 
@@ -175,12 +185,12 @@ def measure_cost(
     Returns:
       `cost_seconds`, `cost_compile_seconds`, `cost_run_seconds` and `cost_gib` over (cost_side,
       cost_runs), seconds NaN where a program was not run; `cost_steps` over cost_runs. Counts that
-      an interruption or the deadline left out are missing.
+      an interruption, which the attrs tell, or the deadline left out are missing.
     """
     columns = ("cost_seconds", "cost_compile_seconds", "cost_run_seconds", "cost_gib")
     table = np.full((len(columns), len(COST_SIDES), len(counts)), np.nan)
     lengths = [steps or cost_steps(runs) for runs in counts]
-    done = 0
+    done, interrupted = 0, True
     with contextlib.suppress(KeyboardInterrupt):
         for column, (runs, length) in enumerate(zip(counts, lengths, strict=True)):
             if time.monotonic() > deadline:
@@ -196,11 +206,13 @@ def measure_cost(
                     table[:3, row, column] = whole, timed.compile_seconds, timed.run_seconds
             done += 1
             advance()
+        interrupted = False
     found = xarray.Dataset(
         {
             **{name: (("cost_side", "cost_runs"), table[row]) for row, name in enumerate(columns)},
             "cost_steps": ("cost_runs", lengths),
         },
         coords={"cost_side": np.asarray(COST_SIDES, dtype=object), "cost_runs": list(counts)},
+        attrs={"interrupted": interrupted},
     )
     return found.isel(cost_runs=slice(done))
