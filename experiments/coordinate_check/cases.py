@@ -94,7 +94,7 @@ def _depth_case(
 
 
 def _residual(depth: int, base: int, inputs: int, outputs: int, learning_rate: float) -> Subject:
-    """No norm and no factor: each block doubles the stream's mean square, as He's branches do."""
+    """No norm and no factor: each of He's branches adds twice the stream's mean square to it."""
     del base
     network = networks.residual_mlp((inputs, 64, outputs), depth, jax.nn.relu, scanned=True)
     return of_network(network, init.by_role(init.he_normal()), optax.sgd(learning_rate))
@@ -110,4 +110,11 @@ DEPTH_CASES = {
     "deep CompleteP Adam": _depth_case(Parametrization.COMPLETE_P, Optimizer.ADAM, 1e-5),
     "deep CompleteP Muon": _depth_case(Parametrization.COMPLETE_P, Optimizer.MUON, 1e-4),
 }
-"""Residual blocks of two layers, all but the first behind a norm, 64 wide, at growing depth."""
+"""Residual blocks of two layers, all but the first behind a norm, 64 wide, at growing depth.
+
+SGD is none of them: behind a norm its step is divided by the stream, and the batch has an input of
+norm 0.18, whose stream is mostly what the branches make of it until depths of the order of 60.
+Under CompleteP the output's change grows as depth^0.19, 0.17, 0.17 and 0.07 from each to the next
+of 16, 32, 64, 128 and 256 blocks; with inputs of one norm it is flat, -0.04 [-0.11, 0.04] over 16
+to 128. Steps of Adam and Muon have a size of their own.
+"""

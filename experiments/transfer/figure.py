@@ -31,8 +31,7 @@ def draw_transfer(
     Returns:
       The figure.
     """
-    columns = min(3, len(found))
-    lines = math.ceil(len(found) / columns)
+    columns, lines = _grid(len(found))
     figure = new_figure(4.6 * columns, 3.4 * lines)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, (name, (sizes, movement)) in zip(panels, found.items(), strict=False):
@@ -62,3 +61,9 @@ def draw_transfer(
     for panel in panels[len(found) :]:
         panel.set_visible(False)
     return figure
+
+
+def _grid(panels: int) -> tuple[int, int]:
+    """Columns and lines, with the fewest empty places at the end."""
+    shapes = [(columns, math.ceil(panels / columns)) for columns in (3, 4) if columns <= panels]
+    return min(shapes or [(panels, 1)], key=lambda shape: (shape[0] * shape[1], shape[1]))

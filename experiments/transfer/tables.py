@@ -39,8 +39,8 @@ def movements(results: xarray.Dataset) -> dict[str, tuple[np.ndarray, Movement]]
     """Sizes and movement of each case, from `loss` over (case, size, learning_rate, seed)."""
     found = {}
     for name in results["case"].values:
-        # Cases have sizes of their own: NaN is a size that this one has not.
-        loss = results["loss"].sel(case=name).dropna("size", how="all")
+        # Cases have sizes and seeds of their own: NaN is one that this case has not.
+        loss = results["loss"].sel(case=name).dropna("size", how="all").dropna("seed", how="all")
         loss = loss.transpose("size", "learning_rate", "seed")
         sizes = loss["size"].values
         found[str(name)] = sizes, movement(sizes, loss["learning_rate"].values, loss.values)
@@ -64,6 +64,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
                 "task": case.task,
                 "axis": case.axis,
                 "sizes": [int(size) for size in sizes],
+                "seeds": found.rates.shape[1],
                 "best_rates": [None if each is None else each * case.rate for each in typical],
                 "slope": list(slope),
                 "at_end": found.at_end,
@@ -72,7 +73,7 @@ def summarize(results: xarray.Dataset, settings: Settings) -> dict[str, Any]:
                 "verdict": judge(case.claim, slope.low, slope.high, settings["tolerance"]),
             }
         )
-    return {"seeds": results.sizes["seed"], "tolerance": settings["tolerance"], "rows": rows}
+    return {"tolerance": settings["tolerance"], "rows": rows}
 
 
 def show(summary: dict[str, Any], settings: Settings) -> str:
@@ -81,6 +82,7 @@ def show(summary: dict[str, Any], settings: Settings) -> str:
         {
             "case": row["case"],
             "over": f"{row['axis']} {row['sizes'][0]} to {row['sizes'][-1]}",
+            "seeds": str(row["seeds"]),
             "best rate": " ".join(
                 "-" if each is None else f"{each:.2g}" for each in row["best_rates"]
             ),
@@ -92,7 +94,7 @@ def show(summary: dict[str, Any], settings: Settings) -> str:
         for row in summary["rows"]
     ]
     return (
-        f"Best learning rate after {settings['steps']} steps by a parabola of the log loss, "
-        f"{summary['seeds']} seeds; it moves\nas size^power [95 % over seeds]. Within "
-        f"{summary['tolerance']:g} of 0 it stays.\n\n{report.format_table(rows)}"
+        f"Best learning rate after {settings['steps']} steps by a parabola of the log loss; it "
+        f"moves as\nsize^power [95 % over seeds]. Within {summary['tolerance']:g} of 0 it stays."
+        f"\n\n{report.format_table(rows)}"
     )

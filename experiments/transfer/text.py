@@ -1,11 +1,12 @@
-"""Text that every machine has: docstrings of the packages that the lab requires.
+"""Text that every machine has: licences and docstrings of the packages that the lab requires.
 
-The same versions of the packages give the same characters; their digest goes with the results, in
-each sweep's description of its task.
+The same versions of the packages, as wheels of one platform, give the same characters; their digest
+goes with the results, in each sweep's description of its task.
 """
 
 import functools
 import inspect
+from importlib import metadata
 
 import jax.numpy
 import numpy
@@ -29,24 +30,37 @@ EXAMPLES = 1024
 
 @functools.cache
 def read() -> str:
-    """The docstrings of the public functions and classes of five modules, sorted by name.
+    """The licences of five packages, and the docstrings of five modules' public names, sorted.
 
     Raises:
-      ValueError: if there are none, as under `python -OO`.
+      ValueError: if there are no docstrings, as under `python -OO`.
     """
-    parts = []
+    docstrings = []
     for module in (numpy, jax.numpy, scipy.special, scipy.linalg, optax):
         for name in sorted(set(dir(module))):
             each = getattr(module, name) if name[0] != "_" else None
             if inspect.isroutine(each) or inspect.isclass(each) or isinstance(each, numpy.ufunc):
-                parts.append(inspect.getdoc(each) or "")
-    words = "\n\n".join(parts).encode("ascii", "ignore").decode()
-    if len(words) < EXAMPLES * 64:
+                docstrings.append(inspect.getdoc(each) or "")
+    if len(words := _ascii(docstrings)) < EXAMPLES * 64:
         raise ValueError(
             f"the packages' docstrings must have at least {EXAMPLES * 64} characters, got "
             f"{len(words)}: Python leaves them out with -OO"
         )
-    return words
+    return _ascii(_licences()) + words
+
+
+def _licences() -> list[str]:
+    """Each different text once: several packages have the same one, and some builds none."""
+    texts = {}
+    for package in ("numpy", "jax", "jaxlib", "scipy", "optax"):
+        for file in sorted(metadata.files(package) or [], key=str):
+            if file.name.upper().startswith(("LICENSE", "LICENCE")):
+                texts[file.read_text(encoding="utf-8")] = None
+    return list(texts)
+
+
+def _ascii(parts: list[str]) -> str:
+    return "".join(f"{each}\n\n" for each in parts).encode("ascii", "ignore").decode()
 
 
 @functools.cache

@@ -45,6 +45,9 @@ def growth(
     Of depth the network is one of residual blocks behind norms, with a norm before the readout;
     WEIGHT is the stream that leaves the middle and the last block. Without a factor the branches
     of L blocks make it `sqrt(L)` at the start; the blocks' changes agree, and add up as L.
+    Flat under SGD needs inputs of like norms: behind a norm the gradient is divided by the stream,
+    which for an input that makes it `r` is flat only from depths past `1 / r^2` on, where what the
+    branches make, `1 / sqrt(L)`, is smaller than it.
 
     Args:
       parametrization: which.
