@@ -237,6 +237,7 @@ BY_NAME: dict[str, Any] = NUMBERS | {
 OF_HOME: dict[str, Any] = {
     "coordinates.fit_slope": lambda: {"sizes": [4, 8], "measured": np.ones((2, 3))},
     "coordinates.of_network": lambda: {"optimizer": optax.sgd(0.1)},
+    "calibration.to_theory": lambda: {"params": jax.tree.map(lambda leaf: leaf / 8, PARAMS)},
     "calibration.changes": lambda: {"before": ONES, "after": ONES},
     "coordinates.assert_coordinates_stable": lambda: {"check": _check()},
     "coordinates.scale_by_width": lambda: MUP_BY_ADAM,
@@ -307,9 +308,8 @@ OF_HOME: dict[str, Any] = {
     "theory.trainable_edges": lambda: {"depth": 20},
     "theory.sample_finite_width": lambda: {"width": 4, "depth": 2},
     "audits.refine": lambda: {"refiner": lsuv},
-    "signals.predict_mlp": lambda: {"start": START},
+    **dict.fromkeys(["signals.predict_mlp", "signals.sample_signals"], lambda: {"start": START}),
     "signals.predict_finite_width": lambda: {"start": START},
-    "signals.sample_signals": lambda: {"start": START},
     "signals.predict_residual": lambda: {
         "start": START._replace(variances={**START.variances, Role.RESIDUAL: (1.0, 0.1)})
     },
