@@ -190,9 +190,13 @@ def convolve_slices(lhs: jax.Array, rhs: jax.Array, params: Any) -> jax.Array:
         x = _split(jnp.transpose(lhs, (examples, *places, features)), params, -1, 0)
         batch = x.shape[1]
         slices = _Slices(out, params["window_strides"], window, params["rhs_dilation"])
-        patches = _patches(_laid_out(x, params), slices, weights.shape[1])
-        terms = _fill(jnp.moveaxis(weights, 2, -1)).reshape(groups, weights.shape[1], -1)
-        product = _times_patches(patches, terms)[:, : math.prod(out) * batch]
+        units = weights.shape[1]
+        # Of a depthwise convolution: there is no other channel whose sums are to be like these.
+        alone = batch == units == 1
+        patches = _patches(_laid_out(x, params), slices, units, filled=not alone)
+        terms = _fill(jnp.moveaxis(weights, 2, -1)).reshape(groups, units, -1)
+        times = _dot_over_last if alone else _times_patches
+        product = times(patches, terms)[:, : math.prod(out) * batch]
         # Axes: those of positions, batch, outputs.
         product = jnp.moveaxis(product.reshape(groups, *out, batch, -1), 0, -2)
         product = product.reshape(*out, batch, -1)
@@ -296,16 +300,16 @@ def _written_out(weights: jax.Array, x: jax.Array, slices: _Slices) -> jax.Array
     return jax.lax.fori_loop(0, count, add, zeros)
 
 
-def _patches(x: jax.Array, slices: _Slices, units: int) -> jax.Array:
+def _patches(x: jax.Array, slices: _Slices, units: int, filled: bool = True) -> jax.Array:
     """Slices of x [groups, rows, *positions, columns], one above the other.
 
     Returns:
       [groups, counts and rows, lengths and columns], with rows of zeros up to a multiple of LANES
-      where `dense`, for so many units on the other side, would add them in a copy.
+      where `dense`, for so many units on the other side, would add them in a copy, if filled.
     """
     groups, rows, *_, columns = x.shape
     full = math.prod(slices.counts) * rows
-    if max(full, units) > NARROW:
+    if filled and max(full, units) > NARROW:
         full += -full % LANES
     stacked = jnp.zeros((groups, full, *slices.lengths, columns), x.dtype)
     # Written in place, one after the other: a concatenation is compiled to a loop over entries,
@@ -322,13 +326,12 @@ def _times_patches(patches: jax.Array, terms: jax.Array) -> jax.Array:
     if patches.shape[1] <= NARROW or not FEW < units <= TILE:
         return sum_over_examples(patches, terms)
     # One tile of units, where `dense` would take two.
-    product = jax.lax.dot_general(
-        patches,
-        _extend(terms, TILE, 1),
-        (((2,), (2,)), ((0,), (0,))),
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    return product[..., :units]
+    return _dot_over_last(patches, _extend(terms, TILE, 1))[..., :units]
+
+
+def _dot_over_last(left: jax.Array, right: jax.Array) -> jax.Array:
+    axes = (((2,), (2,)), ((0,), (0,)))
+    return jax.lax.dot_general(left, right, axes, precision=jax.lax.Precision.HIGHEST)
 
 
 def _fill(array: jax.Array) -> jax.Array:
