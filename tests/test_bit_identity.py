@@ -3,6 +3,8 @@
 `python -m experiments.zero_initialization` checks whole, and the channels of convolutions.
 """
 
+import types
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ import optax
 import pytest
 
 import initlab
-from experiments.zero_initialization import facts
+from experiments.zero_initialization import facts, promises
 from initlab.compilation import compile_fast
 from initlab.initializers import by_role, constant
 from initlab.networks import dense
@@ -34,6 +36,17 @@ def task_of(examples):
     flower = initlab.tasks.flower()
     rows = np.linspace(0, 399, examples).astype(int)
     return initlab.tasks.from_arrays(flower.x[rows], flower.y[rows])
+
+
+@pytest.mark.parametrize(
+    ("platform", "kind", "doubted"),
+    [("cpu", "cpu", ""), ("gpu", "NVIDIA H100", "5, 37"), ("tpu", "TPU v5e", "2, 5, 37")],
+)
+def test_a_device_that_may_part_units_is_named_with_the_widths(platform, kind, doubted):
+    device = types.SimpleNamespace(platform=platform, device_kind=kind)
+    said = promises.not_promised(device, [2, 5, 37])
+    assert said.startswith(f"on {kind} ({platform}) ") == bool(doubted)
+    assert f"width {doubted};" in said or not (said or doubted)
 
 
 # Widths with one hidden layer, some with more, and every activation at an awkward width.

@@ -11,13 +11,15 @@ from zero, and a wide net of identical units, which is its one-unit net.
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import xarray
+from absl import logging
 
 import initlab
 from experiments import harness, names
 from experiments.harness import Settings, flags
-from experiments.zero_initialization import equivalent_nets, facts
+from experiments.zero_initialization import equivalent_nets, facts, promises
 from experiments.zero_initialization.figure import draw_induction
 from experiments.zero_initialization.tables import show, summarize, verdict
 
@@ -68,6 +70,8 @@ SNAPSHOTS = 20
 
 def measure() -> xarray.Dataset:
     """Checks every fact, then trains logistic regression and the wide net."""
+    if doubt := promises.not_promised(jax.devices()[0], [int(each) for each in WIDTHS.value]):
+        logging.warning("%s", doubt)
     facts = _facts()
     steps = STEPS_BEYOND.value
     # The longest interval that divides the steps and leaves at least about SNAPSHOTS of them.
