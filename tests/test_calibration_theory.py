@@ -97,7 +97,9 @@ def test_what_theory_cannot_follow_is_refused_by_name(apply, params, batch, erro
         to_theory(KEY, apply, params, batch)
 
 
-def test_traced_params_need_their_law():
+def test_traced_params_need_their_law_and_the_law_has_their_shapes():
+    with pytest.raises(ValueError, match="init must draw params of the shapes given"):
+        to_theory(KEY, lambda w, x: x @ w[0], weights(), ROWS, init=lambda key: weights(width=3))
     refine = jax.jit(lambda params: to_theory(KEY, lambda w, x: x @ w[0], params, ROWS))
     with pytest.raises(TypeError, match="params must be known when to_theory is called"):
         refine(weights())

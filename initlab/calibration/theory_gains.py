@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from initlab import checks
 from initlab.signals.predict import drawn_starts
@@ -48,7 +49,7 @@ def to_theory(
       TypeError: if apply or init is not a function, a leaf of params is not a floating array, or
         params are traced and there is no init; if batch is traced, or has shapes of integers.
       ValueError: if a product cannot be followed, as those of recurrent weights, or its bias alone
-        has mean square 1; if none is found.
+        has mean square 1; if none is found; if init draws other shapes than those of params.
 
     Source: Poole et al. 2016, arXiv:1606.05340 (q, layer by layer); Mishkin and Matas 2015,
     arXiv:1511.06422 (of 1).
@@ -60,19 +61,20 @@ def to_theory(
     >>> [round(300 * float(jnp.mean(w**2)), 1) for w in found]  # 1, and 2 after each relu
     [1.0, 2.0, 2.0]
     """
-    checks.check_callable("apply", apply)
     del key
-    checks.check_known("batch", batch, "to_theory")
-    if init is not None:
-        checks.check_callable("init", init)
-        # Within a caller's jit, too, factors are numbers: none depends on what is traced.
-        with jax.ensure_compile_time_eval():
-            starts, squares = drawn_starts(init)
-            factors = unit_gains(apply, starts, batch, squares)
-        if jax.tree.structure(starts) != jax.tree.structure(params):
-            raise ValueError("init must draw params of the tree that is given")
-        return rescaled(params, factors)
-    checks.check_known("params", params, "to_theory")
     checks.check_model(apply, params, batch)
-    starts = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
-    return rescaled(params, unit_gains(apply, starts, batch))
+    checks.check_known("batch", batch, "to_theory")
+    if init is None:
+        checks.check_known("params", params, "to_theory")
+        starts = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+        return rescaled(params, unit_gains(apply, starts, batch))
+    checks.check_callable("init", init)
+    # Within a caller's jit, too, factors are numbers: none depends on what is traced.
+    with jax.ensure_compile_time_eval():
+        starts, squares = drawn_starts(init)
+        drawn = jax.tree.map(lambda leaf: np.shape(leaf)[1:], starts)
+        given = jax.tree.map(np.shape, params)
+        if drawn != given:
+            raise ValueError(f"init must draw params of the shapes given, {given}, got {drawn}")
+        factors = unit_gains(apply, starts, batch, squares)
+    return rescaled(params, factors)
