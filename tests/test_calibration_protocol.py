@@ -58,7 +58,7 @@ def test_a_refiner_has_the_arguments_of_every_other(name):
     assert all(each.kind is inspect.Parameter.KEYWORD_ONLY for each in given[4:])
 
 
-@pytest.mark.parametrize("name", REFINERS)
+@pytest.mark.parametrize("name", rows(REFINERS, ONE_OF_A_KIND))
 def test_a_refiner_is_pure_and_keeps_the_tree_its_shapes_and_dtypes(name):
     params, batch = start(), X.copy()
     once, again = (jax.device_get(refiner(name)(KEY, params, batch)) for _ in range(2))
@@ -69,7 +69,9 @@ def test_a_refiner_is_pure_and_keeps_the_tree_its_shapes_and_dtypes(name):
     assert any(np.any(once[leaf] != params[leaf]) for leaf in params)
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(
+    "dtype", [jnp.bfloat16, pytest.param(jnp.float16, marks=pytest.mark.thorough)]
+)
 @pytest.mark.parametrize("name", REFINERS)
 def test_a_refiner_keeps_half_precision(name, dtype):
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), start())
