@@ -14,7 +14,6 @@ The choice depends on shapes alone, so the arithmetic of a network never depends
 """
 
 import functools
-import math
 import operator
 from collections.abc import Sequence
 
@@ -32,7 +31,6 @@ __all__ = [
     "sum_over_examples",
     "sum_over_inputs",
     "to_lanes",
-    "unpromised_widths",
 ]
 
 LANES = 16
@@ -49,24 +47,6 @@ FEW = 4
 
 TILE = 8
 """Rows that the product of a matrix and a row takes together; more rows are padded to full ones."""
-
-
-def unpromised_widths(platform: str, widths: Sequence[int]) -> tuple[int, ...]:
-    """The widths of hidden layers whose units nothing keeps bit-identical on a platform.
-
-    Args:
-      platform: of a device, as JAX names it: "cpu", "gpu", "tpu".
-      widths: of hidden layers.
-
-    Returns:
-      None of them on a CPU. On a GPU those beyond FEW, which a library's product computes between
-      two hidden layers; few units are rows of one reduction. Elsewhere all.
-
-    >>> unpromised_widths("gpu", [2, 5, 37])
-    (5, 37)
-    """
-    kept = {"cpu": math.inf, "gpu": FEW}.get(platform, 0)
-    return tuple(width for width in widths if width > kept)
 
 
 def to_lanes(x: jax.Array) -> jax.Array:
