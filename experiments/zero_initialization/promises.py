@@ -20,7 +20,8 @@ def not_promised(device: Any, widths: Sequence[int]) -> str:
     """
     if device.platform == "cpu":
         return ""
+    named = ", ".join(map(str, widths))
     return (
         f"on {device.device_kind} ({device.platform}) nothing promises that units which start "
-        f"identical stay bit-identical in layers of width {', '.join(map(str, widths))}; this run finds out"
+        f"identical stay bit-identical in layers of width {named}; this run finds out"
     )
