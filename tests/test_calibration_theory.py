@@ -149,4 +149,6 @@ def test_wide_networks_have_mean_square_one_over_draws(name):
     q = np.asarray([squares(key) for key in jax.random.split(jax.random.key(1), seeds)])
     assert q.shape[1] >= 3
     errors = q.std(axis=0, ddof=1) / seeds**0.5
-    np.testing.assert_array_less(np.abs(q.mean(axis=0) - 1), 3 * errors)
+    assert errors.mean() < 0.04
+    # Of finite width: with 1,024 seeds a tanh mlp is off by 1.1 to 1.7 over the width.
+    np.testing.assert_array_less(np.abs(q.mean(axis=0) - 1), 3 * errors + 2 / 256)

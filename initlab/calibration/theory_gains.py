@@ -24,12 +24,13 @@ def to_theory(
     *,
     init: Callable[[jax.Array], Params] | None = None,
 ) -> Params:
-    """`w_k <- w_k / sqrt(q_k)`: the mean square q_k of each product is 1 in theory, at any width.
+    """`w_k <- w_k / sqrt(q_k)`: the mean square q_k of each product is 1 in theory.
 
     q_k is what `signals.predict` says of the k-th product with its bias, all products before it
     already set. Nothing is measured: of params only the mean square of each weight's entries
     counts, of the model its program, of the data their second moments. What `lsuv` does to one draw
-    on one batch this does to a law.
+    on one batch this does to a law. It is exact for wide layers: over draws of layers of n units,
+    the means of q were 1 - 1.1/n to 1 - 1.7/n in a tanh mlp, n from 128 to 512.
 
     Args:
       key: a JAX key, as every refiner takes; nothing is drawn.
