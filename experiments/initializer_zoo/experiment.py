@@ -32,11 +32,13 @@ __all__ = ["EXPERIMENT"]
 INITIALIZERS = flags.define_names(
     "initializer", tuple(names.INITIALIZERS), names.INITIALIZERS, "Initializers"
 )
-NETWORKS = flags.define_names("network", ("mlp", "residual_mlp_gate"), names.NETWORKS, "Networks")
+NETWORKS = flags.define_names(
+    "network", ("mlp", "residual_mlp_gate", "convnet"), names.NETWORKS, "Networks"
+)
 TASK = flags.define_name("task", "digits", names.TASKS, "Task")
 ACTIVATION = flags.define_name("activation", "tanh", names.ACTIVATIONS, "Hidden activation")
 WIDTH = flags.define_count("width", 32, "Units of a hidden layer.")
-CHANNELS = flags.define_count("channels", 8, "Channels of a convolutional network.")
+CHANNELS = flags.define_count("channels", 4, "Channels of a convolutional network.")
 DEPTH = flags.define_count("depth", 6, "Hidden layers, or blocks.", most=flags.MOST_LAYERS)
 SEEDS = flags.define_count("seeds", 8, "Seeds for each scheme.")
 EXAMPLES = flags.define_count("examples", 256, "Training examples of the task.", least=2)
