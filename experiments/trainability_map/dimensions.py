@@ -307,10 +307,11 @@ def show(summary: Mapping[str, Any]) -> str:
         f"{report.format_table(rows)}\n\n"
         f"From least to largest: {', '.join(summary['order'])}."
     )
+    text += f"\nAn interval wider than {WIDEST:g} is not comparable: it would agree with too much."
     if summary["differ"]:
         text += (
-            f"\nWith less {', '.join(summary['differ'])} than the paper's another number refutes "
-            "nothing: it is not comparable."
+            f"\nWith less {', '.join(summary['differ'])} than the paper's, another number refutes "
+            "nothing and is not comparable either."
         )
     return text
 
