@@ -250,8 +250,8 @@ def _measure_dimensions() -> xarray.Dataset:
         width=WIDTH.value,
         steps=chosen(STEPS, 100),
         pixels=across,
-        maps_of_each=chosen(ZOOM, 4) + 1,
-        seeds=chosen(SEEDS, 3),
+        maps_of_each=chosen(ZOOM, 5) + 1,
+        seeds=chosen(SEEDS, 4),
     )
 
 
