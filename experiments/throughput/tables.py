@@ -138,10 +138,10 @@ def show(summary: dict, settings: Settings) -> str:
       The text.
     """
     least, most = (of(summary["rounds"].values()) for of in (min, max))
-    rounds = f"{least} to {most}" if least < most else f"{most}"
+    rounds = (f"{least} to {most}" if least < most else f"{most}") + " round" + "s" * (most > 1)
     text = (
-        f"Full-batch gradient descent on {summary['platform']}, median of {rounds} "
-        "rounds. lab/side: how many times as fast the lab is.\nPeak: "
+        f"Full-batch gradient descent on {summary['platform']}, median of {rounds}"
+        ". lab/side: how many times as fast the lab is.\nPeak: "
         f"{summary['peak_flops_per_second'] / 1e9:.0f} GFLOP/s in a large float32 product, "
         f"{summary['tanh_per_second'] / 1e9:.2f}e9 values of tanh a second.\n\n"
     )
