@@ -172,6 +172,8 @@ COMBINATORS = {
     "shifted": lambda init: I.shifted(init, 2.0),
     "skipinit": I.skipinit,
     "small_readout": I.small_readout,
+    # No block of these has a router: any path serves.
+    "small_router": lambda init: I.small_router(init, routers=("*readout*",)),
     "variance_scaling": lambda init: I.variance_scaling(2.0, distribution=init),
     "zero_branch_ends": I.zero_branch_ends,
 }
