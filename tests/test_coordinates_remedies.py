@@ -61,13 +61,32 @@ def test_what_grows_exponentially_with_depth_is_given_no_power():
         "depth", (16, 32, 64, 128), layers, start, growth, {}, 0.15, ("WEIGHT", "BIAS"),
         np.moveaxis(own, 0, 2),
     )  # fmt: skip
+
+    def starts_of(start):
+        return [e for e in dataclasses.replace(check, start=start).remedies if " starts as " in e]
+
     exploding, weight, bias = check.remedies
     assert exploding.startswith("last starts as exp(+0.1 depth), which no power of depth holds")
     assert weight.startswith("WEIGHT: its update moves output as exp(+0.3 depth); no learning rate")
     # A power beside it is one, and so is a constant and a power.
     assert re.search(r"BIAS: .* as depth\^\+1\.0\d .* times depth\^-1\.0", bias)
-    offset = start * 0 + (1 + depths / 64)[:, None, None]
-    assert "branches times depth^-0.42" in dataclasses.replace(check, start=offset).remedies[0]
+    # A constant beside a power bends as an exponential does, and is none however it bends.
+    for offset in (1 + depths / 64, (1 + (depths / 64) ** 2) ** 0.5, (1 + depths / 256) ** 0.5):
+        noisy = np.exp(0.02 * stream.normal(size=(4, 8, 3))) * offset[:, None, None]
+        assert not [each for each in starts_of(noisy) if "exp(" in each]
+    bent = start * 0 + (1 + depths / 64)[:, None, None]
+    assert "branches times depth^-0.42" in dataclasses.replace(check, start=bent).remedies[0]
+    # What hardly grows is flat, and hides nothing; what decays has no branches to make smaller.
+    flat = sizes([0.0008 * depths, 0 * depths, np.log(depths)])
+    assert [each.split()[0] for each in starts_of(flat)] == ["output"]
+    decaying = sizes([0 * depths, -0.1 * depths, -0.1 * depths])
+    (said,) = starts_of(decaying)
+    assert said.startswith("last starts as exp(-0.1 depth)")
+    assert "branches" not in said
+    assert not starts_of(sizes([0 * depths, 0 * depths, -0.1 * depths]))
+    idle = np.moveaxis(np.stack([sizes([-0.1 * depths] * 3), own[1]]), 0, 2)
+    _, weight, _ = dataclasses.replace(check, start=decaying, own=idle).remedies
+    assert re.search(r"by more than \w+, as exp\(-0.1 depth\); no .* let it learn", weight)
     # Units of one layer add up: of width nothing is exponential.
     assert "exp(" not in str(dataclasses.replace(check, axis="width"))
 

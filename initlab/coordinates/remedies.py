@@ -53,13 +53,16 @@ def _starts(
     found = []
     before = Slope(0.0, 0.0, 0.0)
     for at, name in enumerate(layers):
-        if (rate := _exponential(axis, sizes, start[:, :, at])) is not None:
-            # All layers that follow take what has grown: the first one is to be mended first.
+        rate = _exponential(axis, sizes, start[:, :, at])
+        # An output may start the smaller, the deeper the network.
+        if rate is not None and (rate.value > 0 or name in hidden):
+            adds = f", and residual branches times {axis}^-0.50 where a stream adds them up"
             found.append(
                 f"{name} starts as exp({rate.value:+.2g} {axis}), which no power of {axis} holds; "
-                f"variances at their critical point would (theory.critical_variances), and "
-                f"residual branches times {axis}^-0.50 where a stream adds them up"
+                f"variances at their critical point would (theory.critical_variances)"
+                f"{adds if rate.value > 0 else ''}"
             )
+            # All layers that follow take what has grown: the first one is to be mended first.
             return found
         slope = fit_slope(sizes, start[:, :, at])
         # Of what it takes, whose own slope the seeds may not tell.
@@ -94,18 +97,18 @@ def _of_role(
         return ""
     name = max(moved, key=lambda name: moved[name].value)
     value, low, high = moved[name]
+    if low > tolerance:
+        does, would = f"moves {name} as", "hold it"
+    elif high < -tolerance:
+        does, would = f"moves no layer by more than {name}, as", "let it learn"
+    else:
+        return ""
     rate = _exponential(axis, sizes, changes[:, :, list(layers).index(name)])
     if rate is not None:
         return (
-            f"{role}: its update moves {name} as exp({rate.value:+.2g} {axis}); no learning rate "
-            f"that is a power of {axis} would hold it"
+            f"{role}: its update {does} exp({rate.value:+.2g} {axis}); no learning rate that is a "
+            f"power of {axis} would {would}"
         )
-    if -tolerance <= low or high >= -tolerance:
-        if low <= tolerance:
-            return ""
-        does, would = f"moves {name} as", "hold it"
-    else:
-        does, would = f"moves no layer by more than {name}, as", "let it learn"
     return (
         f"{role}: its update {does} {axis}^{value:+.2f} [{low:+.2f}, {high:+.2f}]; a learning "
         f"rate times {axis}^{-value:+.2f} would {would}"

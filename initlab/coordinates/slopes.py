@@ -10,9 +10,9 @@ from initlab import checks
 
 __all__ = ["Slope", "fit_exponential", "fit_slope"]
 
-BETTER = 10
-"""How many times smaller an exponential's squares must be than a power's: a constant and a power,
-which are neither, leave a power some twice as large ones."""
+LARGEST_POWER = 2.0
+"""Of depth, that is taken for a power: branches that point one way add up to depth^1, and between
+two depths a constant and a power of it grow by less than that power, however they bend."""
 
 
 class Slope(NamedTuple):
@@ -65,8 +65,8 @@ def fit_exponential(sizes: Sequence[int], measured: np.ndarray) -> Slope | None:
     """`measured ~ exp(value size)`, where that and no power is what the sizes follow.
 
     An exponential's slope against log size grows with size: so its magnitude must be larger between
-    the two largest sizes than between the two smallest, by more than their intervals, and its least
-    squares a tenth of those of a power.
+    the two largest sizes than between the two smallest, by more than their intervals, and over 2
+    there, and its least squares smaller than those of a power. A slower one is left a power.
 
     Args:
       sizes: depths [W]; fewer than three cannot tell.
@@ -76,7 +76,7 @@ def fit_exponential(sizes: Sequence[int], measured: np.ndarray) -> Slope | None:
       The exponent by unit of size, with its interval over seeds; None where it is a power, or the
       seeds cannot tell.
 
-    >>> depths = [2, 4, 8]
+    >>> depths = [4, 8, 16]
     >>> round(fit_exponential(depths, np.exp(np.outer(depths, [0.3, 0.3]))).value, 6)
     0.3
     >>> fit_exponential(depths, np.outer(depths, [1.0, 2.0]))
@@ -90,9 +90,9 @@ def fit_exponential(sizes: Sequence[int], measured: np.ndarray) -> Slope | None:
     first, last = (_fit(np.log(at[part]), logs[part]) for part in (slice(2), slice(-2, None)))
     sign = np.sign(last.value)
     least = min(sign * last.low, sign * last.high)
-    bends = least > max(abs(first.low), abs(first.high))
     mean = np.mean(logs, axis=1)
-    if not bends or BETTER * _squares(at, mean) > _squares(np.log(at), mean):
+    is_steep = least > max(abs(first.low), abs(first.high), LARGEST_POWER)
+    if not is_steep or _squares(at, mean) > _squares(np.log(at), mean):
         return None
     return _fit(at, logs)
 
