@@ -143,7 +143,6 @@ def find(cell: Mapping[str, Any]) -> dict[str, np.ndarray]:
         "border": np.asarray(border or (np.nan, np.nan)),
         "center": np.asarray(cell["center"]),
         "trained": _thinned(trained),
-        "share": trained.mean(),
     }
 
 
@@ -169,7 +168,7 @@ def _assemble(
     first = next(iter(found.values()))[0]
     shape = (len(CASES), seeds, len(spans))
     dims = ("case", "seed", "map")
-    ends = {"count": ("size",), "trained": ("y", "x"), "center": ("axis",), "share": ()}
+    ends = {"count": ("size",), "trained": ("y", "x"), "center": ("axis",)}
     arrays = {name: np.zeros(shape + first[name].shape, first[name].dtype) for name in ends}
     for (case, seed), chain in found.items():
         for number, each in enumerate(chain):
