@@ -8,7 +8,7 @@ import xarray
 from forks import run_module
 from smoke_checks import NO_CACHE
 
-from experiments.trainability_map import dimensions, known_sets
+from experiments.trainability_map import dimensions, known_sets, places
 from experiments.trainability_map.figure import draw_dimensions
 from initlab import report
 
@@ -88,6 +88,14 @@ def test_a_table_says_what_agrees_and_what_its_settings_leave_open():
     assert dimensions.verdict(summary) == 0
     figure = draw_dimensions(made())
     assert figure.axes[0].get_title() == "linear: 9 decades"
+
+
+@pytest.mark.parametrize("center", [-3.0, 1.5, 6.0])
+def test_the_papers_settings_can_be_run(center):
+    """Wherever in the first map the border leads."""
+    span = dimensions.SPAN[0] / dimensions.SHRINK ** (dimensions.PAPER["maps"] - 1)
+    axis, pixels = dimensions.AXES[0], dimensions.PAPER["pixels"]
+    places.place_pixels(axis, center, span, pixels, "float64")
 
 
 def test_at_the_papers_settings_another_number_disagrees():
