@@ -108,6 +108,23 @@ def test_at_the_papers_settings_another_number_disagrees():
     assert dimensions._judge(row | {"dimension": [1.4, 1.3, 1.6]}, ["width"]) == "agrees"
 
 
+def test_a_case_without_any_border_is_not_comparable():
+    results = made(attrs=dimensions.PAPER)
+    results["count"][0] = 0
+    # Chains of which all but one map have ended: many a sample of all maps would have no border.
+    results["count"][1, 0, 1:] = results["count"][1, 1:] = 0
+    summary = dimensions.summarize(results)
+    none, one = summary["rows"][:2]
+    assert none["dimension"] == [None] * 3
+    assert none["sampling"] == [None] * 2
+    assert (none["maps"], none["verdict"]) == (0, "not comparable")
+    assert one["sampling"] == [one["dimension"][0]] * 2
+    assert one["by_map"][1:] == [None] * 3
+    assert summary["order"][-1] == none["case"]
+    assert "- [-, -]" in dimensions.show(summary)
+    json.dumps(summary, allow_nan=False)
+
+
 @pytest.mark.thorough
 def test_a_chain_follows_a_border(tmp_path):
     out = tmp_path / "dimensions"
