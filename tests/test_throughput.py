@@ -201,7 +201,7 @@ def test_ctrl_c_keeps_the_rounds_that_are_whole(monkeypatch):
 
     def measure():
         for each in seconds:
-            return Timed(np.ones(8), each, 0.0)
+            return Timed(np.ones(8), run_seconds=each, compile_seconds=0.25)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(timings, "prepare", lambda *_: Program(measure))
@@ -212,6 +212,9 @@ def test_ctrl_c_keeps_the_rounds_that_are_whole(monkeypatch):
     whole = found["run_seconds"].sel(side=list(sides)).notnull()
     assert whole.all("side").values.tolist() == [True, False, False]
     assert not whole.isel(round=1).any()
+    first = found.sel(side=list(sides)).isel(round=0)
+    assert set(first["run_seconds"].values) == {1.0}
+    assert set(first["compile_seconds"].values) == {0.25}
 
 
 def test_what_is_below_the_wanted_ratios_is_said_on_a_cpu_only():

@@ -8,7 +8,7 @@ import xarray
 from forks import run_module
 from smoke_checks import NO_CACHE
 
-from experiments.trainability_map import dimensions, known_sets
+from experiments.trainability_map import dimensions, known_sets, places
 from experiments.trainability_map.figure import draw_dimensions
 from initlab import report
 
@@ -90,6 +90,14 @@ def test_a_table_says_what_agrees_and_what_its_settings_leave_open():
     assert figure.axes[0].get_title() == "linear: 9 decades"
 
 
+@pytest.mark.parametrize("center", [-3.0, 1.5, 6.0])
+def test_the_papers_settings_can_be_run(center):
+    """Wherever in the first map the border leads."""
+    span = dimensions.SPAN[0] / dimensions.SHRINK ** (dimensions.PAPER["maps"] - 1)
+    axis, pixels = dimensions.AXES[0], dimensions.PAPER["pixels"]
+    places.place_pixels(axis, center, span, pixels, "float64")
+
+
 def test_at_the_papers_settings_another_number_disagrees():
     summary = dimensions.summarize(made(attrs=dimensions.PAPER))
     assert summary["rows"][4]["verdict"] == "disagrees"
@@ -98,6 +106,23 @@ def test_at_the_papers_settings_another_number_disagrees():
     row = {"published": 1.5, "dimension": [1.4, 1.1, 1.8]}
     assert dimensions._judge(row, []) == "not comparable"
     assert dimensions._judge(row | {"dimension": [1.4, 1.3, 1.6]}, ["width"]) == "agrees"
+
+
+def test_a_case_without_any_border_is_not_comparable():
+    results = made(attrs=dimensions.PAPER)
+    results["count"][0] = 0
+    # Chains of which all but one map have ended: many a sample of all maps would have no border.
+    results["count"][1, 0, 1:] = results["count"][1, 1:] = 0
+    summary = dimensions.summarize(results)
+    none, one = summary["rows"][:2]
+    assert none["dimension"] == [None] * 3
+    assert none["sampling"] == [None] * 2
+    assert (none["maps"], none["verdict"]) == (0, "not comparable")
+    assert one["sampling"] == [one["dimension"][0]] * 2
+    assert one["by_map"][1:] == [None] * 3
+    assert summary["order"][-1] == none["case"]
+    assert "- [-, -]" in dimensions.show(summary)
+    json.dumps(summary, allow_nan=False)
 
 
 @pytest.mark.thorough

@@ -73,10 +73,10 @@ def test_an_interval_confirms_refutes_or_leaves_open(claim, low, high, verdict):
 
 
 def dataset():
-    """Two cases of different sizes, as the experiment stores them: NaN is a size not had."""
-    loss = np.full((2, 3, 13, 2), np.nan)
-    loss[0, [0, 1]] = curves([[0.0, 0.1], [-1.0, -0.9]])
-    loss[1, [1, 2]] = curves([[0.5, 0.4], [0.5, 0.4]])
+    """Two cases of different sizes and numbers of seeds, as stored: NaN is what a case has not."""
+    loss = np.full((2, 3, 13, 3), np.nan)
+    loss[0, [0, 1], :, :2] = curves([[0.0, 0.1], [-1.0, -0.9]])
+    loss[1, [1, 2]] = curves([[0.5, 0.4, 0.3], [0.5, 0.4, 0.3]])
     coords = {
         "case": np.array(["standard Adam", "CompleteP 1"], object),
         "size": [4, 8, 16],
@@ -85,10 +85,11 @@ def dataset():
     return xarray.Dataset({"loss": (("case", "size", "learning_rate", "seed"), loss)}, coords)
 
 
-def test_each_case_has_its_own_sizes_in_table_and_picture():
+def test_each_case_has_its_own_sizes_and_seeds_in_table_and_picture():
     summary = tables.summarize(dataset(), {"tolerance": 0.15})
     first, second = summary["rows"]
     assert (first["sizes"], second["sizes"]) == ([4, 8], [8, 16])
+    assert (first["seeds"], second["seeds"]) == (2, 3)
     np.testing.assert_allclose(first["slope"][0], -1, rtol=1e-9)
     assert (first["verdict"], second["verdict"]) == ("confirmed", "confirmed")
     assert "CompleteP 1" in tables.show(summary, {"steps": 3})

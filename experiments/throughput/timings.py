@@ -119,7 +119,8 @@ def time_sides(
         try:
             for side in sides:
                 timed, place = programs[side].measure(), (SIDES.index(side), number)
-                run_seconds[place], compile_seconds[place] = timed[1:]
+                run_seconds[place] = timed.run_seconds
+                compile_seconds[place] = timed.compile_seconds
                 advance()
         except KeyboardInterrupt:
             if not number:

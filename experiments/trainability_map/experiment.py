@@ -80,7 +80,9 @@ REDUCTION = flags.define_name(
 TRAINED_FRACTION = flags.define_trained_fraction()
 PUBLISHED = flags.define_switch("published", "The published maps, with --seeds and --pixels.")
 DIMENSIONS = flags.define_switch(
-    "dimensions", "The table of dimensions, with --seeds, --pixels, --width, --steps and --zoom."
+    "dimensions",
+    "The table of dimensions, with --seeds (else 4), --pixels, --width, --steps (else 100) and "
+    f"--zoom (else 5); its zooms are of factor {dimensions.SHRINK}.",
 )
 SMOKE = {"pixels": ["16"], "seeds": 2, "steps": 20}
 

@@ -59,7 +59,8 @@ def draw_maps(results: xarray.Dataset, trained: str, reduction: str = "none") ->
         line[1].set_title("one seed: trained, not trained")
         line[2].set_title("median final loss / best constant's")
         if "reduced" in results:
-            line[3].set_title(f"{reduction}: median; white: never")
+            white = "not finite" if reduction == "least_loss" else "never"
+            line[3].set_title(f"{reduction}: median; white: {white}")
     bars = {
         0: f"P(train)\n{trained}",
         2: "ratio of losses; diverged: as the largest",

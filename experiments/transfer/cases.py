@@ -32,8 +32,8 @@ class Case(NamedTuple):
       source: where.
       alpha: of CompleteP.
       shaped: whether an update of Muon has its factor sqrt(max(1, fan_out / fan_in)).
-      repeats: how many times as many seeds as asked it takes: more where the published move is
-        small beside what one seed's best rate moves by chance.
+      repeats: how many times as many seeds as asked it takes: more where its interval would
+        otherwise reach .15, the tolerance at the defaults.
     """
 
     task: str
