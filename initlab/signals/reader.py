@@ -79,7 +79,7 @@ class Reader:
             raise TypeError(
                 f"batch must hold arrays, or shapes of floating ones, got a shape of {leaf.dtype}"
             )
-        units = min(1, len(leaf.shape) - 1)
+        units = int(len(leaf.shape) > 1)
         sites = (*leaf.shape[: len(leaf.shape) - units], *(1,) * units)
         values = self._normals.draw(math.prod(sites)).reshape(SIZE, *sites)
         kinds = (Kind.SITE,) * (len(sites) - units) + (Kind.UNIT,) * units
