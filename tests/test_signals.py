@@ -176,6 +176,11 @@ def linear_network(spec):
         ({"initializer": None}, TypeError, "initializer must be a function"),
         ({"network": initlab.networks.mlp((4, 1), jnp.tanh)}, ValueError, "have a hidden layer"),
         ({"network": linear_network(ParamSpec((4, 4), 1, 4))}, ValueError, "a bias in 'layer_1'"),
+        (
+            {"length": 0, "network": linear_network(ParamSpec((4, 4), 4, 4))},
+            ValueError,
+            "length must be above 0 where 'layer_1' has no bias",
+        ),
     ],
 )
 def test_what_cannot_be_measured_is_refused(changes, error, message):

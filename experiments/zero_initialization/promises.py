@@ -14,9 +14,9 @@ def not_promised(device: Any, widths: Sequence[int]) -> str:
       widths: of the hidden layers.
 
     Returns:
-      The sentence; "" on a CPU, whose bits the tests hold. On an H100 an earlier version kept
-      widths 5 and 37 and parted units at width 2; what has changed since was never run on a GPU,
-      so that no width is promised there.
+      The sentence; "" on a CPU, whose bits the tests hold. Today's
+      programs were never run on a GPU. Earlier ones were, on an H100: they kept widths 5 and 37 and
+      parted units at width 2. So no width is promised there.
     """
     if device.platform == "cpu":
         return ""

@@ -49,8 +49,11 @@ def to_theory(
     Raises:
       TypeError: if apply or init is not a function, a leaf of params is not a floating array, or
         params are traced and there is no init; if batch is traced, or has shapes of integers.
-      ValueError: if a product cannot be followed, as those of recurrent weights, or its bias alone
-        has mean square 1; if none is found; if init draws other shapes than those of params.
+      ValueError: if a product cannot be followed, as those of recurrent weights, of one that is
+        used twice (tied), or of slices that are taken from a stack but by a loop; if it keeps its
+        size whatever its weight's, as where the model normalizes that; if its bias alone has mean
+        square 1; if init draws other shapes than those of params; if there is no product of drawn
+        params and data, or all are zero.
 
     Source: Poole et al. 2016, arXiv:1606.05340 (q, layer by layer); Mishkin and Matas 2015,
     arXiv:1511.06422 (of 1).

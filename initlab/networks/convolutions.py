@@ -191,7 +191,8 @@ def convolve_slices(lhs: jax.Array, rhs: jax.Array, params: Any) -> jax.Array:
         batch = x.shape[1]
         slices = _Slices(out, params["window_strides"], window, params["rhs_dilation"])
         units = weights.shape[1]
-        # Of a depthwise convolution: there is no other channel whose sums are to be like these.
+        # Of a depthwise convolution: each group has one sum for each position of the window, and
+        # channels that are copies are groups, whose products are alike, of one shape.
         alone = batch == units == 1
         patches = _patches(_laid_out(x, params), slices, units, filled=not alone)
         terms = _fill(jnp.moveaxis(weights, 2, -1)).reshape(groups, units, -1)

@@ -64,12 +64,14 @@ def signal_run(
 
     Returns:
       The run; `initlab.sweep(run, {"seed": range(n)})` has each quantity over (seed, step, layer),
-      with one step.
+      with one step. "gradient" is NaN of a layer without a bias whose input is zero, as behind a
+      relu layer that is off.
 
     Raises:
       TypeError: if a number is not one, or initializer cannot be called.
       ValueError: if a number is out of its range, or the network has no hidden layer, or one
-        without a bias that is more than a dense weight.
+        without a bias that is more than a dense weight, or length is 0 and the first hidden layer
+        has no bias.
 
     >>> from initlab import initializers, networks
     >>> network = networks.mlp((6, 400, 400, 1), jnp.tanh)
@@ -85,7 +87,7 @@ def signal_run(
         checks.check_scale("length", length)
     _check_correlation(correlation)
     names = tuple(network.activations)[:-1]
-    _check_layers(network, names)
+    _check_layers(network, names, length)
     dtype = jax.tree.leaves(network.specs)[0].dtype
 
     def measure(point: Point) -> History:
@@ -183,7 +185,7 @@ def _check_correlation(correlation: Any) -> None:
         raise ValueError(f"correlation must be in [-1, 1], got {correlation}")
 
 
-def _check_layers(network: Network, names: tuple[str, ...]) -> None:
+def _check_layers(network: Network, names: tuple[str, ...], length: float | None) -> None:
     if not names:
         raise ValueError("network must have a hidden layer, named in its activations")
     zeros = jax.tree.map(lambda spec: np.zeros(spec.shape, spec.dtype), network.specs)
@@ -194,6 +196,9 @@ def _check_layers(network: Network, names: tuple[str, ...]) -> None:
                 f"network must have a bias in {name!r}, by which its gradient is measured, or "
                 "nothing but a dense weight"
             )
+    # A zero input leaves its weight without a gradient to measure by.
+    if length == 0 and not _has_bias(leaves[names[0]]):
+        raise ValueError(f"length must be above 0 where {names[0]!r} has no bias, got {length}")
 
 
 def _has_bias(leaves: Sequence[tuple[ParamSpec, Any]]) -> bool:

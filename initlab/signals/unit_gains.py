@@ -44,7 +44,7 @@ def unit_gains(
         named = "; ".join(f"{name}: {reason}" for name, reason in reader.failed.items())
         raise ValueError(f"theory cannot follow what these weights do to data: {named}")
     if not reader.factors:
-        raise ValueError("apply has no product of a parameter that is drawn and data")
+        raise ValueError("apply has no product of a parameter that is drawn and data, or all are zero")
     names = {entry: _name(entry) for entry in reader.factors}
     biases = {name: reader.places[name].rms ** 2 - 1 for name in names.values()}
     for name, square in biases.items():
