@@ -16,12 +16,18 @@ from initlab.taps import measure_signals, read_model
 
 KEY = jax.random.key(0)
 ROWS = jax.ShapeDtypeStruct((16, 20), jnp.float32)
+EIGHT = jax.ShapeDtypeStruct((4, 8), jnp.float32)
+STACK = np.random.default_rng(2).normal(size=(8, 8, 12)).astype(np.float32)
 INTEGERS: Any = jax.ShapeDtypeStruct((4, 20), jnp.int32)
 
 
 def weights(seed=0, width=20, layers=2):
     stream = np.random.default_rng(seed)
     return [stream.normal(size=(20, width)).astype(np.float32) for _ in range(layers)]
+
+
+def sliced_across(w, x):
+    return jax.lax.scan(lambda h, each: (h @ each, None), x, jnp.moveaxis(w[0], 2, 0))[0]
 
 
 def test_products_with_biases_have_mean_square_one_over_draws_by_hand():
@@ -83,6 +89,7 @@ def test_products_with_biases_have_mean_square_one_over_draws_by_hand():
             "the bias of 0 has mean square",
         ),
         (lambda w, x: x + w[0][:16], weights(), ROWS, ValueError, "no product of a parameter"),
+        (sliced_across, [STACK], EIGHT, ValueError, "rearranges before a loop"),
         (
             lambda w, x: x.astype(jnp.float32) @ w[0],
             weights(),

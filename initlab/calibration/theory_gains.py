@@ -36,8 +36,8 @@ def to_theory(
       key: a JAX key, as every refiner takes; nothing is drawn.
       apply: a pure function `(params, batch) -> outputs`.
       params: where to begin.
-      batch: inputs, a few examples; or `jax.ShapeDtypeStruct`s, for inputs of many entries that
-        are independent standard normals, without any data.
+      batch: inputs, a few examples; or instances of `jax.ShapeDtypeStruct`, for inputs of
+        many entries that are independent standard normals, without any data.
       init: `key -> params`, the law that params were drawn from. With it the factors are those of
         the law, the same for every draw, and params may be traced; without, each weight's entries
         have mean squares of their own, which are set.

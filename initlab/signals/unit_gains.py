@@ -44,7 +44,9 @@ def unit_gains(
         named = "; ".join(f"{name}: {reason}" for name, reason in reader.failed.items())
         raise ValueError(f"theory cannot follow what these weights do to data: {named}")
     if not reader.factors:
-        raise ValueError("apply has no product of a parameter that is drawn and data, or all are zero")
+        raise ValueError(
+            "apply has no product of a parameter that is drawn and data, or all are zero"
+        )
     names = {entry: _name(entry) for entry in reader.factors}
     biases = {name: reader.places[name].rms ** 2 - 1 for name in names.values()}
     for name, square in biases.items():
@@ -57,6 +59,7 @@ def unit_gains(
         left = {name: 1 - square for name, square in biases.items()}
         reader = read_starts(apply, starts, batch, squares, left)
     factors = reader.factors
+    _check_slices(starts, factors)
     # Not all weights act by their size: one may be normalized, or its product before its bias.
     again = read_starts(
         apply, rescaled(starts, factors, draws=1), batch, _squares(starts, squares, factors)
@@ -66,7 +69,8 @@ def unit_gains(
         if abs(square - 1) > WITHIN:
             raise ValueError(
                 f"the product of {name} does not grow as its weight does, which the model "
-                f"normalizes or adds to: with the gains its mean square is {square:.3g}"
+                "normalizes, adds to, or rearranges before a loop slices it: with the gains its "
+                f"mean square is {square:.3g}"
             )
     return factors
 
@@ -97,6 +101,17 @@ def rescaled(params: Params, factors: Mapping[Entry, float], draws: int = 0) -> 
             leaf = leaf * jnp.broadcast_to(jnp.asarray(sizes, leaf.dtype), leaf.shape)
         leaves.append(leaf)
     return jax.tree.unflatten(jax.tree.structure(params), leaves)
+
+
+def _check_slices(starts: Params, factors: Mapping[Entry, float]) -> None:
+    shapes = {path: np.shape(leaf)[1:] for path, leaf in checks.leaves_by_path("", starts).items()}
+    for path, index in factors:
+        # A loop counts slices of what it is given, which need not be the leaf as it is.
+        if any(at >= size for at, size in zip(index, shapes[path], strict=False)):
+            raise ValueError(
+                f"theory cannot follow {path}, of shape {shapes[path]}, which the model rearranges "
+                "before a loop slices it"
+            )
 
 
 def _squares(starts: Params, squares: Params, factors: Mapping[Entry, float]) -> Params:
